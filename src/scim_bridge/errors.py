@@ -1,0 +1,170 @@
+"""Every exception of scim-bridge, in one place.
+
+Two families never mix: what is wrong while starting (never on the wire) and what goes wrong while serving.
+
+::
+
+    BridgeError
+      ConfigurationError                   while starting: exit status 2 and one line
+        ConnectorDefinitionError           a connector type breaks the contract
+        DuplicateConnectorError            two connector types share a name
+        UnknownConnectorError              no plugin registers this name
+        ConnectionSettingsError            the settings of a connection do not validate
+        StoreConfigurationError            the database is unsafe, locked by another process, or of another version
+      ConnectorError                  502  raised by connectors
+        RemoteNotFoundError           404
+        RemoteConflictError           409  scimType uniqueness
+        RemoteInvalidValueError       400  scimType invalidValue
+        RemoteForbiddenError          403  the remote system, or a guard, refuses this operation on this object
+        OperationNotSupportedError    501
+        RemoteUnavailableError        429  transient: outage, timeout, reset, 5xx
+          RemoteRateLimitedError      429  transient: knows how long to wait
+        RemoteCredentialsError        429  the remote system refuses *our* credentials: alerts the operator
+      PendingError                    429  the write is durable and will be driven; the remote system is not confirmed
+      StoreError                      500
+        StoreUnavailableError         429  transient: locked, full, down; nothing was accepted
+
+Faults of SCIM itself (a bad filter, a bad PATCH, a stale ``If-Match``) are scim2-models' ``…Exception`` classes, raised
+by the protocol layer. Each class here names its HTTP status and ``scimType`` (RFC 7644 §3.12); 429 is our choice for
+whatever is transient, because Okta retries by itself on 429 alone.
+"""
+
+from typing import ClassVar
+
+
+class BridgeError(Exception):
+    """The root of the tree."""
+
+
+class ConfigurationError(BridgeError):
+    """The bridge cannot start like this; the message is one line for the operator."""
+
+
+class ConnectorDefinitionError(ConfigurationError):
+    """A connector type breaks the plugin contract (an undecorated, misspelt or synchronous hook, a broken pair)."""
+
+
+class DuplicateConnectorError(ConfigurationError):
+    """Two connector types share a name."""
+
+
+class UnknownConnectorError(ConfigurationError):
+    """No installed plugin registers a connector of this name."""
+
+
+class ConnectionSettingsError(ConfigurationError):
+    """The settings of a connection do not validate."""
+
+
+class StoreConfigurationError(ConfigurationError):
+    """The database is unsafe, in use by another process, or of another version."""
+
+
+class ServingError(BridgeError):
+    """The root of what can go wrong while serving.
+
+    :param detail: What happened, for the SCIM client: plain English, no secret, no upstream body.
+    """
+
+    status: ClassVar[int] = 500
+    """The HTTP status that answers it."""
+
+    scim_type: ClassVar[str | None] = None
+    """The ``scimType`` of RFC 7644 §3.12, Table 9."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class ConnectorError(ServingError):
+    """A connector could not do what a hook asked of it; raise one of the classes below."""
+
+    status = 502
+
+
+class RemoteNotFoundError(ConnectorError):
+    """The remote system has no such object. On a removal, that is success."""
+
+    status = 404
+
+
+class RemoteConflictError(ConnectorError):
+    """The remote system already has another object with this unique value."""
+
+    status = 409
+    scim_type = "uniqueness"
+
+
+class RemoteInvalidValueError(ConnectorError):
+    """The remote system will not take this value."""
+
+    status = 400
+    scim_type = "invalidValue"
+
+
+class RemoteForbiddenError(ConnectorError):
+    """The remote system, or a guard, refuses this operation on this one object (a Super Admin, a protected account)."""
+
+    status = 403
+
+
+class OperationNotSupportedError(ConnectorError):
+    """The connector does not implement this operation."""
+
+    status = 501
+
+
+class RemoteUnavailableError(ConnectorError):
+    """Transient: outage, timeout, reset, 5xx. The outcome of a write may be unknown: the driver probes before it repeats.
+
+    :param ambiguous: Whether the call may have taken effect (bytes were sent and no whole answer came back).
+    """
+
+    status = 429
+
+    def __init__(self, detail: str, *, ambiguous: bool = True, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.ambiguous = ambiguous
+        self.retry_after = retry_after
+
+
+class RemoteRateLimitedError(RemoteUnavailableError):
+    """Transient: the remote system's limit is used up.
+
+    :param retry_after: Seconds until the next call may succeed.
+    """
+
+    def __init__(self, detail: str, *, retry_after: float) -> None:
+        super().__init__(detail, ambiguous=False, retry_after=retry_after)
+
+
+class RemoteCredentialsError(ConnectorError):
+    """The remote system refuses the bridge's own credentials. Never passed through as 401 or 403: Entra ID would
+    quarantine the whole job at once."""
+
+    status = 429
+
+
+class PendingError(ServingError):
+    """A write is durable and will be driven to its end, but the remote system has not confirmed it within the budget.
+
+    :param retry_after: Whole seconds after which the client may ask again.
+    """
+
+    status = 429
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class StoreError(ServingError):
+    """The store failed in a way that is a bug or a broken disk."""
+
+
+class StoreUnavailableError(StoreError):
+    """Transient: the database is locked, full or down. Nothing of the write was accepted."""
+
+    status = 429
+    retry_after: ClassVar[int] = 60

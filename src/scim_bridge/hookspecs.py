@@ -1,0 +1,205 @@
+"""The whole plugin contract, readable from top to bottom.
+
+Two levels of pluggy. A plugin *module*, named by an entry point of the group ``scim_bridge``, implements
+:class:`DiscoverySpec`. A connector *object* implements any useful subset of :class:`ConnectorSpec`; to implement a hook
+is to declare the capability. Arguments are matched by name: declare only those you need.
+
+Rules for every hook of a connector:
+
+* It is ``async def`` and decorated with :data:`hookimpl`.
+* It is **convergent**: called again with the same arguments it leaves the same remote state and does not fail.
+* It sees remote ids only, and states, never PATCH.
+* It raises :class:`~scim_bridge.errors.ConnectorError` classes only. After a timeout or a reset it guesses nothing: it
+  raises ``RemoteUnavailableError`` and the driver probes.
+* It changes none of its arguments.
+"""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import pluggy
+
+from scim_bridge.connector import Connector, ConnectorRegistry, describe
+from scim_bridge.errors import ConnectorDefinitionError
+from scim_bridge.models import Explanation, Finding, Group, Page, Remote, User
+
+PROJECT = "scim_bridge"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class DiscoverySpec:
+    """Implemented by plugin modules."""
+
+    @hookspec
+    def register_connectors(self, registry: ConnectorRegistry) -> None:
+        """Add connector types to the registry."""
+
+
+class ConnectorSpec:
+    """Implemented by connector objects."""
+
+    @hookspec(firstresult=True)
+    async def check_connection(self) -> list[Finding]:
+        """Check credentials, scopes, tier and limits before anything is pushed.
+
+        A finding of level ``error`` means that a configured feature cannot work.
+        """
+
+    # -- Accounts --------------------------------------------------------------------------------------------------
+
+    @hookspec(firstresult=True)
+    async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
+        """Return a page of all accounts. An error midway is raised, never an empty page."""
+
+    @hookspec(firstresult=True)
+    async def find_user(self, user_name: str) -> Remote[User] | None:
+        """Return the account of a userName, compared without regard to case, or ``None``."""
+
+    @hookspec(firstresult=True)
+    async def get_user(self, remote_id: str) -> Remote[User]:
+        """Read one account. :raises RemoteNotFoundError: when there is none."""
+
+    @hookspec(firstresult=True)
+    async def create_user(self, user: User) -> Remote[User]:
+        """Create an account, or adopt the one that already has this userName.
+
+        ``user.groups`` may be granted in the same call; the answer's ``groups`` tells what was.
+        """
+
+    @hookspec(firstresult=True)
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
+        """Bring the attributes of an account from the state last seen to the desired one. Groups are not its matter."""
+
+    @hookspec(firstresult=True)
+    async def deactivate_user(self, remote_id: str, user: User) -> None:
+        """End the person's access. An absent account is success; so is an inactive one."""
+
+    @hookspec(firstresult=True)
+    async def reactivate_user(self, remote_id: str, user: User) -> Remote[User]:
+        """Give access again. ``user.groups`` is what the person should have now; never restore more than that.
+
+        The remote id may differ from before.
+        """
+
+    @hookspec(firstresult=True)
+    async def delete_user(self, remote_id: str) -> None:
+        """Remove the account. An absent one is success."""
+
+    # -- Groups ----------------------------------------------------------------------------------------------------
+
+    @hookspec(firstresult=True)
+    async def list_groups(self, cursor: str | None, limit: int) -> Page[Group]:
+        """Return a page of all groups. Members are not its matter."""
+
+    @hookspec(firstresult=True)
+    async def get_group(self, remote_id: str) -> Remote[Group]:
+        """Read one group. :raises RemoteNotFoundError: when there is none."""
+
+    @hookspec(firstresult=True)
+    async def create_group(self, group: Group) -> Remote[Group]:
+        """Create a group, or adopt the one of this displayName.
+
+        :raises RemoteInvalidValueError: when the remote system cannot create groups and has none of this name; the
+            message lists those it has.
+        """
+
+    @hookspec(firstresult=True)
+    async def update_group(self, remote_id: str, before: Group, after: Group) -> Remote[Group]:
+        """Bring the attributes of a group from the state last seen to the desired one."""
+
+    @hookspec(firstresult=True)
+    async def delete_group(self, remote_id: str) -> None:
+        """Remove a group. An absent one is success. A system that cannot delete groups just lets go of it."""
+
+    # -- Membership: either the first, or both others --------------------------------------------------------------
+
+    @hookspec(firstresult=True)
+    async def set_user_groups(self, remote_id: str, user: User, groups: Sequence[str]) -> Remote[User]:
+        """Give an account exactly these groups, by remote id. The connector resolves and explains conflicts.
+
+        The answer's ``groups`` is the set that is in force *as far as the caller is concerned*: a group that is
+        granted but shadowed by another is part of it.
+        """
+
+    @hookspec(firstresult=True)
+    async def add_group_members(self, remote_id: str, members: Sequence[str]) -> None:
+        """Add accounts to a group. Present ones are success."""
+
+    @hookspec(firstresult=True)
+    async def remove_group_members(self, remote_id: str, members: Sequence[str]) -> None:
+        """Remove accounts from a group. Absent ones are success."""
+
+    # -- Descriptions ----------------------------------------------------------------------------------------------
+
+    @hookspec(firstresult=True)
+    async def schemas(self) -> list[dict[str, Any]]:
+        """Return the connector's own extension schemas (RFC 7643 §7)."""
+
+    @hookspec(firstresult=True)
+    async def explain_user(self, remote_id: str, user: User, groups: Sequence[str]) -> Explanation:
+        """Tell why an account has what it has. Reads only."""
+
+
+HOOKS: frozenset[str] = frozenset(name for name in vars(ConnectorSpec) if not name.startswith("_"))
+"""The names of all hooks of a connector."""
+
+PAIRS = (
+    ("deactivate_user", "reactivate_user"),
+    ("add_group_members", "remove_group_members"),
+    ("list_groups", "get_group"),
+)
+MEMBERSHIP = ("set_user_groups", "add_group_members")
+REQUIRED = ("get_user", "create_user", "update_user", "deactivate_user", "reactivate_user")
+
+
+def implemented(connector_type: type[Connector[Any]]) -> frozenset[str]:
+    """Return the names of the hooks that a connector type implements."""
+    return frozenset(
+        name for name in HOOKS if getattr(getattr(connector_type, name, None), f"{PROJECT}_impl", None) is not None
+    )
+
+
+def check_definition(connector_type: type[Connector[Any]]) -> None:
+    """Refuse, loudly, a connector type that breaks the contract.
+
+    pluggy itself would let most of these pass: an override without the decorator silently loses the hook.
+
+    :raises ConnectorDefinitionError: naming the class, the method and the mend.
+    """
+    who = describe(connector_type)
+
+    def refuse(what: str) -> None:
+        raise ConnectorDefinitionError(f"{who}: {what}")
+
+    for attribute in ("name", "config_model"):
+        if not hasattr(connector_type, attribute):
+            refuse(f"has no {attribute}")
+    operations = implemented(connector_type)
+    for name, member in inspect.getmembers(connector_type, callable):
+        marked = getattr(member, f"{PROJECT}_impl", None) is not None
+        if name in HOOKS and not marked:
+            refuse(f"{name} has a hook's name but is not decorated with @hookimpl")
+        if marked and name not in HOOKS:
+            refuse(f"{name} is decorated with @hookimpl but is no hook; hooks: {', '.join(sorted(HOOKS))}")
+        if not marked:
+            continue
+        if not inspect.iscoroutinefunction(member):
+            refuse(f"{name} must be async def")
+        known = set(inspect.signature(getattr(ConnectorSpec, name)).parameters)
+        unknown = set(inspect.signature(member).parameters) - known
+        if unknown:
+            refuse(f"{name} asks for {', '.join(sorted(unknown))}; the hook has {', '.join(sorted(known - {'self'}))}")
+    for name in REQUIRED:
+        if name not in operations:
+            refuse(f"{name} is required")
+    for one, other in PAIRS:
+        if (one in operations) != (other in operations):
+            refuse(f"{one} and {other} belong together; only one is implemented")
+    shapes = [name for name in MEMBERSHIP if name in operations]
+    if len(shapes) == len(MEMBERSHIP):
+        refuse("implements both shapes of membership; take set_user_groups or add/remove_group_members")
+    if "list_groups" in operations and not shapes:
+        refuse("has groups but neither set_user_groups nor add/remove_group_members")

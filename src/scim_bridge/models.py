@@ -1,0 +1,107 @@
+"""The vocabulary that the bridge shares with its connectors.
+
+Connectors import SCIM's types from here and nowhere else: scim2-models is bound below its next minor, and this module is
+where a change of it would be absorbed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+from scim2_models import EnterpriseUser
+from scim2_models import Group as Group
+from scim2_models import User as CoreUser
+
+User: TypeAlias = CoreUser[EnterpriseUser]
+"""A SCIM User with the enterprise extension (RFC 7643 §4.1, §4.3).
+
+In hooks, ``user.groups`` holds the **remote ids** of the groups the person should have, and ``user.id`` is unset.
+"""
+
+Kind = Literal["User", "Group"]
+"""The name of a resource type (RFC 7643 §6)."""
+
+ResourceT = TypeVar("ResourceT")
+
+
+class Lane(IntEnum):
+    """The priority of work towards a remote system; a smaller number goes first."""
+
+    REMOVE = 0
+    """Deactivate, delete, leave a group: never behind anything else."""
+    REPAIR = 1
+    """Repair of drift that gives somebody more than they should have."""
+    CREATE = 2
+    UPDATE = 3
+    READ = 4
+    """Imports, comparisons, checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote(Generic[ResourceT]):
+    """What a remote system was seen to hold.
+
+    :param remote_id: The remote system's identifier.
+    :param resource: The account or group as it was read. Of a User, ``active`` and ``groups`` count: ``groups`` lists
+        the remote ids of the groups the account holds (empty: none; ``None``: this call could not tell).
+    :param deferred: Attribute paths (``name.givenName``) the remote system does not take yet. They do not hold the rest
+        up; the next write or comparison tries them again.
+    :param existed: Of a creation: whether an existing account was adopted.
+    """
+
+    remote_id: str
+    resource: ResourceT
+    deferred: frozenset[str] = frozenset()
+    existed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[ResourceT]):
+    """One page of a listing.
+
+    :param cursor: What to pass for the next page; ``None`` on the last one.
+    """
+
+    items: Sequence[Remote[ResourceT]]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a preflight check.
+
+    :param subject: What was looked at (``"scope settings.users.write"``).
+    :param level: ``"ok"``, ``"info"``, ``"warning"`` or ``"error"``; an error means that a configured feature cannot work.
+    :param message: What was found.
+    :param remedy: What to do about it; empty when there is nothing to do.
+    """
+
+    subject: str
+    level: Literal["ok", "info", "warning", "error"]
+    message: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a person has what they have.
+
+    :param summary: One sentence.
+    :param effective: Remote ids of the groups that take effect.
+    :param shadowed: Remote id of each group that does not, with the reason.
+    :param notes: Further lines, for people.
+    """
+
+    summary: str
+    effective: tuple[str, ...] = ()
+    shadowed: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A remote system's limit: ``requests`` in any rolling window of ``seconds``."""
+
+    requests: int
+    seconds: float

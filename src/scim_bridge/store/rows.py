@@ -1,0 +1,158 @@
+"""What the store keeps of a resource, as values without SQL.
+
+A resource is one row: what the client wants (*desired*: the document and the membership rows), what the remote system
+was seen to hold (*observed*), and how far the driver has come from the one to the other (``generation`` against
+``observed_generation``, ``state``, ``attempt``, ``not_before``). There is no journal beside it.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from scim_bridge.models import Kind, Lane
+
+
+class State(StrEnum):
+    """Where a resource stands between desired and observed."""
+
+    SETTLED = "settled"
+    PENDING = "pending"
+    BLOCKED = "blocked"
+    """The remote system refused; visible until the client writes again. A removal is never blocked, only pending."""
+    HELD = "held"
+    """The mass-change guard holds it until an operator approves or rejects."""
+
+
+class Ownership(StrEnum):
+    """How the bridge came to know an account or group."""
+
+    CREATED = "created"
+    ADOPTED = "adopted"
+    DISCOVERED = "discovered"
+    """Found in the remote system; no client has written it. It is never changed by reconcile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the remote system was last seen to hold of a resource.
+
+    :param present: Whether it is to be found there.
+    :param active: Whether the account is active (always true of a group that is present).
+    :param attributes: Values by SCIM attribute path (``{"name.givenName": "Ada"}``), only paths the connector keeps.
+    :param deferred: Paths the remote system does not take yet.
+    """
+
+    present: bool = False
+    active: bool = False
+    attributes: dict[str, Any] = field(default_factory=dict)
+    deferred: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the remote system, or a guard, refused: what the client was told."""
+
+    status: int
+    scim_type: str | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRow:
+    """One User or Group of a connection.
+
+    :param id: The SCIM id: ours, a UUID, never reused (RFC 7643 §3.1).
+    :param name: ``userName`` or ``displayName``, as the client spells it.
+    :param document: The desired SCIM resource as compact UTF-8 JSON, with ``schemas`` and ``id``, without ``meta``,
+        ``groups``, ``members`` and ``password``; ``active`` of a User is always there.
+    :param active: Whether the client wants the account active (always true of a Group).
+    :param shown_active: What is told to clients: desired **or** still observed; a removal is never claimed before it is
+        true.
+    :param unique_name: Whether the name is unique in the connection (off for groups where duplicates are allowed).
+    :param generation: Counts desired states; each change that matters to the remote system adds one.
+    :param observed_generation: The generation that was last fully settled.
+    :param observed: What the remote system was seen to hold; ``None``: unknown, ask it.
+    :param ambiguous: Whether the last call may have taken effect unseen: probe before writing again.
+    :param deleted: The client deleted it; the row stays until the remote system agrees, invisible to clients, its name
+        free.
+    :param answered: Whether the client was told of the creation (2xx sent).
+    :param attempt: Failed attempts in a row.
+    :param not_before: Earliest time of the next attempt; ``None``: now.
+    :param version: Counts changes of the representation: the ETag is ``W/"<version>"``.
+    """
+
+    connection_id: str
+    id: str
+    kind: Kind
+    name: str
+    document: bytes
+    created_at: datetime
+    modified_at: datetime
+    external_id: str | None = None
+    remote_id: str | None = None
+    active: bool = True
+    shown_active: bool = True
+    unique_name: bool = True
+    generation: int = 1
+    observed_generation: int = 0
+    observed: Observed | None = None
+    ambiguous: bool = False
+    ownership: Ownership = Ownership.CREATED
+    state: State = State.SETTLED
+    lane: Lane = Lane.UPDATE
+    attempt: int = 0
+    not_before: datetime | None = None
+    refusal: Refusal | None = None
+    deleted: bool = False
+    answered: bool = True
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PendingKey:
+    """A resource that the driver has to work on."""
+
+    id: str
+    kind: Kind
+    lane: Lane
+    generation: int
+    not_before: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReference:
+    """A group of a person, or a person of a group, as ``groups`` and ``members`` show it."""
+
+    id: str
+    name: str
+    remote_id: str | None
+    kind: Kind = "Group"
+    desired: bool = True
+    observed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDelta:
+    """One change of a group's members, in the order the client sent it.
+
+    :param action: ``add``, ``remove`` or ``replace`` (the whole list).
+    :param ids: SCIM ids of the members.
+    """
+
+    action: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipChange:
+    """What a sequence of deltas came to.
+
+    :param added: Ids that newly are desired members.
+    :param removed: Ids that no longer are.
+    :param unknown: Ids that name no User of this connection.
+    """
+
+    added: frozenset[str]
+    removed: frozenset[str]
+    unknown: frozenset[str]
