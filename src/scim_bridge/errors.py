@@ -15,6 +15,7 @@ Two families never mix: what is wrong while starting (never on the wire) and wha
         RemoteNotFoundError           404
         RemoteConflictError           409  scimType uniqueness
         RemoteInvalidValueError       400  scimType invalidValue
+          RemoteImmutableError        400  scimType mutability
         RemoteForbiddenError          403  the remote system, or a guard, refuses this operation on this object
         OperationNotSupportedError    501
         RemoteUnavailableError        429  transient: outage, timeout, reset, 5xx
@@ -101,6 +102,12 @@ class RemoteInvalidValueError(ConnectorError):
 
     status = 400
     scim_type = "invalidValue"
+
+
+class RemoteImmutableError(RemoteInvalidValueError):
+    """The remote system cannot change this attribute (a userName whose e-mail no API changes)."""
+
+    scim_type = "mutability"
 
 
 class RemoteForbiddenError(ConnectorError):
