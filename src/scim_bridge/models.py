@@ -7,11 +7,43 @@ where a change of it would be absorbed.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
-from scim2_models import EnterpriseUser
+import scim2_models
+from pydantic import Field
 from scim2_models import Group as Group
-from scim2_models import User as CoreUser
+from scim2_models import Reference, Required
+from scim2_models.resources import enterprise_user
+
+
+class Email(scim2_models.Email):
+    """An e-mail address, exactly as the client wrote it.
+
+    scim2-models' own type lowers the domain, and Entra ID would then send the same update for ever.
+    """
+
+    value: str | None = None
+
+
+class Manager(enterprise_user.Manager):
+    """A User's manager; ``$ref`` may be absent (RFC 7643 §8.7.1), as clients send only the id."""
+
+    ref: Annotated[Reference["CoreUser"] | None, Required.false] = Field(  # type: ignore[assignment,type-arg]
+        None, serialization_alias="$ref", validation_alias="$ref"
+    )
+
+
+class EnterpriseUser(scim2_models.EnterpriseUser):
+    """The enterprise extension (RFC 7643 §4.3)."""
+
+    manager: Manager | None = None
+
+
+class CoreUser(scim2_models.User[scim2_models.AnyExtension]):
+    """The core User (RFC 7643 §4.1)."""
+
+    emails: list[Email] | None = None  # type: ignore[assignment]
+
 
 User: TypeAlias = CoreUser[EnterpriseUser]
 """A SCIM User with the enterprise extension (RFC 7643 §4.1, §4.3).
