@@ -1,0 +1,59 @@
+# `make demo` and `make test` need Python 3.11 or later with venv, and make. Everything else comes from
+# `.ci/constraints.txt`, by hash, from whatever index pip is configured with.
+
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test coverage format lint types imports package
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+install: $(STAMP) ## Create .venv with everything in it
+
+$(STAMP): .ci/constraints.txt $(PROJECTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "scim-bridge needs Python 3.11 or later; $(PYTHON) is" \
+	    "$$($(PYTHON) -V 2>&1 || echo missing). Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@echo "Installing into $(VENV) (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes --requirement .ci/constraints.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable . $(addprefix --editable ,$(PLUGINS))
+	@touch $@
+
+demo: $(STAMP) ## Show an IdP provisioning HubSpot, with failures in the middle
+	$(BIN)/scim-bridge demo
+
+test: $(STAMP) ## Run all tests but those of the packages
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 15 --durations-min 1 \
+	  --ignore tests/packaging $(ARGS)
+
+coverage: $(STAMP) ## Run the tests and show what they leave out
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --ignore tests/packaging $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+format: $(STAMP) ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMP) ## Check format and style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP) ## Check types
+	$(BIN)/mypy
+
+imports: $(STAMP) ## Check that imports go downward only
+	$(BIN)/lint-imports
+
+package: $(STAMP) ## Build the packages and prove them in a fresh environment
+	$(BIN)/python -m pytest tests/packaging
