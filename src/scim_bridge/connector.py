@@ -12,7 +12,8 @@ A connector is a class with a handful of async hooks (:mod:`scim_bridge.hookspec
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions
 from types import TracebackType
@@ -25,6 +26,10 @@ from scim_bridge.errors import DuplicateConnectorError, UnknownConnectorError
 from scim_bridge.models import RateLimit
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+call_deadline: ContextVar[float | None] = ContextVar("scim_bridge_call_deadline", default=None)
+"""The running loop's time by which the current hook call ends; ``None`` outside of one. The bridge sets it around each
+hook; HTTP clients read it, so that no wait and no retry outlives the call it serves."""
 
 
 class ConnectorState(Protocol):
@@ -55,10 +60,17 @@ class ClientFactory(Protocol):
         rate_limit: RateLimit,
         auth: httpx2.Auth | None = None,
         headers: Mapping[str, str] | None = None,
+        pause_after: Callable[[httpx2.Response], float | None] | None = None,
     ) -> httpx2.AsyncClient:
         """Return a client.
 
+        :param base_url: What the paths of its requests are relative to.
         :param account: Names the remote account; all clients of one account share one rate limit and one breaker.
+        :param rate_limit: The limit of the account; the first client of an account sets it.
+        :param auth: Signs each request, retries included; nothing of it is logged.
+        :param headers: Sent with each request.
+        :param pause_after: Reads the vendor's limit headers: given a response, the seconds for which the account must
+            make no call, or ``None``. ``Retry-After`` is honoured without it.
         """
 
 
@@ -89,13 +101,16 @@ class Connector(Generic[ConfigT]):
     config_model: ClassVar[type[BaseModel]]
     """Validates the ``config`` table of a connection before an object is made; secrets are ``SecretStr``."""
 
-    user_attributes: ClassVar[frozenset[str]] = frozenset({"userName", "name.givenName", "name.familyName"})
-    """The SCIM attribute paths of a User that the remote system holds. Others stay in the bridge's store."""
+    user_attributes: frozenset[str] = frozenset({"userName", "name.givenName", "name.familyName"})
+    """The SCIM attribute paths of a User that the remote system holds. Others stay in the bridge's store.
 
-    group_attributes: ClassVar[frozenset[str]] = frozenset({"displayName"})
+    Like the two below, read from the object: ``__init__`` may set it from the configuration.
+    """
+
+    group_attributes: frozenset[str] = frozenset({"displayName"})
     """The same of a Group."""
 
-    inactive_is_absent: ClassVar[bool] = False
+    inactive_is_absent: bool = False
     """Whether a deactivated account is not to be found in the remote system."""
 
     def __init__(self, context: ConnectorContext[ConfigT]) -> None:
