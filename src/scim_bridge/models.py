@@ -11,8 +11,11 @@ from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
 import scim2_models
 from pydantic import Field
+from scim2_models import Email as Email
 from scim2_models import Group as Group
-from scim2_models import Reference, Required
+from scim2_models import GroupMembership as GroupMembership
+from scim2_models import Name as Name
+from scim2_models import CaseExact, Reference, Required
 from scim2_models.resources import enterprise_user
 
 
@@ -26,8 +29,9 @@ class Email(scim2_models.Email):
 
 
 class Manager(enterprise_user.Manager):
-    """A User's manager; ``$ref`` may be absent (RFC 7643 §8.7.1), as clients send only the id."""
+    """A User's manager; neither part is required by itself (RFC 7643 §8.7.1), and clients send only the id."""
 
+    value: Annotated[str | None, Required.false, CaseExact.true] = None
     ref: Annotated[Reference["CoreUser"] | None, Required.false] = Field(  # type: ignore[assignment,type-arg]
         None, serialization_alias="$ref", validation_alias="$ref"
     )

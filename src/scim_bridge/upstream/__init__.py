@@ -1,0 +1,6 @@
+"""For connector authors: HTTP clients whose transport limits, retries, breaks and traces, and readers of answers."""
+
+from scim_bridge.upstream.clients import HttpClients
+from scim_bridge.upstream.lanes import correlation_id, lane
+
+__all__ = ["HttpClients", "correlation_id", "lane"]

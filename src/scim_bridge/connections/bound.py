@@ -1,0 +1,135 @@
+"""The typed face of one connector: what the bridge calls, and the only place that touches pluggy's relay."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pluggy
+
+from scim_bridge.connector import Connector
+from scim_bridge.errors import OperationNotSupportedError
+from scim_bridge.hookspecs import HOOKS, implemented
+from scim_bridge.models import Explanation, Finding, Group, Page, Remote, User
+
+
+class BoundConnector:
+    """One open connector object behind the framework's wrappers: one method per hook of
+    :class:`~scim_bridge.hookspecs.ConnectorSpec`, with the same name and signature.
+
+    A method whose hook the connector does not implement raises
+    :class:`~scim_bridge.errors.OperationNotSupportedError`; every method raises
+    :class:`~scim_bridge.errors.ConnectorError` classes only.
+
+    :param connection_id: The id of the connection.
+    :param connector: The open connector object.
+    :param hooks: A plugin manager that holds this object, the wrappers and nothing else.
+    """
+
+    def __init__(self, connection_id: str, connector: Connector[Any], hooks: pluggy.PluginManager) -> None:
+        self.connection_id = connection_id
+        """The id of the connection."""
+        self.name = connector.name
+        """The name of the connector type (``hubspot``)."""
+        self.operations: frozenset[str] = implemented(type(connector))
+        """The names of the hooks that the connector implements."""
+        self.user_attributes = connector.user_attributes
+        """The SCIM attribute paths of a User that the remote system holds."""
+        self.group_attributes = connector.group_attributes
+        """The same of a Group."""
+        self.inactive_is_absent = connector.inactive_is_absent
+        """Whether a deactivated account is not to be found in the remote system."""
+        self._callers = {name: getattr(hooks.hook, name) for name in HOOKS}
+
+    async def _call(self, hook: str, **arguments: Any) -> Any:
+        if hook not in self.operations:
+            raise OperationNotSupportedError(f"the {self.name} connector does not support {hook}")
+        return await self._callers[hook](**arguments)
+
+    async def check_connection(self) -> list[Finding]:
+        """Check credentials, scopes, tier and limits."""
+        findings: list[Finding] = await self._call("check_connection")
+        return findings
+
+    async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
+        """Return a page of all accounts."""
+        page: Page[User] = await self._call("list_users", cursor=cursor, limit=limit)
+        return page
+
+    async def find_user(self, user_name: str) -> Remote[User] | None:
+        """Return the account of a userName, or ``None``."""
+        found: Remote[User] | None = await self._call("find_user", user_name=user_name)
+        return found
+
+    async def get_user(self, remote_id: str) -> Remote[User]:
+        """Read one account."""
+        seen: Remote[User] = await self._call("get_user", remote_id=remote_id)
+        return seen
+
+    async def create_user(self, user: User) -> Remote[User]:
+        """Create or adopt an account."""
+        seen: Remote[User] = await self._call("create_user", user=user)
+        return seen
+
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
+        """Bring the attributes of an account to the desired state."""
+        seen: Remote[User] = await self._call("update_user", remote_id=remote_id, before=before, after=after)
+        return seen
+
+    async def deactivate_user(self, remote_id: str, user: User) -> None:
+        """End the person's access."""
+        await self._call("deactivate_user", remote_id=remote_id, user=user)
+
+    async def reactivate_user(self, remote_id: str, user: User) -> Remote[User]:
+        """Give access again."""
+        seen: Remote[User] = await self._call("reactivate_user", remote_id=remote_id, user=user)
+        return seen
+
+    async def delete_user(self, remote_id: str) -> None:
+        """Remove the account."""
+        await self._call("delete_user", remote_id=remote_id)
+
+    async def list_groups(self, cursor: str | None, limit: int) -> Page[Group]:
+        """Return a page of all groups."""
+        page: Page[Group] = await self._call("list_groups", cursor=cursor, limit=limit)
+        return page
+
+    async def get_group(self, remote_id: str) -> Remote[Group]:
+        """Read one group."""
+        seen: Remote[Group] = await self._call("get_group", remote_id=remote_id)
+        return seen
+
+    async def create_group(self, group: Group) -> Remote[Group]:
+        """Create or adopt a group."""
+        seen: Remote[Group] = await self._call("create_group", group=group)
+        return seen
+
+    async def update_group(self, remote_id: str, before: Group, after: Group) -> Remote[Group]:
+        """Bring the attributes of a group to the desired state."""
+        seen: Remote[Group] = await self._call("update_group", remote_id=remote_id, before=before, after=after)
+        return seen
+
+    async def delete_group(self, remote_id: str) -> None:
+        """Remove a group."""
+        await self._call("delete_group", remote_id=remote_id)
+
+    async def set_user_groups(self, remote_id: str, user: User, groups: Sequence[str]) -> Remote[User]:
+        """Give an account exactly these groups."""
+        seen: Remote[User] = await self._call("set_user_groups", remote_id=remote_id, user=user, groups=groups)
+        return seen
+
+    async def add_group_members(self, remote_id: str, members: Sequence[str]) -> None:
+        """Add accounts to a group."""
+        await self._call("add_group_members", remote_id=remote_id, members=members)
+
+    async def remove_group_members(self, remote_id: str, members: Sequence[str]) -> None:
+        """Remove accounts from a group."""
+        await self._call("remove_group_members", remote_id=remote_id, members=members)
+
+    async def schemas(self) -> list[dict[str, Any]]:
+        """Return the connector's own extension schemas."""
+        definitions: list[dict[str, Any]] = await self._call("schemas")
+        return definitions
+
+    async def explain_user(self, remote_id: str, user: User, groups: Sequence[str]) -> Explanation:
+        """Tell why an account has what it has."""
+        explanation: Explanation = await self._call("explain_user", remote_id=remote_id, user=user, groups=groups)
+        return explanation

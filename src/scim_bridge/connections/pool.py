@@ -1,0 +1,175 @@
+"""Opens connectors: one object, one plugin manager and one set of wrappers per configured connection."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import pluggy
+from pydantic import BaseModel, ValidationError
+
+from scim_bridge.connections.bound import BoundConnector
+from scim_bridge.connections.wrappers import Observer, Wrappers
+from scim_bridge.connector import ClientFactory, Connector, ConnectorContext, ConnectorRegistry, ConnectorState
+from scim_bridge.errors import BridgeError, ConfigurationError, ConnectionSettingsError
+from scim_bridge.hookspecs import PROJECT, ConnectorSpec
+
+DEADLINE = 20.0
+"""Seconds that one hook call may take; the request that waits for it has 25."""
+
+
+def validate_settings(
+    connector_type: type[Connector[Any]], connection_id: str, config: Mapping[str, Any]
+) -> BaseModel:
+    """Return the validated settings of a connection.
+
+    :raises ConnectionSettingsError: with one line per wrong setting; a value is never shown, it may be a secret.
+    """
+    try:
+        return connector_type.config_model.model_validate(dict(config))
+    except ValidationError as error:
+        lines = [
+            f'connection "{connection_id}": {".".join(str(part) for part in fault["loc"]) or "config"}: {fault["msg"]}'
+            for fault in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+    # Outside of the handler: pydantic's error holds the values that were given, and must not travel as the context.
+    raise ConnectionSettingsError("\n".join(lines))
+
+
+@asynccontextmanager
+async def open_connection(
+    connector_type: type[Connector[Any]],
+    connection_id: str,
+    config: Mapping[str, Any],
+    *,
+    http_client: ClientFactory,
+    state: ConnectorState,
+    logger: logging.Logger,
+    observer: Observer | None = None,
+    deadline: float = DEADLINE,
+) -> AsyncIterator[BoundConnector]:
+    """Open one connector for the length of a ``with`` block.
+
+    :param config: The ``config`` table of the connection, secrets resolved.
+    :param http_client: Opens HTTP clients for the connector.
+    :param state: The connection's durable small store.
+    :param logger: Logs with the connection's id.
+    :param observer: Called after each hook call.
+    :param deadline: Seconds that one hook call may take.
+    :raises ConnectionSettingsError: When the settings do not validate.
+    :raises ConfigurationError: When the connector cannot be opened.
+    """
+    context: ConnectorContext[Any] = ConnectorContext(
+        connection_id=connection_id,
+        config=validate_settings(connector_type, connection_id, config),
+        logger=logger,
+        state=state,
+        http_client=http_client,
+    )
+    hooks = pluggy.PluginManager(PROJECT)
+    hooks.add_hookspecs(ConnectorSpec)
+    async with AsyncExitStack() as stack:
+        try:
+            connector = await stack.enter_async_context(connector_type(context))
+        except BridgeError:
+            raise
+        except Exception as error:
+            logger.exception("the %s connector cannot be opened", connector_type.name)
+            raise ConfigurationError(
+                f'connection "{connection_id}": the {connector_type.name} connector cannot be opened:'
+                f" {type(error).__name__}"
+            ) from error
+        hooks.register(connector)
+        hooks.register(Wrappers(deadline=deadline, logger=logger, observer=observer))
+        hooks.check_pending()
+        yield BoundConnector(connection_id, connector, hooks)
+
+
+class ConnectionSettings(Protocol):
+    """What the pool needs to know of a configured connection."""
+
+    @property
+    def connector(self) -> str:
+        """The name of the connector type."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The settings of the connector, secrets resolved."""
+
+
+class StateFactory(Protocol):
+    """Gives each connection its durable small store."""
+
+    def __call__(self, connection_id: str) -> ConnectorState:
+        """Return the store of one connection."""
+
+
+class ObserverFactory(Protocol):
+    """Gives each connection its observer."""
+
+    def __call__(self, connection_id: str) -> Observer:
+        """Return the observer of one connection."""
+
+
+class ConnectionPool:
+    """The open connectors of all configured connections, by connection id.
+
+    Use it as an async context manager: it opens all or none, and closes in reverse order.
+
+    :param connections: The configured connections by id.
+    :raises UnknownConnectorError: on entering, when no plugin registers a configured connector.
+    :raises ConfigurationError: on entering, when a connection's settings are wrong.
+    """
+
+    def __init__(
+        self,
+        registry: ConnectorRegistry,
+        connections: Mapping[str, ConnectionSettings],
+        *,
+        http_client: ClientFactory,
+        state: StateFactory,
+        observer: ObserverFactory | None = None,
+        deadline: float = DEADLINE,
+    ) -> None:
+        self._registry = registry
+        self._connections = connections
+        self._http_client = http_client
+        self._state = state
+        self._observer = observer
+        self._deadline = deadline
+        self._open: dict[str, BoundConnector] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            for connection_id, settings in self._connections.items():
+                self._open[connection_id] = await stack.enter_async_context(
+                    open_connection(
+                        self._registry.get(settings.connector),
+                        connection_id,
+                        settings.config,
+                        http_client=self._http_client,
+                        state=self._state(connection_id),
+                        logger=logging.getLogger(f"scim_bridge.connection.{connection_id}"),
+                        observer=None if self._observer is None else self._observer(connection_id),
+                        deadline=self._deadline,
+                    )
+                )
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open.clear()
+        await self._stack.aclose()
+
+    def __getitem__(self, connection_id: str) -> BoundConnector:
+        return self._open[connection_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._open)
+
+    def __len__(self) -> int:
+        return len(self._open)

@@ -1,0 +1,83 @@
+"""What surrounds every hook call: a deadline, an error boundary and an observer, generated from the specification.
+
+pluggy knows no async: a wrapper sees the coroutine of a hook, never its result. So it returns a new coroutine that
+awaits the first.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, TypeAlias
+
+from scim_bridge.connector import call_deadline
+from scim_bridge.errors import ConnectorError, RemoteUnavailableError
+from scim_bridge.hookspecs import HOOKS, ConnectorSpec, hookimpl
+
+Observer: TypeAlias = Callable[[str, str | None, str, float], None]
+"""Called after each hook call with the hook's name, the remote id (where the hook has one), the outcome (``"ok"``,
+``"cancelled"`` or the name of the error's class) and the seconds it took."""
+
+HookCall: TypeAlias = Coroutine[Any, Any, Any]
+
+
+class Wrappers:
+    """A pluggy plugin with one wrapper per hook of :class:`~scim_bridge.hookspecs.ConnectorSpec`.
+
+    :param deadline: Seconds that one hook call may take, waits and retries included.
+    :param logger: Told of every exception that is no ``ConnectorError``, with its traceback.
+    :param observer: Called after each call; the place of audit, metrics and tests.
+    """
+
+    def __init__(self, *, deadline: float, logger: logging.Logger, observer: Observer | None = None) -> None:
+        self._deadline = deadline
+        self._logger = logger
+        self._observer = observer
+        for hook in HOOKS:
+            setattr(self, hook, self._wrapper(hook))
+
+    def _wrapper(self, hook: str) -> Callable[..., Any]:
+        # pluggy matches arguments by name, so a wrapper can only ask for what its hook has.
+        if "remote_id" in inspect.signature(getattr(ConnectorSpec, hook)).parameters:
+
+            def wrapper_of_object(remote_id: str) -> Generator[None, HookCall, HookCall]:
+                return self._guarded(hook, remote_id, (yield))
+
+            return hookimpl(wrapper=True)(wrapper_of_object)
+
+        def wrapper() -> Generator[None, HookCall, HookCall]:
+            return self._guarded(hook, None, (yield))
+
+        return hookimpl(wrapper=True)(wrapper)
+
+    async def _guarded(self, hook: str, remote_id: str | None, call: HookCall) -> Any:
+        started = asyncio.get_running_loop().time()
+        outcome = "cancelled"
+        try:
+            result = await self._bounded(hook, call)
+            outcome = "ok"
+            return result
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            if self._observer is not None:
+                self._observer(hook, remote_id, outcome, asyncio.get_running_loop().time() - started)
+
+    async def _bounded(self, hook: str, call: HookCall) -> Any:
+        now = asyncio.get_running_loop().time()
+        outer = call_deadline.get()
+        ends = now + self._deadline if outer is None else min(outer, now + self._deadline)
+        token = call_deadline.set(ends)
+        try:
+            async with asyncio.timeout_at(ends):
+                return await call
+        except ConnectorError:
+            raise
+        except TimeoutError as error:
+            raise RemoteUnavailableError("the remote system did not answer in time", ambiguous=True) from error
+        except Exception as error:
+            self._logger.exception("the connector failed in %s with an exception of its own", hook)
+            raise RemoteUnavailableError("the connector failed unexpectedly", ambiguous=True) from error
+        finally:
+            call_deadline.reset(token)
