@@ -11,7 +11,6 @@ from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
 import scim2_models
 from pydantic import Field
-from scim2_models import Email as Email
 from scim2_models import Group as Group
 from scim2_models import GroupMembership as GroupMembership
 from scim2_models import Name as Name
