@@ -21,6 +21,7 @@ Two families never mix: what is wrong while starting (never on the wire) and wha
         RemoteUnavailableError        429  transient: outage, timeout, reset, 5xx
           RemoteRateLimitedError      429  transient: knows how long to wait
         RemoteCredentialsError        429  the remote system refuses *our* credentials: alerts the operator
+      RefusedError                    any  what a ConnectorError answered earlier, read back from the store
       PendingError                    429  the write is durable and will be driven; the remote system is not confirmed
       StoreError                      500
         StoreUnavailableError         429  transient: locked, full, down; nothing was accepted
@@ -67,10 +68,10 @@ class ServingError(BridgeError):
     :param detail: What happened, for the SCIM client: plain English, no secret, no upstream body.
     """
 
-    status: ClassVar[int] = 500
+    status: int = 500
     """The HTTP status that answers it."""
 
-    scim_type: ClassVar[str | None] = None
+    scim_type: str | None = None
     """The ``scimType`` of RFC 7644 §3.12, Table 9."""
 
     def __init__(self, detail: str) -> None:
@@ -151,6 +152,19 @@ class RemoteCredentialsError(ConnectorError):
     quarantine the whole job at once."""
 
     status = 429
+
+
+class RefusedError(ServingError):
+    """A write was refused by the remote system or by a guard; what was refused is recorded with the resource.
+
+    :param status: The HTTP status that answers it.
+    :param scim_type: The ``scimType`` of RFC 7644 §3.12.
+    """
+
+    def __init__(self, detail: str, *, status: int, scim_type: str | None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.scim_type = scim_type
 
 
 class PendingError(ServingError):

@@ -1,0 +1,105 @@
+"""Taking over what the remote system already has: accounts and groups that no client has written.
+
+They are listed and found like any other, owned by nobody until a client writes them, and never changed before that.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from scim_bridge.models import Group, Kind, Remote, User
+from scim_bridge.provisioning.situation import Capabilities, groups_seen, observed_of
+from scim_bridge.store import documents, memberships, resources
+from scim_bridge.store.engine import Connection
+from scim_bridge.store.rows import Ownership, ResourceRow, State
+
+
+class Discovery:
+    """Records accounts and groups as the remote system shows them, for one connection."""
+
+    def __init__(
+        self,
+        connection_id: str,
+        capabilities: Capabilities,
+        *,
+        new_id: Callable[[], str],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.connection_id = connection_id
+        self.capabilities = capabilities
+        self.new_id = new_id
+        self.clock = clock
+
+    def known(self, tx: Connection, kind: Kind, remote: Remote[User] | Remote[Group]) -> ResourceRow | None:
+        """Return the row of an account or group, by remote id, else by name when it has none yet."""
+        row = resources.find_by_remote_id(tx, self.connection_id, kind, remote.remote_id)
+        if row is not None:
+            return row
+        named = resources.find_by_name(tx, self.connection_id, kind, name_of(remote))
+        return named if named is not None and named.remote_id is None else None
+
+    def take(self, tx: Connection, kind: Kind, remote: Remote[User] | Remote[Group]) -> ResourceRow | None:
+        """Record something the store does not know yet; ``None`` when it does."""
+        if self.known(tx, kind, remote) is not None or not name_of(remote):
+            return None
+        if resources.find_by_name(tx, self.connection_id, kind, name_of(remote)) is not None:
+            return None
+        row = self._row(kind, remote)
+        resources.insert(tx, row, remote.resource)
+        if kind == "User":
+            self._memberships(tx, row, remote)
+        return row
+
+    def refresh(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> ResourceRow:
+        """Bring a row that no client owns up to what the remote system shows now."""
+        fresh = self._row(row.kind, remote)
+        updated = replace(
+            row, name=fresh.name, document=documents.encode(remote.resource, row.id), active=fresh.active,
+            shown_active=fresh.active, observed=fresh.observed, remote_id=remote.remote_id,
+        )  # fmt: skip
+        if updated != row:
+            updated = replace(updated, modified_at=self.clock(), version=row.version + 1)
+            resources.replace(tx, updated, remote.resource)
+        if row.kind == "User":
+            self._memberships(tx, updated, remote)
+        return updated
+
+    def _row(self, kind: Kind, remote: Remote[User] | Remote[Group]) -> ResourceRow:
+        now = self.clock()
+        resource_id = self.new_id()
+        observed = observed_of(remote, self.capabilities.attributes(kind))
+        if isinstance(remote.resource, User):
+            remote.resource.active = observed.active
+        return ResourceRow(
+            connection_id=self.connection_id,
+            id=resource_id,
+            kind=kind,
+            name=name_of(remote),
+            document=documents.encode(remote.resource, resource_id),
+            created_at=now,
+            modified_at=now,
+            remote_id=remote.remote_id,
+            active=observed.active,
+            shown_active=observed.active,
+            observed_generation=1,
+            observed=observed,
+            ownership=Ownership.DISCOVERED,
+            state=State.SETTLED,
+        )
+
+    def _memberships(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> None:
+        """Record the groups of an account; what it holds is what is desired of it until a client says otherwise."""
+        seen = groups_seen(remote.resource)
+        if not self.capabilities.user_centric or seen is None:
+            return
+        found = [resources.find_by_remote_id(tx, self.connection_id, "Group", one) for one in sorted(seen)]
+        groups = [group.id for group in found if group is not None]
+        memberships.observe_user(tx, self.connection_id, row.id, groups)
+        for group_id in groups:
+            memberships.set_desired(tx, self.connection_id, group_id, [row.id], True)
+
+
+def name_of(remote: Remote[User] | Remote[Group]) -> str:
+    """Return userName or displayName."""
+    resource = remote.resource
+    return str((resource.user_name if isinstance(resource, User) else resource.display_name) or "")

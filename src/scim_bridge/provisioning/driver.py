@@ -1,0 +1,283 @@
+"""The driver of a connection: brings the remote system to what is desired, one resource at a time per key.
+
+There is no queue beside the store: the driver reads the most urgent pending rows, works on each until nothing differs, and
+records every step. So a crash, an outage, a rate limit and a retry are one case: desired differs from observed, go on.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from datetime import datetime
+from weakref import WeakValueDictionary
+
+from scim_bridge.connections.bound import BoundConnector
+from scim_bridge.errors import (
+    ConnectorError,
+    RemoteCredentialsError,
+    RemoteNotFoundError,
+    RemoteUnavailableError,
+    StoreUnavailableError,
+)
+from scim_bridge.models import Kind, Lane, Remote
+from scim_bridge.provisioning.outcomes import Answer, Outcomes
+from scim_bridge.provisioning.plan import Step
+from scim_bridge.provisioning.policy import ProvisioningPolicy
+from scim_bridge.provisioning.situation import Situation
+from scim_bridge.store import resources
+from scim_bridge.store.engine import Store
+from scim_bridge.store.rows import PendingKey
+from scim_bridge.upstream.lanes import lane as current_lane
+
+RESERVED_FOR_REMOVALS = 2
+"""Places beside ``concurrency`` that only removals take, so that none waits for a slow creation to end."""
+
+MAX_BACKOFF = 60.0
+CREDENTIALS_BACKOFF = 60.0
+STORE_BACKOFF = 1.0
+IDLE_POLL = 5.0
+"""Seconds after which the driver looks for work without having been woken."""
+
+ENDLESS = 12
+"""Steps in one drive after which a connector is taken not to converge."""
+
+
+class Driver:
+    """Drives one connection.
+
+    :param clock: Tells the time in UTC, as the store's rows have it.
+    :param jitter: Returns a number in [0, 1), for back-off.
+    """
+
+    def __init__(
+        self,
+        connection_id: str,
+        store: Store,
+        connector: BoundConnector,
+        outcomes: Outcomes,
+        policy: ProvisioningPolicy,
+        *,
+        clock: Callable[[], datetime],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.connection_id = connection_id
+        self.store = store
+        self.connector = connector
+        self.outcomes = outcomes
+        self.policy = policy
+        self.clock = clock
+        self.jitter = jitter
+        self.logger = logging.getLogger(f"scim_bridge.driver.{connection_id}")
+        self.failures: dict[str, ConnectorError] = {}
+        """The last transient failure by resource id, for the answer to who waits."""
+        self._running: dict[str, tuple[asyncio.Task[None], Lane]] = {}
+        self._wake = asyncio.Event()
+        self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
+        self._stopping = False
+
+    # -- The loop --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Work until :meth:`stop`; what is pending when it starts is simply the first work."""
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                delay = await self._dispatch()
+            except StoreUnavailableError:
+                self.logger.warning("the store is unavailable; trying again")
+                delay = STORE_BACKOFF
+            try:
+                await asyncio.wait_for(self._wake.wait(), delay)
+            except TimeoutError:
+                continue
+
+    async def stop(self) -> None:
+        """Take no new work and let the calls under way end; what is left stays pending in the store."""
+        self._stopping = True
+        self._wake.set()
+        if self._running:
+            await asyncio.wait([task for task, _ in self._running.values()])
+
+    def wake(self) -> None:
+        """Tell the driver that there may be work."""
+        self._wake.set()
+
+    def watch(self, resource_id: str) -> asyncio.Event:
+        """Return an event that is set when work on a resource ends; take it before looking at the row."""
+        return self._changed.setdefault(resource_id, asyncio.Event())
+
+    async def _dispatch(self) -> float:
+        """Start what may be started now, and return after how many seconds to look again."""
+        limit = self.policy.concurrency + RESERVED_FOR_REMOVALS
+        now = self.clock()
+        keys: list[PendingKey] = []
+        if len(self._running) < limit:
+            running = tuple(self._running)
+            keys = await self.store.read(
+                lambda tx: resources.pending(tx, self.connection_id, now=now, limit=limit, exclude=running)
+            )
+        for key in keys:
+            if self._has_place(key.lane):
+                task = asyncio.create_task(self._work(key), name=f"drive {key.kind} {key.id}")
+                self._running[key.id] = (task, key.lane)
+        due = await self.store.read(lambda tx: resources.next_due(tx, self.connection_id, now=now))
+        return IDLE_POLL if due is None else min(IDLE_POLL, max(0.0, (due - now).total_seconds()) + 0.001)
+
+    def _has_place(self, lane: Lane) -> bool:
+        if lane is Lane.REMOVE:
+            return len(self._running) < self.policy.concurrency + RESERVED_FOR_REMOVALS
+        return sum(held is not Lane.REMOVE for _, held in self._running.values()) < self.policy.concurrency
+
+    async def _work(self, key: PendingKey) -> None:
+        """Drive one resource, whatever happens, and make room again."""
+        current_lane.set(key.lane)
+        try:
+            await self._drive(key.kind, key.id)
+        except StoreUnavailableError:
+            # What upstream confirmed could not be recorded: the row is still pending, the next drive asks first.
+            self.logger.warning("the store is unavailable; %s %s stays pending", key.kind, key.id)
+            await asyncio.sleep(STORE_BACKOFF)
+        except Exception:
+            self.logger.exception("driving %s %s failed", key.kind, key.id)
+            await asyncio.sleep(STORE_BACKOFF)
+        finally:
+            self._running.pop(key.id, None)
+            self._announce(key.id)
+            self._wake.set()
+
+    def _announce(self, resource_id: str) -> None:
+        event = self._changed.pop(resource_id, None)
+        if event is not None:
+            event.set()
+
+    # -- One resource ----------------------------------------------------------------------------------------------
+
+    async def _drive(self, kind: Kind, resource_id: str) -> None:
+        """Take steps until nothing differs, or a failure postpones the rest."""
+        situation = await self.store.write(lambda tx: self.outcomes.load(tx, kind, resource_id))
+        last: tuple[Step | None, int] | None = None
+        taken = 0
+        while situation is not None and not self._stopping:
+            this = (situation.step if not situation.probe else None, situation.row.generation)
+            taken += 1
+            if taken > ENDLESS or (this == last and not situation.probe and not _goes_in_portions(situation)):
+                error = RemoteUnavailableError("the remote system took the change but does not show it", ambiguous=True)
+                await self._postpone(situation, error)
+                return
+            last = this
+            situation = await self._take(situation)
+        self.failures.pop(resource_id, None)
+
+    async def _take(self, situation: Situation) -> Situation | None:
+        """Probe or take one step, record what came of it and return what comes next."""
+        step = situation.step
+        try:
+            if situation.probe:
+                seen = await self._probe(situation)
+                return await self.store.write(lambda tx: self.outcomes.seen(tx, situation, seen))
+            if step is None:
+                return None
+            answer = await self._call(situation, step)
+            return await self.store.write(lambda tx: self.outcomes.done(tx, situation, step, answer))
+        except RemoteNotFoundError:
+            return await self._not_found(situation)
+        except (RemoteUnavailableError, RemoteCredentialsError) as error:
+            await self._postpone(situation, error)
+            return None
+        except ConnectorError as error:
+            return await self._refuse(situation, error)
+
+    async def _not_found(self, situation: Situation) -> Situation | None:
+        """On a removal, absent is success; on anything else it is what was observed."""
+        step = situation.step
+        if step in {Step.DELETE_USER, Step.DEACTIVATE_USER, Step.DELETE_GROUP}:
+            return await self.store.write(lambda tx: self.outcomes.done(tx, situation, step, None))
+        return await self.store.write(lambda tx: self.outcomes.gone(tx, situation))
+
+    async def _probe(self, situation: Situation) -> Answer:
+        """Ask the remote system what it holds; by identifier, else by the natural key."""
+        row = situation.row
+        try:
+            if row.kind == "Group":
+                return await self.connector.get_group(row.remote_id) if row.remote_id else None
+            if row.remote_id is not None:
+                return await self.connector.get_user(row.remote_id)
+            if "find_user" in self.connector.operations:
+                return await self.connector.find_user(row.name)
+        except RemoteNotFoundError:
+            pass
+        return None
+
+    async def _call(self, situation: Situation, step: Step) -> Answer:
+        """Call the hook of a step."""
+        connector, remote_id = self.connector, situation.row.remote_id or ""
+        match step:
+            case Step.CREATE_USER:
+                return await connector.create_user(situation.user())
+            case Step.REACTIVATE_USER:
+                return await connector.reactivate_user(remote_id, situation.user())
+            case Step.UPDATE_USER:
+                return await connector.update_user(remote_id, situation.user_before(), situation.user())
+            case Step.SET_USER_GROUPS:
+                return await connector.set_user_groups(remote_id, situation.user(), sorted(situation.desired.links))
+            case Step.DEACTIVATE_USER:
+                await connector.deactivate_user(remote_id, situation.user())
+            case Step.DELETE_USER:
+                await connector.delete_user(remote_id)
+            case Step.CREATE_GROUP:
+                return await self._create_group(situation)
+            case Step.UPDATE_GROUP:
+                return await connector.update_group(remote_id, situation.group_before(), situation.group())
+            case Step.DELETE_GROUP:
+                await connector.delete_group(remote_id)
+            case Step.ADD_GROUP_MEMBERS:
+                await connector.add_group_members(remote_id, sorted(situation.desired.links - situation.seen.links))
+            case Step.REMOVE_GROUP_MEMBERS:
+                await connector.remove_group_members(remote_id, sorted(situation.seen.links - situation.desired.links))
+        return None
+
+    async def _create_group(self, situation: Situation) -> Answer:
+        """Create a group; of a system without groups, keep it in the bridge alone."""
+        if Step.CREATE_GROUP in self.connector.operations:
+            return await self.connector.create_group(situation.group())
+        return Remote(f"local:{situation.row.id}", situation.group())
+
+    # -- Failures --------------------------------------------------------------------------------------------------
+
+    async def _postpone(self, situation: Situation, error: ConnectorError) -> None:
+        ambiguous = isinstance(error, RemoteUnavailableError) and error.ambiguous and not situation.probe
+        delay = self._delay(error, situation.row.attempt)
+        level = logging.ERROR if isinstance(error, RemoteCredentialsError) else logging.WARNING
+        step = "probe" if situation.probe else str(situation.step)
+        self.logger.log(
+            level,
+            "%s of %s %s failed: %s; next attempt in %.1f s",
+            step, situation.row.kind, situation.row.id, type(error).__name__, delay,
+        )  # fmt: skip
+        self.failures[situation.row.id] = error
+        await self.store.write(
+            lambda tx: self.outcomes.postpone(tx, situation, error, ambiguous=ambiguous, delay=delay)
+        )
+
+    def _delay(self, error: ConnectorError, attempt: int) -> float:
+        """Return the seconds until the next attempt: what the remote system asked for, else 1, 2, 4 … 60 with jitter."""
+        if isinstance(error, RemoteCredentialsError):
+            return CREDENTIALS_BACKOFF
+        asked = error.retry_after if isinstance(error, RemoteUnavailableError) else None
+        if asked is not None:
+            return max(0.05, asked)
+        backoff: float = min(MAX_BACKOFF, 2.0 ** min(attempt, 10))
+        return backoff * (0.5 + self.jitter() / 2)
+
+    async def _refuse(self, situation: Situation, error: ConnectorError) -> Situation | None:
+        row = situation.row
+        level = logging.ERROR if situation.is_removal else logging.WARNING
+        self.logger.log(
+            level, "%s of %s %s was refused: %s", situation.step, row.kind, row.id, type(error).__name__
+        )
+        return await self.store.write(lambda tx: self.outcomes.refuse(tx, situation, error))
+
+
+def _goes_in_portions(situation: Situation) -> bool:
+    """Whether the same step may follow itself: a long list of members is changed portion by portion."""
+    return situation.step in {Step.ADD_GROUP_MEMBERS, Step.REMOVE_GROUP_MEMBERS}

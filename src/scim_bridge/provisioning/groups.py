@@ -1,0 +1,148 @@
+"""Writes of Groups: the transactions that turn them into desired state.
+
+Membership is rows, and a change of it costs what it changes. Where the remote system keeps membership on the person, it is
+the persons that get a new generation; where it keeps it on the group, the group.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from scim_bridge.models import Group, Lane
+from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, taken, unknown_members
+from scim_bridge.store import documents, memberships, resources
+from scim_bridge.store.engine import Connection
+from scim_bridge.store.rows import MemberDelta, MembershipChange, Ownership, ResourceRow, State
+
+Change = Callable[[Group], Group | None]
+
+
+class GroupIntake:
+    """Accepts creations, changes and deletions of the Groups of one connection."""
+
+    def __init__(self, intake: Intake) -> None:
+        self.intake = intake
+
+    def create(self, tx: Connection, group: Group) -> Accepted:
+        """Accept a creation (RFC 7644 §3.3).
+
+        A group of the remote system that no client has written yet is taken over by name. Those who are in it stay:
+        clients create groups empty and add people afterwards, and that must not empty a group that is in use.
+
+        :raises UniquenessException: When a Group of this connection has the displayName.
+        """
+        name = str(group.display_name)
+        deltas = [MemberDelta("add", tuple(str(member.value) for member in group.members or [] if member.value))]
+        row = resources.find_by_name(tx, self.intake.connection_id, "Group", name, lock=True)
+        if row is not None and self.intake.is_repeat(row, group.external_id):
+            return replace(self._members(tx, self.intake.untouched(tx, row), deltas), repeated=True)
+        if row is not None and row.ownership is Ownership.DISCOVERED:
+            row = self.intake.store(tx, row, group, lane=Lane.CREATE, matters=self.intake.matters(row, group))
+            return self._members(tx, row, deltas)
+        if row is not None and not self.intake.policy.duplicate_group_names:
+            raise taken("Group", name)
+        unique = not self.intake.policy.duplicate_group_names
+        return self._members(tx, self.intake.insert(tx, "Group", name, group, unique=unique), deltas)
+
+    def modify(
+        self, tx: Connection, group_id: str, change: Change | None, deltas: Sequence[MemberDelta], check: Check
+    ) -> Accepted:
+        """Accept a replacement or a modification (RFC 7644 §3.5).
+
+        :param change: Changes the attributes of a Group without members; ``None`` when only members change.
+        :raises NotFoundException: When there is no such Group.
+        :raises InvalidValueException: When a member is unknown and the policy refuses such.
+        """
+        row = self.intake.live(tx, "Group", group_id)
+        check(etag(row))
+        group = change(documents.decode(row, Group)) if change is not None else None
+        if group is not None:
+            row = self.intake.store(tx, row, group, lane=Lane.UPDATE, matters=self.intake.matters(row, group))
+        else:
+            row = self.intake.untouched(tx, row)
+        return self._members(tx, row, deltas)
+
+    def delete(self, tx: Connection, group_id: str, check: Check) -> Accepted:
+        """Accept a deletion (RFC 7644 §3.6): its members lose it first, then the group goes.
+
+        :raises NotFoundException: When there is no such Group.
+        """
+        pending = resources.get(tx, self.intake.connection_id, "Group", group_id, lock=True, deleted=True)
+        if pending is not None and pending.deleted and pending.state is State.PENDING:
+            row = self.intake.untouched(tx, pending)
+            return self._deleted(tx, row, [])
+        row = self.intake.live(tx, "Group", group_id)
+        check(etag(row))
+        affected = memberships.remove_group(tx, self.intake.connection_id, row.id)
+        row = replace(self.intake.rearm(row, Lane.REMOVE), deleted=True, active=False, modified_at=self.intake.clock())
+        resources.replace(tx, row)
+        self.intake.record(tx, row, "delete")
+        return self._deleted(tx, row, affected)
+
+    def _deleted(self, tx: Connection, row: ResourceRow, affected: Sequence[str]) -> Accepted:
+        waits = self.intake.waits_of(row)
+        if self.intake.capabilities.user_centric:
+            bumped = resources.bump(
+                tx, self.intake.connection_id, affected, lane=Lane.REMOVE, now=self.intake.clock()
+            )
+            return Accepted(row, waits | bumped, frozenset({row.id, *bumped}), then_members=True)
+        return Accepted(row, waits, frozenset({row.id}))
+
+    def _members(self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta]) -> Accepted:
+        """Apply member deltas and hand what they change to the driver."""
+        change = memberships.apply(tx, self.intake.connection_id, row.id, deltas, self.intake.clock())
+        if change.unknown and self.intake.policy.unknown_members == "refuse":
+            raise unknown_members(change.unknown)
+        warnings = tuple(f"member {unknown} is not a User of this connection" for unknown in sorted(change.unknown))
+        if change.added or change.removed:
+            row = replace(row, modified_at=self.intake.clock(), version=row.version + 1)
+            resources.replace(tx, row)
+        if self.intake.capabilities.user_centric:
+            return replace(self._bump_people(tx, row, change, deltas), warnings=warnings)
+        return replace(self._bump_group(tx, row, change), warnings=warnings)
+
+    def _bump_people(
+        self, tx: Connection, row: ResourceRow, change: MembershipChange, deltas: Sequence[MemberDelta]
+    ) -> Accepted:
+        """Give the persons concerned a new generation.
+
+        A group that the remote system does not have yet has nothing to grant: its members are handed over in the
+        transaction that records its remote id.
+        """
+        waits = self.intake.waits_of(row)
+        if row.remote_id is None:
+            return Accepted(row, waits, then_members=True)
+        now = self.intake.clock()
+        removed = resources.bump(tx, self.intake.connection_id, change.removed, lane=Lane.REMOVE, now=now)
+        added = resources.bump(tx, self.intake.connection_id, change.added, lane=Lane.UPDATE, now=now)
+        if removed or added:
+            self.intake.record(tx, row, "members")
+        earlier, leaving = self._unfinished(tx, row, deltas)
+        return Accepted(row, waits | earlier | removed | added, leaving | frozenset(removed))
+
+    def _unfinished(
+        self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta]
+    ) -> tuple[dict[str, int], frozenset[str]]:
+        """Return the people named here whose earlier change is still on its way, and those of them who leave.
+
+        Without it, the retry of a request that was answered 429 would find its change already desired and claim it done.
+        """
+        named = {member for delta in deltas for member in delta.ids}
+        whole = any(delta.action == "replace" for delta in deltas)
+        to_add, to_remove = memberships.unsettled_of_group(tx, self.intake.connection_id, row.id)
+        leaving = frozenset(to_remove if whole else named.intersection(to_remove))
+        waits = {}
+        for user_id in leaving.union(named.intersection(to_add)):
+            user = resources.get(tx, self.intake.connection_id, "User", user_id, deleted=True)
+            if user is not None and user.state is not State.SETTLED:
+                waits[user.id] = user.generation
+        return waits, leaving.intersection(waits)
+
+    def _bump_group(self, tx: Connection, row: ResourceRow, change: MembershipChange) -> Accepted:
+        """Give the group a new generation, and its persons a new version: their ``groups`` read differently now."""
+        if change.added or change.removed:
+            row = self.intake.rearm(row, Lane.REMOVE if change.removed else Lane.UPDATE)
+            resources.replace(tx, row)
+            resources.touch(tx, self.intake.connection_id, change.added | change.removed)
+            self.intake.record(tx, row, "members")
+        removals = frozenset({row.id}) if change.removed else frozenset[str]()
+        return Accepted(row, self.intake.waits_of(row), removals)

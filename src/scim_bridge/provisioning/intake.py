@@ -1,0 +1,208 @@
+"""From a write to *desired* state: one local transaction, durable before any byte goes upstream.
+
+Every method runs inside a transaction of the store. It locks the row, checks ``If-Match``, applies the change, counts the
+generation, writes the audit entry and returns what the request has to wait for. Nothing here calls a remote system.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TypeVar
+
+from scim2_models import InvalidValueException, NotFoundException, Resource, UniquenessException
+
+from scim_bridge.models import Group, Kind, Lane, User
+from scim_bridge.provisioning.policy import ProvisioningPolicy
+from scim_bridge.provisioning.situation import Capabilities, attributes_of
+from scim_bridge.store import audit, documents, resources
+from scim_bridge.store.engine import Connection
+from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
+
+ResourceT = TypeVar("ResourceT", User, Group)
+Check = Callable[[str], None]
+"""Evaluates ``If-Match`` and ``If-None-Match`` against an entity tag; raises ``PreconditionFailedException``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A write that is durable.
+
+    :param row: The resource, after the write.
+    :param waits: The generation to wait for, by resource id.
+    :param removals: Ids of those whose access is taken away: they are confirmed before anything is claimed.
+    :param then_members: Whether the members of this group have to be waited for once the group itself is settled.
+    :param repeated: Whether a creation found itself already made.
+    :param warnings: What was left out, for the operator.
+    """
+
+    row: ResourceRow
+    waits: dict[str, int] = field(default_factory=dict)
+    removals: frozenset[str] = frozenset()
+    then_members: bool = False
+    repeated: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class Intake:
+    """Accepts the writes of one connection.
+
+    :param new_id: Mints resource ids (UUIDs, never reused: RFC 7643 §3.1).
+    :param clock: Tells the time, in UTC.
+    """
+
+    def __init__(
+        self,
+        connection_id: str,
+        capabilities: Capabilities,
+        policy: ProvisioningPolicy,
+        *,
+        new_id: Callable[[], str],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.connection_id = connection_id
+        self.capabilities = capabilities
+        self.policy = policy
+        self.new_id = new_id
+        self.clock = clock
+
+    # -- Shared by users and groups --------------------------------------------------------------------------------
+
+    def live(self, tx: Connection, kind: Kind, resource_id: str) -> ResourceRow:
+        """Return a resource that clients can see, locked.
+
+        :raises NotFoundException: When there is none.
+        """
+        row = resources.get(tx, self.connection_id, kind, resource_id, lock=True)
+        if row is None:
+            raise NotFoundException(detail=f"{kind} {resource_id} not found")
+        return row
+
+    def insert(self, tx: Connection, kind: Kind, name: str, resource: User | Group, *, unique: bool) -> ResourceRow:
+        """Insert a new resource as desired; the remote system has nothing of it yet."""
+        now = self.clock()
+        resource_id = self.new_id()
+        active = getattr(resource, "active", None) is not False
+        row = ResourceRow(
+            connection_id=self.connection_id,
+            id=resource_id,
+            kind=kind,
+            name=name,
+            document=documents.encode(resource, resource_id),
+            created_at=now,
+            modified_at=now,
+            external_id=resource.external_id,
+            active=active,
+            shown_active=active,
+            unique_name=unique,
+            observed=Observed(),
+            state=State.PENDING,
+            lane=Lane.CREATE if active else Lane.UPDATE,
+            answered=False,
+        )
+        resources.insert(tx, row, resource)
+        self.record(tx, row, "create")
+        return row
+
+    def store(self, tx: Connection, row: ResourceRow, resource: User | Group, *, lane: Lane, matters: bool) -> ResourceRow:
+        """Replace the desired document of a resource.
+
+        :param matters: Whether the remote system holds something of what changed; else nothing is to be driven.
+        """
+        now = self.clock()
+        changed = replace(
+            row,
+            name=str(resource.user_name if isinstance(resource, User) else resource.display_name),
+            external_id=resource.external_id,
+            document=documents.encode(resource, row.id),
+            modified_at=now,
+            version=row.version + 1,
+            ownership=self.owned(row),
+        )
+        if matters:
+            changed = self.rearm(changed, lane)
+        resources.replace(tx, changed, resource)
+        self.record(tx, changed, "modify")
+        return changed
+
+    def untouched(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+        """Take a write that changes nothing: calm, but it claims the account and tries again what was refused."""
+        changed = replace(row, ownership=self.owned(row))
+        if row.state is State.BLOCKED:
+            changed = self.rearm(changed, row.lane)
+        elif row.state is State.PENDING:
+            changed = replace(changed, not_before=None)
+        if changed != row:
+            resources.replace(tx, changed)
+        return changed
+
+    def rearm(self, row: ResourceRow, lane: Lane) -> ResourceRow:
+        """Count a new generation and hand it to the driver, at once.
+
+        A lane that is already more urgent stays: the removal that asked for it may not be done yet.
+        """
+        urgent = min(lane, row.lane) if row.state is State.PENDING else lane
+        return replace(
+            row,
+            generation=row.generation + 1,
+            state=State.PENDING,
+            lane=urgent,
+            attempt=0,
+            not_before=None,
+            refusal=None,
+        )
+
+    @staticmethod
+    def owned(row: ResourceRow) -> Ownership:
+        """Return the ownership after a client wrote the resource."""
+        return Ownership.ADOPTED if row.ownership is Ownership.DISCOVERED else row.ownership
+
+    def is_repeat(self, row: ResourceRow, external_id: str | None) -> bool:
+        """Tell whether a creation asks for what an earlier one already made.
+
+        A client that was told "pending", or nothing, sends the same creation again; Entra ID does so without a query.
+        """
+        if row.ownership is not Ownership.CREATED or row.external_id != external_id:
+            return False
+        if not row.answered:
+            return True
+        return external_id is not None and self.clock() - row.created_at < self.policy.idempotent_create
+
+    def matters(self, row: ResourceRow, resource: Resource[object]) -> bool:
+        """Tell whether the remote system holds something of what a change would alter."""
+        paths = self.capabilities.attributes(row.kind)
+        before = attributes_of(json.loads(row.document), paths)
+        return row.state is State.BLOCKED or before != attributes_of(resource.model_dump(), paths)
+
+    def record(self, tx: Connection, row: ResourceRow, operation: str) -> None:
+        """Write the intent to the audit chain, in the same transaction; ids only, no personal data."""
+        event = {
+            "event": "intent",
+            "operation": operation,
+            "kind": row.kind,
+            "id": row.id,
+            "generation": row.generation,
+            "lane": row.lane.name,
+        }
+        audit.append(tx, self.connection_id, event, now=self.clock())
+
+    def waits_of(self, row: ResourceRow) -> dict[str, int]:
+        """Return what a request about this resource alone waits for; nothing when it is settled."""
+        settled = row.state is State.SETTLED and row.observed_generation >= row.generation
+        return {} if settled else {row.id: row.generation}
+
+
+def etag(row: ResourceRow) -> str:
+    """Return the entity tag of a resource (RFC 7644 §3.14)."""
+    return f'W/"{row.version}"'
+
+
+def taken(kind: Kind, name: str) -> UniquenessException:
+    """Return the 409 of a name that another resource of the connection has."""
+    attribute = "userName" if kind == "User" else "displayName"
+    return UniquenessException(detail=f"a {kind} with this {attribute} already exists")
+
+
+def unknown_members(ids: frozenset[str]) -> InvalidValueException:
+    """Return the 400 of members that name no User of the connection."""
+    return InvalidValueException(detail=f"unknown members: {', '.join(sorted(ids))}")

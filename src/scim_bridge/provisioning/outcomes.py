@@ -1,0 +1,299 @@
+"""From what a hook answered to *observed* state: the second local transaction of a write.
+
+:class:`Outcomes` holds the transactions that the driver runs after each call: what was seen is recorded whatever the
+generation, since it is true either way; *settled* is written only when nothing differs any more; a refusal is written only
+against the generation that was refused.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from scim_bridge.errors import ConnectorError
+from scim_bridge.models import Group, Kind, Lane, Remote, User
+from scim_bridge.provisioning.plan import Step, differing
+from scim_bridge.provisioning.situation import (
+    Capabilities,
+    Situation,
+    groups_seen,
+    observed_of,
+    situation_of,
+    with_values,
+)
+from scim_bridge.store import audit, documents, memberships, resources
+from scim_bridge.store.engine import Connection
+from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
+
+REMOVAL_RETRY = timedelta(hours=1)
+"""When a removal that was refused is tried again; it never runs out of attempts."""
+
+Answer = Remote[User] | Remote[Group] | None
+
+
+class Outcomes:
+    """Records what the driver saw, for one connection."""
+
+    def __init__(self, connection_id: str, capabilities: Capabilities, *, clock: Callable[[], datetime]) -> None:
+        self.connection_id = connection_id
+        self.capabilities = capabilities
+        self.clock = clock
+
+    def load(self, tx: Connection, kind: Kind, resource_id: str) -> Situation | None:
+        """Return where a pending resource stands; ``None`` when there is nothing (more) to do for it."""
+        row = resources.get(tx, self.connection_id, kind, resource_id, lock=True, deleted=True)
+        return None if row is None or row.state is not State.PENDING else self._go_on(tx, row)
+
+    def seen(self, tx: Connection, situation: Situation, answer: Answer) -> Situation | None:
+        """Record a probe: the remote system shows this, or nothing (``None``)."""
+        row = self._fresh(tx, situation)
+        if row is None:
+            return None
+        row = replace(row, ambiguous=False)
+        row = self._absent(tx, row) if answer is None else self._present(tx, row, answer)
+        return self._go_on(tx, row)
+
+    def done(self, tx: Connection, situation: Situation, step: Step, answer: Answer) -> Situation | None:
+        """Record that a step was confirmed, and return what comes next; ``None`` when the resource is settled."""
+        row = self._fresh(tx, situation)
+        if row is None:
+            return None
+        self._audit(tx, row, step, "done")
+        row = replace(row, ambiguous=False, attempt=0, not_before=None)
+        match step:
+            case Step.DELETE_USER | Step.DELETE_GROUP:
+                row = self._absent(tx, row)
+            case Step.DEACTIVATE_USER:
+                row = self._deactivated(tx, row, situation)
+            case Step.ADD_GROUP_MEMBERS:
+                self._observe_members(tx, row, added=situation.desired.links - situation.seen.links)
+            case Step.REMOVE_GROUP_MEMBERS:
+                self._observe_members(tx, row, removed=situation.seen.links - situation.desired.links)
+            case Step.SET_USER_GROUPS:
+                self._observe_groups(tx, row, answer, otherwise=situation.desired.links)
+            case Step.UPDATE_USER | Step.UPDATE_GROUP:
+                row = self._updated(row, situation, answer)
+            case Step.CREATE_USER | Step.REACTIVATE_USER | Step.CREATE_GROUP if answer is not None:
+                row = self._present(tx, row, answer)
+        return self._go_on(tx, row)
+
+    def gone(self, tx: Connection, situation: Situation) -> Situation | None:
+        """Record that the remote system no longer has what a step was to change."""
+        row = self._fresh(tx, situation)
+        return None if row is None else self._go_on(tx, self._absent(tx, replace(row, ambiguous=False)))
+
+    def postpone(
+        self, tx: Connection, situation: Situation, error: ConnectorError, *, ambiguous: bool, delay: float
+    ) -> None:
+        """Record a transient failure: the same is tried again after ``delay`` seconds, without end."""
+        row = self._fresh(tx, situation)
+        if row is None:
+            return
+        self._audit(tx, row, situation.step, "unknown" if ambiguous else "failed", type(error).__name__)
+        not_before = self.clock() + timedelta(seconds=delay)
+        if row.generation != situation.row.generation:
+            not_before = self.clock()
+        resources.replace(
+            tx, replace(row, attempt=row.attempt + 1, not_before=not_before, ambiguous=row.ambiguous or ambiguous)
+        )
+
+    def refuse(self, tx: Connection, situation: Situation, error: ConnectorError) -> Situation | None:
+        """Record a permanent refusal and go on with what else differs.
+
+        Desired goes back to observed and the refusal stays visible until the client writes again. Not so for a removal:
+        it stays desired, is tried again and alarms.
+        """
+        row = self._fresh(tx, situation)
+        if row is None:
+            return None
+        self._audit(tx, row, situation.step, "refused", type(error).__name__)
+        if row.generation != situation.row.generation:
+            return self._go_on(tx, row)
+        refusal = Refusal(error.status, error.scim_type, error.detail)
+        if situation.is_removal:
+            not_before = self.clock() + REMOVAL_RETRY
+            resources.replace(
+                tx, replace(row, refusal=refusal, attempt=row.attempt + 1, not_before=not_before, ambiguous=False)
+            )
+            return None
+        return self._go_on(tx, self._reverted(tx, replace(row, refusal=refusal, ambiguous=False), situation))
+
+    # -- Going on --------------------------------------------------------------------------------------------------
+
+    def _fresh(self, tx: Connection, situation: Situation) -> ResourceRow | None:
+        """Return the row as it is now: a newer desired state may have arrived during the call."""
+        row = situation.row
+        return resources.get(tx, self.connection_id, row.kind, row.id, lock=True, deleted=True)
+
+    def _go_on(self, tx: Connection, row: ResourceRow) -> Situation | None:
+        """Write the row and return its situation, or settle it when nothing differs."""
+        situation = situation_of(tx, row, self.capabilities)
+        if situation.step is None and not situation.probe:
+            self._settle(tx, row)
+            return None
+        resources.replace(tx, row)
+        return situation
+
+    def _settle(self, tx: Connection, row: ResourceRow) -> None:
+        if row.deleted and row.refusal is None:
+            resources.remove(tx, self.connection_id, row.id)
+            return
+        shown = row.active
+        settled = replace(
+            row,
+            state=State.SETTLED if row.refusal is None else State.BLOCKED,
+            observed_generation=row.generation,
+            attempt=0,
+            not_before=None,
+            ambiguous=False,
+            shown_active=shown,
+            version=row.version + (shown != row.shown_active),
+        )
+        resources.replace(tx, settled)
+
+    # -- What was seen ---------------------------------------------------------------------------------------------
+
+    def _present(self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group]) -> ResourceRow:
+        """Take over what an answer shows of the account or group."""
+        first = row.remote_id is None
+        observed = observed_of(answer, self.capabilities.attributes(row.kind))
+        row = replace(row, remote_id=answer.remote_id, observed=observed)
+        adopted = first and answer.existed
+        if adopted:
+            row = replace(row, ownership=Ownership.ADOPTED)
+        if isinstance(answer.resource, User):
+            self._observe_groups(tx, row, answer, otherwise=frozenset(), keep_unmanaged=adopted)
+            self._wake_groups(tx, row)
+        elif first:
+            self._wake_members(tx, row)
+        return row
+
+    def _absent(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+        """Take over that the remote system has no such account or group."""
+        if row.kind == "User" and self.capabilities.user_centric:
+            memberships.observe_user(tx, self.connection_id, row.id, [])
+        return replace(row, observed=Observed())
+
+    def _deactivated(self, tx: Connection, row: ResourceRow, situation: Situation) -> ResourceRow:
+        if self.capabilities.inactive_is_absent:
+            return self._absent(tx, row)
+        return replace(row, observed=replace(row.observed or Observed(), present=situation.seen.present, active=False))
+
+    def _updated(self, row: ResourceRow, situation: Situation, answer: Answer) -> ResourceRow:
+        """Take what was sent as what is held: systems trim and fold values, and that is no difference to repair.
+
+        Values that the remote system defers stay as they were seen.
+        """
+        observed = row.observed or Observed()
+        if answer is None:
+            return row
+        deferred = answer.deferred
+        values = {path: value for path, value in situation.desired.attributes.items() if path not in deferred}
+        kept = {path: value for path, value in observed.attributes.items() if path in deferred}
+        return replace(row, observed=replace(observed, attributes=values | kept, deferred=tuple(sorted(deferred))))
+
+    def _observe_groups(
+        self,
+        tx: Connection,
+        row: ResourceRow,
+        answer: Answer,
+        *,
+        otherwise: frozenset[str],
+        keep_unmanaged: bool = False,
+    ) -> None:
+        """Record which groups an account holds.
+
+        :param keep_unmanaged: Of an account just adopted: what it holds of groups that no client manages stays desired.
+        """
+        if not self.capabilities.user_centric:
+            return
+        seen = None if answer is None else groups_seen(answer.resource)
+        held = [
+            group
+            for remote_id in sorted(otherwise if seen is None else seen)
+            if (group := resources.find_by_remote_id(tx, self.connection_id, "Group", remote_id)) is not None
+        ]
+        memberships.observe_user(tx, self.connection_id, row.id, [group.id for group in held])
+        for group in held:
+            if keep_unmanaged and group.ownership is Ownership.DISCOVERED:
+                memberships.set_desired(tx, self.connection_id, group.id, [row.id], True)
+
+    def _observe_members(
+        self,
+        tx: Connection,
+        row: ResourceRow,
+        *,
+        added: frozenset[str] = frozenset(),
+        removed: frozenset[str] = frozenset(),
+    ) -> None:
+        def ids(remote_ids: frozenset[str]) -> list[str]:
+            found = (resources.find_by_remote_id(tx, self.connection_id, "User", one) for one in sorted(remote_ids))
+            return [user.id for user in found if user is not None]
+
+        memberships.observe_group(tx, self.connection_id, row.id, added=ids(added), removed=ids(removed))
+
+    def _wake_members(self, tx: Connection, row: ResourceRow) -> None:
+        """Hand the members of a group that has just got its remote id to the driver."""
+        if self.capabilities.user_centric:
+            to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
+            resources.bump(tx, self.connection_id, to_add, lane=Lane.UPDATE, now=self.clock())
+
+    def _wake_groups(self, tx: Connection, row: ResourceRow) -> None:
+        """Hand the groups that wait for an account to be there to the driver."""
+        if self.capabilities.user_centric:
+            return
+        groups = memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, [])
+        waiting = [group.id for group in groups if group.desired and not group.observed]
+        resources.bump(tx, self.connection_id, waiting, lane=Lane.UPDATE, now=self.clock())
+
+    # -- What was refused ------------------------------------------------------------------------------------------
+
+    def _reverted(self, tx: Connection, row: ResourceRow, situation: Situation) -> ResourceRow:
+        """Let desired go back to observed in what the refused step was about, and in nothing else."""
+        match situation.step:
+            case Step.CREATE_USER | Step.CREATE_GROUP:
+                if row.kind == "User":
+                    memberships.remove_user(tx, self.connection_id, row.id)
+                else:
+                    memberships.remove_group(tx, self.connection_id, row.id)
+                return replace(row, deleted=True, active=False)
+            case Step.REACTIVATE_USER:
+                return self._rewritten(tx, replace(row, active=False), {"active"}, {"active": False})
+            case Step.SET_USER_GROUPS:
+                for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
+                    memberships.set_desired(tx, self.connection_id, group.id, [row.id], group.observed)
+            case Step.ADD_GROUP_MEMBERS:
+                to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
+                memberships.set_desired(tx, self.connection_id, row.id, to_add, False)
+            case Step.UPDATE_USER | Step.UPDATE_GROUP:
+                return self._rewritten(tx, row, differing(situation.desired, situation.seen), situation.seen.attributes)
+        return row
+
+    def _rewritten(
+        self, tx: Connection, row: ResourceRow, paths: Collection[str], values: Mapping[str, Any]
+    ) -> ResourceRow:
+        """Write these values into the desired document; a name stays when none was seen."""
+        named = {path for path in paths if path in values or path not in {"userName", "displayName"}}
+        document = with_values(json.loads(row.document), named, values)
+        resource = (User if row.kind == "User" else Group).model_validate(document)
+        name = resource.user_name if isinstance(resource, User) else resource.display_name
+        row = replace(
+            row, name=str(name), document=documents.encode(resource, row.id), version=row.version + 1
+        )
+        resources.replace(tx, row, resource)
+        return row
+
+    def _audit(
+        self, tx: Connection, row: ResourceRow, step: Step | None, outcome: str, error: str | None = None
+    ) -> None:
+        """Write what came of a call to the audit chain; ids and class names only."""
+        event = {
+            "event": "outcome",
+            "operation": str(step) if step is not None else "probe",
+            "kind": row.kind,
+            "id": row.id,
+            "generation": row.generation,
+            "outcome": outcome,
+        }
+        audit.append(tx, self.connection_id, event | ({"error": error} if error else {}), now=self.clock())

@@ -1,0 +1,252 @@
+"""What the server calls: a write becomes desired state, the driver makes it true, the answer says which of both it is."""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from scim_bridge.connections.bound import BoundConnector
+from scim_bridge.errors import (
+    ConnectorError,
+    PendingError,
+    RefusedError,
+    RemoteCredentialsError,
+    RemoteRateLimitedError,
+    RemoteUnavailableError,
+    StoreUnavailableError,
+)
+from scim_bridge.models import Group, Lane, User
+from scim_bridge.provisioning.discovery import Discovery
+from scim_bridge.provisioning.driver import Driver
+from scim_bridge.provisioning.groups import Change, GroupIntake
+from scim_bridge.provisioning.identifiers import new_id as mint
+from scim_bridge.provisioning.intake import Accepted, Check, Intake
+from scim_bridge.provisioning.outcomes import Outcomes
+from scim_bridge.provisioning.policy import ProvisioningPolicy
+from scim_bridge.provisioning.situation import Capabilities
+from scim_bridge.provisioning.users import UserIntake
+from scim_bridge.store import memberships, resources
+from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.rows import MemberDelta, ResourceRow, State
+from scim_bridge.upstream.lanes import lane as current_lane
+
+POLL = 1.0
+"""Seconds between looks at a row that another replica may settle: a notification is only a wake-up."""
+
+AMBIGUOUS_RETRY_AFTER = 15
+CREDENTIALS_RETRY_AFTER = 120
+RATE_LIMIT_RETRY_AFTER = 5
+FIND_TIMEOUT = 5.0
+"""Seconds a filter that found nothing may spend on asking the remote system."""
+
+PENDING = "accepted; pending upstream; retry to observe"
+
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A write that is true in the remote system (or, of many additions, durable).
+
+    :param row: The resource as it is now.
+    :param created: Whether a creation made it, rather than found it made by an earlier, repeated request.
+    :param warnings: What was left out, for the operator.
+    """
+
+    row: ResourceRow
+    created: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class Provisioning:
+    """The writes of one connection.
+
+    :param clock: Tells the time in UTC.
+    :param new_id: Mints resource ids.
+    """
+
+    def __init__(
+        self,
+        connection_id: str,
+        store: Store,
+        connector: BoundConnector,
+        policy: ProvisioningPolicy,
+        *,
+        clock: Callable[[], datetime] = partial(datetime.now, UTC),
+        new_id: Callable[[], str] = mint,
+    ) -> None:
+        capabilities = Capabilities.of(connector)
+        self.connection_id = connection_id
+        self.store = store
+        self.connector = connector
+        self.policy = policy
+        self.clock = clock
+        self.capabilities = capabilities
+        intake = Intake(connection_id, capabilities, policy, new_id=new_id, clock=clock)
+        self.users = UserIntake(intake)
+        self.groups = GroupIntake(intake)
+        self.outcomes = Outcomes(connection_id, capabilities, clock=clock)
+        self.discovery = Discovery(connection_id, capabilities, new_id=new_id, clock=clock)
+        self.driver = Driver(connection_id, store, connector, self.outcomes, policy, clock=clock)
+        self.logger = logging.getLogger(f"scim_bridge.provisioning.{connection_id}")
+
+    # -- Users -----------------------------------------------------------------------------------------------------
+
+    async def create_user(self, user: User) -> Outcome:
+        """Create a User (RFC 7644 §3.3).
+
+        :raises UniquenessException: When an active User has the userName.
+        :raises ServingError: When the remote system refuses, or has not confirmed within the budget.
+        """
+        return await self._created(lambda tx: self.users.create(tx, user))
+
+    async def modify_user(self, user_id: str, change: Callable[[User], User | None], check: Check) -> Outcome:
+        """Replace or modify a User (RFC 7644 §3.5).
+
+        :param change: Runs inside the store's transaction; returns the new state, or ``None`` when nothing changes.
+        :param check: Evaluates the request's conditions against the entity tag.
+        """
+        return await self._write(lambda tx: self.users.modify(tx, user_id, change, check))
+
+    async def delete_user(self, user_id: str, check: Check) -> None:
+        """Delete a User (RFC 7644 §3.6); returns when the remote system agrees."""
+        await self._write(lambda tx: self.users.delete(tx, user_id, check))
+
+    async def find_user(self, user_name: str) -> None:
+        """Ask the remote system once for a userName the store does not know, and take over what it has.
+
+        A filter must see the accounts a creation would run into. When asking fails, the store's answer stands.
+        """
+        if "find_user" not in self.connector.operations:
+            return
+        token = current_lane.set(Lane.READ)
+        try:
+            async with asyncio.timeout(FIND_TIMEOUT):
+                remote = await self.connector.find_user(user_name)
+            if remote is not None:
+                await self.store.write(lambda tx: self.discovery.take(tx, "User", remote))
+        except (ConnectorError, TimeoutError, StoreUnavailableError) as error:
+            self.logger.info("asking for an unknown userName failed: %s", type(error).__name__)
+        finally:
+            current_lane.reset(token)
+
+    # -- Groups ----------------------------------------------------------------------------------------------------
+
+    async def create_group(self, group: Group) -> Outcome:
+        """Create a Group with its members (RFC 7644 §3.3)."""
+        return await self._created(lambda tx: self.groups.create(tx, group))
+
+    async def modify_group(
+        self, group_id: str, change: Change | None, deltas: Sequence[MemberDelta], check: Check
+    ) -> Outcome:
+        """Replace or modify a Group (RFC 7644 §3.5).
+
+        :param change: Changes the attributes; sees a Group without members. ``None``: they stay.
+        :param deltas: Changes of the members, in order.
+        """
+        return await self._write(lambda tx: self.groups.modify(tx, group_id, change, deltas, check))
+
+    async def delete_group(self, group_id: str, check: Check) -> None:
+        """Delete a Group (RFC 7644 §3.6); returns when nobody holds it any more."""
+        await self._write(lambda tx: self.groups.delete(tx, group_id, check))
+
+    # -- Writing and waiting ---------------------------------------------------------------------------------------
+
+    async def _created(self, work: Callable[[Connection], Accepted]) -> Outcome:
+        """Run a creation, and note that the client is about to be told of it."""
+        outcome = await self._write(work)
+        if not outcome.row.answered:
+            await self.store.write(lambda tx: _answered(tx, outcome.row))
+        return outcome
+
+    async def _write(self, work: Callable[[Connection], Accepted]) -> Outcome:
+        """Commit desired state, wait for the remote system within the budget and return how the resource is now."""
+        deadline = asyncio.get_running_loop().time() + self.policy.budget
+        accepted = await self.store.write(work)
+        for warning in accepted.warnings:
+            self.logger.warning("%s %s: %s", accepted.row.kind, accepted.row.id, warning)
+        if accepted.waits or accepted.then_members:
+            self.driver.wake()
+            await self._confirmed(accepted, deadline)
+        row = await self._read(accepted.row)
+        return Outcome(row or accepted.row, not accepted.repeated, accepted.warnings)
+
+    async def _confirmed(self, accepted: Accepted, deadline: float) -> None:
+        """Wait for removals, then for the resource itself, then for additions unless they are too many to wait for."""
+        own = accepted.row.id
+        for resource_id in sorted(accepted.removals - {own}):
+            await self._settled(resource_id, accepted.waits[resource_id], deadline)
+        if own in accepted.waits:
+            await self._settled(own, accepted.waits[own], deadline)
+        additions = {one: generation for one, generation in accepted.waits.items() if one not in accepted.removals}
+        if accepted.then_members and not accepted.row.deleted:
+            additions |= await self.store.read(lambda tx: self._members_on_their_way(tx, own))
+        additions.pop(own, None)
+        if len(additions) <= self.policy.deferrable_additions:
+            for resource_id, generation in additions.items():
+                await self._settled(resource_id, generation, deadline)
+
+    def _members_on_their_way(self, tx: Connection, group_id: str) -> dict[str, int]:
+        """Return the generation of each person that a group just created is being given to."""
+        to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, group_id)
+        found = (resources.get(tx, self.connection_id, "User", user_id) for user_id in to_add)
+        return {user.id: user.generation for user in found if user is not None and user.state is not State.SETTLED}
+
+    async def _settled(self, resource_id: str, generation: int, deadline: float) -> None:
+        """Wait until a generation is confirmed.
+
+        :raises RefusedError: When it was refused.
+        :raises PendingError: When it is not confirmed by the deadline, or will not be.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            event = self.driver.watch(resource_id)
+            row = await self.store.read(lambda tx: self._any(tx, resource_id))
+            if row is None:
+                return
+            if row.refusal is not None and row.generation >= generation:
+                raise RefusedError(row.refusal.detail, status=row.refusal.status, scim_type=row.refusal.scim_type)
+            if row.observed_generation >= generation:
+                return
+            left = deadline - loop.time()
+            if left <= 0 or self._is_hopeless(row, left):
+                raise self._pending(resource_id)
+            try:
+                await asyncio.wait_for(event.wait(), min(left, POLL))
+            except TimeoutError:
+                continue
+
+    def _any(self, tx: Connection, resource_id: str) -> ResourceRow | None:
+        """Return a User or a Group by id, deleted ones included."""
+        return resources.get(tx, self.connection_id, "User", resource_id, deleted=True) or resources.get(
+            tx, self.connection_id, "Group", resource_id, deleted=True
+        )
+
+    def _is_hopeless(self, row: ResourceRow, left: float) -> bool:
+        """Whether the next attempt comes after the budget: then the client is better told now."""
+        return row.not_before is not None and (row.not_before - self.clock()).total_seconds() > left
+
+    def _pending(self, resource_id: str) -> PendingError:
+        """Return the 429 whose Retry-After fits the reason; Okta reads whole seconds only."""
+        error = self.driver.failures.get(resource_id)
+        if isinstance(error, RemoteRateLimitedError):
+            seconds = max(RATE_LIMIT_RETRY_AFTER, math.ceil(error.retry_after or 0))
+        elif isinstance(error, RemoteCredentialsError):
+            seconds = CREDENTIALS_RETRY_AFTER
+        elif isinstance(error, RemoteUnavailableError) and not error.ambiguous:
+            seconds = self.policy.outage_retry_after
+        else:
+            seconds = min(AMBIGUOUS_RETRY_AFTER, self.policy.outage_retry_after)
+        return PendingError(PENDING, retry_after=seconds)
+
+    async def _read(self, row: ResourceRow) -> ResourceRow | None:
+        return await self.store.read(lambda tx: resources.get(tx, self.connection_id, row.kind, row.id))
+
+
+def _answered(tx: Connection, row: ResourceRow) -> None:
+    """Note that the client was told of a creation."""
+    fresh = resources.get(tx, row.connection_id, row.kind, row.id, lock=True)
+    if fresh is not None:
+        resources.replace(tx, replace(fresh, answered=True))

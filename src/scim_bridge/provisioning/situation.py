@@ -1,0 +1,213 @@
+"""Where one resource stands: desired and seen, read from the store, and the values that hooks are given."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scim_bridge.connections.bound import BoundConnector
+from scim_bridge.models import Group, Kind, Remote, User
+from scim_bridge.provisioning.plan import Desired, Seen, Step, next_group_step, next_user_step
+from scim_bridge.store import memberships, resources
+from scim_bridge.store.engine import Connection
+from scim_bridge.store.rows import Observed, ResourceRow
+
+MEMBERS_PER_CALL = 200
+"""How many members one add or remove hook is given at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What provisioning needs to know of a connector.
+
+    :param operations: Names of the hooks it implements.
+    :param user_attributes: Attribute paths of a User that the remote system holds.
+    :param group_attributes: The same of a Group.
+    :param inactive_is_absent: Whether a deactivated account is not to be found there.
+    """
+
+    operations: frozenset[str]
+    user_attributes: frozenset[str]
+    group_attributes: frozenset[str]
+    inactive_is_absent: bool
+
+    @classmethod
+    def of(cls, connector: BoundConnector) -> "Capabilities":
+        """Read them off a connector."""
+        return cls(
+            connector.operations, connector.user_attributes, connector.group_attributes, connector.inactive_is_absent
+        )
+
+    @property
+    def user_centric(self) -> bool:
+        """Whether membership is written on the person (``set_user_groups``)."""
+        return Step.SET_USER_GROUPS in self.operations
+
+    def attributes(self, kind: Kind) -> frozenset[str]:
+        """Return the attribute paths that the remote system holds of a resource type."""
+        return self.user_attributes if kind == "User" else self.group_attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One resource between desired and seen.
+
+    :param probe: Whether the remote system must be asked before anything is written.
+    :param step: The next step; ``None`` when nothing differs.
+    """
+
+    row: ResourceRow
+    desired: Desired
+    seen: Seen
+    probe: bool
+    step: Step | None
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether the next step takes access away."""
+        if self.step is Step.SET_USER_GROUPS:
+            return bool(self.seen.links - self.desired.links)
+        return self.step in {Step.DELETE_USER, Step.DEACTIVATE_USER, Step.DELETE_GROUP, Step.REMOVE_GROUP_MEMBERS}
+
+    def user(self) -> User:
+        """Return the desired User as hooks see it: no id, ``groups`` holding remote ids."""
+        document = json.loads(self.row.document)
+        document.pop("id", None)
+        document["groups"] = [{"value": remote_id} for remote_id in sorted(self.desired.links)]
+        document["active"] = self.desired.active
+        return User.model_validate(document)
+
+    def user_before(self) -> User:
+        """Return the User as it was last seen, with the attributes that the connector keeps."""
+        document = nested(self.seen.attributes)
+        document["groups"] = [{"value": remote_id} for remote_id in sorted(self.seen.links)]
+        return User.model_validate({**document, "active": self.seen.active})
+
+    def group(self) -> Group:
+        """Return the desired Group as hooks see it: no id, no members."""
+        document = json.loads(self.row.document)
+        document.pop("id", None)
+        return Group.model_validate(document)
+
+    def group_before(self) -> Group:
+        """Return the Group as it was last seen."""
+        return Group.model_validate(nested(self.seen.attributes))
+
+
+def situation_of(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> Situation:
+    """Work out where a resource stands. Costs what has changed, never the size of a group."""
+    wanted, held = _links(tx, row, capabilities)
+    desired = Desired(
+        exists=not row.deleted,
+        active=row.active,
+        attributes=attributes_of(json.loads(row.document), capabilities.attributes(row.kind)),
+        links=wanted,
+    )
+    observed = row.observed or Observed()
+    seen = Seen(
+        known=row.remote_id is not None,
+        present=observed.present,
+        active=observed.active,
+        attributes=observed.attributes,
+        deferred=frozenset(observed.deferred),
+        links=held,
+    )
+    probe = row.observed is None or row.ambiguous
+    choose = next_user_step if row.kind == "User" else next_group_step
+    return Situation(row, desired, seen, probe, choose(desired, seen, capabilities.operations))
+
+
+def _links(
+    tx: Connection, row: ResourceRow, capabilities: Capabilities
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the remote ids of links that are desired and that are held.
+
+    Of a group only the members that differ are read; of a person all groups, which are few.
+    """
+    if row.kind == "User":
+        if not capabilities.user_centric:
+            return frozenset(), frozenset()
+        groups = memberships.groups_of(tx, row.connection_id, [row.id]).get(row.id, [])
+        known = [(group, group.remote_id) for group in groups if group.remote_id is not None]
+        return (
+            frozenset(remote_id for group, remote_id in known if group.desired),
+            frozenset(remote_id for group, remote_id in known if group.observed),
+        )
+    if capabilities.user_centric:
+        return frozenset(), frozenset()
+    to_add, to_remove = memberships.unsettled_of_group(tx, row.connection_id, row.id)
+    return (
+        frozenset(remote_ids_of(tx, row.connection_id, to_add[:MEMBERS_PER_CALL])),
+        frozenset(remote_ids_of(tx, row.connection_id, to_remove[:MEMBERS_PER_CALL])),
+    )
+
+
+def remote_ids_of(tx: Connection, connection_id: str, user_ids: Collection[str]) -> dict[str, str]:
+    """Return SCIM id by remote id, of those users that are present in the remote system."""
+    found = {}
+    for user_id in user_ids:
+        user = resources.get(tx, connection_id, "User", user_id, deleted=True)
+        if user is not None and user.remote_id is not None and user.observed is not None and user.observed.present:
+            found[user.remote_id] = user.id
+    return found
+
+
+def observed_of(remote: Remote[User] | Remote[Group], paths: frozenset[str]) -> Observed:
+    """Return what a hook's answer says of the remote state."""
+    document = remote.resource.model_dump()
+    active = getattr(remote.resource, "active", None) is not False
+    return Observed(True, active, attributes_of(document, paths), tuple(sorted(remote.deferred)))
+
+
+def groups_seen(resource: User | Group) -> frozenset[str] | None:
+    """Return the remote ids of the groups an account was seen to hold; ``None`` when the answer could not tell."""
+    if not isinstance(resource, User) or resource.groups is None:
+        return None
+    return frozenset(str(group.value) for group in resource.groups if group.value)
+
+
+def attributes_of(document: Mapping[str, Any], paths: Collection[str]) -> dict[str, Any]:
+    """Return the values of a SCIM document by attribute path; unassigned ones are left out."""
+    values = {}
+    for path in sorted(paths):
+        value: Any = document
+        for name in _names(path):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if value is not None:
+            values[path] = value
+    return values
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document that has these values at these attribute paths."""
+    document: dict[str, Any] = {}
+    for path, value in values.items():
+        *parents, last = _names(path)
+        place = document
+        for name in parents:
+            place = place.setdefault(name, {})
+        place[last] = value
+    return document
+
+
+def with_values(document: Mapping[str, Any], paths: Collection[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a document in which these paths hold exactly these values, absent ones unassigned."""
+    copy: dict[str, Any] = json.loads(json.dumps(document))
+    for path in paths:
+        *parents, last = _names(path)
+        place = copy
+        for name in parents:
+            place = place.setdefault(name, {})
+        if path in values:
+            place[last] = values[path]
+        else:
+            place.pop(last, None)
+    return {name: value for name, value in copy.items() if value not in ({}, [])}
+
+
+def _names(path: str) -> list[str]:
+    """Split an attribute path; a schema URN, which has dots and colons of its own, stays whole (RFC 7644 §3.10)."""
+    if not path.startswith("urn:"):
+        return path.split(".")
+    urn, _, attribute = path.rpartition(":")
+    return [urn, *attribute.split(".")]

@@ -1,0 +1,103 @@
+"""Writes of Users: the transactions that turn them into desired state."""
+
+from dataclasses import replace
+
+from scim2_models import ForbiddenException
+
+from scim_bridge.models import Lane, User
+from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, taken
+from scim_bridge.store import documents, memberships, resources
+from scim_bridge.store.engine import Connection
+from scim_bridge.store.rows import Ownership, ResourceRow, State
+from collections.abc import Callable
+
+
+class UserIntake:
+    """Accepts creations, changes and deletions of the Users of one connection."""
+
+    def __init__(self, intake: Intake) -> None:
+        self.intake = intake
+
+    def create(self, tx: Connection, user: User) -> Accepted:
+        """Accept a creation (RFC 7644 §3.3).
+
+        An account that no client owns, or that is inactive, is taken over instead of refused: what a filter shows and
+        what a creation runs into are the same accounts, and a person who returns is let in again.
+
+        :raises UniquenessException: When an active User of this connection has the userName.
+        """
+        name = str(user.user_name)
+        row = resources.find_by_name(tx, self.intake.connection_id, "User", name, lock=True)
+        if row is None:
+            row = self.intake.insert(tx, "User", name, user, unique=True)
+            return Accepted(row, self.intake.waits_of(row))
+        if self.intake.is_repeat(row, user.external_id):
+            row = self.intake.untouched(tx, row)
+            return Accepted(row, self.intake.waits_of(row), repeated=True)
+        if row.ownership is Ownership.DISCOVERED or not row.active:
+            return self._changed(tx, row, user)
+        raise taken("User", name)
+
+    def modify(self, tx: Connection, user_id: str, change: Callable[[User], User | None], check: Check) -> Accepted:
+        """Accept a replacement or a modification (RFC 7644 §3.5).
+
+        :param change: Returns the new state, or ``None`` when nothing changes.
+        :raises NotFoundException: When there is no such User.
+        """
+        row = self.intake.live(tx, "User", user_id)
+        check(etag(row))
+        user = change(documents.decode(row, User))
+        if user is not None:
+            return self._changed(tx, row, user)
+        row = self.intake.untouched(tx, row)
+        return Accepted(row, self.intake.waits_of(row), self._removals(row))
+
+    def delete(self, tx: Connection, user_id: str, check: Check) -> Accepted:
+        """Accept a deletion (RFC 7644 §3.6): invisible at once, its name free, gone when the remote system agrees.
+
+        Asked again while the remote system has not agreed yet, it waits again, instead of claiming a 404.
+
+        :raises NotFoundException: When there is no such User.
+        :raises ForbiddenException: When no client has ever written it and the policy protects such accounts.
+        """
+        pending = resources.get(tx, self.intake.connection_id, "User", user_id, lock=True, deleted=True)
+        if pending is not None and pending.deleted and pending.state is State.PENDING:
+            row = self.intake.untouched(tx, pending)
+            return Accepted(row, self.intake.waits_of(row), frozenset({row.id}))
+        row = self.intake.live(tx, "User", user_id)
+        check(etag(row))
+        if row.ownership is Ownership.DISCOVERED and self.intake.policy.delete_unowned != "delete":
+            return self._delete_unowned(tx, row)
+        memberships.remove_user(tx, self.intake.connection_id, row.id)
+        row = replace(self.intake.rearm(row, Lane.REMOVE), deleted=True, active=False, modified_at=self.intake.clock())
+        resources.replace(tx, row)
+        self.intake.record(tx, row, "delete")
+        return Accepted(row, self.intake.waits_of(row), frozenset({row.id}))
+
+    def _delete_unowned(self, tx: Connection, row: ResourceRow) -> Accepted:
+        if self.intake.policy.delete_unowned == "refuse":
+            raise ForbiddenException(
+                detail="this account was not created by this client; deactivate it instead, or allow its deletion"
+            )
+        user = documents.decode(row, User)
+        user.active = False
+        return self._changed(tx, row, user)
+
+    def _changed(self, tx: Connection, row: ResourceRow, user: User) -> Accepted:
+        """Store a new desired state of an existing User."""
+        # A client that sends null for `active` says nothing about it; to read that as either state would be a guess.
+        active = row.active if user.active is None else bool(user.active)
+        user.active = active
+        observed_active = row.observed is not None and row.observed.present and row.observed.active
+        matters = active != row.active or row.ownership is Ownership.DISCOVERED or self.intake.matters(row, user)
+        if row.active and not active:
+            lane = Lane.REMOVE
+        else:
+            lane = Lane.CREATE if active and not row.active else Lane.UPDATE
+        updated = replace(row, active=active, shown_active=active or observed_active)
+        updated = self.intake.store(tx, updated, user, lane=lane, matters=matters)
+        return Accepted(updated, self.intake.waits_of(updated), self._removals(updated))
+
+    @staticmethod
+    def _removals(row: ResourceRow) -> frozenset[str]:
+        return frozenset() if row.active else frozenset({row.id})
