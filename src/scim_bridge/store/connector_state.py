@@ -1,0 +1,43 @@
+"""The small durable store of each connection (:class:`~scim_bridge.connector.ConnectorState`)."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, select
+from sqlalchemy import delete as sql_delete
+from sqlalchemy.engine import Connection
+
+from scim_bridge.store.clock import to_microseconds
+from scim_bridge.store.dialects import upsert
+from scim_bridge.store.tables import connector_state
+
+_KEY = (connector_state.c.connection_id == bindparam("connection"), connector_state.c.key == bindparam("name"))
+_GET = select(connector_state.c.value).where(*_KEY)
+_DELETE = sql_delete(connector_state).where(*_KEY)
+
+
+def get(tx: Connection, connection_id: str, key: str) -> dict[str, Any] | None:
+    """Return the value of a key, or ``None``."""
+    value = tx.execute(_GET, {"connection": connection_id, "name": key}).scalar_one_or_none()
+    if value is None:
+        return None
+    document: dict[str, Any] = json.loads(value)
+    return document
+
+
+def put(tx: Connection, connection_id: str, key: str, value: Mapping[str, Any], now: datetime) -> None:
+    """Write the value of a key."""
+    row = {
+        "connection_id": connection_id,
+        "key": key,
+        "value": json.dumps(dict(value), ensure_ascii=False, allow_nan=False),
+        "changed_at": to_microseconds(now),
+    }
+    tx.execute(upsert(tx, connector_state, ("value", "changed_at")), row)
+
+
+def delete(tx: Connection, connection_id: str, key: str) -> None:
+    """Forget a key; absent is fine."""
+    tx.execute(_DELETE, {"connection": connection_id, "name": key})

@@ -1,0 +1,50 @@
+"""Alembic revisions, forward only, packaged with the code that needs them."""
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Column, MetaData, String, Table, inspect, select
+from sqlalchemy.engine import Connection
+
+from scim_bridge.errors import StoreConfigurationError
+
+HEAD = "0001"
+"""The revision this code works with."""
+
+_version = Table("alembic_version", MetaData(), Column("version_num", String(32)))
+
+
+def configuration(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration for a connection."""
+    config = Config()
+    config.set_main_option("script_location", "scim_bridge.store:migrations")
+    config.attributes["connection"] = connection
+    return config
+
+
+def current(connection: Connection) -> str | None:
+    """Return the revision of a database; ``None`` of an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(select(_version.c.version_num)).scalar_one_or_none()
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring a database to a revision, inside the caller's transaction.
+
+    :raises StoreConfigurationError: when the database is of a newer version than this code.
+    """
+    found = current(connection)
+    if found == HEAD:
+        return
+    config = configuration(connection)
+    try:
+        if found is not None:
+            ScriptDirectory.from_config(config).get_revision(found)
+    except CommandError:
+        raise StoreConfigurationError(
+            f"the database is of a newer version of scim-bridge (revision {found}, this version knows {HEAD}); "
+            "install that version again, or restore a backup made before the upgrade"
+        ) from None
+    command.upgrade(config, revision)

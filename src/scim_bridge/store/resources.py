@@ -1,0 +1,231 @@
+"""Rows of Users and Groups. Every function takes the transaction first and touches one connection only."""
+
+import json
+from collections.abc import Collection
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, get_args
+
+from scim2_models import InvalidValueException, Resource, UniquenessException
+from sqlalchemy import Row, and_, bindparam, case, func, literal, select, union_all
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import insert as sql_insert
+from sqlalchemy import update as sql_update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from scim_bridge.errors import RemoteConflictError
+from scim_bridge.models import Kind, Lane
+from scim_bridge.store import index
+from scim_bridge.store.clock import from_microseconds, to_microseconds
+from scim_bridge.store.comparison import fold
+from scim_bridge.store.dialects import chunks
+from scim_bridge.store.rows import Observed, Ownership, PendingKey, Refusal, ResourceRow, State
+from scim_bridge.store.tables import NAME_LENGTH, member, resource
+
+NAMES: dict[Kind, str] = {"User": "userName", "Group": "displayName"}
+"""The attribute that names a resource of each kind."""
+
+COLUMNS = (
+    *(resource.c[name] for name in ("connection_id", "id", "kind", "name", "document", "created_at", "modified_at")),
+    *(resource.c[name] for name in ("external_id", "remote_id", "active", "shown_active", "unique_name")),
+    *(resource.c[name] for name in ("generation", "observed_generation", "observed", "ambiguous", "ownership")),
+    *(resource.c[name] for name in ("state", "lane", "attempt", "due_at", "refusal", "deleted", "answered", "version")),
+)
+"""What :func:`to_row` reads, in the order of :class:`ResourceRow`'s fields."""
+
+_STATES = {state.value: state for state in State}
+_OWNERSHIPS = {ownership.value: ownership for ownership in Ownership}
+_LANES = {lane.value: lane for lane in Lane}
+
+_KEY = and_(resource.c.connection_id == bindparam("connection"), resource.c.id == bindparam("key"))
+_KIND = and_(resource.c.connection_id == bindparam("connection"), resource.c.kind == bindparam("kind_is"))
+_GET = select(*COLUMNS).where(_KEY, resource.c.kind == bindparam("kind_is"))
+_GET_LOCKED = _GET.with_for_update()
+_BY_NAME = select(*COLUMNS).where(_KIND, resource.c.name_key == bindparam("key"), ~resource.c.deleted)
+_BY_NAME_OLDEST = _BY_NAME.order_by(resource.c.sequence).limit(1)
+_BY_NAME_LOCKED = _BY_NAME_OLDEST.with_for_update()
+_BY_EXTERNAL_ID = (
+    select(*COLUMNS)
+    .where(_KIND, resource.c.external_id_key == bindparam("key"), ~resource.c.deleted)
+    .order_by(resource.c.sequence)
+    .limit(1)
+)
+_BY_REMOTE_ID = select(*COLUMNS).where(_KIND, resource.c.remote_id == bindparam("key"))
+_INSERT = sql_insert(resource).returning(resource.c.sequence)
+_REPLACE = sql_update(resource).where(_KEY).returning(resource.c.sequence)
+_ITERATE = (
+    select(*COLUMNS).where(_KIND, resource.c.id > bindparam("after")).order_by(resource.c.id).limit(bindparam("count"))
+)
+
+
+def to_row(record: Row[Any]) -> ResourceRow:
+    """Return a record of :data:`COLUMNS` as a row."""
+    (
+        connection_id, id_, kind, name, document, created_at, modified_at, external_id, remote_id, active, shown_active,
+        unique_name, generation, observed_generation, observed, ambiguous, ownership, state, lane, attempt, due_at,
+        refusal, deleted, answered, version,
+    ) = record  # fmt: skip
+    return ResourceRow(
+        connection_id, id_, kind, name, document, from_microseconds(created_at), from_microseconds(modified_at),
+        external_id, remote_id, active, shown_active, unique_name, generation, observed_generation,
+        None if observed is None else _observed(observed), ambiguous, _OWNERSHIPS[ownership], _STATES[state],
+        _LANES[lane], attempt, from_microseconds(due_at) if due_at else None,
+        None if refusal is None else Refusal(**json.loads(refusal)), deleted, answered, version,
+    )  # fmt: skip
+
+
+def insert(tx: Connection, row: ResourceRow, resource: Resource[Any]) -> None:
+    """Add a resource.
+
+    :param resource: The object the document was made of; what filters compare comes from it.
+    :raises UniquenessException: when a live resource already has the name.
+    :raises RemoteConflictError: when another resource already has the remote id.
+    """
+    sequence = _written(tx, row, _INSERT, _values(row))
+    index.write(tx, row.connection_id, sequence, resource)
+
+
+def replace(tx: Connection, row: ResourceRow, resource: Resource[Any] | None = None) -> None:
+    """Write all columns of an existing row.
+
+    :param resource: The object the document was made of, when the document changed.
+    :raises UniquenessException: when another live resource already has the name.
+    :raises RemoteConflictError: when another resource already has the remote id.
+    """
+    key = {"connection": row.connection_id, "key": row.id}
+    sequence = _written(tx, row, _REPLACE, _values(row) | key)
+    if resource is not None:
+        index.write(tx, row.connection_id, sequence, resource)
+
+
+def get(
+    tx: Connection,
+    connection_id: str,
+    kind: Kind,
+    id: str,  # noqa: A002 - SCIM's word
+    *,
+    lock: bool = False,
+    deleted: bool = False,
+) -> ResourceRow | None:
+    """Return a resource by its SCIM id.
+
+    :param lock: Keep other transactions from writing it until this one ends.
+    :param deleted: Whether one that the client deleted counts.
+    """
+    found = tx.execute(
+        _GET_LOCKED if lock else _GET, {"connection": connection_id, "kind_is": kind, "key": id}
+    ).first()
+    if found is None:
+        return None
+    row = to_row(found)
+    return None if row.deleted and not deleted else row
+
+
+def find_by_name(
+    tx: Connection, connection_id: str, kind: Kind, name: str, *, lock: bool = False
+) -> ResourceRow | None:
+    """Return the live resource of a userName or displayName, compared as SCIM compares; the oldest if several."""
+    statement = _BY_NAME_LOCKED if lock else _BY_NAME_OLDEST
+    return _first(tx, statement, connection_id, kind, fold(name))
+
+
+def find_by_external_id(tx: Connection, connection_id: str, kind: Kind, external_id: str) -> ResourceRow | None:
+    """Return the live resource of an externalId; the oldest if several."""
+    return _first(tx, _BY_EXTERNAL_ID, connection_id, kind, index.exact(external_id))
+
+
+def find_by_remote_id(tx: Connection, connection_id: str, kind: Kind, remote_id: str) -> ResourceRow | None:
+    """Return the resource of a remote id, also one that the client deleted."""
+    return _first(tx, _BY_REMOTE_ID, connection_id, kind, remote_id)
+
+
+def remove(tx: Connection, connection_id: str, id: str) -> None:  # noqa: A002 - SCIM's word
+    """Remove a resource, its index and its membership rows for good."""
+    tx.execute(
+        sql_delete(member).where(
+            member.c.connection_id == connection_id, (member.c.group_id == id) | (member.c.user_id == id)
+        )
+    )
+    tx.execute(sql_delete(resource).where(_KEY), {"connection": connection_id, "key": id})
+
+
+def iterate(
+    tx: Connection, connection_id: str, kind: Kind, *, after: str | None, limit: int
+) -> list[ResourceRow]:
+    """Return a page of all resources of a kind in the order of their ids, deleted ones too.
+
+    :param after: The last id of the page before.
+    """
+    found = tx.execute(
+        _ITERATE, {"connection": connection_id, "kind_is": kind, "after": after or "", "count": limit}
+    )
+    return [to_row(record) for record in found]
+
+
+def _first(tx: Connection, statement: Any, connection_id: str, kind: Kind, key: str) -> ResourceRow | None:
+    found = tx.execute(statement, {"connection": connection_id, "kind_is": kind, "key": key}).first()
+    return None if found is None else to_row(found)
+
+
+def _observed(text: str) -> Observed:
+    document = json.loads(text)
+    document["deferred"] = tuple(document["deferred"])
+    return Observed(**document)
+
+
+def _json(value: Observed | Refusal | None) -> str | None:
+    return None if value is None else json.dumps(asdict(value), ensure_ascii=False, default=str)
+
+
+def _values(row: ResourceRow) -> dict[str, Any]:
+    return {
+        "connection_id": row.connection_id,
+        "id": row.id,
+        "kind": row.kind,
+        "name": row.name,
+        "name_key": _bounded(NAMES[row.kind], fold(row.name)),
+        "external_id": row.external_id,
+        "external_id_key": row.external_id and _bounded("externalId", index.exact(row.external_id)),
+        "remote_id": row.remote_id,
+        "document": row.document,
+        "created_at": to_microseconds(row.created_at),
+        "modified_at": to_microseconds(row.modified_at),
+        "active": row.active,
+        "shown_active": row.shown_active,
+        "unique_name": row.unique_name,
+        "generation": row.generation,
+        "observed_generation": row.observed_generation,
+        "observed": _json(row.observed),
+        "ambiguous": row.ambiguous,
+        "ownership": row.ownership.value,
+        "state": row.state.value,
+        "lane": row.lane.value,
+        "attempt": row.attempt,
+        "due_at": to_microseconds(row.not_before) if row.not_before else 0,
+        "refusal": _json(row.refusal),
+        "deleted": row.deleted,
+        "answered": row.answered,
+        "version": row.version,
+    }
+
+
+def _bounded(attribute: str, key: str) -> str:
+    if len(key) > NAME_LENGTH:
+        raise InvalidValueException(detail=f"{attribute} is longer than {NAME_LENGTH} characters")
+    return key
+
+
+def _written(tx: Connection, row: ResourceRow, statement: Any, values: dict[str, Any]) -> int:
+    """Write a row and return its sequence; turn what a unique index refuses into what it means."""
+    try:
+        with tx.begin_nested():
+            sequence: int = tx.execute(statement, values).scalar_one()
+            return sequence
+    except IntegrityError as error:
+        reason = str(error.orig)
+        if "remote_id" in reason:
+            raise RemoteConflictError(f"another {row.kind} already stands for this remote id") from error
+        if "name" in reason:
+            raise UniquenessException(detail=f"{NAMES[row.kind]} {row.name!r} is already taken") from error
+        raise

@@ -1,0 +1,345 @@
+"""SQLite as the store of one process: settings, checks, the reader connections and the writer thread.
+
+WAL with ``synchronous=FULL``: an acknowledged commit survives a power cut. Writes run on one thread with group commit:
+it takes whatever queued up during the previous commit, runs each function in a SAVEPOINT of its own, commits once, and
+only then wakes the callers.
+"""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from scim_bridge.errors import StoreConfigurationError
+from scim_bridge.store import migrations
+from scim_bridge.store.failures import is_transient
+
+T = TypeVar("T")
+
+OLDEST_SQLITE = (3, 37, 0)
+"""STRICT tables."""
+
+READERS = 4
+"""Connections, and threads, of reads that may scan."""
+
+UNSAFE_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "overlay", "tmpfs", "ramfs"}
+)
+"""File systems that lie about locks or durability, or vanish with the container."""
+
+WRITER_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": 2,
+    "foreign_keys": 1,
+    "busy_timeout": 5000,
+    "trusted_schema": 0,
+    "cell_size_check": 1,
+    "wal_autocheckpoint": 1000,
+}
+READER_PRAGMAS = {"query_only": 1, "trusted_schema": 0, "cell_size_check": 1}
+
+
+class DatabaseFile:
+    """The database file of this process, locked against every other process until :meth:`release`.
+
+    :param url: ``sqlite:///path``.
+    :param production: Whether to refuse file systems on which SQLite is not safe.
+    :raises StoreConfigurationError: when the file cannot be used safely.
+    """
+
+    def __init__(self, url: URL, *, production: bool) -> None:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise StoreConfigurationError(
+                f"SQLite {sqlite3.sqlite_version} is too old; use a Python built with SQLite 3.37 or newer"
+            )
+        if url.database in (None, "", ":memory:"):
+            raise StoreConfigurationError("[store] url names no file; write sqlite:///path/to/scim-bridge.db")
+        self.path = Path(str(url.database)).absolute()
+        if not self.path.parent.is_dir():
+            raise StoreConfigurationError(f"the directory {self.path.parent} does not exist; create it")
+        if production:
+            self._refuse_unsafe_file_system()
+        self._lock = self._take_lock()
+        try:
+            self._create()
+        except BaseException:
+            self.release()
+            raise
+
+    def _refuse_unsafe_file_system(self) -> None:
+        kind = file_system_of(self.path.parent)
+        if kind in UNSAFE_FILE_SYSTEMS:
+            raise StoreConfigurationError(
+                f"{self.path} is on a file system of type {kind}, on which SQLite may lose what it acknowledged; "
+                "put it on a local disk or use PostgreSQL"
+            )
+
+    def _take_lock(self) -> int:
+        lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise StoreConfigurationError(
+                f"{self.path} is in use by another scim-bridge process; stop it, or use PostgreSQL for several"
+            ) from None
+        return lock
+
+    def _create(self) -> None:
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        directory = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+        mode = stat.S_IMODE(self.path.stat().st_mode)
+        if mode & 0o077:
+            raise StoreConfigurationError(
+                f"{self.path} can be read by other accounts of this machine (mode {mode:04o}); run: chmod 600 {self.path}"
+            )
+
+    def release(self) -> None:
+        """Let other processes have the file."""
+        os.close(self._lock)
+
+
+def file_system_of(path: Path) -> str:
+    """Return the type of the file system a path is on, from the mount table; empty where there is none."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return ""
+    best, kind = "", ""
+    for line in mounts.read_text(encoding="utf-8").splitlines():
+        _, mount, candidate, *_ = line.split(" ")
+        mount = mount.encode().decode("unicode_escape")
+        if path.resolve().is_relative_to(mount) and len(mount) >= len(best):
+            best, kind = mount, candidate
+    return kind
+
+
+def _engine(path: Path, begin: str, pragmas: dict[str, Any], size: int) -> Engine:
+    """Return an engine whose transactions start with ``begin`` and whose settings were read back."""
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=0,
+        pool_reset_on_return=None,
+        connect_args={"check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        # The driver's own transaction control would break SAVEPOINT and make migrations unsafe.
+        connection.isolation_level = None
+        for name, value in pragmas.items():
+            connection.execute(f"PRAGMA {name} = {value}")
+            found = connection.execute(f"PRAGMA {name}").fetchone()
+            if found != (value,):
+                raise StoreConfigurationError(f"SQLite does not accept PRAGMA {name} = {value}; it has {found}")
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def writer_engine(path: Path) -> Engine:
+    """Return the engine of the one connection that writes."""
+    return _engine(path, "BEGIN IMMEDIATE", WRITER_PRAGMAS, 1)
+
+
+def reader_engine(path: Path, *, size: int, busy_timeout: int) -> Engine:
+    """Return an engine of connections that cannot write.
+
+    :param busy_timeout: Milliseconds to wait for a lock.
+    """
+    return _engine(path, "BEGIN", READER_PRAGMAS | {"busy_timeout": busy_timeout}, size)
+
+
+def check_integrity(connection: Connection, path: Path) -> None:
+    """Refuse a damaged database.
+
+    :raises StoreConfigurationError: with what SQLite found.
+    """
+    try:
+        finding = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    except DBAPIError as error:
+        finding = str(error.orig)
+    if finding != "ok":
+        raise StoreConfigurationError(f"{path} is damaged ({finding}); restore a backup")
+
+
+class Writer:
+    """One thread that runs all writes, with group commit.
+
+    :param connection: A connection that nobody else uses.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._queue: SimpleQueue[_Write | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="scim-bridge store writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[Connection], Any]) -> asyncio.Future[Any]:
+        """Queue a transaction; the future is done after its COMMIT. Cancelling the future does not undo the work."""
+        write = _Write(work)
+        self._queue.put(write)
+        return write.future
+
+    async def stop(self) -> None:
+        """Finish what is queued, then end the thread."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            batch = [self._queue.get()]
+            while not self._queue.empty():
+                batch.append(self._queue.get())
+            stopping = None in batch
+            writes = [write for write in batch if write is not None]
+            if writes:
+                self._commit(writes)
+
+    def _commit(self, writes: "list[_Write]") -> None:
+        try:
+            with self._connection.begin():
+                for write in writes:
+                    write.run(self._connection)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, no caller may wait for ever
+            for write in writes:
+                write.fail(error)
+        for write in writes:
+            write.settle()
+
+
+class _Write:
+    """A transaction on its way through the writer thread."""
+
+    def __init__(self, work: Callable[[Connection], Any]) -> None:
+        self.work = work
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def run(self, connection: Connection) -> None:
+        """Run the function in a SAVEPOINT of its own; only an error of the database itself ends the whole batch."""
+        savepoint = connection.begin_nested()
+        try:
+            self._result = self.work(connection)
+        except BaseException as error:
+            if is_transient(error):
+                raise
+            savepoint.rollback()
+            self._error = error
+        else:
+            savepoint.commit()
+
+    def fail(self, error: BaseException) -> None:
+        """Note that the COMMIT of the batch failed."""
+        self._error = self._error or error
+
+    def settle(self) -> None:
+        """Wake the caller."""
+        try:
+            self.loop.call_soon_threadsafe(self._answer)
+        except RuntimeError:
+            pass  # the loop is closed: nobody waits any more
+
+    def _answer(self) -> None:
+        if self.future.done():
+            return
+        if self._error is None:
+            self.future.set_result(self._result)
+        else:
+            self.future.set_exception(self._error)
+
+
+class SqliteDatabase:
+    """An SQLite database, taken by this process.
+
+    :param url: ``sqlite:///path``.
+    :param production: Whether to refuse file systems on which SQLite is not safe.
+    :raises StoreConfigurationError: when the database cannot be used safely.
+    """
+
+    def __init__(self, url: URL, *, production: bool) -> None:
+        self._file = DatabaseFile(url, production=production)
+        self._writer_engine = writer_engine(self._file.path)
+        self._inline_engine = reader_engine(self._file.path, size=1, busy_timeout=0)
+        self._scan_engine = reader_engine(self._file.path, size=READERS, busy_timeout=5000)
+        self._scans = ThreadPoolExecutor(READERS, "scim-bridge store reader")
+        try:
+            self._writer_connection = self._writer_engine.connect()
+            with self._writer_connection.begin():
+                check_integrity(self._writer_connection, self._file.path)
+                migrations.upgrade(self._writer_connection)
+            self._reader_connection = self._inline_engine.connect()
+        except BaseException:
+            self._dispose()
+            raise
+        self._writer = Writer(self._writer_connection)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a bounded read on the calling thread; only when the database is busy, on another one."""
+        try:
+            return self.read_inline(work)
+        except DBAPIError as error:
+            if not is_transient(error):
+                raise
+        return await self.scan(work)
+
+    async def scan(self, work: Callable[[Connection], T]) -> T:
+        """Run a read on a reader thread."""
+
+        def run() -> T:
+            with self._scan_engine.begin() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._scans, run)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a transaction on the writer thread."""
+        result: T = await self._writer.submit(work)
+        return result
+
+    def read_inline(self, work: Callable[[Connection], T]) -> T:
+        """Run a read on the calling thread."""
+        with self._reader_connection.begin():
+            return work(self._reader_connection)
+
+    def write_inline(self, work: Callable[[Connection], T]) -> T:
+        """Run a transaction on the calling thread. Never together with :meth:`write`."""
+        with self._writer_connection.begin():
+            return work(self._writer_connection)
+
+    async def close(self) -> None:
+        """Finish what is queued and release the file."""
+        await self._writer.stop()
+        self._scans.shutdown()
+        self._dispose()
+
+    def _dispose(self) -> None:
+        for name in ("_reader_connection", "_writer_connection"):
+            if hasattr(self, name):
+                getattr(self, name).close()
+        for engine in (self._inline_engine, self._scan_engine, self._writer_engine):
+            engine.dispose()
+        self._file.release()

@@ -1,0 +1,124 @@
+"""What there is to do: the states of resources as the driver's work list. Reached through :mod:`.resources`."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, select, union_all
+from sqlalchemy import update as sql_update
+from sqlalchemy.engine import Connection
+
+from scim_bridge.models import Kind, Lane
+from scim_bridge.store.clock import from_microseconds, to_microseconds
+from scim_bridge.store.dialects import chunks
+from scim_bridge.store.rows import PendingKey, State
+from scim_bridge.store.tables import resource
+
+_CHOSEN = and_(
+    resource.c.connection_id == bindparam("connection"), resource.c.id.in_(bindparam("ids", expanding=True))
+)
+_PENDING = resource.c.state == State.PENDING.value
+_BUMP = (
+    sql_update(resource)
+    .where(_CHOSEN)
+    .values(
+        generation=resource.c.generation + 1,
+        version=resource.c.version + 1,
+        state=State.PENDING.value,
+        attempt=0,
+        due_at=0,
+        refusal=None,
+        lane=case(
+            (and_(_PENDING, resource.c.lane < bindparam("new_lane")), resource.c.lane), else_=bindparam("new_lane")
+        ),
+        modified_at=bindparam("now"),
+    )
+    .returning(resource.c.id, resource.c.generation)
+)
+_TOUCH = sql_update(resource).where(_CHOSEN).values(version=resource.c.version + 1)
+_WORK_COLUMNS = ("id", "kind", "lane", "generation", "due_at", "sequence")
+
+
+def _due(lane: Lane) -> ColumnElement[bool]:
+    return and_(
+        resource.c.connection_id == bindparam("connection"), _PENDING, resource.c.lane == lane.value
+    )
+
+
+# One bounded index range for each lane: work that waits in a lane is never stepped over on the way to work that is due.
+_DUE_BY_LANE = union_all(
+    *(
+        select(
+            select(*(resource.c[name] for name in _WORK_COLUMNS))
+            .where(_due(lane), resource.c.due_at <= bindparam("now"))
+            .order_by(resource.c.due_at, resource.c.sequence)
+            .limit(bindparam("count"))
+            .subquery()
+        )
+        for lane in Lane
+    )
+).subquery()
+_DUE = select(_DUE_BY_LANE).order_by(_DUE_BY_LANE.c.lane, _DUE_BY_LANE.c.due_at, _DUE_BY_LANE.c.sequence)
+_NEXT_BY_LANE = union_all(
+    *(
+        select(func.min(resource.c.due_at).label("due_at")).where(_due(lane), resource.c.due_at > bindparam("now"))
+        for lane in Lane
+    )
+).subquery()
+_NEXT = select(func.min(_NEXT_BY_LANE.c.due_at))
+_COUNTS = (
+    select(resource.c.kind, resource.c.state, func.count())
+    .where(resource.c.connection_id == bindparam("connection"))
+    .group_by(resource.c.kind, resource.c.state)
+)
+
+
+def bump(
+    tx: Connection, connection_id: str, ids: Collection[str], *, lane: Lane, now: datetime
+) -> dict[str, int]:
+    """Start a new generation of resources: pending at once, with no attempts and no refusal.
+
+    :param ids: SCIM ids; unknown ones are left out.
+    :param lane: The lane of the new work; a resource that is pending in a more urgent one stays there.
+    :return: The new generation of each.
+    """
+    generations: dict[str, int] = {}
+    values = {"connection": connection_id, "new_lane": lane.value, "now": to_microseconds(now)}
+    for chunk in chunks(sorted(ids)):
+        generations |= dict(tx.execute(_BUMP, values | {"ids": chunk}).tuples().all())
+    return generations
+
+
+def touch(tx: Connection, connection_id: str, ids: Collection[str]) -> None:
+    """Give resources a new version (ETag) because what they show has changed."""
+    for chunk in chunks(sorted(ids)):
+        tx.execute(_TOUCH, {"connection": connection_id, "ids": chunk})
+
+
+def pending(
+    tx: Connection, connection_id: str, *, now: datetime, limit: int, exclude: Collection[str] = ()
+) -> list[PendingKey]:
+    """Return work that is due, the most urgent lane first, then the longest waiting. Deleted resources count.
+
+    :param exclude: Ids that are being worked on.
+    """
+    values = {"connection": connection_id, "now": to_microseconds(now), "count": limit + len(exclude)}
+    keys: list[PendingKey] = []
+    for id_, kind, lane, generation, due_at, _ in tx.execute(_DUE, values):
+        if len(keys) == limit:
+            break
+        if id_ not in exclude:
+            due = from_microseconds(due_at) if due_at else None
+            keys.append(PendingKey(id_, kind, Lane(lane), generation, due))
+    return keys
+
+
+def next_due(tx: Connection, connection_id: str, *, now: datetime) -> datetime | None:
+    """Return when the next waiting resource becomes due, or ``None`` when none waits."""
+    found = tx.execute(_NEXT, {"connection": connection_id, "now": to_microseconds(now)}).scalar_one()
+    return None if found is None else from_microseconds(found)
+
+
+def counts(tx: Connection, connection_id: str) -> dict[tuple[Kind, State], int]:
+    """Return how many resources of each kind are in each state."""
+    found = tx.execute(_COUNTS, {"connection": connection_id})
+    return {(kind, State(state)): number for kind, state, number in found}
