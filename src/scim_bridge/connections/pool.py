@@ -19,9 +19,7 @@ DEADLINE = 20.0
 """Seconds that one hook call may take; the request that waits for it has 25."""
 
 
-def validate_settings(
-    connector_type: type[Connector[Any]], connection_id: str, config: Mapping[str, Any]
-) -> BaseModel:
+def validate_settings(connector_type: type[Connector[Any]], connection_id: str, config: Mapping[str, Any]) -> BaseModel:
     """Return the validated settings of a connection.
 
     :raises ConnectionSettingsError: with one line per wrong setting; a value is never shown, it may be a secret.

@@ -1,21 +1,62 @@
-"""Opens HTTP clients for connectors."""
+"""Opens HTTP clients for connectors: one rate limiter and one breaker per remote account, one TLS context per process."""
 
+import logging
+import random as chance
+import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import httpx2
 
+from scim_bridge.errors import ConfigurationError
 from scim_bridge.models import RateLimit
+from scim_bridge.upstream.breaker import Breaker
+from scim_bridge.upstream.limiter import RateLimiter
+from scim_bridge.upstream.transports import (
+    CircuitLayer,
+    LimitLayer,
+    NetworkLayer,
+    RetryBudget,
+    RetryLayer,
+    TraceLayer,
+)
 
 TIMEOUT = httpx2.Timeout(15.0, connect=5.0)
+LIMITS = httpx2.Limits(max_connections=20, max_keepalive_connections=20)
+
+
+@dataclass(slots=True)
+class Account:
+    """What all clients of one remote account share."""
+
+    limiter: RateLimiter
+    breaker: Breaker = field(default_factory=Breaker)
+    budget: RetryBudget = field(default_factory=RetryBudget)
 
 
 class HttpClients:
-    """The :class:`~scim_bridge.connector.ClientFactory` of a process."""
+    """The :class:`~scim_bridge.connector.ClientFactory` of a process. Use one per event loop.
+
+    :param transport: Replaces the network: one transport for every client, or transports by the beginning of the
+        ``base_url``. It stays open when a client closes.
+    :param random: Returns numbers in [0, 1) for the jitter of retries.
+    :param logger: Takes one line per call.
+    """
 
     def __init__(
-        self, *, transport: httpx2.AsyncBaseTransport | Mapping[str, httpx2.AsyncBaseTransport] | None = None
+        self,
+        transport: httpx2.AsyncBaseTransport | Mapping[str, httpx2.AsyncBaseTransport] | None = None,
+        *,
+        random: Callable[[], float] = chance.random,
+        logger: logging.Logger | None = None,
     ) -> None:
         self._transport = transport
+        self._random = random
+        self._logger = logging.getLogger("scim_bridge.upstream") if logger is None else logger
+        self._accounts: dict[str, Account] = {}
+        for library in ("httpx2", "httpcore2"):  # they log whole URLs, and there are e-mail addresses in those
+            logging.getLogger(library).setLevel(logging.WARNING)
 
     def __call__(
         self,
@@ -27,10 +68,35 @@ class HttpClients:
         headers: Mapping[str, str] | None = None,
         pause_after: Callable[[httpx2.Response], float | None] | None = None,
     ) -> httpx2.AsyncClient:
-        """Return a client; see :class:`~scim_bridge.connector.ClientFactory`."""
-        transport = self._transport
-        if isinstance(transport, Mapping):
-            transport = transport[base_url]
+        """Return a client; see :class:`~scim_bridge.connector.ClientFactory`.
+
+        When clients of one account name different limits, the strictest holds.
+
+        :raises ConfigurationError: When transports by URL were given and none is for this one.
+        """
+        shared = self._accounts.setdefault(account, Account(RateLimiter(rate_limit)))
+        shared.limiter.tighten(rate_limit)
+        limited = LimitLayer(self._network(base_url), shared.limiter, pause_after)
+        retrying = RetryLayer(limited, shared.limiter, shared.budget, self._random)
         return httpx2.AsyncClient(
-            base_url=base_url, auth=auth, headers=headers, timeout=TIMEOUT, transport=transport, follow_redirects=False
+            base_url=base_url,
+            auth=auth,
+            headers={"User-Agent": "scim-bridge", **(headers or {})},
+            timeout=TIMEOUT,
+            transport=TraceLayer(CircuitLayer(retrying, shared.breaker), self._logger),
+            follow_redirects=False,
         )
+
+    def _network(self, base_url: str) -> NetworkLayer:
+        if self._transport is None:
+            return NetworkLayer(httpx2.AsyncHTTPTransport(verify=self._tls, limits=LIMITS), owned=True)
+        if not isinstance(self._transport, Mapping):
+            return NetworkLayer(self._transport, owned=False)
+        for prefix, transport in self._transport.items():
+            if base_url.startswith(prefix):
+                return NetworkLayer(transport, owned=False)
+        raise ConfigurationError(f"there is no transport for {base_url}")
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return httpx2.create_ssl_context()

@@ -1,0 +1,142 @@
+"""Readers of answers: what a status means as an error, a JSON body within limits, and how long to wait."""
+
+import json
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx2
+
+from scim_bridge.errors import (
+    ConnectorError,
+    RemoteConflictError,
+    RemoteCredentialsError,
+    RemoteForbiddenError,
+    RemoteInvalidValueError,
+    RemoteNotFoundError,
+    RemoteRateLimitedError,
+    RemoteUnavailableError,
+)
+
+MAX_DEPTH = 64
+"""Levels of nesting a JSON answer may have."""
+
+RETRY_FLOOR = 1.0
+RETRY_CAP = 600.0
+"""Seconds between which every ``Retry-After`` is taken: less would hammer, more would be forgotten."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110 §9.2.1): an answer that is lost leaves no question open."""
+
+
+def retry_after(response: httpx2.Response) -> float | None:
+    """Return the seconds of ``Retry-After`` (RFC 9110 §10.2.3), between 1 and 600; ``None`` without a valid one.
+
+    A date is read against the answer's own ``Date``, so that no clock but the remote system's matters.
+    """
+    value = response.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d{1,9}", value, re.ASCII):
+        return min(max(float(value), RETRY_FLOOR), RETRY_CAP)
+    when = _http_date(value)
+    if when is None:
+        return None
+    now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)
+    return min(max((when - now).total_seconds(), RETRY_FLOOR), RETRY_CAP)
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        parsed = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def raise_for_status(
+    response: httpx2.Response,
+    subject: str = "object",
+    *,
+    forbidden: type[ConnectorError] = RemoteForbiddenError,
+) -> httpx2.Response:
+    """Return a 2xx answer, and raise what any other status usually means.
+
+    ====================  ==================================================================================
+    400, 422              :class:`~scim_bridge.errors.RemoteInvalidValueError`
+    401                   :class:`~scim_bridge.errors.RemoteCredentialsError`
+    403                   ``forbidden``
+    404, 410              :class:`~scim_bridge.errors.RemoteNotFoundError`
+    409                   :class:`~scim_bridge.errors.RemoteConflictError`
+    429, 423              :class:`~scim_bridge.errors.RemoteRateLimitedError`
+    anything else         :class:`~scim_bridge.errors.RemoteUnavailableError`; ambiguous unless it was a read
+    ====================  ==================================================================================
+
+    A connector whose vendor means something else looks at the status first. No message carries the answer's body.
+
+    :param subject: What the request was about, for the message: ``"account"``, ``"permission set"``.
+    :param forbidden: What 403 means to this vendor: ``RemoteForbiddenError`` (this one object) or
+        ``RemoteCredentialsError`` (a scope is missing).
+    """
+    status = response.status_code
+    if 200 <= status < 300:
+        return response
+    if status in {423, 429}:
+        raise RemoteRateLimitedError(
+            f"the remote system asks to wait ({status})", retry_after=retry_after(response) or RETRY_FLOOR
+        )
+    messages: dict[int, tuple[type[ConnectorError], str]] = {
+        400: (RemoteInvalidValueError, f"the remote system will not take this {subject}"),
+        422: (RemoteInvalidValueError, f"the remote system will not take this {subject}"),
+        401: (RemoteCredentialsError, "the remote system refuses the bridge's credentials"),
+        403: (forbidden, f"the remote system refuses this {subject}"),
+        404: (RemoteNotFoundError, f"the remote system has no such {subject}"),
+        410: (RemoteNotFoundError, f"the remote system has no such {subject}"),
+        409: (RemoteConflictError, f"the remote system already has another {subject} of this name"),
+    }
+    if status in messages:
+        error, detail = messages[status]
+        raise error(detail)
+    raise RemoteUnavailableError(
+        f"the remote system answered {status}", ambiguous=is_write(response), retry_after=retry_after(response)
+    )
+
+
+def read_json(response: httpx2.Response) -> Any:
+    """Return the JSON body of an answer.
+
+    :raises RemoteUnavailableError: When it is not JSON by its content type or its syntax, or nested too deep;
+        ambiguous unless the request was a read, for a write may well have taken effect.
+    """
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise _unreadable(response, f"answered {kind or 'without a content type'} instead of JSON")
+    try:
+        value = json.loads(response.content)
+    except (ValueError, RecursionError):
+        raise _unreadable(response, "answered malformed JSON") from None
+    if _depth_exceeds(value, MAX_DEPTH):
+        raise _unreadable(response, "answered JSON that is nested too deep")
+    return value
+
+
+def is_write(response: httpx2.Response) -> bool:
+    """Return whether the request of an answer may have changed something."""
+    return response.request.method not in SAFE_METHODS
+
+
+def _unreadable(response: httpx2.Response, what: str) -> RemoteUnavailableError:
+    return RemoteUnavailableError(f"the remote system {what}", ambiguous=is_write(response))
+
+
+def _depth_exceeds(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return any(isinstance(item, dict | list) for item in level)
