@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from scim_bridge.models import Group, Kind, Remote, User
-from scim_bridge.provisioning.situation import Capabilities, groups_seen, observed_of
+from scim_bridge.provisioning.situation import Capabilities, groups_seen, name_of, observed_of
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Ownership, ResourceRow, State
@@ -35,14 +35,14 @@ class Discovery:
         row = resources.find_by_remote_id(tx, self.connection_id, kind, remote.remote_id)
         if row is not None:
             return row
-        named = resources.find_by_name(tx, self.connection_id, kind, name_of(remote))
+        named = resources.find_by_name(tx, self.connection_id, kind, name_of(remote.resource))
         return named if named is not None and named.remote_id is None else None
 
     def take(self, tx: Connection, kind: Kind, remote: Remote[User] | Remote[Group]) -> ResourceRow | None:
         """Record something the store does not know yet; ``None`` when it does."""
-        if self.known(tx, kind, remote) is not None or not name_of(remote):
+        if self.known(tx, kind, remote) is not None or not name_of(remote.resource):
             return None
-        if resources.find_by_name(tx, self.connection_id, kind, name_of(remote)) is not None:
+        if resources.find_by_name(tx, self.connection_id, kind, name_of(remote.resource)) is not None:
             return None
         row = self._row(kind, remote)
         resources.insert(tx, row, remote.resource)
@@ -68,13 +68,13 @@ class Discovery:
         now = self.clock()
         resource_id = self.new_id()
         observed = observed_of(remote, self.capabilities.attributes(kind))
-        if isinstance(remote.resource, User):
+        if not isinstance(remote.resource, Group):
             remote.resource.active = observed.active
         return ResourceRow(
             connection_id=self.connection_id,
             id=resource_id,
             kind=kind,
-            name=name_of(remote),
+            name=name_of(remote.resource),
             document=documents.encode(remote.resource, resource_id),
             created_at=now,
             modified_at=now,
@@ -98,8 +98,3 @@ class Discovery:
         for group_id in groups:
             memberships.set_desired(tx, self.connection_id, group_id, [row.id], True)
 
-
-def name_of(remote: Remote[User] | Remote[Group]) -> str:
-    """Return userName or displayName."""
-    resource = remote.resource
-    return str((resource.user_name if isinstance(resource, User) else resource.display_name) or "")

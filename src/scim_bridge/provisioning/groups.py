@@ -41,7 +41,7 @@ class GroupIntake:
         if row is not None and not self.intake.policy.duplicate_group_names:
             raise taken("Group", name)
         unique = not self.intake.policy.duplicate_group_names
-        return self._members(tx, self.intake.insert(tx, "Group", name, group, unique=unique), deltas)
+        return self._members(tx, self.intake.insert(tx, "Group", group, unique=unique), deltas)
 
     def modify(
         self, tx: Connection, group_id: str, change: Change | None, deltas: Sequence[MemberDelta], check: Check

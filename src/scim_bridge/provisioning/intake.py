@@ -8,18 +8,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeVar
 
-from scim2_models import InvalidValueException, NotFoundException, Resource, UniquenessException
+from scim2_models import InvalidValueException, NotFoundException, UniquenessException
 
 from scim_bridge.models import Group, Kind, Lane, User
 from scim_bridge.provisioning.policy import ProvisioningPolicy
-from scim_bridge.provisioning.situation import Capabilities, attributes_of
+from scim_bridge.provisioning.situation import Capabilities, attributes_of, name_of
 from scim_bridge.store import audit, documents, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
 
-ResourceT = TypeVar("ResourceT", User, Group)
 Check = Callable[[str], None]
 """Evaluates ``If-Match`` and ``If-None-Match`` against an entity tag; raises ``PreconditionFailedException``."""
 
@@ -78,7 +76,7 @@ class Intake:
             raise NotFoundException(detail=f"{kind} {resource_id} not found")
         return row
 
-    def insert(self, tx: Connection, kind: Kind, name: str, resource: User | Group, *, unique: bool) -> ResourceRow:
+    def insert(self, tx: Connection, kind: Kind, resource: User | Group, *, unique: bool) -> ResourceRow:
         """Insert a new resource as desired; the remote system has nothing of it yet."""
         now = self.clock()
         resource_id = self.new_id()
@@ -87,7 +85,7 @@ class Intake:
             connection_id=self.connection_id,
             id=resource_id,
             kind=kind,
-            name=name,
+            name=name_of(resource),
             document=documents.encode(resource, resource_id),
             created_at=now,
             modified_at=now,
@@ -112,7 +110,7 @@ class Intake:
         now = self.clock()
         changed = replace(
             row,
-            name=str(resource.user_name if isinstance(resource, User) else resource.display_name),
+            name=name_of(resource),
             external_id=resource.external_id,
             document=documents.encode(resource, row.id),
             modified_at=now,
@@ -168,7 +166,7 @@ class Intake:
             return True
         return external_id is not None and self.clock() - row.created_at < self.policy.idempotent_create
 
-    def matters(self, row: ResourceRow, resource: Resource[object]) -> bool:
+    def matters(self, row: ResourceRow, resource: User | Group) -> bool:
         """Tell whether the remote system holds something of what a change would alter."""
         paths = self.capabilities.attributes(row.kind)
         before = attributes_of(json.loads(row.document), paths)

@@ -18,6 +18,7 @@ from scim_bridge.provisioning.situation import (
     Capabilities,
     Situation,
     groups_seen,
+    name_of,
     observed_of,
     situation_of,
     with_values,
@@ -74,8 +75,8 @@ class Outcomes:
                 self._observe_groups(tx, row, answer, otherwise=situation.desired.links)
             case Step.UPDATE_USER | Step.UPDATE_GROUP:
                 row = self._updated(row, situation, answer)
-            case Step.CREATE_USER | Step.REACTIVATE_USER | Step.CREATE_GROUP if answer is not None:
-                row = self._present(tx, row, answer)
+            case Step.CREATE_USER | Step.REACTIVATE_USER | Step.CREATE_GROUP:
+                row = row if answer is None else self._present(tx, row, answer)
         return self._go_on(tx, row)
 
     def gone(self, tx: Connection, situation: Situation) -> Situation | None:
@@ -162,7 +163,7 @@ class Outcomes:
         adopted = first and answer.existed
         if adopted:
             row = replace(row, ownership=Ownership.ADOPTED)
-        if isinstance(answer.resource, User):
+        if row.kind == "User":
             self._observe_groups(tx, row, answer, otherwise=frozenset(), keep_unmanaged=adopted)
             self._wake_groups(tx, row)
         elif first:
@@ -268,6 +269,8 @@ class Outcomes:
                 memberships.set_desired(tx, self.connection_id, row.id, to_add, False)
             case Step.UPDATE_USER | Step.UPDATE_GROUP:
                 return self._rewritten(tx, row, differing(situation.desired, situation.seen), situation.seen.attributes)
+            case _:
+                pass  # a removal is never reverted
         return row
 
     def _rewritten(
@@ -277,9 +280,8 @@ class Outcomes:
         named = {path for path in paths if path in values or path not in {"userName", "displayName"}}
         document = with_values(json.loads(row.document), named, values)
         resource = (User if row.kind == "User" else Group).model_validate(document)
-        name = resource.user_name if isinstance(resource, User) else resource.display_name
         row = replace(
-            row, name=str(name), document=documents.encode(resource, row.id), version=row.version + 1
+            row, name=name_of(resource), document=documents.encode(resource, row.id), version=row.version + 1
         )
         resources.replace(tx, row, resource)
         return row

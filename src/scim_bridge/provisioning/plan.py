@@ -115,7 +115,7 @@ def same(path: str, one: Any, other: Any) -> bool:
     Remote systems trim names and lower-case e-mail addresses. To take that for a difference would send the same update
     for ever, so unassigned, ``""`` and ``None`` are one (RFC 7643 §2.5), and addresses compare without regard to case.
     """
-    return _normal(path, one) == _normal(path, other)
+    return bool(_normal(path, one) == _normal(path, other))
 
 
 def _normal(path: str, value: Any) -> Any:

@@ -159,9 +159,14 @@ def observed_of(remote: Remote[User] | Remote[Group], paths: frozenset[str]) -> 
     return Observed(True, active, attributes_of(document, paths), tuple(sorted(remote.deferred)))
 
 
+def name_of(resource: User | Group) -> str:
+    """Return userName or displayName; empty when there is none."""
+    return str((resource.display_name if isinstance(resource, Group) else resource.user_name) or "")
+
+
 def groups_seen(resource: User | Group) -> frozenset[str] | None:
     """Return the remote ids of the groups an account was seen to hold; ``None`` when the answer could not tell."""
-    if not isinstance(resource, User) or resource.groups is None:
+    if isinstance(resource, Group) or resource.groups is None:
         return None
     return frozenset(str(group.value) for group in resource.groups if group.value)
 

@@ -1,5 +1,6 @@
 """Writes of Users: the transactions that turn them into desired state."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from scim2_models import ForbiddenException
@@ -9,7 +10,6 @@ from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, taken
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Ownership, ResourceRow, State
-from collections.abc import Callable
 
 
 class UserIntake:
@@ -29,7 +29,7 @@ class UserIntake:
         name = str(user.user_name)
         row = resources.find_by_name(tx, self.intake.connection_id, "User", name, lock=True)
         if row is None:
-            row = self.intake.insert(tx, "User", name, user, unique=True)
+            row = self.intake.insert(tx, "User", user, unique=True)
             return Accepted(row, self.intake.waits_of(row))
         if self.intake.is_repeat(row, user.external_id):
             row = self.intake.untouched(tx, row)

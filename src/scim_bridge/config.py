@@ -1,0 +1,217 @@
+"""The settings of a bridge: ``scim-bridge.toml``, with secrets as references to the environment or to files.
+
+::
+
+    [server]
+    host = "127.0.0.1"
+    port = 8080
+
+    [store]
+    url = "sqlite:///scim-bridge.db"
+
+    [connections.acme]
+    connector = "hubspot"
+    client = "okta"
+
+    [connections.acme.config]
+    token = { env = "HUBSPOT_TOKEN" }
+
+Whatever is wrong becomes one clear line per mistake; a value is never shown, it may be a secret.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from scim_bridge.errors import ConfigurationError, ConnectionSettingsError
+from scim_bridge.provisioning import ProvisioningPolicy
+
+DEFAULT_PATH = Path("scim-bridge.toml")
+PATH_VARIABLE = "SCIM_BRIDGE_CONFIG"
+MAX_SECRET_BYTES = 64 * 1024
+
+CONNECTION_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+"""A connection id is the first segment of its URLs. Okta refuses base URLs with an underscore."""
+
+RESERVED_IDS = frozenset({"console", "healthz", "readyz", "metrics"})
+
+
+class Table(BaseModel):
+    """A table of the file; unknown keys are refused, they are misspelt ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(Table):
+    """``[server]``.
+
+    :param public_url: The URL clients reach the bridge at, behind a proxy; ``meta.location`` is built of it. Without it
+        the request's own ``Host`` counts.
+    :param cursor_secret: What paging cursors (RFC 9865) are sealed with. All replicas share it; without it each process
+        makes its own and cursors end with it.
+    :param plugins: Entry points that may be loaded; all installed ones by default.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    public_url: str | None = None
+    cursor_secret: SecretStr | None = None
+    plugins: tuple[str, ...] | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class StoreSettings(Table):
+    """``[store]``.
+
+    :param url: ``sqlite:///path`` or ``postgresql+psycopg://user@host/database``.
+    :param production: Refuse file systems on which SQLite can lose what it acknowledged.
+    """
+
+    url: str = "sqlite:///scim-bridge.db"
+    production: bool = False
+
+
+class ConnectionSettings(Table):
+    """``[connections.ID]``.
+
+    :param connector: The connector type (``hubspot``).
+    :param client: The preset of client quirks (``okta``, ``entra``, ``generic``, ``strict``).
+    :param config: The settings of the connector; its own model validates them.
+    :param transient_status: What transient failures answer. Okta retries by itself on 429 alone.
+    :param group_patch_status: What a Group PATCH answers when no attributes are asked for.
+    :param list_unmanaged: Whether listings show accounts that no client has written.
+    :param unknown_members: Whether unknown members of a group are dropped with a warning or refuse the request.
+    :param delete_unowned: What DELETE does to an account that no client has written.
+    :param duplicate_group_names: Whether two groups may share a displayName.
+    :param idempotent_create_seconds: For how long a repeated creation that was answered is answered 201 again; ``None``
+        takes the client preset's.
+    :param budget_seconds: Within how many seconds a write is answered.
+    :param outage_retry_after: Whole seconds told to the client while the remote system is down.
+    :param import_at_start: Whether accounts and groups of the remote system are taken over when the store has none.
+    """
+
+    connector: str
+    client: str = "generic"
+    config: dict[str, Any] = Field(default_factory=dict)
+    transient_status: Literal[429, 503] = 429
+    group_patch_status: Literal[204, 200] = 204
+    list_unmanaged: bool = True
+    unknown_members: Literal["drop", "refuse"] = "drop"
+    delete_unowned: Literal["refuse", "deactivate", "delete"] = "refuse"
+    duplicate_group_names: bool = False
+    idempotent_create_seconds: Annotated[int, Field(ge=0)] | None = None
+    budget_seconds: Annotated[float, Field(gt=0, le=50)] = 25.0
+    outage_retry_after: Annotated[int, Field(ge=1, le=600)] = 60
+    import_at_start: bool = True
+
+    def policy(self) -> ProvisioningPolicy:
+        """Return the provisioning policy these settings make."""
+        seconds = self.idempotent_create_seconds
+        if seconds is None:
+            # Okta asks for a 409 when it creates the same user twice, and never repeats a creation without a query.
+            seconds = 0 if self.client == "okta" else 300
+        return ProvisioningPolicy(
+            budget=self.budget_seconds,
+            idempotent_create=timedelta(seconds=seconds),
+            duplicate_group_names=self.duplicate_group_names,
+            unknown_members=self.unknown_members,
+            delete_unowned=self.delete_unowned,
+            outage_retry_after=self.outage_retry_after,
+        )
+
+
+class Settings(Table):
+    """The whole file."""
+
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    connections: dict[str, ConnectionSettings] = Field(default_factory=dict)
+
+
+def load_settings(path: Path | None = None, *, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings: from ``path``, else from the file that ``SCIM_BRIDGE_CONFIG`` names, else ``scim-bridge.toml``.
+
+    :raises ConfigurationError: with one line per mistake.
+    """
+    environment = os.environ if environment is None else environment
+    path = path or Path(environment.get(PATH_VARIABLE, DEFAULT_PATH))
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"no configuration file {path}; name one with --config or {PATH_VARIABLE}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {type(error).__name__}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
+    return settings_of(document, environment=environment, base=path.parent)
+
+
+def settings_of(
+    document: Mapping[str, Any], *, environment: Mapping[str, str] | None = None, base: Path = Path()
+) -> Settings:
+    """Validate a parsed configuration.
+
+    :param base: What relative paths of secret files are relative to.
+    :raises ConfigurationError: with one line per mistake.
+    """
+    resolved = _resolve(document, (), os.environ if environment is None else environment, base)
+    try:
+        settings = Settings.model_validate(resolved)
+    except ValidationError as error:
+        lines = [
+            f"configuration: {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+    else:
+        _check_ids(settings)
+        return settings
+    raise ConfigurationError("\n".join(lines))
+
+
+def _check_ids(settings: Settings) -> None:
+    for connection_id in settings.connections:
+        if not CONNECTION_ID.fullmatch(connection_id) or connection_id in RESERVED_IDS:
+            raise ConnectionSettingsError(
+                f'connection "{connection_id}": an id has 1 to 63 lower-case letters, digits and hyphens,'
+                f" and is none of {', '.join(sorted(RESERVED_IDS))}"
+            )
+
+
+def _resolve(value: Any, path: tuple[str, ...], environment: Mapping[str, str], base: Path) -> Any:
+    """Replace each secret reference by what it refers to."""
+    if isinstance(value, list):
+        return [_resolve(item, path, environment, base) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if len(value) == 1 and isinstance(reference := next(iter(value.values())), str):
+        if "env" in value:
+            return _from_environment(reference, path, environment)
+        if "file" in value:
+            return _from_file(base / reference, path)
+    return {key: _resolve(item, (*path, key), environment, base) for key, item in value.items()}
+
+
+def _from_environment(name: str, path: tuple[str, ...], environment: Mapping[str, str]) -> str:
+    secret = environment.get(name, "")
+    if not secret:
+        raise ConfigurationError(f"configuration: {'.'.join(path)}: environment variable {name} is not set")
+    return secret
+
+
+def _from_file(file: Path, path: tuple[str, ...]) -> str:
+    where = f"configuration: {'.'.join(path)}: secret file {file}"
+    try:
+        if file.stat().st_size > MAX_SECRET_BYTES:
+            raise ConfigurationError(f"{where} is larger than {MAX_SECRET_BYTES} bytes")
+        secret = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{where} cannot be read: {type(error).__name__}") from None
+    if not secret:
+        raise ConfigurationError(f"{where} is empty")
+    return secret

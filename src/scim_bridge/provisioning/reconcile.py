@@ -1,0 +1,310 @@
+"""Comparing everything: what the remote system shows against what is desired, page by page.
+
+What differs is drift. Drift that gives somebody more than they should have is a matter of security and is always repaired;
+the rest by policy. Accounts that no client owns are taken into the store and left as they are.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from scim_bridge.connections.bound import BoundConnector
+from scim_bridge.errors import RemoteNotFoundError
+from scim_bridge.models import Group, Kind, Lane, Page, Remote, User
+from scim_bridge.provisioning.discovery import Discovery
+from scim_bridge.provisioning.plan import Desired, Seen, differing
+from scim_bridge.provisioning.situation import Capabilities, groups_seen, observed_of, situation_of
+from scim_bridge.store import audit, connector_state, memberships, resources
+from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
+from scim_bridge.upstream.lanes import lane as current_lane
+
+PAGE = 100
+CHECKPOINT = "bridge:reconcile"
+"""Key of the checkpoint in the connection's small store."""
+
+
+class DriftClass(StrEnum):
+    """What kind of difference a comparison found."""
+
+    EXTRA_ACTIVE = "extra_active"
+    """An account is active that should not be."""
+    EXTRA_PRIVILEGE = "extra_privilege"
+    """An account holds a group that it should not hold."""
+    MISSING = "missing"
+    """An account or group that should be there is not, or is inactive, or lacks a group."""
+    ATTRIBUTE = "attribute"
+    UNMANAGED = "unmanaged"
+    """An account or group that no client owns, new to the bridge."""
+
+
+SECURITY = frozenset({DriftClass.EXTRA_ACTIVE, DriftClass.EXTRA_PRIVILEGE})
+"""Drift that gives somebody more than they should have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One difference.
+
+    :param subject: Attribute paths or remote ids of groups that differ; never their values.
+    :param repaired: Whether it was handed to the driver.
+    """
+
+    drift: DriftClass
+    kind: Kind
+    resource_id: str
+    remote_id: str
+    subject: tuple[str, ...] = ()
+    repaired: bool = False
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What a comparison came to.
+
+    :param compared: How many accounts and groups the remote system listed.
+    :param complete: Whether it reached the end.
+    """
+
+    compared: int = 0
+    drifts: list[Drift] = field(default_factory=list)
+    complete: bool = False
+
+    @property
+    def security(self) -> list[Drift]:
+        """The drift that gives somebody more than they should have."""
+        return [one for one in self.drifts if one.drift in SECURITY]
+
+
+class Reconciler:
+    """Compares one connection.
+
+    :param attribute_drift: ``enforce`` what is desired, or ``report`` the difference and leave it.
+    :param wake: Called when work was handed to the driver.
+    """
+
+    def __init__(
+        self,
+        connection_id: str,
+        store: Store,
+        connector: BoundConnector,
+        discovery: Discovery,
+        *,
+        clock: Callable[[], datetime],
+        wake: Callable[[], None],
+        attribute_drift: Literal["enforce", "report"] = "enforce",
+    ) -> None:
+        self.connection_id = connection_id
+        self.store = store
+        self.connector = connector
+        self.capabilities = Capabilities.of(connector)
+        self.discovery = discovery
+        self.clock = clock
+        self.wake = wake
+        self.attribute_drift = attribute_drift
+        self.logger = logging.getLogger(f"scim_bridge.reconcile.{connection_id}")
+
+    async def run(self, *, apply: bool = True, progress: Callable[[int], None] = lambda compared: None) -> Comparison:
+        """Compare everything, groups first: the groups of an account are known by then.
+
+        :param apply: Take over what is new and hand drift to the driver; else only tell.
+        :param progress: Called with the number of accounts and groups compared so far.
+        """
+        current_lane.set(Lane.READ)
+        comparison = Comparison()
+        seen: dict[Kind, set[str]] = {"Group": set(), "User": set()}
+        for kind in ("Group", "User"):
+            async for page, read_at in self._pages(kind, apply=apply):
+                for remote in page.items:
+                    seen[kind].add(remote.remote_id)
+                    await self._compare(kind, remote, read_at, comparison, apply=apply)
+                comparison.compared += len(page.items)
+                progress(comparison.compared)
+        if "list_users" in self.connector.operations:
+            await self._look_for_missing(seen["User"], comparison, apply=apply)
+        comparison.complete = True
+        if comparison.drifts and apply:
+            self.wake()
+        for one in comparison.security:
+            self.logger.error("security drift: %s of %s %s", one.drift, one.kind, one.resource_id)
+        return comparison
+
+    async def _pages(
+        self, kind: Kind, *, apply: bool
+    ) -> AsyncIterator[tuple[Page[User] | Page[Group], datetime]]:
+        """Yield the pages of a listing, each with the time before it was read; a crash resumes at the last page."""
+        hook = "list_users" if kind == "User" else "list_groups"
+        if hook not in self.connector.operations:
+            return
+        key = f"{CHECKPOINT}:{kind}"
+        cursor = await self._checkpoint(key) if apply else None
+        while True:
+            read_at = self.clock()
+            if kind == "User":
+                page: Page[User] | Page[Group] = await self.connector.list_users(cursor, PAGE)
+            else:
+                page = await self.connector.list_groups(cursor, PAGE)
+            yield page, read_at
+            cursor = page.cursor
+            if apply:
+                await self._save_checkpoint(key, cursor)
+            if cursor is None:
+                return
+
+    async def _checkpoint(self, key: str) -> str | None:
+        saved = await self.store.read(lambda tx: connector_state.get(tx, self.connection_id, key))
+        return None if saved is None else saved.get("cursor")
+
+    async def _save_checkpoint(self, key: str, cursor: str | None) -> None:
+        def save(tx: Connection) -> None:
+            if cursor is None:
+                connector_state.delete(tx, self.connection_id, key)
+            else:
+                connector_state.put(tx, self.connection_id, key, {"cursor": cursor}, self.clock())
+
+        await self.store.write(save)
+
+    # -- One account or group --------------------------------------------------------------------------------------
+
+    async def _compare(
+        self, kind: Kind, remote: Remote[User] | Remote[Group], read_at: datetime, comparison: Comparison, *, apply: bool
+    ) -> None:
+        row = await self.store.read(lambda tx: self.discovery.known(tx, kind, remote))
+        if row is None:
+            if apply:
+                row = await self.store.write(lambda tx: self.discovery.take(tx, kind, remote))
+            found = Drift(DriftClass.UNMANAGED, kind, "" if row is None else row.id, remote.remote_id, repaired=apply)
+            comparison.drifts.append(found)
+        elif row.ownership is Ownership.DISCOVERED:
+            if apply:
+                discovered = row
+                await self.store.write(lambda tx: self.discovery.refresh(tx, discovered, remote))
+        else:
+            await self._compare_owned(row, remote, read_at, comparison, apply=apply)
+
+    async def _compare_owned(
+        self,
+        row: ResourceRow,
+        remote: Remote[User] | Remote[Group],
+        read_at: datetime,
+        comparison: Comparison,
+        *,
+        apply: bool,
+    ) -> None:
+        if row.state is not State.SETTLED or row.modified_at >= read_at:
+            return
+        drifts = await self.store.read(lambda tx: self._drifts(tx, row, remote))
+        if not drifts:
+            return
+        if row.kind == "User":
+            # Listings lag: HubSpot still lists an account seconds after its removal. A direct read is believed.
+            await self._confirm(row, comparison, apply=apply)
+            return
+        await self._hand_over(row, remote, drifts, comparison, apply=apply)
+
+    async def _confirm(self, row: ResourceRow, comparison: Comparison, *, apply: bool) -> None:
+        """Read one account directly and act on what that shows."""
+        try:
+            remote = await self.connector.get_user(str(row.remote_id))
+        except RemoteNotFoundError:
+            if row.active:
+                await self._hand_over(row, None, {DriftClass.MISSING: ()}, comparison, apply=apply)
+            return
+        drifts = await self.store.read(lambda tx: self._drifts(tx, row, remote))
+        if drifts:
+            await self._hand_over(row, remote, drifts, comparison, apply=apply)
+
+    def _drifts(
+        self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]
+    ) -> dict[DriftClass, tuple[str, ...]]:
+        """Return what differs, by class, with the subjects."""
+        desired = situation_of(tx, row, self.capabilities).desired
+        observed = observed_of(remote, self.capabilities.attributes(row.kind))
+        if not desired.active:
+            return {DriftClass.EXTRA_ACTIVE: ()} if observed.active and row.kind == "User" else {}
+        if not observed.active:
+            return {DriftClass.MISSING: ()}
+        found: dict[DriftClass, tuple[str, ...]] = {}
+        seen_groups = groups_seen(remote.resource)
+        if self.capabilities.user_centric and seen_groups is not None:
+            if extra := seen_groups - desired.links:
+                found[DriftClass.EXTRA_PRIVILEGE] = tuple(sorted(extra))
+            if lacking := desired.links - seen_groups:
+                found[DriftClass.MISSING] = tuple(sorted(lacking))
+        if different := self._attributes_that_drifted(row, desired, observed):
+            found[DriftClass.ATTRIBUTE] = tuple(sorted(different))
+        return found
+
+    @staticmethod
+    def _attributes_that_drifted(row: ResourceRow, desired: Desired, observed: Observed) -> frozenset[str]:
+        """Return the attribute paths that differ; deferred ones are no drift but still on their way."""
+        seen = Seen(attributes=observed.attributes, deferred=frozenset((row.observed or observed).deferred))
+        return differing(desired, seen)
+
+    async def _hand_over(
+        self,
+        row: ResourceRow,
+        remote: Remote[User] | Remote[Group] | None,
+        drifts: dict[DriftClass, tuple[str, ...]],
+        comparison: Comparison,
+        *,
+        apply: bool,
+    ) -> None:
+        """Record what was seen and let the driver repair it, as far as the policy says so."""
+        security = SECURITY.intersection(drifts)
+        repair = apply and (bool(security) or self.attribute_drift == "enforce")
+        comparison.drifts += [
+            Drift(one, row.kind, row.id, str(row.remote_id), subject, repaired=repair) for one, subject in drifts.items()
+        ]
+        if repair:
+            lane = Lane.REMOVE if DriftClass.EXTRA_ACTIVE in drifts else Lane.REPAIR if security else Lane.UPDATE
+            await self.store.write(lambda tx: self._rearm(tx, row, remote, lane, sorted(drifts)))
+
+    def _rearm(
+        self,
+        tx: Connection,
+        row: ResourceRow,
+        remote: Remote[User] | Remote[Group] | None,
+        lane: Lane,
+        drifts: list[DriftClass],
+    ) -> None:
+        fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
+        if fresh is None or fresh.generation != row.generation or fresh.state is not State.SETTLED:
+            return
+        observed = Observed() if remote is None else observed_of(remote, self.capabilities.attributes(row.kind))
+        fresh = replace(
+            fresh,
+            observed=observed,
+            generation=fresh.generation + 1,
+            state=State.PENDING,
+            lane=lane,
+            attempt=0,
+            not_before=None,
+            shown_active=fresh.active or observed.active,
+        )
+        resources.replace(tx, fresh)
+        if row.kind == "User" and self.capabilities.user_centric:
+            seen = (groups_seen(remote.resource) if remote is not None else None) or frozenset()
+            groups = [resources.find_by_remote_id(tx, self.connection_id, "Group", one) for one in sorted(seen)]
+            memberships.observe_user(tx, self.connection_id, row.id, [group.id for group in groups if group is not None])
+        event = {"event": "drift", "kind": row.kind, "id": row.id, "generation": fresh.generation, "drift": list(drifts)}
+        audit.append(tx, self.connection_id, event, now=self.clock())
+
+    async def _look_for_missing(self, listed: set[str], comparison: Comparison, *, apply: bool) -> None:
+        """Read directly those owned accounts that should be active and that no page showed."""
+        after: str | None = None
+        while True:
+            start = after
+            rows = await self.store.scan(
+                lambda tx: resources.iterate(tx, self.connection_id, "User", after=start, limit=PAGE)
+            )
+            for row in rows:
+                owned = row.ownership is not Ownership.DISCOVERED and not row.deleted and row.remote_id is not None
+                if owned and row.active and row.state is State.SETTLED and row.remote_id not in listed:
+                    await self._confirm(row, comparison, apply=apply)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1].id
