@@ -23,7 +23,7 @@ def upsert(tx: Connection, table: Table, columns: tuple[str, ...] = ()) -> Inser
 
 @cache
 def _upsert(dialect: str, table: Table, columns: tuple[str, ...]) -> Insert:
-    insert = (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    insert: sqlite.Insert | postgresql.Insert = (sqlite if dialect == "sqlite" else postgresql).insert(table)
     if not columns:
         return insert.on_conflict_do_nothing()
     return insert.on_conflict_do_update(

@@ -16,13 +16,13 @@ NOT_STORED = ("meta", "groups", "members", "password")
 _TOLERANT = ScimPolicy(unknown=ScimPolicy.Unknown.ignore)
 
 
-def encode(resource: Resource[Any], id: str) -> bytes:  # noqa: A002 - SCIM's word
+def encode(resource: Resource[Any], id: str) -> bytes:
     """Return the document of a resource: compact UTF-8 JSON.
 
     :param resource: A User or Group of any extension.
     :param id: The SCIM id to write into it.
     """
-    document = {"schemas": [], "id": id}
+    document: dict[str, Any] = {"schemas": [], "id": id}
     document |= {name: value for name, value in resource.model_dump().items() if name not in (*NOT_STORED, "id")}
     if "active" in type(resource).model_fields:
         document.setdefault("active", True)

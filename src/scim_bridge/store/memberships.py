@@ -8,26 +8,25 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import insert as sql_insert
 from sqlalchemy import update as sql_update
 from sqlalchemy.engine import Connection
 
+from scim_bridge.models import Kind
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.dialects import chunks, upsert
 from scim_bridge.store.rows import GroupReference, MemberDelta, MembershipChange
 from scim_bridge.store.tables import member, resource
 
-_GROUP = and_(member.c.connection_id == bindparam("connection"), member.c.group_id == bindparam("group"))
-_USER = and_(member.c.connection_id == bindparam("connection"), member.c.user_id == bindparam("user"))
-_GROUPS_GIVEN = member.c.group_id.in_(bindparam("ids", expanding=True))
+_CONNECTION = member.c.connection_id == bindparam("connection")
+_GROUP = and_(_CONNECTION, member.c.group_id == bindparam("group"))
+_USER = and_(_CONNECTION, member.c.user_id == bindparam("user"))
 _USERS_GIVEN = member.c.user_id.in_(bindparam("ids", expanding=True))
-_NEITHER = ~member.c.desired & ~member.c.observed
+_GROUPS_GIVEN = member.c.group_id.in_(bindparam("ids", expanding=True))
 _REFERENCE = (resource.c.id, resource.c.name, resource.c.remote_id, member.c.desired, member.c.observed)
 
-_DESIRED_OF_GROUP = select(member.c.user_id).where(_GROUP, member.c.desired)
-_OF_GROUP = select(member.c.user_id, member.c.desired, member.c.observed).where(_GROUP)
+_DESIRED = select(member.c.user_id).where(_GROUP, member.c.desired)
 _USERS_KNOWN = select(resource.c.id).where(
     resource.c.connection_id == bindparam("connection"),
     resource.c.id.in_(bindparam("ids", expanding=True)),
@@ -37,20 +36,218 @@ _USERS_KNOWN = select(resource.c.id).where(
 _MEMBERS = (
     select(member.c.group_id, *_REFERENCE)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.user_id))
-    .where(member.c.connection_id == bindparam("connection"), _GROUPS_GIVEN, ~resource.c.deleted)
+    .where(_CONNECTION, _GROUPS_GIVEN, ~resource.c.deleted)
     .order_by(member.c.group_id, member.c.user_id)
 )
-_MEMBERS_AFTER = _MEMBERS.where(member.c.user_id > bindparam("after"))
 _GROUPS = (
     select(member.c.user_id, *_REFERENCE)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.group_id))
-    .where(member.c.connection_id == bindparam("connection"), _USERS_GIVEN)
+    .where(_CONNECTION, _USERS_GIVEN)
     .order_by(member.c.user_id, member.c.group_id)
 )
-_UNSETTLED = select(member.c.user_id, member.c.desired).where(_GROUP, member.c.desired != member.c.observed)
+_UNSETTLED = (
+    select(member.c.user_id, member.c.desired)
+    .where(_GROUP, member.c.desired != member.c.observed)
+    .order_by(member.c.user_id)
+)
 _HOLDERS = (
     select(func.count())
     .select_from(member)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.user_id))
     .where(_GROUP, member.c.desired, resource.c.active, ~resource.c.deleted)
 )
+
+
+def apply(
+    tx: Connection, connection_id: str, group_id: str, deltas: Sequence[MemberDelta], now: datetime
+) -> MembershipChange:
+    """Apply a client's changes of a group's members, in order, without loading the group.
+
+    Ids that name no live User are reported, not stored. To remove an absent member changes nothing.
+    """
+    added, removed, complete = _net(deltas)
+    key = {"connection": connection_id, "group": group_id}
+    known = {id_ for chunk in chunks(added) for id_ in _ids(tx, _USERS_KNOWN, key | {"ids": chunk})}
+    if complete:
+        desired = set(_ids(tx, _DESIRED, key))
+        removed = desired - added
+    else:
+        asked = sorted(known | removed)
+        statement = _DESIRED.where(_USERS_GIVEN)
+        desired = {id_ for chunk in chunks(asked) for id_ in _ids(tx, statement, key | {"ids": chunk})}
+        removed &= desired
+    new = known - desired
+    _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(new)], to_microseconds(now))
+    _unwant(tx, _GROUP, key, _USERS_GIVEN, removed, to_microseconds(now))
+    return MembershipChange(frozenset(new), frozenset(removed), frozenset(added - known))
+
+
+def members_of(
+    tx: Connection, connection_id: str, group_id: str, *, limit: int | None = None, after: str | None = None
+) -> list[GroupReference]:
+    """Return the live members of a group, desired or observed, in the order of their ids.
+
+    :param limit: The largest number; ``None``: all.
+    :param after: The last id of the page before.
+    """
+    statement = _MEMBERS if after is None else _MEMBERS.where(member.c.user_id > after)
+    if limit is not None:
+        statement = statement.limit(limit)
+    found = tx.execute(statement, {"connection": connection_id, "ids": [group_id]})
+    return [_reference(record, "User") for record in found]
+
+
+def members_of_many(tx: Connection, connection_id: str, group_ids: Collection[str]) -> dict[str, list[GroupReference]]:
+    """Return the live members of several groups, desired or observed; every given id is a key."""
+    return _references(tx, _MEMBERS, connection_id, group_ids, "User")
+
+
+def groups_of(
+    tx: Connection, connection_id: str, user_ids: Collection[str], *, deleted: bool = True
+) -> dict[str, list[GroupReference]]:
+    """Return the groups of people, desired or observed; every given id is a key.
+
+    :param deleted: Whether groups count that a client deleted while people still hold them.
+    """
+    statement = _GROUPS if deleted else _GROUPS.where(~resource.c.deleted)
+    return _references(tx, statement, connection_id, user_ids, "Group")
+
+
+def observe_user(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
+    """Note that a person was seen in exactly these groups."""
+    key = {"connection": connection_id, "user": user_id}
+    held = set(_ids(tx, select(member.c.group_id).where(_USER, member.c.observed), key))
+    seen = set(group_ids)
+    _see(tx, connection_id, [(group_id, user_id) for group_id in sorted(seen - held)])
+    _unsee(tx, _USER, key, _GROUPS_GIVEN, held - seen)
+
+
+def observe_group(
+    tx: Connection, connection_id: str, group_id: str, *, added: Collection[str], removed: Collection[str]
+) -> None:
+    """Note that people were seen to have joined or left a group."""
+    key = {"connection": connection_id, "group": group_id}
+    _see(tx, connection_id, [(group_id, user_id) for user_id in sorted(added)])
+    _unsee(tx, _GROUP, key, _USERS_GIVEN, set(removed))
+
+
+def set_desired(
+    tx: Connection,
+    connection_id: str,
+    group_id: str,
+    user_ids: Collection[str],
+    desired: bool,  # noqa: FBT001 - the verb of the sentence
+    *,
+    now: datetime | None = None,
+) -> None:
+    """Want people in a group, or want them no longer."""
+    at = to_microseconds(now) if now else 0
+    if desired:
+        _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(user_ids)], at)
+    else:
+        _unwant(tx, _GROUP, {"connection": connection_id, "group": group_id}, _USERS_GIVEN, set(user_ids), at)
+
+
+def unsettled_of_group(tx: Connection, connection_id: str, group_id: str) -> tuple[list[str], list[str]]:
+    """Return the people who must join a group and those who must leave it."""
+    found = tx.execute(_UNSETTLED, {"connection": connection_id, "group": group_id}).all()
+    return [id_ for id_, desired in found if desired], [id_ for id_, desired in found if not desired]
+
+
+def count_holders(tx: Connection, connection_id: str, group_id: str) -> int:
+    """Return how many desired members of a group are live and active."""
+    number: int = tx.execute(_HOLDERS, {"connection": connection_id, "group": group_id}).scalar_one()
+    return number
+
+
+def remove_user(tx: Connection, connection_id: str, user_id: str, *, now: datetime | None = None) -> list[str]:
+    """Want a person in no group any more, and return the ids of the groups they are or were to be in."""
+    key = {"connection": connection_id, "user": user_id}
+    groups = sorted(_ids(tx, select(member.c.group_id).where(_USER), key))
+    _unwant(tx, _USER, key, _GROUPS_GIVEN, set(groups), to_microseconds(now) if now else 0)
+    return groups
+
+
+def remove_group(tx: Connection, connection_id: str, group_id: str, *, now: datetime | None = None) -> list[str]:
+    """Want nobody in a group any more, and return the ids of the people who are or were to be in it."""
+    key = {"connection": connection_id, "group": group_id}
+    users = sorted(_ids(tx, select(member.c.user_id).where(_GROUP), key))
+    _unwant(tx, _GROUP, key, _USERS_GIVEN, set(users), to_microseconds(now) if now else 0)
+    return users
+
+
+def _net(deltas: Sequence[MemberDelta]) -> tuple[set[str], set[str], bool]:
+    """Return what a sequence of deltas comes to: who joins, who leaves, and whether the former is the whole list."""
+    added: set[str] = set()
+    removed: set[str] = set()
+    complete = False
+    for delta in deltas:
+        ids = set(delta.ids)
+        if delta.action == "replace":
+            added, removed, complete = ids, set(), True
+        elif delta.action == "add":
+            added |= ids
+            removed -= ids
+        elif delta.action == "remove":
+            added -= ids
+            removed |= ids
+        else:
+            raise ValueError(f"{delta.action!r} is no change of members")
+    return added, removed, complete
+
+
+def _ids(tx: Connection, statement: Select[Any], values: dict[str, Any]) -> Sequence[str]:
+    return tx.execute(statement, values).scalars().all()
+
+
+def _reference(record: Sequence[Any], kind: Kind) -> GroupReference:
+    _, id_, name, remote_id, desired, observed = record
+    return GroupReference(id_, name, remote_id, kind, desired, observed)
+
+
+def _references(
+    tx: Connection, statement: Select[Any], connection_id: str, ids: Collection[str], kind: Kind
+) -> dict[str, list[GroupReference]]:
+    references: dict[str, list[GroupReference]] = {id_: [] for id_ in ids}
+    for chunk in chunks(sorted(references)):
+        for record in tx.execute(statement, {"connection": connection_id, "ids": chunk}):
+            references[record[0]].append(_reference(record, kind))
+    return references
+
+
+def _want(tx: Connection, connection_id: str, pairs: list[tuple[str, str]], at: int) -> None:
+    _put(tx, connection_id, pairs, ("desired", "changed_at"), {"desired": True, "observed": False, "changed_at": at})
+
+
+def _see(tx: Connection, connection_id: str, pairs: list[tuple[str, str]]) -> None:
+    _put(tx, connection_id, pairs, ("observed",), {"desired": False, "observed": True, "changed_at": 0})
+
+
+def _put(
+    tx: Connection, connection_id: str, pairs: list[tuple[str, str]], columns: tuple[str, ...], values: dict[str, Any]
+) -> None:
+    rows = [values | {"connection_id": connection_id, "group_id": group, "user_id": user} for group, user in pairs]
+    if rows:
+        tx.execute(upsert(tx, member, columns), rows)
+
+
+def _unwant(
+    tx: Connection, scope: ColumnElement[bool], key: dict[str, Any], given: ColumnElement[bool], ids: set[str], at: int
+) -> None:
+    """Clear the desired flag of rows; those that were not observed either go."""
+    for chunk in chunks(sorted(ids)):
+        values = key | {"ids": chunk}
+        tx.execute(sql_delete(member).where(scope, given, ~member.c.observed), values)
+        tx.execute(
+            sql_update(member).where(scope, given, member.c.desired).values(desired=False, changed_at=at), values
+        )
+
+
+def _unsee(
+    tx: Connection, scope: ColumnElement[bool], key: dict[str, Any], given: ColumnElement[bool], ids: set[str]
+) -> None:
+    """Clear the observed flag of rows; those that are not desired either go."""
+    for chunk in chunks(sorted(ids)):
+        values = key | {"ids": chunk}
+        tx.execute(sql_delete(member).where(scope, given, ~member.c.desired), values)
+        tx.execute(sql_update(member).where(scope, given).values(observed=False), values)

@@ -105,9 +105,7 @@ class PostgresqlDatabase:
 
     async def _run(self, work: Callable[[Connection], T]) -> T:
         # Without the shield, the cancellation of a caller would take back a function that is still queued.
-        return await asyncio.shield(
-            asyncio.get_running_loop().run_in_executor(self._threads, self.write_inline, work)
-        )
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, self.write_inline, work))
 
     def write_inline(self, work: Callable[[Connection], T]) -> T:
         """Run a transaction on the calling thread."""

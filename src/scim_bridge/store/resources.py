@@ -1,13 +1,12 @@
 """Rows of Users and Groups. Every function takes the transaction first and touches one connection only."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 from scim2_models import InvalidValueException, Resource, UniquenessException
-from sqlalchemy import Row, and_, bindparam, case, func, literal, select, union_all
+from sqlalchemy import and_, bindparam, select
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
 from sqlalchemy import update as sql_update
@@ -19,9 +18,13 @@ from scim_bridge.models import Kind, Lane
 from scim_bridge.store import index
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.comparison import fold
-from scim_bridge.store.dialects import chunks
-from scim_bridge.store.rows import Observed, Ownership, PendingKey, Refusal, ResourceRow, State
+from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 from scim_bridge.store.tables import NAME_LENGTH, member, resource
+from scim_bridge.store.work import bump as bump
+from scim_bridge.store.work import counts as counts
+from scim_bridge.store.work import next_due as next_due
+from scim_bridge.store.work import pending as pending
+from scim_bridge.store.work import touch as touch
 
 NAMES: dict[Kind, str] = {"User": "userName", "Group": "displayName"}
 """The attribute that names a resource of each kind."""
@@ -59,7 +62,18 @@ _ITERATE = (
 )
 
 
-def to_row(record: Row[Any]) -> ResourceRow:
+_LEDGER = (
+    select(*COLUMNS)
+    .where(
+        resource.c.connection_id == bindparam("connection"),
+        resource.c.state.in_([state.value for state in State if state is not State.SETTLED]),
+    )
+    .order_by(resource.c.lane, resource.c.sequence)
+    .limit(bindparam("count"))
+)
+
+
+def to_row(record: Sequence[Any]) -> ResourceRow:
     """Return a record of :data:`COLUMNS` as a row."""
     (
         connection_id, id_, kind, name, document, created_at, modified_at, external_id, remote_id, active, shown_active,
@@ -103,7 +117,7 @@ def get(
     tx: Connection,
     connection_id: str,
     kind: Kind,
-    id: str,  # noqa: A002 - SCIM's word
+    id: str,
     *,
     lock: bool = False,
     deleted: bool = False,
@@ -113,9 +127,7 @@ def get(
     :param lock: Keep other transactions from writing it until this one ends.
     :param deleted: Whether one that the client deleted counts.
     """
-    found = tx.execute(
-        _GET_LOCKED if lock else _GET, {"connection": connection_id, "kind_is": kind, "key": id}
-    ).first()
+    found = tx.execute(_GET_LOCKED if lock else _GET, {"connection": connection_id, "kind_is": kind, "key": id}).first()
     if found is None:
         return None
     row = to_row(found)
@@ -140,26 +152,25 @@ def find_by_remote_id(tx: Connection, connection_id: str, kind: Kind, remote_id:
     return _first(tx, _BY_REMOTE_ID, connection_id, kind, remote_id)
 
 
-def remove(tx: Connection, connection_id: str, id: str) -> None:  # noqa: A002 - SCIM's word
+def remove(tx: Connection, connection_id: str, id: str) -> None:
     """Remove a resource, its index and its membership rows for good."""
-    tx.execute(
-        sql_delete(member).where(
-            member.c.connection_id == connection_id, (member.c.group_id == id) | (member.c.user_id == id)
-        )
-    )
+    for column in (member.c.group_id, member.c.user_id):
+        tx.execute(sql_delete(member).where(member.c.connection_id == connection_id, column == id))
     tx.execute(sql_delete(resource).where(_KEY), {"connection": connection_id, "key": id})
 
 
-def iterate(
-    tx: Connection, connection_id: str, kind: Kind, *, after: str | None, limit: int
-) -> list[ResourceRow]:
+def iterate(tx: Connection, connection_id: str, kind: Kind, *, after: str | None, limit: int) -> list[ResourceRow]:
     """Return a page of all resources of a kind in the order of their ids, deleted ones too.
 
     :param after: The last id of the page before.
     """
-    found = tx.execute(
-        _ITERATE, {"connection": connection_id, "kind_is": kind, "after": after or "", "count": limit}
-    )
+    found = tx.execute(_ITERATE, {"connection": connection_id, "kind_is": kind, "after": after or "", "count": limit})
+    return [to_row(record) for record in found]
+
+
+def ledger(tx: Connection, connection_id: str, *, limit: int = 1000) -> list[ResourceRow]:
+    """Return the resources that are not settled, removals first: what an operator has to know about."""
+    found = tx.execute(_LEDGER, {"connection": connection_id, "count": limit})
     return [to_row(record) for record in found]
 
 

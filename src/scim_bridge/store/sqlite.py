@@ -13,6 +13,7 @@ import stat
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -35,7 +36,21 @@ READERS = 4
 """Connections, and threads, of reads that may scan."""
 
 UNSAFE_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "overlay", "tmpfs", "ramfs"}
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "fuse.sshfs",
+        "overlay",
+        "tmpfs",
+        "ramfs",
+    }
 )
 """File systems that lie about locks or durability, or vanish with the container."""
 
@@ -107,7 +122,8 @@ class DatabaseFile:
         mode = stat.S_IMODE(self.path.stat().st_mode)
         if mode & 0o077:
             raise StoreConfigurationError(
-                f"{self.path} can be read by other accounts of this machine (mode {mode:04o}); run: chmod 600 {self.path}"
+                f"{self.path} can be read by other accounts of this machine (mode {mode:04o}); "
+                f"run: chmod 600 {self.path}"
             )
 
     def release(self) -> None:
@@ -258,10 +274,8 @@ class _Write:
 
     def settle(self) -> None:
         """Wake the caller."""
-        try:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self.loop.call_soon_threadsafe(self._answer)
-        except RuntimeError:
-            pass  # the loop is closed: nobody waits any more
 
     def _answer(self) -> None:
         if self.future.done():

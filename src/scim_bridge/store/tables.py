@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData(
     naming_convention={
@@ -53,7 +54,7 @@ def _flag_of_sqlite(*_: Any, **__: Any) -> str:
 
 TEXT = Text(collation="C").with_variant(Text(), "sqlite")
 NUMBER = BigInteger().with_variant(Integer(), "sqlite")
-REAL = Double().with_variant(sqlite.REAL(), "sqlite")
+REAL: TypeEngine[float] = Double().with_variant(sqlite.REAL(), "sqlite")
 SMALL = SmallInteger().with_variant(Integer(), "sqlite")
 
 resource = Table(

@@ -13,9 +13,7 @@ from scim_bridge.store.dialects import chunks
 from scim_bridge.store.rows import PendingKey, State
 from scim_bridge.store.tables import resource
 
-_CHOSEN = and_(
-    resource.c.connection_id == bindparam("connection"), resource.c.id.in_(bindparam("ids", expanding=True))
-)
+_CHOSEN = and_(resource.c.connection_id == bindparam("connection"), resource.c.id.in_(bindparam("ids", expanding=True)))
 _PENDING = resource.c.state == State.PENDING.value
 _BUMP = (
     sql_update(resource)
@@ -39,9 +37,7 @@ _WORK_COLUMNS = ("id", "kind", "lane", "generation", "due_at", "sequence")
 
 
 def _due(lane: Lane) -> ColumnElement[bool]:
-    return and_(
-        resource.c.connection_id == bindparam("connection"), _PENDING, resource.c.lane == lane.value
-    )
+    return and_(resource.c.connection_id == bindparam("connection"), _PENDING, resource.c.lane == lane.value)
 
 
 # One bounded index range for each lane: work that waits in a lane is never stepped over on the way to work that is due.
@@ -72,9 +68,7 @@ _COUNTS = (
 )
 
 
-def bump(
-    tx: Connection, connection_id: str, ids: Collection[str], *, lane: Lane, now: datetime
-) -> dict[str, int]:
+def bump(tx: Connection, connection_id: str, ids: Collection[str], *, lane: Lane, now: datetime) -> dict[str, int]:
     """Start a new generation of resources: pending at once, with no attempts and no refusal.
 
     :param ids: SCIM ids; unknown ones are left out.
