@@ -1,0 +1,101 @@
+"""How much one request may ask for, checked before the SCIM library sees it.
+
+scim2-models' PATCH engine copies the resource per operation and its filter parser takes any length; hostile input of a
+few hundred kilobytes costs them minutes. The figures that clients must know are announced in
+``scim-schemas/service-provider-config.json``; a test holds both equal.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from scim2_models import InvalidFilterException, PayloadTooLargeException
+
+from scim_bridge.models import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of a request.
+
+    :param body_bytes: The largest body of a request on Users, searches and Bulk, in bytes.
+    :param group_body_bytes: The largest body of a request on Groups, in bytes: a whole member list comes in one.
+    :param depth: How deep JSON may nest.
+    :param nodes: How many JSON values a body may hold; ``group_nodes`` is the same for Groups.
+    :param patch_operations: How many operations a PATCH may hold.
+    :param member_values: How many members the operations of a PATCH, or a whole Group, may name.
+    :param filter_bytes: The longest filter or PATCH path, in bytes of UTF-8.
+    :param filter_terms: How many comparisons a filter may join.
+    :param filter_depth: How deep a filter may nest.
+    :param count: The largest page.
+    :param bulk_operations: How many operations a Bulk request may hold.
+    """
+
+    body_bytes: int = 1_048_576
+    group_body_bytes: int = 5_242_880
+    depth: int = 32
+    nodes: int = 20_000
+    group_nodes: int = 60_000
+    patch_operations: int = 100
+    member_values: int = 10_000
+    filter_bytes: int = 4_096
+    filter_terms: int = 64
+    filter_depth: int = 20
+    count: int = 200
+    bulk_operations: int = 100
+
+    def body_size(self, kind: Kind | None) -> int:
+        """Return the largest body of a request on a resource type, in bytes; ``None``: on no resource type."""
+        return self.group_body_bytes if kind == "Group" else self.body_bytes
+
+    def node_count(self, kind: Kind | None) -> int:
+        """Return how many JSON values the body of a request on a resource type may hold."""
+        return self.group_nodes if kind == "Group" else self.nodes
+
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_JOIN = re.compile(r"\b(?:and|or)\b", re.IGNORECASE)
+
+
+def check_filter(text: str, limits: Limits) -> None:
+    """Refuse a filter, or the filter of a PATCH path, that costs too much to parse or to evaluate.
+
+    :raises InvalidFilterException: naming the limit.
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > limits.filter_bytes:
+        raise InvalidFilterException(detail=f"The filter is longer than {limits.filter_bytes} bytes")
+    bare = _STRING.sub('""', text)
+    if len(_JOIN.findall(bare)) + 1 > limits.filter_terms:
+        raise InvalidFilterException(detail=f"The filter joins more than {limits.filter_terms} comparisons")
+    depth = 0
+    for character in bare:
+        if character in "([":
+            depth += 1
+            if depth > limits.filter_depth:
+                raise InvalidFilterException(detail=f"The filter nests deeper than {limits.filter_depth} levels")
+        elif character in ")]":
+            depth -= 1
+
+
+def check_operations(operations: list[Any], limits: Limits) -> None:
+    """Refuse a PATCH with too many operations or a path that is too long.
+
+    :param operations: The raw ``Operations``.
+    :raises PayloadTooLargeException: naming the limit.
+    :raises InvalidFilterException: for a path.
+    """
+    if len(operations) > limits.patch_operations:
+        raise PayloadTooLargeException(detail=f"A PATCH holds at most {limits.patch_operations} operations")
+    for operation in operations:
+        path = operation.get("path") if isinstance(operation, dict) else None
+        if isinstance(path, str):
+            check_filter(path, limits)
+
+
+def check_members(count: int, limits: Limits) -> None:
+    """Refuse a request that names too many members.
+
+    :raises PayloadTooLargeException: naming the limit.
+    """
+    if count > limits.member_values:
+        raise PayloadTooLargeException(detail=f"A request names at most {limits.member_values} members")

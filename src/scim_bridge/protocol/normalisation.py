@@ -1,0 +1,297 @@
+"""Rewrites the forms of :mod:`scim_bridge.protocol.clients` into those of the RFC, on decoded JSON, before validation."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from scim2_models import InvalidFilterException, InvalidPathException, Path, ScimFilter
+from scim2_models.path import AttrPath, Comparison, FilterNode, LogicalExpr, Not, Present, ValuePath
+
+from scim_bridge.protocol.clients import Quirks
+from scim_bridge.protocol.schemas import ENTERPRISE_USER, Attribute, ResourceDefinition
+
+PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+_LEGACY_CORE = frozenset({"urn:scim:schemas:core:1.0", "urn:scim:schemas:core:2.0"})
+_LEGACY_ENTERPRISE = frozenset(
+    {
+        "urn:scim:schemas:extension:enterprise:1.0",
+        "urn:scim:schemas:extension:enterprise:2.0",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0user",
+    }
+)
+
+
+class Normaliser:
+    """Rewrites the requests of one resource type.
+
+    :param definition: What the resource type consists of.
+    :param quirks: The quirks switched on.
+    """
+
+    def __init__(self, definition: ResourceDefinition, quirks: Quirks) -> None:
+        self._definition = definition
+        self._quirks = quirks
+
+    # -- Resources -----------------------------------------------------------------------------------------------------
+
+    def resource(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the body of a POST or PUT in the RFC's form."""
+        fragment: dict[str, Any] = {}
+        for key, value in body.items():
+            for name, shaped in self._entry(key, value):
+                merges = name in self._definition.extensions and isinstance(shaped, dict)
+                fragment[name] = {**(fragment.get(name) or {}), **shaped} if merges else shaped
+        fragment["schemas"] = self._schemas(fragment.get("schemas"), fragment)
+        return fragment
+
+    def _entry(self, key: str, value: Any) -> Iterator[tuple[str, Any]]:
+        """Yield a member of a resource under its canonical name, or nothing when it is dropped."""
+        urn = self._urn(key) if ":" in key else None
+        if urn is not None and isinstance(value, dict):
+            yield urn, {k: self._value(self._definition.attribute(k, urn), v) for k, v in value.items()}
+            return
+        if key.lower() == "password" and self._quirks.take("password"):
+            return
+        attribute = self._definition.attribute(key)
+        if attribute is not None:
+            yield key, self._value(attribute, value)
+            return
+        moved = self._definition.in_extensions(key)
+        if moved is None or moved.schema is None or not self._quirks.take("bare_extension_attribute"):
+            yield key, value
+        elif value is not None:
+            yield moved.schema, {moved.name: self._value(moved, value)}
+
+    def _schemas(self, given: Any, fragment: dict[str, Any]) -> Any:
+        if given is None and self._quirks.take("missing_schemas"):
+            given = [self._definition.urn]
+        if not isinstance(given, list):
+            return given
+        urns = [self._urn(urn, given=urn) if isinstance(urn, str) else urn for urn in given]
+        known = [
+            urn
+            for urn in urns
+            if not isinstance(urn, str)
+            or self._definition.known_urn(urn) is not None
+            or not self._quirks.take("unknown_schema_urn")
+        ]
+        if self._definition.urn not in known and known != urns:
+            known.insert(0, self._definition.urn)
+        used = [urn for urn in self._definition.extensions if urn in fragment]
+        return list(dict.fromkeys([*known, *used])) if all(isinstance(urn, str) for urn in known) else known
+
+    def _urn(self, urn: str, *, given: str | None = None) -> str | None:
+        """Return the canonical spelling of a schema URN, or ``given`` when it is none of this resource type."""
+        canonical = self._definition.known_urn(urn)
+        if canonical is not None:
+            return canonical if canonical == urn or self._quirks.take("schema_urn_spelling") else given
+        lowered = urn.lower()
+        if lowered in _LEGACY_CORE:
+            canonical = self._definition.urn
+        elif lowered in _LEGACY_ENTERPRISE and ENTERPRISE_USER in self._definition.extensions:
+            canonical = ENTERPRISE_USER
+        return canonical if canonical is not None and self._quirks.take("legacy_schema_urn") else given
+
+    # -- Values --------------------------------------------------------------------------------------------------------
+
+    def _value(self, attribute: Attribute | None, value: Any) -> Any:
+        """Return a value in the shape that its attribute defines; ``None`` stands for an empty complex value."""
+        if attribute is None or value is None:
+            return value
+        if attribute.multi_valued:
+            return self._list(attribute, value)
+        if isinstance(value, list) and len(value) == 1 and self._quirks.take("list_for_single_value"):
+            value = value[0]
+        if not attribute.complex or "value" not in attribute.sub_attributes:
+            return value
+        if value in ("", {"value": ""}) and self._quirks.take("empty_complex"):
+            return None
+        if isinstance(value, str) and self._quirks.take("string_for_complex"):
+            return {"value": value}
+        return value
+
+    def _list(self, attribute: Attribute, value: Any) -> Any:
+        if isinstance(value, dict) and attribute.complex and self._quirks.take("object_for_list"):
+            value = [value]
+        if not isinstance(value, list) or not attribute.complex:
+            return value
+        return _distinct(value)
+
+    # -- PATCH ---------------------------------------------------------------------------------------------------------
+
+    def patch(self, body: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the body of a PATCH in the RFC's form; ``operations`` are those left after members were split off."""
+        rewritten = [result for operation in operations for result in self._operation(operation)]
+        schemas = next((value for key, value in body.items() if key.lower() == "schemas"), None)
+        if schemas is None and self._quirks.take("missing_schemas"):
+            schemas = [PATCH_OP]
+        return {"schemas": schemas, "Operations": rewritten}
+
+    def _operation(self, operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        path, value = operation.get("path"), operation.get("value")
+        if isinstance(path, str) and path:
+            yield from self._with_path({**operation, "path": self.path(path)})
+        elif isinstance(value, dict):
+            yield {**operation, "value": dict(self._keys(value))}
+        else:
+            yield operation
+
+    def _with_path(self, operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        attribute = self._attribute(operation["path"])
+        if attribute is None or "value" not in operation:
+            if operation["path"].lower() != "password" or not self._quirks.take("password"):
+                yield operation
+            return
+        value = operation["value"]
+        if attribute.name == "active" and value is None and self._quirks.take("null_active"):
+            return
+        shaped = self._value(attribute, value)
+        if shaped is None and value is not None:
+            yield {"op": "remove", "path": operation["path"]}
+        else:
+            yield {**operation, "value": shaped}
+
+    def _keys(self, value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Yield the members of a PATCH value without path; each key is a path (RFC 7644 §3.5.2, Entra ID)."""
+        for key, item in value.items():
+            if key.lower() == "password" and self._quirks.take("password"):
+                continue
+            urn = self._urn(key) if ":" in key else None
+            if urn is not None and isinstance(item, dict):
+                shaped = {k: self._value(self._definition.attribute(k, urn), v) for k, v in item.items()}
+                if urn == self._definition.urn:
+                    yield from self._keys(shaped)
+                else:
+                    yield urn, shaped
+                continue
+            path = self.path(key)
+            attribute = self._attribute(path)
+            if attribute is None:
+                yield path, item
+            elif self._ignored(attribute, item):
+                continue
+            else:
+                yield path, self._value(attribute, item)
+
+    def _ignored(self, attribute: Attribute, value: Any) -> bool:
+        if attribute.name == "active" and value is None:
+            return self._quirks.take("null_active")
+        read_only = attribute.definition.get("mutability") == "readOnly" or attribute.name == "schemas"
+        return read_only and self._quirks.take("read_only_in_value")
+
+    def _attribute(self, path: str) -> Attribute | None:
+        """Return the attribute that a plain path names as a whole, without sub-attribute or filter."""
+        urn, _, name = path.rpartition(":")
+        return self._definition.attribute(name, urn or None)
+
+    def path(self, path: str) -> str:
+        """Return an attribute path under its canonical URN, and a bare extension attribute under its extension."""
+        if path[:4].lower() == "urn:":
+            return self._urn_path(path)
+        head = path.partition("[")[0].partition(".")[0]
+        moved = self._definition.in_extensions(head)
+        if moved is None or not self._quirks.take("bare_extension_attribute"):
+            return path
+        return f"{moved.path}{path[len(head) :]}"
+
+    def _urn_path(self, path: str) -> str:
+        if self._urn(path) is not None:
+            return self._urn(path) or path
+        bracket = path.find("[")
+        head, tail = (path, "") if bracket < 0 else (path[:bracket], path[bracket:])
+        urn, _, name = head.rpartition(":")
+        canonical = self._urn(urn)
+        if canonical is not None:
+            return f"{canonical}:{name}{tail}"
+        dotted, _, name = head.rpartition(".")
+        canonical = self._urn(dotted)
+        if canonical is not None and self._quirks.take("dotted_extension_path"):
+            return f"{canonical}:{name}{tail}"
+        return path
+
+    # -- Filters -------------------------------------------------------------------------------------------------------
+
+    def filter(self, text: str) -> str:
+        """Return a filter whose attribute paths the schemas define.
+
+        :raises InvalidFilterException: When it is no filter.
+        """
+        node = ScimFilter[Any](text).ast
+        rewritten = self._node(node)
+        return text if rewritten == node else str(rewritten)
+
+    def _node(self, node: FilterNode) -> FilterNode:
+        match node:
+            case LogicalExpr():
+                return LogicalExpr(node.op, tuple(self._node(term) for term in node.terms))
+            case Not():
+                return Not(self._node(node.expr))
+            case Present():
+                return Present(self._filter_path(node.attr_path))
+            case ValuePath():
+                return ValuePath(self._filter_path(node.attr_path), node.val_filter, node.sub_attr)
+            case Comparison():
+                return self._comparison(node)
+        return node
+
+    def _comparison(self, node: Comparison) -> Comparison:
+        path = self._filter_path(node.attr_path)
+        attribute = self._definition.attribute(path.attr, path.uri)
+        value = node.value
+        if attribute is not None and path.sub_attr is None and not attribute.multi_valued:
+            if "value" in attribute.sub_attributes and self._quirks.take("complex_in_filter"):
+                path = AttrPath(path.attr, "value", path.uri)
+            if attribute.definition["type"] == "boolean" and isinstance(value, str):
+                literal = {"true": True, "false": False}.get(value.lower())
+                if literal is not None and self._quirks.take("boolean_string_in_filter"):
+                    value = literal
+        return Comparison(path, node.op, value)
+
+    def _filter_path(self, path: AttrPath) -> AttrPath:
+        if path.uri is not None:
+            urn = self._urn(path.uri)
+            return AttrPath(path.attr, path.sub_attr, urn) if urn is not None else path
+        moved = self._definition.in_extensions(path.attr)
+        if moved is None or not self._quirks.take("bare_extension_attribute"):
+            return path
+        return AttrPath(moved.name, path.sub_attr, moved.schema)
+
+
+def check_paths(model: type[Any], operations: list[dict[str, Any]]) -> None:
+    """Refuse a PATCH path that no schema defines; scim2-models would answer it with a silent success.
+
+    :raises InvalidPathException: naming the path.
+    """
+    for operation in operations:
+        path = operation.get("path")
+        if not isinstance(path, str) or not path:
+            continue
+        try:
+            resolved = Path[model](path).resolve()  # type: ignore[valid-type]
+        except InvalidFilterException as error:
+            raise InvalidPathException(path=path, detail=error.detail) from error
+        if resolved is None:
+            raise InvalidPathException(path=path, detail=f"No schema defines the path {path!r}")
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    """Return the values without those that repeat the (type, value) pair of an earlier one (RFC 7643 §2.4)."""
+    seen: set[tuple[Any, Any]] = set()
+    kept = []
+    for value in values:
+        key = _pair(value)
+        if key is not None and key in seen:
+            continue
+        if key is not None:
+            seen.add(key)
+        kept.append(value)
+    return kept
+
+
+def _pair(value: Any) -> tuple[Any, Any] | None:
+    if not isinstance(value, dict):
+        return None
+    lowered = {name.lower(): item for name, item in value.items()}
+    pair = lowered.get("type"), lowered.get("value")
+    hashable = all(part is None or isinstance(part, str) for part in pair)
+    return pair if pair[1] is not None and hashable else None

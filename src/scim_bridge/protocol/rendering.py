@@ -1,0 +1,102 @@
+"""Writes representations: the stored bytes with what is derived spliced in, no model in between.
+
+A stored document is a JSON object without ``meta``, ``groups`` and ``members``; they are appended before its closing
+brace. Only ``attributes`` and ``excludedAttributes`` need a model (:meth:`~scim_bridge.protocol.service.BridgeService.projected`).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from scim_bridge.models import Kind
+from scim_bridge.store.rows import GroupReference, ResourceRow
+
+ENDPOINTS: dict[Kind, str] = {"User": "/Users", "Group": "/Groups"}
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """What a response needs of one resource.
+
+    :param row: The stored row.
+    :param references: The groups of a User, or the members of a Group; ``None``: not loaded, not to be shown.
+    """
+
+    row: ResourceRow
+    references: Sequence[GroupReference] | None
+
+
+def etag(row: ResourceRow) -> str:
+    """Return the entity tag of a row (RFC 7644 §3.14)."""
+    return f'W/"{row.version}"'
+
+
+def location(base_url: str, row: ResourceRow) -> str:
+    """Return the URL of a row.
+
+    :param base_url: The root of the SCIM endpoints, without a slash at its end.
+    """
+    return f"{base_url}{ENDPOINTS[row.kind]}/{row.id}"
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment as an xsd:dateTime in UTC (RFC 7643 §2.3.5)."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def resource(base_url: str, representation: Representation) -> bytes:
+    """Return the whole representation of a resource."""
+    row = representation.row
+    parts = [_document(row)]
+    if representation.references:
+        references = _groups if row.kind == "User" else _members
+        parts.append(references(base_url, representation.references))
+    elif row.kind == "Group" and representation.references is not None:
+        parts.append(b'"members":[]')
+    parts.append(
+        f'"meta":{{"resourceType":"{row.kind}","created":"{timestamp(row.created_at)}",'
+        f'"lastModified":"{timestamp(row.modified_at)}","location":{json.dumps(location(base_url, row))},'
+        f'"version":"W/\\"{row.version}\\""}}}}'.encode()
+    )
+    return b",".join(parts)
+
+
+def _document(row: ResourceRow) -> bytes:
+    """Return the document without its closing brace; ``active`` is what is true, not what is wanted."""
+    document = row.document
+    if row.shown_active != row.active:
+        document = _compact({**json.loads(document), "active": row.shown_active})
+    return document[:-1]
+
+
+def _compact(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _groups(base_url: str, groups: Sequence[GroupReference]) -> bytes:
+    return b'"groups":' + _compact(
+        [
+            {"value": group.id, "$ref": f"{base_url}/Groups/{group.id}", "display": group.name, "type": "direct"}
+            for group in groups
+        ]
+    )
+
+
+def _members(base_url: str, members: Sequence[GroupReference]) -> bytes:
+    return b'"members":' + _compact(
+        [
+            {"value": member.id, "$ref": f"{base_url}/Users/{member.id}", "type": "User", "display": member.name}
+            for member in members
+        ]
+    )
+
+
+def page(envelope: dict[str, object], resources: Sequence[bytes]) -> bytes:
+    """Return a ListResponse (RFC 7644 §3.4.2).
+
+    :param envelope: The ListResponse without resources.
+    :param resources: The representations of this page, in order.
+    """
+    head = {key: value for key, value in envelope.items() if key != "Resources"} | {"itemsPerPage": len(resources)}
+    return _compact(head)[:-1] + b',"Resources":[' + b",".join(resources) + b"]}"

@@ -1,0 +1,183 @@
+"""Loads ``scim-schemas/`` and describes the service provider of a connection from it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from scim2_models import (
+    Extension,
+    Group,
+    Resource,
+    ResourceType,
+    Schema,
+    ScimPolicy,
+    ScimProvider,
+    ServiceProviderConfig,
+)
+
+import scim_bridge
+from scim_bridge.models import CoreUser, EnterpriseUser, Kind
+
+USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
+
+
+def directory() -> Path:
+    """Return where ``scim-schemas/`` is: inside the installed package, or at the root of a checkout."""
+    package = Path(scim_bridge.__file__).parent
+    installed = package / "scim-schemas"
+    return installed if installed.is_dir() else package.parents[1] / "scim-schemas"
+
+
+@cache
+def load(name: str) -> dict[str, Any]:
+    """Return one of the documents, by its path below ``scim-schemas/`` without the suffix (``"schemas/User"``)."""
+    document: dict[str, Any] = json.loads((directory() / f"{name}.json").read_text("utf-8"))
+    return document
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute as its schema defines it (RFC 7643 §7).
+
+    :param name: The canonical spelling.
+    :param schema: The URN of the extension that defines it; ``None``: the core schema.
+    :param definition: The characteristics, with ``subAttributes``.
+    """
+
+    name: str
+    schema: str | None
+    definition: Mapping[str, Any]
+
+    @property
+    def path(self) -> str:
+        """The attribute path, with the URN of an extension (RFC 7644 §3.10)."""
+        return f"{self.schema}:{self.name}" if self.schema else self.name
+
+    @property
+    def complex(self) -> bool:
+        """Whether its values are objects."""
+        return bool(self.definition["type"] == "complex")
+
+    @property
+    def multi_valued(self) -> bool:
+        """Whether it holds a list."""
+        return bool(self.definition["multiValued"])
+
+    @property
+    def sub_attributes(self) -> frozenset[str]:
+        """The names of its sub-attributes, in lower case."""
+        return frozenset(sub["name"].lower() for sub in self.definition.get("subAttributes", ()))
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceDefinition:
+    """What a resource type consists of, looked up without regard to case (RFC 7643 §2.1).
+
+    :param kind: The name of the resource type.
+    :param urn: The core schema.
+    :param core: The attributes of the core schema and the common ones, by name in lower case.
+    :param extensions: URN of each extension → its attributes, by name in lower case.
+    """
+
+    kind: Kind
+    urn: str
+    core: Mapping[str, Attribute]
+    extensions: Mapping[str, Mapping[str, Attribute]]
+    _urns: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_urns", {urn.lower(): urn for urn in (self.urn, *self.extensions)})
+
+    def known_urn(self, urn: str) -> str | None:
+        """Return the canonical spelling of a schema URN of this resource type, or ``None``."""
+        return self._urns.get(urn.lower())
+
+    def attribute(self, name: str, urn: str | None = None) -> Attribute | None:
+        """Return the attribute of a name in one schema; ``urn=None``: the core schema."""
+        if urn is None or urn == self.urn:
+            return self.core.get(name.lower())
+        return self.extensions.get(urn, {}).get(name.lower())
+
+    def in_extensions(self, name: str) -> Attribute | None:
+        """Return the attribute of a bare name that exactly one extension defines and the core schema does not."""
+        if name.lower() in self.core:
+            return None
+        found = [extension[name.lower()] for extension in self.extensions.values() if name.lower() in extension]
+        return found[0] if len(found) == 1 else None
+
+
+_COMMON: tuple[dict[str, Any], ...] = tuple(
+    {"name": name, "type": type_, "multiValued": multi_valued, "mutability": mutability}
+    for name, type_, multi_valued, mutability in (
+        ("schemas", "reference", True, "readWrite"),
+        ("id", "string", False, "readOnly"),
+        ("externalId", "string", False, "readWrite"),
+        ("meta", "complex", False, "readOnly"),
+    )
+)
+"""The common attributes (RFC 7643 §3.1), which no schema lists."""
+
+
+def _attributes(definitions: Iterable[Mapping[str, Any]], urn: str | None) -> dict[str, Attribute]:
+    return {definition["name"].lower(): Attribute(definition["name"], urn, definition) for definition in definitions}
+
+
+class BridgeProvider(ScimProvider):
+    """A service provider that publishes ``scim-schemas/`` word for word.
+
+    scim2-models would publish schemas derived from its classes, which cannot express every erratum.
+
+    :param extensions: Further schemas of the connector, as JSON; each extends User unless its URN ends in ``:Group``.
+    :param policy: What the client's requests may depart from the RFC in.
+    """
+
+    def __init__(self, extensions: Iterable[Mapping[str, Any]] = (), policy: ScimPolicy | None = None) -> None:
+        added = [dict(extension) for extension in extensions]
+        self.documents = (load("schemas/User"), load("schemas/EnterpriseUser"), load("schemas/Group"), *added)
+        types = [_resource_type(name, added) for name in ("User", "Group")]
+        super().__init__(
+            models=[
+                CoreUser,
+                EnterpriseUser,
+                Group,
+                *(Extension.from_schema(Schema.model_validate(extension)) for extension in added),
+            ],
+            resource_types=[ResourceType.model_validate(type_) for type_ in types],
+            config=ServiceProviderConfig.model_validate(load("service-provider-config")),
+            policy=policy,
+        )
+        by_urn = {document["id"]: document["attributes"] for document in self.documents}
+        self.definitions: dict[Kind, ResourceDefinition] = {
+            type_["name"]: ResourceDefinition(
+                kind=type_["name"],
+                urn=type_["schema"],
+                core=_attributes((*_COMMON, *by_urn[type_["schema"]]), None),
+                extensions={
+                    bound["schema"]: _attributes(by_urn[bound["schema"]], bound["schema"])
+                    for bound in type_.get("schemaExtensions", ())
+                },
+            )
+            for type_ in types
+        }
+
+    def model(self, kind: Kind) -> type[Resource[Any]]:
+        """Return the class that a resource type's requests are validated with, extensions included."""
+        model = self.model_for(kind)
+        assert isinstance(model, type)
+        assert issubclass(model, Resource)
+        return model
+
+
+def _resource_type(name: str, extensions: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the ResourceType of a name with the connector's extensions bound to it."""
+    document = dict(load(f"resource-types/{name}"))
+    ours = [extension["id"] for extension in extensions if extension["id"].endswith(":Group") == (name == "Group")]
+    bound = [*document.get("schemaExtensions", ()), *({"schema": urn, "required": False} for urn in ours)]
+    if bound:
+        document["schemaExtensions"] = bound
+    return document

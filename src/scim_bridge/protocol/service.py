@@ -1,0 +1,337 @@
+"""The SCIM protocol of one connection, without input or output: what a request means, and what answers it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from pydantic import ValidationError
+from scim2_models import (
+    BulkOperation,
+    Context,
+    Error,
+    Group,
+    GroupMember,
+    InvalidSyntaxException,
+    InvalidValueException,
+    Meta,
+    NotFoundException,
+    PatchOp,
+    PayloadTooLargeException,
+    Resource,
+    ResourceType,
+    ResponseParameters,
+    SCIMException,
+    SearchRequest,
+)
+from scim2_server.bulk import BulkPlan
+from scim2_server.conditions import Conditions
+from scim2_server.responses import ScimResponse
+from scim2_server.service import ScimService, scim_exception_of
+
+from scim_bridge.errors import ServingError
+from scim_bridge.models import Kind, User
+from scim_bridge.protocol import members, rendering, strict_json
+from scim_bridge.protocol.clients import ClientPreset, Quirks
+from scim_bridge.protocol.limits import Limits, check_filter, check_operations
+from scim_bridge.protocol.normalisation import Normaliser, check_paths
+from scim_bridge.protocol.schemas import BridgeProvider
+from scim_bridge.store.documents import decode
+from scim_bridge.store.rows import MemberDelta
+
+ResourceT = TypeVar("ResourceT", bound=Resource[Any])
+Change = Callable[[Any], Any]
+"""Turns the stored resource into the wanted one, or ``None`` when nothing changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Modification:
+    """What a PUT or PATCH asks for.
+
+    :param change: The change of attributes; ``None``: none is asked for.
+    :param deltas: The changes of members, of a Group.
+    """
+
+    change: Change | None
+    deltas: tuple[MemberDelta, ...] = ()
+
+
+class BridgeService(ScimService):
+    """What requests of one connection mean.
+
+    :param provider: The schemas and the configuration that the connection publishes.
+    :param preset: How its client is understood; the provider must carry the preset's policy.
+    :param secret: Seals the cursors of RFC 9865; every replica needs the same.
+    :param limits: What one request may ask for.
+    :param count: Called with the name of each quirk that is met.
+    """
+
+    provider: BridgeProvider
+
+    def __init__(
+        self,
+        provider: BridgeProvider,
+        preset: ClientPreset,
+        *,
+        secret: str | bytes,
+        limits: Limits | None = None,
+        count: Callable[[str], Any] = lambda name: None,
+    ) -> None:
+        super().__init__(provider, secret=secret)
+        self.limits = limits or Limits()
+        self.preset = preset
+        self._quirks = Quirks(preset.quirks, count)
+        self._normalisers = {
+            kind: Normaliser(definition, self._quirks) for kind, definition in provider.definitions.items()
+        }
+
+    def kind_at(self, endpoint: str) -> Kind:
+        """Return the name of the resource type that an endpoint serves.
+
+        :raises NotFoundException: When none does.
+        """
+        return cast("Kind", self.resource_type_at(endpoint).name)
+
+    # -- Bodies --------------------------------------------------------------------------------------------------------
+
+    def payload(self, body: bytes, content_type: str | None, kind: Kind | None = None) -> dict[str, Any]:
+        """Return the JSON object of a request body.
+
+        :param kind: The resource type the request is about; ``None``: a search or Bulk.
+        :raises SCIMException: When it is no JSON object, is ambiguous, or exceeds a limit.
+        """
+        self.ensure_json(content_type)
+        value = strict_json.decode(body, depth=self.limits.depth, nodes=self.limits.node_count(kind))
+        if not isinstance(value, dict):
+            raise InvalidSyntaxException(detail="The request body must be a JSON object")
+        return value
+
+    def decode_body(self, body: bytes, content_type: str | None) -> Any:
+        """Return the JSON value of a search or Bulk request, strictly decoded."""
+        return self.payload(body, content_type)
+
+    def _validated(self, model: type[ResourceT], payload: Any, context: Context) -> ResourceT:
+        try:
+            return model.model_validate(payload, scim_ctx=context)
+        except ValidationError as error:
+            raise scim_exception_of(error) from error
+        except RecursionError as error:
+            raise InvalidSyntaxException(detail="The request nests too deeply") from error
+
+    def _resource(self, kind: Kind, payload: dict[str, Any], context: Context) -> Any:
+        """Return the validated resource of a POST or PUT; a Group comes with its members unresolved."""
+        ids: tuple[str, ...] = ()
+        if kind == "Group":
+            payload, ids = members.split_body(payload, self.limits)
+        with self.provider:
+            resource = self._validated(self.provider.model(kind), self._normalisers[kind].resource(payload), context)
+        if isinstance(resource, Group):
+            resource.members = [GroupMember.model_construct(value=id) for id in ids]
+        _require_name(resource)
+        return resource
+
+    # -- Writes --------------------------------------------------------------------------------------------------------
+
+    def creation(self, kind: Kind, payload: dict[str, Any]) -> User | Group:
+        """Return the resource that a POST asks for; read-only attributes are ignored (RFC 7644 §3.3).
+
+        :raises SCIMException: When it does not validate.
+        """
+        resource = self._resource(kind, payload, Context.RESOURCE_CREATION_REQUEST)
+        if kind == "User" and resource.active is None:
+            resource.active = True
+        return cast("User | Group", resource)
+
+    def replacement(self, kind: Kind, payload: dict[str, Any]) -> Modification:
+        """Return what a PUT asks for (RFC 7644 §3.5.1). An absent ``active`` stays what it was; absent members go.
+
+        :raises SCIMException: When it does not validate.
+        """
+        wanted = self._resource(kind, payload, Context.RESOURCE_REPLACEMENT_REQUEST)
+        deltas: tuple[MemberDelta, ...] = ()
+        if isinstance(wanted, Group):
+            ids = tuple(str(member.value) for member in wanted.members or ())
+            deltas = (MemberDelta("replace", ids),)
+            wanted.members = None
+
+        def change(current: Resource[Any]) -> Resource[Any] | None:
+            with self.provider:
+                replacement = wanted.model_copy(deep=True)
+                _keep_active(current, replacement)
+                return self.apply_replacement(current, replacement, Conditions())
+
+        return Modification(change, deltas)
+
+    def modification(self, kind: Kind, payload: dict[str, Any]) -> Modification:
+        """Return what a PATCH asks for (RFC 7644 §3.5.2).
+
+        :raises SCIMException: When it does not validate; what only the stored state tells is raised by the change.
+        """
+        self.ensure_patch_supported()
+        operations = _operations(payload)
+        check_operations(operations, self.limits)
+        deltas: list[MemberDelta] = []
+        if kind == "Group":
+            operations, deltas = members.split_operations(operations, self._quirks, self.limits)
+        with self.provider:
+            body = self._normalisers[kind].patch(payload, operations)
+            model = self.provider.model(kind)
+            check_paths(model, body["Operations"])
+            if not body["Operations"]:
+                return Modification(None, tuple(deltas))
+            patch_op: Any = self._validated(
+                cast("Any", PatchOp)[model], body, Context.RESOURCE_PATCH_REQUEST
+            )
+
+        def change(current: Resource[Any]) -> Resource[Any] | None:
+            with self.provider:
+                before = current.model_copy()
+                patched = self.apply_patch(current, patch_op, Conditions())
+                if patched is not None:
+                    _keep_active(before, patched)
+                    _require_name(patched)
+                return patched
+
+        return Modification(change, tuple(deltas))
+
+    # -- Searches ------------------------------------------------------------------------------------------------------
+
+    def read_search(self, resource_types: list[ResourceType], payload: Any) -> tuple[SearchRequest[Any], Any]:
+        """Validate a search within the limits, its filter in the RFC's form (see the base class)."""
+        if not isinstance(payload, dict):
+            raise InvalidSyntaxException(detail="The request body must be a JSON object")
+        payload = {name: value for name, value in payload.items() if value != "" or name.lower() == "cursor"}
+        for name, value in payload.items():
+            if name.lower() != "filter" or not isinstance(value, str):
+                continue
+            check_filter(value, self.limits)
+            kind = cast("Kind", resource_types[0].name)
+            payload[name] = self._normalisers[kind].filter(value)
+        return super().read_search(resource_types, payload)
+
+    def read_response_parameters(
+        self, resource_type: ResourceType, query: Mapping[str, str]
+    ) -> ResponseParameters[Any]:
+        """Read ``attributes`` and ``excludedAttributes``; empty ones restrict nothing."""
+        return super().read_response_parameters(resource_type, {name: v for name, v in query.items() if v})
+
+    # -- Bulk ----------------------------------------------------------------------------------------------------------
+
+    def bulk_plan(self, payload: dict[str, Any]) -> BulkPlan:
+        """Plan the operations of a Bulk request (RFC 7644 §3.7). Their data stays JSON: each runs as a request would.
+
+        :raises SCIMException: When the envelope is invalid or too large.
+        """
+        fields = {name.lower(): value for name, value in payload.items()}
+        operations, fail_on_errors = fields.get("operations"), fields.get("failonerrors")
+        if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
+            raise InvalidSyntaxException(detail="A Bulk request holds a list of Operations")
+        if fail_on_errors is not None and (not isinstance(fail_on_errors, int) or fail_on_errors < 1):
+            raise InvalidValueException(detail="failOnErrors must be a positive integer")
+        if len(operations) > self.limits.bulk_operations:
+            raise PayloadTooLargeException(
+                detail=f"The number of operations exceeds the maxOperations ({self.limits.bulk_operations})"
+            )
+        return BulkPlan([_bulk_operation(operation) for operation in operations], fail_on_errors)
+
+    # -- Representations -----------------------------------------------------------------------------------------------
+
+    def projected(
+        self, base_url: str, representation: rendering.Representation, parameters: ResponseParameters[Any]
+    ) -> dict[str, Any]:
+        """Return the part of a representation that ``attributes`` and ``excludedAttributes`` leave (RFC 7644 §3.9)."""
+        row = representation.row
+        with self.provider:
+            resource: Any = decode(row, self.provider.model(row.kind))
+            if row.kind == "User":
+                resource.active = row.shown_active
+            references = [reference_of(base_url, row.kind, item) for item in representation.references or ()]
+            if representation.references is not None:
+                name = "groups" if row.kind == "User" else "members"
+                model = type(resource).get_field_root_type(name)
+                setattr(resource, name, [model.model_validate(reference) for reference in references])
+            meta = cast("Meta", resource.meta)
+            resource.meta = meta.model_copy(update={"location": rendering.location(base_url, row)})
+            return cast(
+                "dict[str, Any]",
+                resource.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=parameters),
+            )
+
+    # -- Discovery -----------------------------------------------------------------------------------------------------
+
+    def schemas(self, location: str, query: Mapping[str, str]) -> ScimResponse:
+        """Return the schemas as the files have them."""
+        response = super().schemas(location, query)
+        assert response.body is not None
+        response.body["Resources"] = [_located(document, location) for document in self.provider.documents]
+        return response
+
+    def schema(self, location: str, schema_id: str, query: Mapping[str, str]) -> ScimResponse:
+        """Return one schema as its file has it."""
+        self.forbid_filter(query)
+        for document in self.provider.documents:
+            if document["id"].lower() == schema_id.lower():
+                body = _located(document, location.rpartition("/")[0])
+                return ScimResponse(200, body, {"Content-Location": body["meta"]["location"]})  # type: ignore[arg-type]
+        raise NotFoundException(detail=f"Schema {schema_id!r} not found")
+
+    # -- Errors --------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def error_of(exception: Exception) -> Error:
+        """Return the SCIM error of an exception; one that is neither ours nor SCIM's tells nothing."""
+        if isinstance(exception, ServingError):
+            return Error(status=exception.status, scim_type=exception.scim_type, detail=exception.detail)
+        if isinstance(exception, SCIMException):
+            return exception.to_error()
+        return Error(status=500, detail="Internal server error")
+
+
+def reference_of(base_url: str, kind: Kind, item: rendering.GroupReference) -> dict[str, str]:
+    """Return one value of ``groups`` (of a User) or ``members`` (of a Group)."""
+    endpoint, label = ("Groups", "direct") if kind == "User" else ("Users", "User")
+    return {"value": item.id, "$ref": f"{base_url}/{endpoint}/{item.id}", "display": item.name, "type": label}
+
+
+def _located(document: Mapping[str, Any], location: str) -> dict[str, Any]:
+    meta = {"resourceType": "Schema", "location": f"{location}/{document['id']}"}
+    return {**document, "meta": meta}
+
+
+def _operations(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the operations of a PATCH with the names of their members in the RFC's case."""
+    operations = next((value for name, value in payload.items() if name.lower() == "operations"), None)
+    if not isinstance(operations, list) or not operations:
+        raise InvalidSyntaxException(detail="A PATCH holds one or more Operations")
+    if not all(isinstance(operation, dict) for operation in operations):
+        raise InvalidSyntaxException(detail="Each of the Operations is an object")
+    return [{name.lower(): value for name, value in operation.items()} for operation in operations]
+
+
+def _bulk_operation(operation: Mapping[str, Any]) -> BulkOperation[Resource[Any]]:
+    fields = {name.lower(): value for name, value in operation.items()}
+    texts = {name: fields.get(name.lower()) for name in ("method", "bulkId", "path", "version")}
+    if any(value is not None and not isinstance(value, str) for value in texts.values()):
+        raise InvalidSyntaxException(detail="method, bulkId, path and version of a Bulk operation are strings")
+    method = texts["method"].upper() if texts["method"] else None
+    return BulkOperation[User].model_construct(
+        method=BulkOperation.Method(method) if method in list(BulkOperation.Method) else None,
+        bulk_id=texts["bulkId"],
+        path=texts["path"],
+        version=texts["version"],
+        data=fields.get("data"),
+    )
+
+
+def _keep_active(current: Any, wanted: Any) -> None:
+    """Let an unset ``active`` be no change: neither a deactivation nor an activation."""
+    if "active" in type(wanted).model_fields and wanted.active is None:
+        wanted.active = current.active
+
+
+def _require_name(resource: Any) -> None:
+    """Refuse an empty userName or displayName (RFC 7643 §4.1.1, §4.2)."""
+    attribute, name = (
+        ("displayName", resource.display_name) if isinstance(resource, Group) else ("userName", resource.user_name)
+    )
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidValueException(detail=f"{attribute} must not be empty")
