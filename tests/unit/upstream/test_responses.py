@@ -1,0 +1,142 @@
+"""What answers are read as."""
+
+import json
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scim_bridge.errors import (
+    ConnectorError,
+    RemoteConflictError,
+    RemoteCredentialsError,
+    RemoteForbiddenError,
+    RemoteInvalidValueError,
+    RemoteNotFoundError,
+    RemoteRateLimitedError,
+    RemoteUnavailableError,
+)
+from scim_bridge.upstream import raise_for_status, read_json, retry_after
+
+
+def answer(status: int = 200, method: str = "GET", **parts: object) -> httpx2.Response:
+    """Return an answer to a request of a method."""
+    return httpx2.Response(status, request=httpx2.Request(method, "https://acme.example/users"), **parts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, RemoteInvalidValueError),
+        (401, RemoteCredentialsError),
+        (403, RemoteForbiddenError),
+        (404, RemoteNotFoundError),
+        (409, RemoteConflictError),
+        (410, RemoteNotFoundError),
+        (422, RemoteInvalidValueError),
+        (423, RemoteRateLimitedError),
+        (429, RemoteRateLimitedError),
+        (302, RemoteUnavailableError),
+        (405, RemoteUnavailableError),
+        (477, RemoteUnavailableError),
+        (500, RemoteUnavailableError),
+        (503, RemoteUnavailableError),
+    ],
+)
+def test_each_status_means_one_error(status: int, error: type[ConnectorError]) -> None:
+    """A status becomes exactly its class, and the message carries nothing of the answer's body."""
+    with pytest.raises(error) as raised:
+        raise_for_status(answer(status, text="Ada's token is s3cret"), "account")
+
+    assert type(raised.value) is error
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_success_is_handed_through() -> None:
+    """An answer of the 200s is returned as it is."""
+    response = answer(204)
+
+    assert raise_for_status(response) is response
+
+
+def test_403_means_what_the_connector_says() -> None:
+    """Where a vendor answers 403 for a missing scope, it is the credentials that are wrong."""
+    with pytest.raises(RemoteCredentialsError):
+        raise_for_status(answer(403), forbidden=RemoteCredentialsError)
+
+
+@pytest.mark.parametrize(("method", "ambiguous"), [("GET", False), ("POST", True), ("PUT", True), ("DELETE", True)])
+def test_only_a_write_that_failed_is_ambiguous(method: str, ambiguous: bool) -> None:
+    """A 500 to a read leaves no question open; to a write it does."""
+    with pytest.raises(RemoteUnavailableError) as raised:
+        raise_for_status(answer(500, method))
+
+    assert raised.value.ambiguous is ambiguous
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "30"}, 30.0),
+        ({"Retry-After": " 7 "}, 7.0),
+        ({"Retry-After": "0"}, 1.0),
+        ({"Retry-After": "86400"}, 600.0),
+        ({"Retry-After": "Fri, 13 Nov 2026 10:00:42 GMT", "Date": "Fri, 13 Nov 2026 10:00:00 GMT"}, 42.0),
+        ({"Retry-After": "Fri, 13 Nov 2026 09:00:00 GMT", "Date": "Fri, 13 Nov 2026 10:00:00 GMT"}, 1.0),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-5"}, None),
+        ({"Retry-After": "١٢"}, None),
+        ({"Retry-After": "1.5"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_is_read_in_both_forms_between_a_second_and_ten_minutes(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    """Seconds and dates are understood (RFC 9110 §10.2.3); nonsense is as if nothing was said."""
+    encoded = {name: value.encode() for name, value in headers.items()}
+
+    assert retry_after(answer(429, headers=encoded)) == seconds
+
+
+@given(st.binary(max_size=60))
+def test_no_retry_after_whatever_it_says_breaks_the_reader(value: bytes) -> None:
+    """Any header is either a wait between 1 and 600 seconds or none."""
+    wait = retry_after(answer(429, headers=[(b"Retry-After", value)]))
+
+    assert wait is None or 1.0 <= wait <= 600.0
+
+
+def test_json_is_read() -> None:
+    """A JSON body is returned as Python values, also of a vendor's own JSON type."""
+    assert read_json(answer(json={"id": "7"})) == {"id": "7"}
+    assert read_json(answer(content=b"[1]", headers={"Content-Type": "application/scim+json; charset=utf-8"})) == [1]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        answer(method="PUT", html="<html>Bad gateway</html>"),
+        answer(method="PUT", content=b'{"id": "7"', headers={"Content-Type": "application/json"}),
+        answer(method="PUT", content=b"", headers={"Content-Type": "application/json"}),
+        answer(method="PUT", content=b"\xff\xfe\x00", headers={"Content-Type": "application/json"}),
+        answer(method="PUT", content=b"[" * 70 + b"]" * 70, headers={"Content-Type": "application/json"}),
+        answer(method="PUT", content=b"[" * 200_000, headers={"Content-Type": "application/json"}),
+    ],
+    ids=["html", "cut off", "empty", "not UTF-8", "too deep", "far too deep"],
+)
+def test_what_is_no_json_is_an_outage(response: httpx2.Response) -> None:
+    """Another content type, broken syntax or absurd nesting is an outage, and ambiguous after a write."""
+    with pytest.raises(RemoteUnavailableError) as raised:
+        read_json(response)
+
+    assert raised.value.ambiguous is True
+
+
+@pytest.mark.parametrize("depth", [1, 63, 64])
+def test_nesting_is_read_up_to_the_limit(depth: int) -> None:
+    """Sixty-four levels are read."""
+    body = "[" * depth + "]" * depth
+
+    assert json.dumps(read_json(answer(content=body.encode(), headers={"Content-Type": "application/json"}))) == body
