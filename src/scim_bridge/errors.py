@@ -9,6 +9,7 @@ Two families never mix: what is wrong while starting (never on the wire) and wha
         ConnectorDefinitionError           a connector type breaks the contract
         DuplicateConnectorError            two connector types share a name
         UnknownConnectorError              no plugin registers this name
+        UnknownConnectionError             no connection of this id is configured
         ConnectionSettingsError            the settings of a connection do not validate
         StoreConfigurationError            the database is unsafe, locked by another process, or of another version
       ConnectorError                  502  raised by connectors
@@ -52,6 +53,10 @@ class DuplicateConnectorError(ConfigurationError):
 
 class UnknownConnectorError(ConfigurationError):
     """No installed plugin registers a connector of this name."""
+
+
+class UnknownConnectionError(ConfigurationError):
+    """No connection of this id is configured."""
 
 
 class ConnectionSettingsError(ConfigurationError):

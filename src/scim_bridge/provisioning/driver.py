@@ -102,6 +102,10 @@ class Driver:
         """Tell the driver that there may be work."""
         self._wake.set()
 
+    def busy(self) -> bool:
+        """Whether a resource is being worked on."""
+        return bool(self._running)
+
     def watch(self, resource_id: str) -> asyncio.Event:
         """Return an event that is set when work on a resource ends; take it before looking at the row."""
         return self._changed.setdefault(resource_id, asyncio.Event())

@@ -214,8 +214,23 @@ class Reconciler:
                 await self._hand_over(row, None, {DriftClass.MISSING: ()}, comparison, apply=apply)
             return
         drifts = await self.store.read(lambda tx: self._drifts(tx, row, remote))
+        drifts = await self._without_shadowed(row, drifts)
         if drifts:
             await self._hand_over(row, remote, drifts, comparison, apply=apply)
+
+    async def _without_shadowed(
+        self, row: ResourceRow, drifts: dict[DriftClass, tuple[str, ...]]
+    ) -> dict[DriftClass, tuple[str, ...]]:
+        """Leave out groups that an account lacks only because another one takes precedence: that is as it should be."""
+        lacking = drifts.get(DriftClass.MISSING, ())
+        if not lacking or "explain_user" not in self.connector.operations:
+            return drifts
+        situation = await self.store.read(lambda tx: situation_of(tx, row, self.capabilities))
+        groups = sorted(situation.desired.links)
+        explanation = await self.connector.explain_user(str(row.remote_id), situation.user(), groups)
+        missing = tuple(group for group in lacking if group not in explanation.shadowed)
+        others = {one: subject for one, subject in drifts.items() if one is not DriftClass.MISSING}
+        return others | ({DriftClass.MISSING: missing} if missing else {})
 
     def _drifts(
         self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]

@@ -1,0 +1,96 @@
+"""``scim-bridge token``: the bearer tokens that clients present."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from scim_bridge.config import Settings, load_settings
+from scim_bridge.errors import UnknownConnectionError
+from scim_bridge.store import tokens
+from scim_bridge.store.engine import Store
+
+DEFAULT_DAYS = 180
+
+
+@click.group()
+def token() -> None:
+    """Create, list and revoke the tokens of a connection."""
+
+
+@token.command()
+@click.argument("connection")
+@click.option("--days", default=DEFAULT_DAYS, show_default=True, type=click.IntRange(1, 3650), help="Lifetime.")
+@click.option("--name", default="", help="What it is for; shown in the list.")
+@click.pass_obj
+def create(path: Path | None, connection: str, days: int, name: str) -> None:
+    """Create a token for CONNECTION and show it, once."""
+    settings = load_settings(path)
+    require_connection(settings, connection)
+    clear = asyncio.run(_create(settings, connection, timedelta(days=days), name))
+    click.echo(clear)
+    click.echo(f"Shown once; valid for {days} days. Clients send it as: Authorization: Bearer <token>", err=True)
+
+
+@token.command("list")
+@click.argument("connection", required=False)
+@click.pass_obj
+def list_(path: Path | None, connection: str | None) -> None:
+    """List the tokens, without their secrets."""
+    settings = load_settings(path)
+    table = Table("Token", "Connection", "Name", "Created", "Expires", "Last used", "State", title="Tokens")
+    now = datetime.now(UTC)
+    for record in asyncio.run(_list(settings, connection)):
+        expired = record.expires_at is not None and record.expires_at <= now
+        state = "revoked" if record.revoked_at else "expired" if expired else "valid"
+        times = (record.created_at, record.expires_at, record.last_used_at)
+        shown = ["-" if time is None else f"{time:%Y-%m-%d %H:%M}" for time in times]
+        table.add_row(record.lookup_id, record.connection_id, record.name, *shown, state)
+    Console().print(table)
+
+
+@token.command()
+@click.argument("lookup_id")
+@click.pass_obj
+def revoke(path: Path | None, lookup_id: str) -> None:
+    """Revoke the token with this id (see `token list`), at once."""
+    if not asyncio.run(_revoke(load_settings(path), lookup_id)):
+        raise click.ClickException(f"no token {lookup_id}; see: scim-bridge token list")
+    click.echo(f"revoked {lookup_id}")
+
+
+def require_connection(settings: Settings, connection: str) -> None:
+    """Refuse an unknown connection. :raises UnknownConnectionError: naming those that are configured."""
+    if connection not in settings.connections:
+        configured = ", ".join(sorted(settings.connections)) or "none"
+        raise UnknownConnectionError(f'unknown connection "{connection}"; configured: {configured}')
+
+
+async def _create(settings: Settings, connection: str, lifetime: timedelta, name: str) -> str:
+    store = await Store.open(settings.store.url, exclusive=False)
+    try:
+        now = datetime.now(UTC)
+        clear, record = tokens.mint(connection, name=name, now=now, expires_at=now + lifetime)
+        await store.write(lambda tx: tokens.create(tx, record))
+        return clear
+    finally:
+        await store.close()
+
+
+async def _list(settings: Settings, connection: str | None) -> list[tokens.TokenRecord]:
+    store = await Store.open(settings.store.url, exclusive=False)
+    try:
+        return await store.read(lambda tx: tokens.list_tokens(tx, connection))
+    finally:
+        await store.close()
+
+
+async def _revoke(settings: Settings, lookup_id: str) -> bool:
+    store = await Store.open(settings.store.url, exclusive=False)
+    try:
+        return await store.write(lambda tx: tokens.revoke(tx, lookup_id, datetime.now(UTC)))
+    finally:
+        await store.close()

@@ -1,0 +1,128 @@
+"""One connection with a real SQLite store, a remote system in memory and a running driver."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scim_bridge.models import Group, User
+from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
+from scim_bridge.store import memberships, resources
+from scim_bridge.store.engine import Store
+from scim_bridge.store.rows import ResourceRow
+from scim_bridge.testing.contexts import connected
+from scim_bridge.testing.memory import MemoryConnector, MemoryGroupsConnector
+from scim_bridge.testing.memory_remote import MemoryRemote
+
+CONNECTION = "acme"
+
+
+def always(etag: str) -> None:
+    """Let every request pass: no If-Match was sent."""
+
+
+def user(name: str = "ada@corp.example", **attributes: Any) -> User:
+    """Build a User as a client creates it."""
+    return User(user_name=name, name={"givenName": "Ada", "familyName": "Byron"}, active=True, **attributes)
+
+
+def setting(**values: Any) -> Callable[[User], User | None]:
+    """Return a change that sets attributes, or tells that nothing changes."""
+
+    def change(current: User) -> User | None:
+        if all(getattr(current, name) == value for name, value in values.items()):
+            return None
+        for name, value in values.items():
+            setattr(current, name, value)
+        return current
+
+    return change
+
+
+@dataclass
+class Bridge:
+    """A connection under test."""
+
+    provisioning: Provisioning
+    remote: MemoryRemote
+    store: Store
+
+    async def row(self, kind: Any, resource_id: str) -> ResourceRow:
+        """Return a resource, deleted ones included."""
+        row = await self.store.read(lambda tx: resources.get(tx, CONNECTION, kind, resource_id, deleted=True))
+        assert row is not None
+        return row
+
+    async def groups_of(self, user_id: str) -> dict[str, tuple[bool, bool]]:
+        """Return (desired, observed) by displayName of the groups of a User."""
+        found = await self.store.read(lambda tx: memberships.groups_of(tx, CONNECTION, [user_id]))
+        return {group.name: (group.desired, group.observed) for group in found.get(user_id, [])}
+
+    async def group_with(self, name: str, *members: str) -> str:
+        """Create a group of the client with these members and return its id."""
+        group = Group(display_name=name, members=[{"value": member} for member in members])
+        return (await self.provisioning.create_group(group)).row.id
+
+    async def idle(self) -> None:
+        """Wait until nothing is due."""
+        driver = self.provisioning.driver
+        while driver.busy() or await self.store.read(self._due):
+            driver.wake()
+            await asyncio.sleep(0.001)
+
+    def _due(self, tx: Any) -> bool:
+        return bool(resources.pending(tx, CONNECTION, now=self.provisioning.clock(), limit=1))
+
+
+@asynccontextmanager
+async def bridge_on(
+    path: Path, remote: MemoryRemote, *, policy: ProvisioningPolicy | None = None, groups: bool = False
+) -> AsyncIterator[Bridge]:
+    """Open a connection on a store file; entering it a second time is a restart."""
+    store = await Store.open(f"sqlite:///{path}")
+    connector_type = MemoryGroupsConnector if groups else MemoryConnector
+    name = f"remote-{id(remote)}"
+    MemoryRemote._named[name] = remote
+    policy = policy or ProvisioningPolicy(budget=5.0)
+    try:
+        async with connected(connector_type, {"remote": name}, connection_id=CONNECTION) as connector:
+            provisioning = Provisioning(CONNECTION, store, connector, policy)
+            provisioning.driver.jitter = lambda: 0.0
+            running = asyncio.create_task(provisioning.driver.run())
+            try:
+                yield Bridge(provisioning, remote, store)
+            finally:
+                running.cancel()
+                with suppress(asyncio.CancelledError):
+                    await running
+                await provisioning.driver.stop()
+    finally:
+        MemoryRemote.forget(name)
+        await store.close()
+
+
+@pytest.fixture
+def remote() -> MemoryRemote:
+    """An empty remote system."""
+    return MemoryRemote()
+
+
+@pytest.fixture
+async def bridge(tmp_path: Path, remote: MemoryRemote) -> AsyncIterator[Bridge]:
+    """A connection whose groups are on the person."""
+    async with bridge_on(tmp_path / "bridge.db", remote) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def grouped(tmp_path: Path, remote: MemoryRemote) -> AsyncIterator[Bridge]:
+    """A connection whose members are on the group."""
+    async with bridge_on(tmp_path / "bridge.db", remote, groups=True) as opened:
+        yield opened
+
+
+__all__ = ["CONNECTION", "Bridge", "always", "bridge_on", "replace", "setting", "user"]
