@@ -7,7 +7,7 @@ from typing import Any
 from .portal import Portal, no_seat
 from .records import Membership
 from .routing import Exchange
-from .wire import Refusal, invalid, text_of, texts_of
+from .wire import RefusalError, invalid, text_of, texts_of
 
 WITH_SEATS = ("v3", "2026-09-beta", "2026-09")
 """The versions whose schemas take ``seatNames`` (SPEC)."""
@@ -33,7 +33,7 @@ class Assignment:
 def for_creation(call: Exchange, document: Mapping[str, Any]) -> Assignment:
     """Return what a POST asks for.
 
-    :raises Refusal: When a role, a team or a seat does not exist, is not allowed, or is used up.
+    :raises RefusalError: When a role, a team or a seat does not exist, is not allowed, or is used up.
     """
     portal = call.portal
     role_id = text_of(document, "roleId")
@@ -56,7 +56,7 @@ def for_creation(call: Exchange, document: Mapping[str, Any]) -> Assignment:
 def for_update(call: Exchange, document: Mapping[str, Any], held: Membership) -> Assignment:
     """Return what a membership has after a PUT.
 
-    :raises Refusal: As for a creation.
+    :raises RefusalError: As for a creation.
     """
     role_ids = roles_after(call, document, held)
     check_roles(call, role_ids, held.role_ids)
@@ -128,14 +128,15 @@ def check_roles(call: Exchange, wanted: list[str], held: list[str]) -> None:
         if role_id not in portal.roles or not portal.profile.permission_sets:
             refuse_unknown(switches.unknown_role, f"Role {role_id} does not exist", "roleId")
         if portal.roles[role_id].super_admin and switches.super_admin_set == "400" and role_id not in held:
-            raise Refusal(400, "Super Admin permissions cannot be assigned", sub_category="AppUserErrors.SUPER_ADMIN_ROLE")
+            marker = "AppUserErrors.SUPER_ADMIN_ROLE"
+            raise RefusalError(400, "Super Admin permissions cannot be assigned", sub_category=marker)
     changed = [portal.roles[role_id] for role_id in set(wanted) ^ set(held)]
     if any(role.requires_billing_write for role in changed) and "settings.billing.write" not in call.scopes:
         context = {"missingScopes": ["settings.billing.write"]}
         category = "VALIDATION_ERROR" if switches.billing_error == "400" else "MISSING_SCOPES"
-        raise Refusal(int(switches.billing_error), "Error validating request", category=category, context=context)
+        raise RefusalError(int(switches.billing_error), "Error validating request", category=category, context=context)
     if changed and switches.creator_check and not creator_is_super_admin(call):
-        raise Refusal(403, "The user does not have permissions", category="USER_DOES_NOT_HAVE_PERMISSIONS")
+        raise RefusalError(403, "The user does not have permissions", category="USER_DOES_NOT_HAVE_PERMISSIONS")
 
 
 def check_teams(call: Exchange, primary: str | None, secondary: list[str]) -> None:
@@ -157,7 +158,7 @@ def check_creator(call: Exchange) -> None:
     """Refuse a write of a token whose creator is gone, where that matters."""
     creator = call.portal.people.get(call.token.person_id) if call.token else None
     if call.portal.switches.creator_removed == "403" and (creator is None or not creator.active):
-        raise Refusal(403, "The user does not have permissions", category="USER_DOES_NOT_HAVE_PERMISSIONS")
+        raise RefusalError(403, "The user does not have permissions", category="USER_DOES_NOT_HAVE_PERMISSIONS")
 
 
 def creator_is_super_admin(call: Exchange) -> bool:
@@ -170,4 +171,4 @@ def refuse_unknown(status: str, message: str, name: str) -> None:
     """Refuse an id that nothing has."""
     category = "OBJECT_NOT_FOUND" if status == "404" else "VALIDATION_ERROR"
     detail = {"message": message, "code": "NOT_FOUND", "in": name}
-    raise Refusal(int(status), message, category=category, errors=[detail])
+    raise RefusalError(int(status), message, category=category, errors=[detail])

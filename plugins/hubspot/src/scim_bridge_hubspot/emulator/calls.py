@@ -14,7 +14,7 @@ class Call:
     :param at: Seconds since the epoch.
     :param template: The route's template; empty when nothing matched.
     :param status: The status that was sent; ``None`` when no answer was.
-    :param committed: Whether it changed the portal.
+    :param committed: Whether it was a write that took effect, a repeated removal included.
     :param fault: The kind of the fault that struck it, empty for none.
     :param answer: The beginning of the body that was sent.
     """

@@ -1,7 +1,7 @@
 """Scripted faults: what goes wrong, on which calls, how often.
 
-A fault strikes the calls that its method and path match. It may wait for the nth of them, strike a number of times, last
-a number of seconds, or strike at random by a seed. Every strike is counted.
+A fault strikes the calls that its method and path match. It may wait for the nth of them, strike a number of times,
+last a number of seconds, or strike at random by a seed. Every strike is counted.
 """
 
 import itertools
@@ -32,10 +32,10 @@ FaultKind = Literal[
 """What can go wrong:
 
 ``unauthorized`` 401 · ``wrong_scope`` 403 MISSING_SCOPES naming a scope that is not the one · ``locked`` 423 ·
-``rate_secondly``, ``rate_ten_secondly``, ``rate_daily`` 429 · ``migration`` 477 · ``error`` any ``status``, 500 unless
-told · ``drop_before`` and ``drop_after`` the connection is reset before or after the call takes effect · ``half`` half
-of the body, then a reset · ``slow`` the answer comes after ``delay`` seconds · ``content_type`` an HTML page with status
-200 · ``malformed`` broken JSON · ``oversized`` a body of ``size`` bytes.
+``rate_secondly``, ``rate_ten_secondly``, ``rate_daily`` 429 · ``migration`` 477 · ``error`` any ``status``, 500
+unless told · ``drop_before`` and ``drop_after`` the connection is reset before or after the call takes effect ·
+``half`` half of the body, then the end · ``slow`` the answer comes after ``delay`` seconds · ``content_type`` an HTML
+page with status 200 · ``malformed`` broken JSON · ``oversized`` a body of ``size`` bytes.
 """
 
 STATUSES: dict[str, int] = {

@@ -37,57 +37,59 @@ class Limits:
     def __post_init__(self) -> None:
         self._day_began = self.clock()
 
-    def admit(self, token: Token, search: bool) -> tuple[str | None, float]:
+    def admit(self, token: Token, *, search: bool) -> tuple[str | None, float]:
         """Count a call; return the policy it breaks, if any, and the seconds until one is admitted again."""
         now = self.clock()
         if now - self._day_began >= DAY:
             self.used_today, self._day_began = 0, now
         if self.used_today >= self.profile.calls_per_day:
             return "DAILY", self._day_began + DAY - now
-        window = self._window(token, search, now)
-        if len(window) >= self.most(token, search):
+        window = self._window(token, search=search, now=now)
+        if len(window) >= self.most(token, search=search):
             policy = "SECONDLY" if search else "TEN_SECONDLY_ROLLING"
-            return policy, window[0] + self.interval(search) - now
+            return policy, window[0] + self.interval(search=search) - now
         window.append(now)
         self.used_today += 1
         return None, 0.0
 
-    def most(self, token: Token, search: bool) -> int:
+    def most(self, token: Token, *, search: bool) -> int:
         """Return how many calls an interval admits."""
         if search:
             return self.switches.search_per_second
         return self.switches.oauth_burst if token.kind == "oauth" else self.profile.calls_per_ten_seconds
 
-    def interval(self, search: bool) -> float:
+    def interval(self, *, search: bool) -> float:
         """Return the length of the window in seconds."""
         return 1.0 if search else INTERVAL
 
-    def headers(self, token: Token, search: bool) -> dict[str, str]:
+    def headers(self, token: Token, *, search: bool) -> dict[str, str]:
         """Return the rate limit headers; searches carry none, OAuth apps none for the day (DOC)."""
         if search:
             return {}
-        left = max(0, self.most(token, False) - len(self._window(token, False, self.clock())))
+        most = self.most(token, search=False)
+        left = max(0, most - len(self._window(token, search=False, now=self.clock())))
         prefix = "X-HubSpot-RateLimit"
         headers = {
             f"{prefix}-Interval-Milliseconds": str(int(INTERVAL * 1000)),
-            f"{prefix}-Max": str(self.most(token, False)),
+            f"{prefix}-Max": str(most),
             f"{prefix}-Remaining": str(left),
         }
         if self.switches.secondly_headers:
-            a_second = self.most(token, False) // 10
+            a_second = most // 10
             headers |= {f"{prefix}-Secondly": str(a_second), f"{prefix}-Secondly-Remaining": str(min(a_second, left))}
         if token.kind != "oauth":
             daily = self.profile.calls_per_day
-            headers |= {f"{prefix}-Daily": str(daily), f"{prefix}-Daily-Remaining": str(max(0, daily - self.used_today))}
+            left_today = max(0, daily - self.used_today)
+            headers |= {f"{prefix}-Daily": str(daily), f"{prefix}-Daily-Remaining": str(left_today)}
         return headers
 
     def resets_in(self) -> float:
         """Return the seconds until the day's count begins anew."""
         return max(0.0, self._day_began + DAY - self.clock())
 
-    def _window(self, token: Token, search: bool, now: float) -> deque[float]:
+    def _window(self, token: Token, *, search: bool, now: float) -> deque[float]:
         window = self._windows.setdefault((token.value, search), deque())
-        while window and now - window[0] >= self.interval(search):
+        while window and now - window[0] >= self.interval(search=search):
             window.popleft()
         return window
 

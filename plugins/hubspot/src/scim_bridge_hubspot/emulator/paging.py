@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from .wire import API_BASE, Refusal, Request, invalid
+from .wire import API_BASE, invalid
 
 ItemT = TypeVar("ItemT")
 
@@ -30,21 +30,23 @@ class Pager:
     over_cap: str = "capped"
 
     def page(
-        self, request: Request, items: Iterable[tuple[str, ItemT]], default_limit: int = CAP
+        self, query: Mapping[str, str], path: str, items: Iterable[tuple[str, ItemT]], default_limit: int = CAP
     ) -> tuple[list[ItemT], dict[str, Any]]:
-        """Return the items of the page that a request asks for, and the ``paging`` part of the answer.
+        """Return the items of the page that a query asks for, and the ``paging`` part of the answer.
+
+        The paging link is absolute, to HubSpot's own host: nobody should follow it with a token.
 
         :param items: Each with a key that identifies it.
-        :raises Refusal: 400 for a limit or a cursor that is none.
+        :raises RefusalError: 400 for a limit or a cursor that is none.
         """
-        limit, after = self.limit(request.query, default_limit), self.position(request.query.get("after"))
+        limit, after = self.limit(query, default_limit), self.position(query.get("after"))
         ranked = ((self.rank(key), item) for key, item in items)
         rest = sorted((entry for entry in ranked if entry[0] > after), key=itemgetter(0))
         chosen = rest[:limit]
         if len(rest) <= limit:
             return [item for _, item in chosen], {}
         cursor = base64.urlsafe_b64encode(chosen[-1][0].encode()).decode().rstrip("=")
-        link = f"{API_BASE}{request.path}?{urlencode({'limit': limit, 'after': cursor})}"
+        link = f"{API_BASE}{path}?{urlencode({'limit': limit, 'after': cursor})}"
         return [item for _, item in chosen], {"paging": {"next": {"after": cursor, "link": link}}}
 
     def limit(self, query: Mapping[str, str], default: int) -> int:
@@ -68,6 +70,5 @@ class Pager:
             rank = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
             bytes.fromhex(rank)
         except (ValueError, binascii.Error):
-            raise Refusal(400, "Invalid paging cursor", errors=[{"message": "unknown cursor", "in": "after"}]) from None
+            raise invalid("after is not a cursor of this list", "after") from None
         return rank
-

@@ -6,11 +6,12 @@ import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from .limits import Limits
 from .paging import Pager
 from .profiles import PROFILES, Profile
-from .records import ALL_SCOPES, Account, Membership, Person, Role, SeatPool, Team, Token
+from .records import ALL_SCOPES, Account, Membership, OAuthApp, Person, Role, SeatPool, Team, Token, TokenKind
 from .switches import Switches
-from .wire import Refusal, invalid
+from .wire import RefusalError, invalid
 
 OWNER_EMAIL = "owner@portal.example"
 """The Super Admin that every portal has from the start; the default token is theirs."""
@@ -53,7 +54,9 @@ class Portal:
         self.teams: dict[str, Team] = {}
         self.seats: dict[str, SeatPool] = {}
         self.tokens: dict[str, Token] = {}
+        self.limits = Limits(clock, self.profile, self.switches)
         self.default_seat: str | None = None
+        self.oauth_apps: dict[str, OAuthApp] = {}
         self.owner = self.add_person(OWNER_EMAIL, super_admin=True, first_name="Olivia", last_name="Owner")
         self.add_token(self.token)
         self.add_token(self.scim_token, kind="scim", scopes=())
@@ -103,12 +106,19 @@ class Portal:
         """Return how many seats are free. A deactivated member's seat does not count (DOC); ``None`` is no limit."""
         if pool.total is None:
             return None
-        held = sum(pool.name in person.membership.seat_names for person in self.members if person.active)  # type: ignore[union-attr]
+        memberships = (person.membership for person in self.people.values())
+        held = sum(pool.name in each.seat_names for each in memberships if each and not each.deactivated)
         return max(0, pool.total - held - len(pool.released))
+
+    def team_members(self, team: Team) -> tuple[list[str], list[str]]:
+        """Return the ids of a team's primary and of its secondary members."""
+        held = [(person.id, person.membership) for person in self.people.values() if person.membership]
+        primary = [person_id for person_id, membership in held if membership.primary_team_id == team.id]
+        return primary, [person_id for person_id, membership in held if team.id in membership.secondary_team_ids]
 
     # -- Rules -------------------------------------------------------------------------------------------------------
 
-    def join(self, email: str) -> Person:
+    def join(self, email: str) -> tuple[Person, Membership]:
         """Make whoever has this address a member, with the id they always had."""
         person = self.find(email)
         if person is None:
@@ -121,9 +131,10 @@ class Portal:
             )
             self.people[person.id] = person
         kept = person.former is not None and person.former.activated and self.switches.readd_activation == "kept"
-        person.membership, person.former, person.listed = Membership(activated=kept), None, 0
+        membership = Membership(activated=kept)
+        person.membership, person.former, person.listed = membership, None, 0
         self.touch(person)
-        return person
+        return person, membership
 
     def leave(self, person: Person) -> None:
         """Remove a member: reads miss them at once; lists and seats may lag."""
@@ -146,7 +157,7 @@ class Portal:
         """Return the seats to give, after making sure that each is free.
 
         :param holder: Whose seats of the same name are theirs already.
-        :raises Refusal: 400 when a seat does not exist or none is left.
+        :raises RefusalError: 400 when a seat does not exist or none is left.
         """
         chosen = list(dict.fromkeys(names))
         for name in chosen:
@@ -190,19 +201,44 @@ class Portal:
         *,
         scopes: Iterable[str] = ALL_SCOPES,
         creator: str = OWNER_EMAIL,
-        kind: str = "private_app",
+        kind: TokenKind = "private_app",
         expires_at: float | None = None,
     ) -> Token:
         """Make a token; a second one of the same value replaces the first."""
         granted = frozenset(scopes)
         if kind == "service_key" and self.switches.service_key_scopes == "withheld":
             granted = frozenset(scope for scope in granted if not scope.startswith("settings."))
-        made = Token(value, granted, self.member(creator).id, kind, expires_at)  # type: ignore[arg-type]
+        made = Token(value, granted, self.member(creator).id, kind, expires_at)
         self.tokens[value] = made
         return made
 
+    def add_oauth_app(
+        self,
+        client_id: str,
+        client_secret: str,
+        *,
+        refresh_token: str,
+        code: str | None = None,
+        scopes: Iterable[str] = ALL_SCOPES,
+        installer: str = OWNER_EMAIL,
+    ) -> OAuthApp:
+        """Install an OAuth app.
+
+        :param refresh_token: The one the installation gave.
+        :param code: An authorization code that is still to be exchanged.
+        """
+        app = OAuthApp(client_id, client_secret, frozenset(scopes), self.member(installer).id, {refresh_token})
+        app.codes.update({code} if code else ())
+        self.oauth_apps[client_id] = app
+        return app
+
     def add_role(
-        self, name: str, requires_billing_write: bool = False, super_admin: bool = False, seat: str | None = None
+        self,
+        name: str,
+        *,
+        requires_billing_write: bool = False,
+        super_admin: bool = False,
+        seat: str | None = None,
     ) -> Role:
         """Make a permission set. Names need not be unique."""
         role = Role(self.new_id(1_000, 999_999), name, requires_billing_write, super_admin, seat)
@@ -216,7 +252,7 @@ class Portal:
         return team
 
     def add_seat_pool(
-        self, name: str, total: int | None = None, description: str = "", default: bool = False
+        self, name: str, total: int | None = None, *, description: str = "", default: bool = False
     ) -> SeatPool:
         """Buy seats of a kind.
 
@@ -227,7 +263,7 @@ class Portal:
             self.default_seat = name
         return pool
 
-    def add_person(
+    def add_person(  # noqa: PLR0913 - a person has many sides
         self,
         email: str,
         *,
@@ -241,9 +277,7 @@ class Portal:
         seats: Iterable[str] = (),
     ) -> Person:
         """Make a member by hand. ``roles`` are permission sets or their names."""
-        person = self.join(email)
-        membership = person.membership
-        assert membership is not None
+        person, membership = self.join(email)
         person.first_name, person.last_name = first_name or person.first_name, last_name or person.last_name
         membership.activated, membership.super_admin = activated, super_admin
         membership.primary_team_id = primary_team.id if primary_team else None
@@ -306,10 +340,10 @@ class Portal:
         return person.membership
 
 
-def no_seat() -> Refusal:
+def no_seat() -> RefusalError:
     """Return the refusal of a creation or an assignment for which no seat is left (LIVE)."""
     marker = "AppUserErrors.NO_SEAT_AVAILABLE_FOR_ROLE_COMBINATION"
-    return Refusal(
+    return RefusalError(
         400,
         "No seat is available for this combination of roles",
         sub_category=marker,

@@ -1,9 +1,9 @@
-"""HubSpot's tiers, as far as the user APIs differ between them (hubspot.md: Free portals were probed live)."""
+"""HubSpot's tiers, as far as the user APIs differ between them."""
 
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """What a portal of a tier has.
 
@@ -27,9 +27,33 @@ class Profile:
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile("free", False, False, False, 2, 100, 250_000),
-        Profile("professional", False, True, True, 2_500, 190, 625_000),
-        Profile("enterprise", True, True, True, 2_500, 190, 1_000_000),
+        Profile(
+            name="free",
+            permission_sets=False,
+            teams=False,
+            scim=False,
+            max_users=2,
+            calls_per_ten_seconds=100,
+            calls_per_day=250_000,
+        ),
+        Profile(
+            name="professional",
+            permission_sets=False,
+            teams=True,
+            scim=True,
+            max_users=2_500,
+            calls_per_ten_seconds=190,
+            calls_per_day=625_000,
+        ),
+        Profile(
+            name="enterprise",
+            permission_sets=True,
+            teams=True,
+            scim=True,
+            max_users=2_500,
+            calls_per_ten_seconds=190,
+            calls_per_day=1_000_000,
+        ),
     )
 }
 """The tiers by name."""

@@ -20,6 +20,10 @@ ALL_SCOPES = frozenset(
 """The scopes this emulator checks, and those a connector may want besides."""
 
 
+TokenKind = Literal["private_app", "service_key", "oauth", "scim"]
+"""What a token belongs to."""
+
+
 @dataclass(slots=True)
 class Membership:
     """A person's place in the portal.
@@ -73,7 +77,7 @@ class Person:
 class Role:
     """A permission set.
 
-    :param requires_billing_write: Whether it carries a paid seat, so that assigning it needs ``settings.billing.write``.
+    :param requires_billing_write: Whether it carries a paid seat, which takes ``settings.billing.write`` to assign.
     :param super_admin: Whether whoever gets it becomes a Super Admin.
     :param seat: The seat it needs where combinations are checked.
     """
@@ -119,9 +123,27 @@ class Token:
     value: str
     scopes: frozenset[str]
     person_id: str
-    kind: Literal["private_app", "service_key", "oauth", "scim"] = "private_app"
+    kind: TokenKind = "private_app"
     expires_at: float | None = None
     revoked: bool = False
+    client_id: str = ""
+
+
+@dataclass(slots=True)
+class OAuthApp:
+    """An OAuth app that is installed in the portal.
+
+    :param person_id: Who installed it.
+    :param refresh_tokens: Those that still work.
+    :param codes: Authorization codes that nobody exchanged yet.
+    """
+
+    client_id: str
+    client_secret: str
+    scopes: frozenset[str]
+    person_id: str
+    refresh_tokens: set[str] = field(default_factory=set)
+    codes: set[str] = field(default_factory=set)
 
 
 class Account(NamedTuple):

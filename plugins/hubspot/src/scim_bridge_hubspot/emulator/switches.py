@@ -2,8 +2,8 @@
 
 A connector must come out right under each of them. :meth:`Switches.choices` lists the readings of every switch, so that
 tests can combine them. The tags name the evidence: ``LIVE`` is a recorded probe of the real API, ``SPEC`` HubSpot's
-published OpenAPI documents, ``DOC`` an official page, ``3P`` third-party code or documentation, and ``UNVERIFIED`` means
-that there is no evidence for one reading over the other.
+published OpenAPI documents, ``DOC`` an official page, ``3P`` third-party code or documentation, and ``UNVERIFIED``
+means that there is no evidence for one reading over the other.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class Switches:
     """What a POST onto a deactivated member does. UNVERIFIED."""
 
     create_names: Literal["applied", "kept"] = "applied"
-    """Whether the names of a POST replace those of a person HubSpot already knows. Names are global (DOC); UNVERIFIED."""
+    """Whether a POST renames a person HubSpot already knows. Names are global (DOC); UNVERIFIED."""
 
     readd_activation: Literal["again", "kept"] = "again"
     """Whether a person who is added again must accept an invitation again. UNVERIFIED."""
@@ -60,11 +60,11 @@ class Switches:
     """What ``seatNames: []`` in a PUT does. UNVERIFIED."""
 
     several_roles_merge: Literal["kept", "first"] = "kept"
-    """What a PUT without ``roleId`` leaves of several roles under ``put_mode=merge``. 3P: additional roles were silently
-    dropped by a PUT that re-sent ``roleId``; without it UNVERIFIED."""
+    """What a PUT without ``roleId`` leaves of several roles under ``put_mode=merge``. 3P: additional roles were dropped
+    silently by a PUT that re-sent ``roleId``; without it UNVERIFIED."""
 
     names_unactivated: Literal["refused", "accepted", "ignored"] = "refused"
-    """A PUT with names for a person who never activated: 400 ``USER_NOT_ON_ANY_HUBS``, even for a no-op. LIVE, twice."""
+    """A PUT with names for a person who never activated: 400 ``USER_NOT_ON_ANY_HUBS``, even for a no-op. LIVE."""
 
     # -- Super Admins, deactivated members, removal --------------------------------------------------------------------
 
@@ -142,10 +142,10 @@ class Switches:
     """Whether a set may be given with any seat (3P: since about March 2026) or needs its own."""
 
     billing_error: Literal["400", "403"] = "400"
-    """The status when a set needs ``settings.billing.write`` and the token lacks it. 3P of 2021 says 400; UNVERIFIED."""
+    """The status when a set needs ``settings.billing.write`` and the token lacks it. 3P of 2021: 400; UNVERIFIED."""
 
     roles_without_sets: Literal["400", "403", "empty"] = "400"
-    """``GET /roles`` on a portal without permission sets. LIVE on Free: 400 ``Account doesn't have access to roles.``"""
+    """``GET /roles`` without permission sets. LIVE on Free: 400 ``Account doesn't have access to roles.``"""
 
     teams_without_tier: Literal["empty", "400", "403"] = "empty"
     """``GET /teams`` on a portal without teams. UNVERIFIED."""
@@ -192,6 +192,13 @@ class Switches:
     """Whether ``/settings/users/2026-09`` exists, with seats. Inferred from documentation page ids; UNVERIFIED."""
 
     # -- HubSpot's own SCIM --------------------------------------------------------------------------------------------
+
+    scim_role_sync: bool = False
+    """Whether the SCIM app syncs roles (``roleSyncEnabled``, false unless set): a role names a permission set, matched
+    exactly, case and spaces included. DOC."""
+
+    scim_id: Literal["settings", "other"] = "settings"
+    """Whether a user's SCIM id is their Settings id. UNVERIFIED."""
 
     scim_delete: Literal["deactivate", "remove"] = "deactivate"
     """What DELETE means in HubSpot's SCIM. UNVERIFIED; one survey says "DELETE (deactivate)"."""

@@ -1,11 +1,11 @@
-"""The user provisioning API in all its versions (SPEC userProvisioning.*; hubspot.md section 1)."""
+"""The user provisioning API in all its versions (SPEC userProvisioning.*)."""
 
 from typing import Any
 
 from . import assignments
 from .records import Membership, Person
 from .routing import Exchange, Handler, Route
-from .wire import API_BASE, Answer, Refusal, boolean_parameter, invalid, json_object, not_found, text_of
+from .wire import API_BASE, Answer, RefusalError, boolean_parameter, invalid, json_object, not_found, text_of
 
 READ = ("settings.users.read", "crm.objects.users.read")
 WRITE = ("settings.users.write", "crm.objects.users.write")
@@ -19,8 +19,9 @@ COLLECTIONS = {
 """The paths of each version. Clients use the first of v3; the newest document prints the second."""
 
 
-def routes() -> list[Route]:
-    """Return the routes of every version."""
+def routes(*, version_2026_09: bool = False) -> list[Route]:
+    """Return the routes of every version that exists."""
+    versions = [version for version in COLLECTIONS if version != "2026-09" or version_2026_09]
     operations: list[tuple[str, str, Handler, tuple[str, ...]]] = [
         ("GET", "", list_users, READ),
         ("POST", "", create_user, WRITE),
@@ -32,14 +33,15 @@ def routes() -> list[Route]:
     ]
     made = [
         Route(method, base + suffix, handler, scopes, version, writes=method != "GET")
-        for version, bases in COLLECTIONS.items()
-        for base in bases
+        for version in versions
+        for base in COLLECTIONS[version]
         for method, suffix, handler, scopes in operations
     ]
-    for version in ("2026-09-beta", "2026-09"):
-        template = f"{COLLECTIONS[version][0]}/seats"
-        made.append(Route("GET", template, list_seats, ("settings.billing.write",), version))
-    return made
+    return made + [
+        Route("GET", f"{COLLECTIONS[version][0]}/seats", list_seats, ("settings.billing.write",), version)
+        for version in versions
+        if version.startswith("2026-09")
+    ]
 
 
 def list_users(call: Exchange) -> Answer:
@@ -48,10 +50,9 @@ def list_users(call: Exchange) -> Answer:
     shown = [
         (person.id, person)
         for person in portal.people.values()
-        if person.listed > 0
-        or (person.membership and (person.active or switches.list_deactivated == "shown"))
+        if person.listed > 0 or (person.membership and (person.active or switches.list_deactivated == "shown"))
     ]
-    page, paging = portal.pager.page(call.request, shown, switches.page_size_default)
+    page, paging = portal.pager.page(call.request.query, call.request.path, shown, switches.page_size_default)
     results = [render(call, person, person.membership or person.former or Membership()) for person in page]
     for person in page:
         person.listed = max(0, person.listed - 1)
@@ -72,21 +73,21 @@ def create_user(call: Exchange) -> Answer:
     if known is not None and known.membership is not None:
         refuse_duplicate(call, known)
     elif len(portal.members) >= portal.profile.max_users:
-        raise Refusal(400, "The account has reached its limit of users", sub_category="AppUserErrors.USER_LIMIT_REACHED")
+        marker = "AppUserErrors.USER_LIMIT_REACHED"
+        raise RefusalError(400, "The account has reached its limit of users", sub_category=marker)
     assignments.check_creator(call)
     wanted = assignments.for_creation(call, document)
-    fresh = known is None
     if known is not None and known.membership is not None:
-        person, known.membership.deactivated = known, False
+        person, membership = known, known.membership
+        membership.deactivated = False
     else:
-        person = portal.join(email)
-    assert person.membership is not None
-    wanted.apply(portal, person.membership)
-    if fresh or portal.switches.create_names == "applied":
+        person, membership = portal.join(email)
+    wanted.apply(portal, membership)
+    if known is None or portal.switches.create_names == "applied":
         person.first_name = names["firstName"] or person.first_name
         person.last_name = names["lastName"] or person.last_name
     location = f"{API_BASE}{call.request.path.rstrip('/')}/{person.id}"
-    return Answer(201, render(call, person, person.membership, welcome=welcome), {"Location": location})
+    return Answer(201, render(call, person, membership, welcome=welcome), {"Location": location})
 
 
 def refuse_duplicate(call: Exchange, person: Person) -> None:
@@ -95,7 +96,7 @@ def refuse_duplicate(call: Exchange, person: Person) -> None:
     reading = switches.duplicate_create if person.active else switches.create_deactivated
     if reading != "reactivate":
         category = "CONFLICT" if reading == "409" else "VALIDATION_ERROR"
-        raise Refusal(int(reading), f"User already exists with email {person.email}", category=category)
+        raise RefusalError(int(reading), f"User already exists with email {person.email}", category=category)
 
 
 def read_user(call: Exchange) -> Answer:
@@ -121,7 +122,7 @@ def update_user(call: Exchange) -> Answer:
     named = {name: value for name, value in names.items() if value is not None}
     if named and not membership.activated and switches.names_unactivated == "refused":
         marker = "AppUserErrors.USER_NOT_ON_ANY_HUBS"
-        raise Refusal(400, f"User {person.id} is not on any hubs: {marker}", sub_category=marker, nests=True)
+        raise RefusalError(400, f"User {person.id} is not on any hubs: {marker}", sub_category=marker, nests=True)
     wanted.apply(call.portal, membership)
     if membership.activated or switches.names_unactivated == "accepted":
         person.first_name = named.get("firstName", person.first_name)
@@ -135,7 +136,7 @@ def remove_user(call: Exchange) -> Answer:
     switches = call.portal.switches
     try:
         person, membership = find(call)
-    except Refusal:
+    except RefusalError:
         if switches.delete_unknown == "204":
             return Answer(204)
         raise
@@ -170,16 +171,12 @@ def list_teams(call: Exchange) -> Answer:
         refuse_tier(portal.switches.teams_without_tier, "Account doesn't have access to teams.")
         return Answer(200, {"results": []})
     asked = boolean_parameter(call.request.query, "includeMembers")
-    members = portal.members if asked or portal.switches.team_members == "always" else []
-    results = [
-        {
-            "id": team.id,
-            "name": team.name,
-            "userIds": [person.id for person in members if membership_of(person).primary_team_id == team.id],
-            "secondaryUserIds": [person.id for person in members if team.id in membership_of(person).secondary_team_ids],
-        }
-        for team in portal.teams.values()
-    ]
+    shown = asked or portal.switches.team_members == "always"
+    results = []
+    for team in portal.teams.values():
+        primary, secondary = portal.team_members(team)
+        ids = {"userIds": primary, "secondaryUserIds": secondary} if shown else {"userIds": [], "secondaryUserIds": []}
+        results.append({"id": team.id, "name": team.name, **ids})
     return Answer(200, {"results": results})
 
 
@@ -199,34 +196,28 @@ def list_seats(call: Exchange) -> Answer:
 def find(call: Exchange) -> tuple[Person, Membership | None]:
     """Return the person that the path names, by id or by address.
 
-    :raises Refusal: 400 for an unknown ``idProperty``, 404 when HubSpot never knew such a person.
+    :raises RefusalError: 400 for an unknown ``idProperty``, 404 when HubSpot never knew such a person.
     """
     key, by = call.params["userId"], call.request.query.get("idProperty", "USER_ID")
     if by not in ("USER_ID", "EMAIL"):
         raise invalid("idProperty must be one of USER_ID, EMAIL", "idProperty")
     person = call.portal.people.get(key) if by == "USER_ID" else call.portal.find(key)
-    if person is not None and by == "EMAIL" and call.portal.switches.email_lookup == "sensitive" and person.email != key:
-        person = None
-    if person is None:
+    sensitive = by == "EMAIL" and call.portal.switches.email_lookup == "sensitive"
+    if person is None or (sensitive and person.email != key):
         raise not_found("User")
     return person, person.membership
-
-
-def membership_of(person: Person) -> Membership:
-    """Return a member's membership."""
-    return person.membership or Membership()
 
 
 def refuse_super_admin(status: str, message: str) -> None:
     """Refuse to touch a Super Admin."""
     category = "VALIDATION_ERROR" if status == "400" else "FORBIDDEN"
-    raise Refusal(int(status), message, category=category, sub_category="AppUserErrors.CANNOT_MODIFY_SUPER_ADMIN")
+    raise RefusalError(int(status), message, category=category, sub_category="AppUserErrors.CANNOT_MODIFY_SUPER_ADMIN")
 
 
 def refuse_tier(reading: str, message: str) -> None:
     """Refuse what the portal's tier lacks, unless it just answers nothing."""
     if reading != "empty":
-        raise Refusal(int(reading), message, category="VALIDATION_ERROR" if reading == "400" else "FORBIDDEN")
+        raise RefusalError(int(reading), message, category="VALIDATION_ERROR" if reading == "400" else "FORBIDDEN")
 
 
 def render(
@@ -259,5 +250,3 @@ def render(
     super_admin = membership.super_admin
     user["superAdmin"] = super_admin if switches.super_admin_form == "boolean" else str(super_admin).lower()
     return user
-
-

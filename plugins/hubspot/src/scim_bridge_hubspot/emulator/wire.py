@@ -1,4 +1,4 @@
-"""Requests, answers and refusals, without a web framework: the ASGI application and the in-process transport share them."""
+"""Requests, answers and refusals, without a web framework: the ASGI application and the transport share them."""
 
 import json
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ class Delivery:
     cut: bool = False
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """HubSpot says no.
 
     :param errors: Entries of the body's ``errors``.
@@ -106,34 +106,34 @@ class Refusal(Exception):
         return Answer(self.status, error)
 
 
-def not_found(what: str) -> Refusal:
+def not_found(what: str) -> RefusalError:
     """Return the refusal for an object that does not exist."""
-    return Refusal(404, f"{what} not found", category="OBJECT_NOT_FOUND")
+    return RefusalError(404, f"{what} not found", category="OBJECT_NOT_FOUND")
 
 
-def invalid(message: str, field_name: str, code: str = "INVALID_VALUE") -> Refusal:
+def invalid(message: str, field_name: str, code: str = "INVALID_VALUE") -> RefusalError:
     """Return the refusal for a value of one field or parameter."""
-    return Refusal(400, message, errors=[{"message": message, "code": code, "in": field_name}])
+    return RefusalError(400, message, errors=[{"message": message, "code": code, "in": field_name}])
 
 
 def json_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a body.
 
-    :raises Refusal: 400 when there is none.
+    :raises RefusalError: 400 when there is none.
     """
     try:
         document = json.loads(body)
     except ValueError:
-        raise Refusal(400, "Invalid input JSON on line 1, column 1: Unexpected content") from None
+        raise RefusalError(400, "Invalid input JSON on line 1, column 1: Unexpected content") from None
     if not isinstance(document, dict):
-        raise Refusal(400, "Invalid input JSON on line 1, column 1: Cannot deserialize value, expected an object")
+        raise RefusalError(400, "Invalid input JSON on line 1, column 1: Cannot deserialize value, expected an object")
     return document
 
 
 def text_of(document: Mapping[str, Any], name: str) -> str | None:
     """Return a text field; absent and ``null`` are ``None``.
 
-    :raises Refusal: 400 when it is no text.
+    :raises RefusalError: 400 when it is no text.
     """
     value = document.get(name)
     if value is not None and not isinstance(value, str):
@@ -144,7 +144,7 @@ def text_of(document: Mapping[str, Any], name: str) -> str | None:
 def texts_of(document: Mapping[str, Any], name: str) -> list[str] | None:
     """Return a field that is a list of texts; absent and ``null`` are ``None``.
 
-    :raises Refusal: 400 when it is no list of texts.
+    :raises RefusalError: 400 when it is no list of texts.
     """
     value = document.get(name)
     if value is None:
@@ -157,7 +157,7 @@ def texts_of(document: Mapping[str, Any], name: str) -> list[str] | None:
 def boolean_parameter(query: Mapping[str, str], name: str) -> bool:
     """Return a boolean query parameter, ``False`` when absent.
 
-    :raises Refusal: 400 when it is neither ``true`` nor ``false``.
+    :raises RefusalError: 400 when it is neither ``true`` nor ``false``.
     """
     value = query.get(name, "false").lower()
     if value not in ("true", "false"):
