@@ -1,0 +1,313 @@
+"""What is done to one account, each step guarded before and verified after."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scim_bridge.errors import (
+    ConnectorError,
+    RemoteConflictError,
+    RemoteForbiddenError,
+    RemoteInvalidValueError,
+    RemoteNotFoundError,
+    RemoteUnavailableError,
+)
+from scim_bridge.models import User
+
+from .client import PAGE, HubSpotClient
+from .config import HubSpotConfig
+from .deactivated import DeactivatedAccounts, advanced
+from .errors import NamesNotAcceptedError, NoSeatError
+from .guard import Guard
+from .inventory import InventoryReader
+from .mapping import Mapper, Resolution
+from .records import AccountRecords
+from .wire import Assignment, Clearing, PublicUser, assignment_body, assignment_of, clears
+
+CLEARINGS: tuple[Clearing, ...] = ("null", "omitted", "empty")
+"""The ways to say "no value", tried in this order until a re-read shows that one worked."""
+
+SEAT_RELEASE_SECONDS = 60.0
+"""For how long after a removal HubSpot may still count the seat as taken (seen live, once)."""
+
+SEAT_ATTEMPTS = 5
+
+
+def names_of(user: User) -> dict[str, str]:
+    """Return HubSpot's name fields of a SCIM User; unassigned ones are empty."""
+    name = user.name
+    return {
+        "firstName": (name.given_name if name else None) or "",
+        "lastName": (name.family_name if name else None) or "",
+    }
+
+
+def groups_of(user: User) -> tuple[str, ...]:
+    """Return the remote ids of the groups a SCIM User should have."""
+    return tuple(sorted(str(group.value) for group in user.groups or () if group.value))
+
+
+class Accounts:
+    """Reads and changes single accounts.
+
+    :param seat_pause: Seconds between attempts while a seat is not free yet.
+    """
+
+    seat_pause = 1.0
+
+    def __init__(
+        self,
+        client: HubSpotClient,
+        config: HubSpotConfig,
+        inventory: InventoryReader,
+        guard: Guard,
+        deactivated: DeactivatedAccounts,
+        records: AccountRecords,
+        logger: logging.Logger,
+    ) -> None:
+        self.client = client
+        self.config = config
+        self.inventory = inventory
+        self.guard = guard
+        self.deactivated = deactivated
+        self.records = records
+        self.logger = logger
+
+    # -- Reading -----------------------------------------------------------------------------------------------------
+
+    async def guarded(self, remote_id: str) -> PublicUser:
+        """Read an account that is about to be changed.
+
+        :raises RemoteNotFoundError: When it is not there.
+        :raises RemoteForbiddenError: When it must not be changed.
+        """
+        user = await self.client.user(remote_id)
+        await self.guard.check(user)
+        return user
+
+    async def find(self, user_name: str, *, as_written: bool = False) -> PublicUser | None:
+        """Return the account of an e-mail address.
+
+        :param as_written: Ask for the address as it is written, too: HubSpot may regard case.
+        """
+        normal = user_name.strip().lower()
+        for spelling in dict.fromkeys((normal, user_name.strip()) if as_written else (normal,)):
+            try:
+                user = await self.client.user_by_email(spelling)
+            except RemoteNotFoundError:
+                continue
+            if user.normal_email == normal:
+                return user
+        return None
+
+    async def search(self, email: str) -> PublicUser | None:
+        """Return the account of an address by looking through all of them, in whatever case it is stored."""
+        after: str | None = None
+        while True:
+            page = await self.client.users(after, PAGE)
+            for user in page.results:
+                if user.normal_email == email.strip().lower():
+                    return await self._confirmed(user)
+            if page.after is None:
+                return None
+            after = advanced(after, page.after)
+
+    async def _confirmed(self, user: PublicUser) -> PublicUser | None:
+        """Read an account that a list showed: lists show removed ones for some seconds."""
+        try:
+            return await self.client.user(user.id)
+        except RemoteNotFoundError:
+            return None
+
+    # -- Creating ----------------------------------------------------------------------------------------------------
+
+    async def enrol(self, user: User, held: Assignment | None = None) -> tuple[PublicUser, bool]:
+        """Return the account of a person, creating it if there is none.
+
+        It is created with what ``user.groups`` comes to, on top of what the person held before, if told.
+
+        :param held: Teams and seats of a returning person that no group manages.
+        :returns: The account, and whether it existed.
+        :raises RemoteConflictError: When it exists and may not be adopted, or HubSpot hides it.
+        """
+        found = await self.find(str(user.user_name))
+        if found is not None and not await self.deactivated.contains(found):
+            return await self._adopted(found), True
+        if found is not None:
+            await self.guard.check(found)
+        mapper = await self.inventory.mapper()
+        resolution = resolve_known(mapper, groups_of(user), held or Assignment())
+        mapper.refuse_unallowed(resolution.assignment, Assignment())
+        try:
+            return await self._invite(user, resolution.assignment), False
+        except (RemoteConflictError, RemoteInvalidValueError, RemoteNotFoundError) as error:
+            return await self._after_refusal(user, held, error)
+
+    async def _invite(self, user: User, wanted: Assignment) -> PublicUser:
+        """Send the POST; again only while a seat that was given back is not free yet, and the person still absent."""
+        body: dict[str, Any] = {
+            "email": str(user.user_name).strip().lower(),
+            "sendWelcomeEmail": self.config.send_welcome_email,
+            **{name: value for name, value in names_of(user).items() if value},
+            **assignment_body(wanted, Assignment()),
+        }
+        since = await self.records.seconds_since_removal(body["email"])
+        fresh = since is not None and since < SEAT_RELEASE_SECONDS
+        for attempt in range(SEAT_ATTEMPTS if fresh else 1):
+            if attempt:
+                await asyncio.sleep(self.seat_pause)
+                if await self.find(body["email"]) is not None:
+                    raise RemoteConflictError("somebody else has just created this account")
+            try:
+                return await self.client.create_user(body)
+            except NoSeatError:
+                continue
+        if fresh:
+            raise RemoteUnavailableError(
+                "HubSpot has not freed the seat of the removed account yet", ambiguous=False, retry_after=5.0
+            )
+        raise NoSeatError(await self._seats_told(wanted))
+
+    async def _after_refusal(
+        self, user: User, held: Assignment | None, error: ConnectorError
+    ) -> tuple[PublicUser, bool]:
+        """Find out why a POST was refused: HubSpot's answer to a duplicate is not documented, 400 or 409."""
+        if isinstance(error, NoSeatError):
+            raise error
+        found = await self.find(str(user.user_name))
+        if found is None and isinstance(error, RemoteConflictError):
+            found = await self.search(str(user.user_name))
+        if found is not None and await self.deactivated.contains(found):
+            raise RemoteForbiddenError(
+                "this account is deactivated in HubSpot, and its API cannot reactivate it: reactivate or remove it there"
+            )
+        if found is not None:
+            return await self._adopted(found), True
+        if isinstance(error, RemoteConflictError):
+            raise RemoteConflictError(
+                "HubSpot has an account of this address that it does not show; it may be deactivated: look for it there"
+            )
+        if held is not None and (held.team_ids or held.seat_names):
+            self.logger.warning("teams or seats of a returning person are refused; creating the account without them")
+            return await self.enrol(user)
+        if isinstance(error, RemoteNotFoundError):
+            raise RemoteInvalidValueError("HubSpot does not know the permission set or a team (any more)")
+        raise error
+
+    async def _adopted(self, user: PublicUser) -> PublicUser:
+        await self.guard.check(user)
+        if self.config.adopt == "never":
+            raise RemoteConflictError('HubSpot already has this account, and the configuration says adopt = "never"')
+        return user
+
+    async def _seats_told(self, wanted: Assignment) -> str:
+        mapper = await self.inventory.mapper()
+        name = mapper.set_name(wanted.role_id) if wanted.role_id else "no permission set"
+        left = {seat.name: seat.remaining_seats for seat in mapper.inventory.seats}
+        seats = ", ".join(
+            f'"{seat}" ({left[seat]} left)' if left.get(seat) is not None else f'"{seat}"'
+            for seat in sorted(wanted.seat_names or ())
+        )
+        return f'HubSpot has no free seat for "{name}" with {seats or "its default seat"}; buy or free one'
+
+    # -- Changing ----------------------------------------------------------------------------------------------------
+
+    async def assign(
+        self, user: PublicUser, wanted: Assignment, names: Mapping[str, str] | None = None
+    ) -> PublicUser:
+        """Write a complete assignment, read it back, and return the account as it then is.
+
+        :raises RemoteUnavailableError: When HubSpot accepted it and shows something else.
+        """
+        refusal: ConnectorError | None = None
+        seen = user
+        for clearing in CLEARINGS if clears(wanted, assignment_of(user)) else CLEARINGS[:1]:
+            try:
+                await self._put(seen, {**assignment_body(wanted, assignment_of(seen), clearing), **(names or {})})
+            except (NoSeatError, NamesNotAcceptedError):
+                raise
+            except RemoteInvalidValueError as error:
+                refusal = error
+                continue
+            seen, refusal = await self.client.user(user.id), None
+            if matches(seen, wanted):
+                return seen
+        if refusal is not None:
+            raise refusal
+        raise RemoteUnavailableError(
+            "HubSpot accepted the change but does not show it: " + difference(seen, wanted), ambiguous=True
+        )
+
+    async def _put(self, user: PublicUser, body: Mapping[str, Any]) -> None:
+        try:
+            await self.client.replace_user(user.id, body)
+        except RemoteNotFoundError:
+            # HubSpot may answer 404 for a set or a team that is gone; the account itself is asked.
+            await self.client.user(user.id)
+            raise RemoteInvalidValueError(
+                "HubSpot finds the account but not what it should have: the permission set or a team is gone, or the "
+                "account is deactivated"
+            ) from None
+        except NoSeatError:
+            raise NoSeatError(await self._seats_told(assignment_of(user))) from None
+
+    async def apply_groups(self, user: PublicUser, groups: Sequence[str], held: Assignment | None = None) -> PublicUser:
+        """Give an account exactly what groups come to, with as few calls as that takes.
+
+        :param held: What the person held before, instead of what the account holds now.
+        :raises RemoteForbiddenError: By the guard's and the mapping's rules.
+        :raises RemoteInvalidValueError: When a group no longer exists; what the others come to is done before.
+        """
+        mapper = await self.inventory.mapper()
+        if not all(mapper.exists(group) for group in groups):
+            mapper = await self.inventory.mapper(fresh=True)
+        resolution = resolve_known(mapper, groups, held or assignment_of(user))
+        if not resolution.satisfied_by(user):
+            self.guard.refuse_collapse(user, mapper)
+            mapper.refuse_unallowed(resolution.assignment, assignment_of(user))
+            user = await self.assign(user, resolution.assignment)
+        known = [group for group in groups if mapper.exists(group)]
+        await self.records.remember_groups(user.id, known)
+        if len(known) < len(groups):
+            gone = ", ".join(sorted(set(groups) - set(known)))
+            raise RemoteInvalidValueError(f"HubSpot no longer has, or the configuration no longer maps: {gone}")
+        return user
+
+    async def remove(self, user: PublicUser) -> bool:
+        """Remove an account and make sure that it is gone.
+
+        :returns: ``False`` when HubSpot answered success and still shows it.
+        """
+        try:
+            await self.client.remove_user(user.id)
+        except RemoteNotFoundError:
+            pass
+        try:
+            await self.client.user(user.id)
+        except RemoteNotFoundError:
+            return True
+        return False
+
+
+def resolve_known(mapper: Mapper, groups: Sequence[str], held: Assignment) -> Resolution:
+    """Return what those of the groups that exist come to."""
+    return mapper.resolve([group for group in groups if mapper.exists(group)], held)
+
+
+def matches(user: PublicUser, wanted: Assignment) -> bool:
+    """Whether an account holds an assignment and nothing beyond it."""
+    return difference(user, wanted) == ""
+
+
+def difference(user: PublicUser, wanted: Assignment) -> str:
+    """Return, for people, in what an account differs from an assignment; empty when it does not."""
+    held = assignment_of(user)
+    parts = []
+    if user.roles != ({wanted.role_id} if wanted.role_id else frozenset()):
+        parts.append(f"permission set {', '.join(sorted(user.roles)) or 'none'} instead of {wanted.role_id or 'none'}")
+    if held.team_ids != wanted.team_ids or held.primary_team_id != wanted.primary_team_id:
+        parts.append("other teams")
+    if wanted.seat_names is not None and held.seat_names is not None and held.seat_names != wanted.seat_names:
+        parts.append("other seats")
+    return ", ".join(parts)

@@ -1,0 +1,150 @@
+"""How requests prove whose they are: a static token, or OAuth access tokens renewed as they expire.
+
+Source: HubSpot, "Manage OAuth tokens": access tokens live 30 minutes (``expires_in`` counts), the answer of a refresh
+carries a refresh token that may be a new one, and a 401 alone does not say that a token has expired.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator, Callable
+
+import httpx2
+from pydantic import ValidationError
+
+from scim_bridge.connector import ConnectorState
+from scim_bridge.errors import RemoteCredentialsError, RemoteUnavailableError
+
+from .config import HubSpotConfig, OAuthConfig
+from .errors import error_of, problem_of
+from .wire import AccessToken
+
+TOKEN_PATH = "/oauth/2026-03/token"  # noqa: S105 - a path
+STATE_KEY = "oauth"
+EARLY_SECONDS = 60.0
+"""A token is renewed this long before it expires."""
+
+
+def digest(secret: str) -> str:
+    """Return a short fingerprint of a secret, to tell credentials apart without keeping them."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:16]
+
+
+class BearerToken(httpx2.Auth):
+    """A static token: a service key, or that of a private app."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        """Add the token."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+    async def current(self) -> str:
+        """Return the token."""
+        return self._token
+
+
+class OAuthTokens(httpx2.Auth):
+    """OAuth tokens of one authorisation, renewed before they expire and once after a 401.
+
+    A rotated refresh token is durable before the access token that came with it is used.
+
+    :param clock: Monotonic seconds.
+    """
+
+    requires_response_body = True
+
+    def __init__(
+        self, base_url: str, config: OAuthConfig, state: ConnectorState, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._url = base_url + TOKEN_PATH
+        self._config = config
+        self._state = state
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._access: AccessToken | None = None
+        self._expires = 0.0
+
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        """Add an access token, asking for one where needed.
+
+        A request that got a 401 had no effect, so repeating it once with a fresh token is safe for every method.
+        """
+        used: AccessToken | None = None
+        for _ in range(2):
+            async with self._lock:
+                if self._access is None or self._access is used or self._clock() >= self._expires:
+                    answer = yield await self._refresh_request()
+                    await answer.aread()
+                    await self._keep(answer)
+                used = self._access
+                assert used is not None
+                request.headers["Authorization"] = f"Bearer {used.access_token}"
+            response = yield request
+            if response.status_code != 401:
+                return
+
+    async def _refresh_token(self) -> str:
+        configured = self._config.refresh_token.get_secret_value()
+        kept = await self._state.get(STATE_KEY)
+        # A newly configured token means that somebody authorised again: it wins over what was rotated from an old one.
+        if kept is not None and kept.get("configured") == digest(configured):
+            return str(kept["refresh_token"])
+        return configured
+
+    async def _refresh_request(self) -> httpx2.Request:
+        return httpx2.Request(
+            "POST",
+            self._url,
+            data={
+                "grant_type": "refresh_token",
+                "client_id": self._config.client_id,
+                "client_secret": self._config.client_secret.get_secret_value(),
+                "refresh_token": await self._refresh_token(),
+            },
+        )
+
+    async def _keep(self, response: httpx2.Response) -> None:
+        """Take over the tokens of a refresh.
+
+        :raises RemoteCredentialsError: When HubSpot refuses the refresh token or the client.
+        """
+        if 400 <= response.status_code < 500 and response.status_code not in (423, 429, 477):
+            said = problem_of(response).quoted
+            raise RemoteCredentialsError(f'HubSpot refuses the OAuth refresh token: "{said}"; authorise the app again')
+        if response.status_code != 200:
+            raise error_of(response, write=False)
+        try:
+            access = AccessToken.model_validate_json(response.content)
+        except ValidationError:
+            raise RemoteUnavailableError("HubSpot's token answer is not understood", ambiguous=False) from None
+        if access.refresh_token:
+            configured = digest(self._config.refresh_token.get_secret_value())
+            await self._state.put(STATE_KEY, {"configured": configured, "refresh_token": access.refresh_token})
+        self._access = access
+        self._expires = self._clock() + max(access.expires_in - EARLY_SECONDS, 0.0)
+
+    async def current(self) -> str:
+        """Return the access token in use; empty before the first request."""
+        return self._access.access_token if self._access else ""
+
+
+Authentication = BearerToken | OAuthTokens
+
+
+def authentication_of(config: HubSpotConfig, state: ConnectorState) -> Authentication:
+    """Return how the configured credentials are used."""
+    if config.oauth is not None:
+        return OAuthTokens(config.base_url, config.oauth, state)
+    assert config.token is not None
+    return BearerToken(config.token.get_secret_value())
+
+
+def account_of(config: HubSpotConfig) -> str:
+    """Return what one rate limit is counted by: HubSpot's burst limit is per app and account, as a token is."""
+    if config.oauth is not None:
+        return f"hubspot:{digest(config.oauth.client_id + config.oauth.refresh_token.get_secret_value())}"
+    assert config.token is not None
+    return f"hubspot:{digest(config.token.get_secret_value())}"

@@ -1,0 +1,176 @@
+"""The settings of a HubSpot connection: the ``config`` table in ``scim-bridge.toml``, validated before anything runs.
+
+Names of permission sets, teams and seats are written as HubSpot shows them; an id may stand wherever a name may. Names
+are resolved against the account when they are needed, and by ``scim-bridge check``.
+"""
+
+import re
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+ApiVersion = Literal["v3", "2026-03", "2026-09-beta"]
+"""The versions of HubSpot's User Provisioning API. Seats are writable in ``v3`` and ``2026-09-beta`` only."""
+
+HUBSPOT_HOST = re.compile(r"api(-[a-z]{2}\d)?\.(hubapi|hubspot)\.com")
+LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+SCIM_URL = "https://api.hubspot.com/scim/v2"
+
+
+def _base_url(value: str) -> str:
+    """Allow HubSpot's hosts over TLS, and this machine for tests: nothing else ever gets the token."""
+    url = urlsplit(value)
+    hubspot = url.scheme == "https" and HUBSPOT_HOST.fullmatch(url.hostname or "") is not None and url.port is None
+    local = url.scheme == "http" and url.hostname in LOCAL_HOSTS
+    if not (hubspot or local) or url.query or url.fragment or url.username or (hubspot and url.path not in ("", "/")):
+        raise ValueError("must be https://api.hubapi.com or its EU host (http://127.0.0.1 and http://localhost for tests)")
+    return value.rstrip("/")
+
+
+def _email(value: str) -> str:
+    """Bring an e-mail address into the form that is sent and compared: lower case, no blanks around it."""
+    return value.strip().lower()
+
+
+Email = Annotated[str, AfterValidator(_email)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Settings(BaseModel):
+    """A table of settings: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OAuthConfig(Settings):
+    """An OAuth authorisation (HubSpot: "Manage OAuth tokens"). The refresh token is replaced as HubSpot rotates it."""
+
+    client_id: Name
+    client_secret: SecretStr
+    refresh_token: SecretStr
+
+
+class StripConfig(Settings):
+    """What a stripped account is left with.
+
+    :param permission_set: A permission set without rights, made for this purpose (name or id).
+    :param seat: The seat it falls back to, where the API version has seats; it should be a free one.
+    """
+
+    permission_set: Name
+    seat: Name | None = None
+
+
+class GroupGrant(Settings):
+    """What membership of one IdP group grants in HubSpot (an *alias*).
+
+    :param permission_set: A permission set, by name or id.
+    :param primary_team: A team, by name or id, that becomes the primary one.
+    :param secondary_teams: Further teams.
+    :param seats: Seat names, as ``scim-bridge check`` prints them.
+    """
+
+    permission_set: Name | None = None
+    primary_team: Name | None = None
+    secondary_teams: tuple[Name, ...] = ()
+    seats: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _grants_something(self) -> Self:
+        if not (self.permission_set or self.primary_team or self.secondary_teams or self.seats):
+            raise ValueError("grants nothing: name a permission_set, primary_team, secondary_teams or seats")
+        return self
+
+
+class HubSpotConfig(Settings):
+    """One HubSpot account.
+
+    :param token: A service key, or the static token of a private app; either this or ``oauth``.
+    :param oauth: An OAuth authorisation.
+    :param api_version: Version of the User Provisioning API.
+    :param base_url: HubSpot's API host.
+    :param deprovision: What ``active=false`` does: ``remove`` from the account, deactivate through HubSpot's own ``scim``
+        endpoint, or ``strip`` all access from an account that stays.
+    :param scim_token: The token of HubSpot's SCIM endpoint (for ``deprovision = "scim"``).
+    :param scim_url: HubSpot's SCIM endpoint.
+    :param strip: What a stripped account is left with (for ``deprovision = "strip"``).
+    :param groups: IdP group name → what it grants.
+    :param teams_as_groups: Whether teams are groups as well, and whether the first one becomes the ``primary`` team.
+    :param seats_as_groups: Whether seats are groups as well.
+    :param precedence: Permission sets, strongest claim first, for people in several groups. HubSpot's API holds one set.
+    :param fallback_permission_set: The set of people who are in no group; without it they have HubSpot's minimum.
+    :param fallback_seat: The seat of people whose groups grant none, where seats are managed.
+    :param several_roles: What to do with accounts that were given several sets in HubSpot's user interface, which any
+        write through the API would collapse to one: ``refuse`` the write, or ``take_over``.
+    :param protected: E-mail addresses that are never changed.
+    :param privileged: Permission sets that may not be granted unless ``allow_privileged`` names them too.
+    :param adopt: Whether an account that exists already is taken over when its person is provisioned.
+    :param rename: What a new userName does; no API of HubSpot can change an e-mail address.
+    :param send_welcome_email: Whether HubSpot invites new people by mail; not needed with single sign-on.
+    :param seat_rules: Permission set → seats, at least one of which its holders must have.
+    :param job_title: Whether SCIM ``title`` is written to the CRM property ``hs_job_title``.
+    :param deactivated_by: How accounts deactivated in HubSpot are recognised; ``auto`` takes what the scopes allow.
+    :param rate_limit: Requests in 10 seconds: 100 on Free and Starter, 190 on Professional and Enterprise.
+    :param daily_reserve: When no more of the day's requests are left than this, listings stop so that writes go on.
+    """
+
+    token: SecretStr | None = None
+    oauth: OAuthConfig | None = None
+    api_version: ApiVersion = "2026-03"
+    base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.hubapi.com"
+    deprovision: Literal["remove", "scim", "strip"] = "remove"
+    scim_token: SecretStr | None = None
+    scim_url: str = SCIM_URL
+    strip: StripConfig | None = None
+    groups: dict[Name, GroupGrant] = Field(default_factory=dict)
+    teams_as_groups: Literal["primary", "secondary"] | None = None
+    seats_as_groups: bool = False
+    precedence: tuple[Name, ...] = ()
+    fallback_permission_set: Name | None = None
+    fallback_seat: Name | None = None
+    several_roles: Literal["refuse", "take_over"] = "refuse"
+    protected: frozenset[Email] = frozenset()
+    privileged: tuple[Name, ...] = ("Super Admin",)
+    allow_privileged: tuple[Name, ...] = ()
+    adopt: Literal["always", "never"] = "always"
+    rename: Literal["refuse", "recreate"] = "refuse"
+    send_welcome_email: bool = False
+    seat_rules: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
+    job_title: bool = False
+    deactivated_by: Literal["auto", "owners", "search", "off"] = "auto"
+    rate_limit: int = Field(default=100, ge=1, le=250)
+    daily_reserve: int = Field(default=1000, ge=0)
+
+    @property
+    def has_seats(self) -> bool:
+        """Whether the API version can read and write seats."""
+        return self.api_version != "2026-03"
+
+    @property
+    def manages_seats(self) -> bool:
+        """Whether any configured feature reads or writes seats."""
+        granted = any(grant.seats for grant in self.groups.values())
+        stripped = self.strip is not None and self.strip.seat is not None
+        return bool(self.seats_as_groups or granted or stripped or self.seat_rules or self.fallback_seat)
+
+    @property
+    def manages_teams(self) -> bool:
+        """Whether any group grants teams."""
+        granted = any(grant.primary_team or grant.secondary_teams for grant in self.groups.values())
+        return bool(self.teams_as_groups or granted)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.token is None) == (self.oauth is None):
+            raise ValueError("give either token or oauth")
+        if self.manages_seats and not self.has_seats:
+            raise ValueError('seats need api_version = "2026-09-beta" (or "v3"); 2026-03 can neither read nor write them')
+        if (self.deprovision == "strip") != (self.strip is not None):
+            raise ValueError('deprovision = "strip" and the table strip belong together')
+        if (self.deprovision == "scim") != (self.scim_token is not None):
+            raise ValueError('deprovision = "scim" and scim_token belong together')
+        local = urlsplit(self.scim_url).hostname in LOCAL_HOSTS
+        if self.scim_url != SCIM_URL and not local:
+            raise ValueError(f"scim_url must be {SCIM_URL} (or this machine, for tests)")
+        return self

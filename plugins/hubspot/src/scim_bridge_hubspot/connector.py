@@ -1,0 +1,352 @@
+"""The HubSpot connector: the bridge's hooks in HubSpot's terms. Each hook reads as the story it tells; the parts are in
+the modules beside it."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from scim_bridge.connector import Connector, ConnectorContext
+from scim_bridge.errors import (
+    RemoteImmutableError,
+    RemoteNotFoundError,
+    RemoteRateLimitedError,
+    RemoteUnavailableError,
+)
+from scim_bridge.hookspecs import hookimpl
+from scim_bridge.models import Explanation, Finding, Group, Page, RateLimit, Remote, User
+
+from .accounts import Accounts, groups_of, names_of
+from .authentication import account_of, authentication_of, digest
+from .check import Preflight
+from .client import HubSpotClient, pause_after
+from .config import HubSpotConfig
+from .deactivated import DeactivatedAccounts, advanced
+from .deprovision import Deprovisioning, Removal, ScimDeactivation, Stripping
+from .deprovision.scim import ScimEndpoint
+from .errors import INTERVAL_SECONDS, NamesNotAcceptedError
+from .guard import Guard
+from .identity import Identity
+from .inventory import InventoryReader
+from .job_title import JobTitles
+from .records import AccountRecords
+from .wire import PublicUser, assignment_of
+
+NAME_PATHS = {"firstName": "name.givenName", "lastName": "name.familyName"}
+"""HubSpot's name fields and the SCIM attributes they hold."""
+
+
+class HubSpotConnector(Connector[HubSpotConfig]):
+    """HubSpot as a remote system.
+
+    People are accounts of HubSpot's User Provisioning API, their remote id the Settings user id. Groups are permission
+    sets and, where configured, teams, seats and aliases (:mod:`.mapping`).
+    """
+
+    name = "hubspot"
+    config_model = HubSpotConfig
+    group_attributes: frozenset[str] = frozenset()
+    """None: an IdP's name of a group need not be HubSpot's, and is never written there."""
+
+    def __init__(self, context: ConnectorContext[HubSpotConfig]) -> None:
+        super().__init__(context)
+        self.inactive_is_absent = self.config.deprovision == "remove"
+        if self.config.job_title:
+            self.user_attributes = self.user_attributes | {"title"}
+        self._resources = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open the HTTP clients and put the parts together."""
+        config, logger = self.config, self.context.logger
+        authentication = authentication_of(config, self.context.state)
+        limit = RateLimit(config.rate_limit, INTERVAL_SECONDS)
+        http = self.context.http_client(
+            base_url=config.base_url,
+            account=account_of(config),
+            rate_limit=limit,
+            auth=authentication,
+            pause_after=pause_after,
+        )
+        self.client = HubSpotClient(await self._resources.enter_async_context(http), config)
+        self.identity = Identity(self.client, config, authentication)
+        self.inventory = InventoryReader(self.client, config, self.identity)
+        self.guard = Guard(config, self.identity)
+        self.records = AccountRecords(self.context.state)
+        self.deactivated = DeactivatedAccounts(self.client, config, self.identity, logger)
+        self.job_titles = JobTitles(self.client) if config.job_title else None
+        self.accounts = Accounts(
+            self.client, config, self.inventory, self.guard, self.deactivated, self.records, logger
+        )
+        self.endpoint = await self._open_scim_endpoint(limit)
+        self.deprovisioning = self._deprovisioning()
+        self._is_inactive: Callable[[PublicUser], bool] | None = None
+        self._titles: dict[str, str] = {}
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the HTTP clients."""
+        await self._resources.aclose()
+
+    async def _open_scim_endpoint(self, limit: RateLimit) -> ScimEndpoint | None:
+        if self.config.scim_token is None:
+            return None
+        token = self.config.scim_token.get_secret_value()
+        http = self.context.http_client(
+            base_url=self.config.scim_url,
+            account=f"hubspot-scim:{digest(token)}",
+            rate_limit=limit,
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        return ScimEndpoint(await self._resources.enter_async_context(http))
+
+    def _deprovisioning(self) -> Deprovisioning:
+        if self.endpoint is not None:
+            return ScimDeactivation(self.accounts, self.endpoint)
+        return Stripping(self.accounts) if self.config.deprovision == "strip" else Removal(self.accounts)
+
+    # -- Reading accounts --------------------------------------------------------------------------------------------
+
+    @hookimpl
+    async def check_connection(self) -> list[Finding]:
+        """Check the token, its scopes, the account's tier and what the configuration names."""
+        return await Preflight(self.config, self.client, self.identity, self.endpoint).findings()
+
+    @hookimpl
+    async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
+        """Return a page of the members. Removed ones, which HubSpot's list shows for some seconds, are left out.
+
+        :raises RemoteRateLimitedError: When no more of the day's requests are left than the reserve.
+        """
+        left = self.client.remaining_today
+        if left is not None and left <= self.config.daily_reserve:
+            raise RemoteRateLimitedError(
+                f"only {left} of HubSpot's requests are left today; they are kept for writes", retry_after=3600.0
+            )
+        if cursor is None or self._is_inactive is None:
+            self._is_inactive = await self.deprovisioning.listing()
+            self._titles = await self.job_titles.all() if self.job_titles else {}
+        page = await self.client.users(cursor, limit)
+        if page.after is not None:
+            advanced(cursor, page.after)
+        shown = [user for user in page.results if await self._is_still_there(user)]
+        return Page([await self._listed(user, self._is_inactive(user)) for user in shown], page.after)
+
+    async def _is_still_there(self, user: PublicUser) -> bool:
+        """Ask about an account directly when the bridge has removed it before: the list lags, a direct read does not."""
+        if await self.records.seconds_since_removal(user.normal_email) is None:
+            return True
+        try:
+            await self.client.user(user.id)
+        except RemoteNotFoundError:
+            return False
+        return True
+
+    async def _listed(self, user: PublicUser, inactive: bool) -> Remote[User]:
+        groups = await self._groups_held(user)
+        return Remote(user.id, resource_of(user, groups, active=not inactive, title=self._titles.get(user.id)))
+
+    @hookimpl
+    async def find_user(self, user_name: str) -> Remote[User] | None:
+        """Return the account of an e-mail address."""
+        user = await self.accounts.find(user_name, as_written=True)
+        return None if user is None else await self._seen(user)
+
+    @hookimpl
+    async def get_user(self, remote_id: str) -> Remote[User]:
+        """Read one account."""
+        return await self._seen(await self.client.user(remote_id))
+
+    # -- Writing accounts --------------------------------------------------------------------------------------------
+
+    @hookimpl
+    async def create_user(self, user: User) -> Remote[User]:
+        """Create an account, with the permission set, teams and seats its groups come to, or adopt the one there is."""
+        account, existed = await self.accounts.enrol(user)
+        if existed:
+            return await self._answer(account, await self._groups_held(account), existed=True)
+        groups = await self._groups_granted(account, groups_of(user))
+        deferred = {"title"} if self.job_titles and user.title else set[str]()
+        return await self._answer(account, groups, deferred=deferred)
+
+    @hookimpl
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
+        """Write names and title. A change of userName is refused or done by creating the person anew, as configured."""
+        account = await self.accounts.guarded(remote_id)
+        if str(after.user_name).strip().lower() != account.normal_email:
+            account = await self._renamed(account, before, after)
+        deferred = await self._write_names(account, after)
+        if self.job_titles and (before.title or None) != (after.title or None):
+            if not await self.job_titles.write(account, after.title):
+                deferred |= {"title"}
+        account = await self.client.user(account.id)
+        return await self._answer(account, await self._groups_held(account), deferred=deferred)
+
+    async def _write_names(self, account: PublicUser, after: User) -> set[str]:
+        """Write the names if they differ, with the complete assignment that the person holds.
+
+        :returns: The attributes that HubSpot does not take yet.
+        """
+        wanted = {name: value for name, value in names_of(after).items() if value != _names(account)[name]}
+        if not wanted:
+            return set()
+        self.guard.refuse_collapse(account, await self.inventory.mapper())
+        try:
+            seen = await self.accounts.assign(account, assignment_of(account), wanted)
+        except NamesNotAcceptedError:
+            return {NAME_PATHS[name] for name in wanted}
+        return {NAME_PATHS[name] for name, value in wanted.items() if _names(seen)[name] != value}
+
+    async def _renamed(self, account: PublicUser, before: User, after: User) -> PublicUser:
+        """Create the person under the new address, then remove the old account.
+
+        :raises RemoteImmutableError: Unless the configuration says ``rename = "recreate"``.
+        """
+        if self.config.rename == "refuse":
+            raise RemoteImmutableError(
+                "no API of HubSpot can change an e-mail address: change it in HubSpot, or set rename to recreate"
+            )
+        groups = await self._groups_held(account)
+        person = after.model_copy(deep=True)
+        person.groups = [{"value": group} for group in groups]  # type: ignore[list-item]
+        person = User.model_validate(person.model_dump())
+        successor, _ = await self.accounts.enrol(person, assignment_of(account))
+        await self.records.remember_groups(successor.id, groups)
+        await self.records.bury(account)
+        if not await self.accounts.remove(account):
+            raise RemoteUnavailableError("HubSpot accepted the removal of the old account but still shows it")
+        return successor
+
+    @hookimpl
+    async def deactivate_user(self, remote_id: str, user: User) -> None:
+        """End the person's access, in the configured way."""
+        await self.deprovisioning.deactivate(remote_id, user)
+
+    @hookimpl
+    async def reactivate_user(self, remote_id: str, user: User) -> Remote[User]:
+        """Give access again."""
+        account = await self.deprovisioning.reactivate(remote_id, user)
+        return await self._answer(account, await self._groups_held(account))
+
+    @hookimpl
+    async def delete_user(self, remote_id: str) -> None:
+        """Remove the account from HubSpot, in every mode, and forget what was kept of it."""
+        try:
+            account = await self.accounts.guarded(remote_id)
+        except RemoteNotFoundError:
+            return
+        await self.records.forget(account)
+        if not await self.accounts.remove(account):
+            raise RemoteUnavailableError("HubSpot accepted the removal but still shows the account")
+
+    # -- Groups ------------------------------------------------------------------------------------------------------
+
+    @hookimpl
+    async def list_groups(self, cursor: str | None, limit: int) -> Page[Group]:
+        """Return everything that can be a group; HubSpot's own lists of these have no pages."""
+        mapper = await self.inventory.mapper(fresh=True)
+        return Page([_group(remote_id, name) for remote_id, name in sorted(mapper.groups().items())])
+
+    @hookimpl
+    async def get_group(self, remote_id: str) -> Remote[Group]:
+        """Read one group."""
+        for fresh in (False, True):
+            groups = (await self.inventory.mapper(fresh=fresh)).groups()
+            if remote_id in groups:
+                return _group(remote_id, groups[remote_id])
+        raise RemoteNotFoundError(f'HubSpot has no "{remote_id}", or the configuration does not map it')
+
+    @hookimpl
+    async def create_group(self, group: Group) -> Remote[Group]:
+        """Adopt the alias, permission set, team or seat of exactly this name: HubSpot's API can create none of them."""
+        name = str(group.display_name)
+        mapper = await self.inventory.mapper()
+        if name not in mapper.groups().values():
+            mapper = await self.inventory.mapper(fresh=True)
+        return _group(mapper.adopt(name), name, existed=True)
+
+    @hookimpl
+    async def update_group(self, remote_id: str, before: Group, after: Group) -> Remote[Group]:
+        """Let the IdP call a group what it likes: the permission set keeps its name, and nothing is sent."""
+        return _group(remote_id, str(after.display_name))
+
+    @hookimpl
+    async def delete_group(self, remote_id: str) -> None:
+        """Let go of a group: what it stands for is the account's own, and stays."""
+
+    @hookimpl
+    async def set_user_groups(self, remote_id: str, user: User, groups: Sequence[str]) -> Remote[User]:
+        """Give an account exactly these groups: one complete PUT if anything differs, read back."""
+        account = await self.accounts.guarded(remote_id)
+        if user.active is False and await self.deprovisioning.is_inactive(account):
+            return await self._answer(account, (), active=False)
+        wanted = tuple(sorted(set(groups)))
+        account = await self.accounts.apply_groups(account, wanted)
+        return await self._answer(account, wanted)
+
+    @hookimpl
+    async def explain_user(self, remote_id: str, user: User, groups: Sequence[str]) -> Explanation:
+        """Tell what a person's groups come to, which of them give way, and why the account is left alone, if it is."""
+        account = await self.client.user(remote_id)
+        mapper = await self.inventory.mapper()
+        known = [group for group in groups if mapper.exists(group)]
+        resolution = mapper.resolve(known, assignment_of(account))
+        held = ", ".join(f'"{mapper.set_name(role_id)}"' for role_id in sorted(account.roles)) or "no permission set"
+        notes = [f"{group}: HubSpot has no such group any more" for group in groups if group not in known]
+        if reason := await self.guard.reason(account):
+            notes.append(f"never changed: {reason}")
+        if len(account.roles) > 1:
+            notes.append("several permission sets were given in HubSpot; the API can write one")
+        if not resolution.satisfied_by(account):
+            notes.append("the account does not hold what its groups come to")
+        return Explanation(f"holds {held}", resolution.effective, dict(resolution.shadowed), tuple(notes))
+
+    # -- Answers -----------------------------------------------------------------------------------------------------
+
+    async def _groups_held(self, account: PublicUser) -> tuple[str, ...]:
+        """Return the groups that an account holds, by what was last set and what HubSpot shows."""
+        return (await self.inventory.mapper()).held_by(account, await self.records.groups(account.id))
+
+    async def _groups_granted(self, account: PublicUser, wanted: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what a creation granted: all that was wanted if the account shows it, else what it shows."""
+        await self.records.remember_groups(account.id, wanted)
+        return await self._groups_held(account)
+
+    async def _seen(self, account: PublicUser) -> Remote[User]:
+        active = not await self.deprovisioning.is_inactive(account)
+        return await self._answer(account, await self._groups_held(account), active=active)
+
+    async def _answer(
+        self,
+        account: PublicUser,
+        groups: Sequence[str],
+        *,
+        active: bool = True,
+        deferred: set[str] | None = None,
+        existed: bool = False,
+    ) -> Remote[User]:
+        title = await self.job_titles.read(account) if self.job_titles else None
+        resource = resource_of(account, groups, active=active, title=title)
+        return Remote(account.id, resource, frozenset(deferred or ()), existed)
+
+
+def resource_of(account: PublicUser, groups: Sequence[str], *, active: bool, title: str | None) -> User:
+    """Return an account as a SCIM User (RFC 7643 §4.1)."""
+    name = {"givenName": account.first_name, "familyName": account.last_name}
+    document = {
+        "userName": account.normal_email,
+        "name": {path: value for path, value in name.items() if value},
+        "active": active,
+        "groups": [{"value": group} for group in groups],
+        "title": title,
+    }
+    return User.model_validate({path: value for path, value in document.items() if value not in (None, {})})
+
+
+def _names(account: PublicUser) -> dict[str, str]:
+    return {"firstName": account.first_name or "", "lastName": account.last_name or ""}
+
+
+def _group(remote_id: str, name: str, *, existed: bool = False) -> Remote[Group]:
+    return Remote(remote_id, Group.model_validate({"displayName": name}), existed=existed)

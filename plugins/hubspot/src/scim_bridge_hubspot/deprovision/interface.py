@@ -1,0 +1,27 @@
+"""What a way of deprovisioning does."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from scim_bridge.models import User
+
+from ..wire import PublicUser
+
+
+class Deprovisioning(Protocol):
+    """A way to take a person's access away and to give it back."""
+
+    inactive_is_absent: bool
+    """Whether the account is not to be found while it is inactive."""
+
+    async def is_inactive(self, user: PublicUser) -> bool:
+        """Whether an account that is there is inactive."""
+
+    async def listing(self) -> Callable[[PublicUser], bool]:
+        """Return :meth:`is_inactive` for a whole listing, which asks HubSpot for all at once."""
+
+    async def deactivate(self, remote_id: str, user: User) -> None:
+        """End the person's access. Absent and inactive accounts are success."""
+
+    async def reactivate(self, remote_id: str, user: User) -> PublicUser:
+        """Give access again, with what ``user.groups`` comes to and no permission set beyond it."""

@@ -1,0 +1,58 @@
+"""``deprovision = "remove"``: the account is removed from HubSpot; a tombstone keeps what it held.
+
+A person who is added again has the same Settings user id (seen live).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
+from scim_bridge.models import User
+
+from ..accounts import Accounts, groups_of
+from ..wire import Assignment, PublicUser
+
+
+class Removal:
+    """Removes accounts, and adds people again with the teams and seats they had."""
+
+    inactive_is_absent = True
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def is_inactive(self, user: PublicUser) -> bool:
+        """An account can only be inactive because somebody deactivated it in HubSpot."""
+        return await self._accounts.deactivated.contains(user)
+
+    async def listing(self) -> Callable[[PublicUser], bool]:
+        """Return the test for a whole listing."""
+        deactivated = await self._accounts.deactivated.all()
+        return lambda user: user.id in deactivated
+
+    async def deactivate(self, remote_id: str, user: User) -> None:
+        """Remove the account, its tombstone written before."""
+        try:
+            account = await self._accounts.guarded(remote_id)
+        except RemoteNotFoundError:
+            return
+        await self._accounts.records.bury(account)
+        if not await self._accounts.remove(account) and not await self.is_inactive(account):
+            raise RemoteUnavailableError("HubSpot accepted the removal but still shows the account")
+
+    async def reactivate(self, remote_id: str, user: User) -> PublicUser:
+        """Add the person again; one who is there already is left as they are."""
+        accounts = self._accounts
+        try:
+            account = await accounts.guarded(remote_id)
+            if not await self.is_inactive(account):
+                return account
+        except RemoteNotFoundError:
+            pass
+        email = str(user.user_name).strip().lower()
+        kept = await accounts.records.tombstone(remote_id, email)
+        held = replace(kept.assignment, role_id=None) if kept else Assignment()
+        account, _ = await accounts.enrol(user, held)
+        await accounts.records.remember_groups(account.id, groups_of(user))
+        await accounts.records.unbury(remote_id)
+        return account

@@ -1,0 +1,166 @@
+"""``deprovision = "scim"``: HubSpot's own SCIM endpoint deactivates the account, the one true deactivation by API.
+
+It needs a Professional or Enterprise account with single sign-on and a token of its own. Its wire details are not
+published: this reads as little of it as RFC 7644 allows, finds people by userName whether or not filters work, and
+believes only what it reads back.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx2
+
+from scim_bridge.errors import (
+    ConnectorError,
+    RemoteForbiddenError,
+    RemoteInvalidValueError,
+    RemoteNotFoundError,
+    RemoteUnavailableError,
+)
+from scim_bridge.models import User
+
+from ..accounts import Accounts, groups_of
+from ..client import exchange
+from ..errors import error_of
+from ..wire import PublicUser
+
+PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+PAGE = 100
+
+
+class ScimEndpoint:
+    """The calls of HubSpot's SCIM endpoint.
+
+    :param http: Sends with the endpoint's own token.
+    """
+
+    def __init__(self, http: httpx2.AsyncClient) -> None:
+        self._http = http
+
+    async def find(self, email: str) -> dict[str, Any] | None:
+        """Return the SCIM User of an address, compared here: a filter may be refused, or quietly ignored."""
+        try:
+            return await self._first(email, {"filter": f'userName eq "{_quoted(email)}"'})
+        except RemoteInvalidValueError:
+            return await self._first(email, {})
+
+    async def _first(self, email: str, query: dict[str, Any]) -> dict[str, Any] | None:
+        async for user in self.users(query):
+            if str(user.get("userName", "")).strip().lower() == email:
+                return user
+        return None
+
+    async def users(self, query: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Yield all users that a query answers, page by page (RFC 7644 §3.4.2.4)."""
+        start = 1
+        while True:
+            page = await self._json("GET", "/Users", {**query, "startIndex": start, "count": PAGE})
+            found = page.get("Resources") or []
+            for user in found:
+                if isinstance(user, dict):
+                    yield user
+            start += len(found)
+            if not found or start > int(page.get("totalResults") or 0):
+                return
+
+    async def set_active(self, user_id: str, *, active: bool) -> bool:
+        """Switch a user on or off, and return what a read then shows."""
+        operation = {"op": "replace", "value": {"active": active}}
+        await self._send("PATCH", f"/Users/{user_id}", json={"schemas": [PATCH_SCHEMA], "Operations": [operation]})
+        return is_active(await self._json("GET", f"/Users/{user_id}"))
+
+    async def _json(self, method: str, path: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
+        response = await self._send(method, path, query=query)
+        try:
+            document = response.json()
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise RemoteUnavailableError("the answer of HubSpot's SCIM endpoint is not understood", ambiguous=False)
+        return document
+
+    async def _send(self, method: str, path: str, **content: Any) -> httpx2.Response:
+        write = method != "GET"
+        headers = {"Content-Type": "application/scim+json"} if write else None
+        response = await exchange(self._http, method, path, write=write, headers=headers, **content)
+        if not response.is_success:
+            raise error_of(response, write=write)
+        return response
+
+
+def is_active(user: dict[str, Any]) -> bool:
+    """Whether a SCIM User is active; ``active`` may be a text, and is true where it is left out."""
+    return str(user.get("active", True)).lower() != "false"
+
+
+def _quoted(email: str) -> str:
+    return email.replace("\\", "\\\\").replace('"', '\\"')
+
+
+class ScimDeactivation:
+    """Deactivates accounts through HubSpot's SCIM endpoint; everything else goes the usual way."""
+
+    inactive_is_absent = False
+
+    def __init__(self, accounts: Accounts, endpoint: ScimEndpoint) -> None:
+        self._accounts = accounts
+        self._endpoint = endpoint
+
+    async def is_inactive(self, user: PublicUser) -> bool:
+        """Whether the SCIM endpoint knows the account as inactive."""
+        found = await self._endpoint.find(user.normal_email)
+        return found is not None and not is_active(found)
+
+    async def listing(self) -> Callable[[PublicUser], bool]:
+        """Return the test for a whole listing."""
+        inactive = {
+            str(user.get("userName", "")).strip().lower()
+            async for user in self._endpoint.users({})
+            if not is_active(user)
+        }
+        return lambda user: user.normal_email in inactive
+
+    async def deactivate(self, remote_id: str, user: User) -> None:
+        """Deactivate the account; one that only HubSpot's other API knows is refused, never passed over."""
+        account: PublicUser | None = None
+        try:
+            account = await self._accounts.guarded(remote_id)
+        except RemoteNotFoundError:
+            pass  # It is gone, or it is inactive and this API hides it.
+        email = account.normal_email if account else str(user.user_name).strip().lower()
+        found = await self._endpoint.find(email)
+        if found is None and account is not None:
+            raise RemoteForbiddenError(
+                "HubSpot's SCIM endpoint does not know this account, so it cannot be deactivated there; remove it in "
+                'HubSpot, or set deprovision = "remove"'
+            )
+        if found is not None and is_active(found):
+            await self._switch(found, active=False)
+
+    async def reactivate(self, remote_id: str, user: User) -> PublicUser:
+        """Reactivate the account and give it exactly what its groups come to; one that is gone is added."""
+        accounts, groups = self._accounts, groups_of(user)
+        email = str(user.user_name).strip().lower()
+        found = await self._endpoint.find(email)
+        if found is None:
+            account, _ = await accounts.enrol(user)
+            await accounts.records.remember_groups(account.id, groups)
+            return account
+        await self._narrow(remote_id, groups)
+        if not is_active(found):
+            await self._switch(found, active=True)
+        return await accounts.apply_groups(await accounts.guarded(remote_id), groups)
+
+    async def _narrow(self, remote_id: str, groups: tuple[str, ...]) -> None:
+        """Take away what the person should no longer have before the account works again, where HubSpot lets it be."""
+        try:
+            await self._accounts.apply_groups(await self._accounts.guarded(remote_id), groups)
+        except (RemoteForbiddenError, RemoteUnavailableError):
+            raise
+        except ConnectorError as error:
+            self._accounts.logger.info("a deactivated account is changed after its reactivation: %s", error.detail)
+
+    async def _switch(self, found: dict[str, Any], *, active: bool) -> None:
+        if await self._endpoint.set_active(str(found["id"]), active=active) is not active:
+            state = "active" if active else "inactive"
+            raise RemoteUnavailableError(f"HubSpot's SCIM endpoint accepted the change but does not show it {state}")

@@ -1,0 +1,210 @@
+"""What HubSpot's refusals mean: every answer that is no success becomes one of the bridge's connector errors.
+
+HubSpot's error bodies promise nothing (its error-handling page: all fields are optional), the real error may be a JSON
+document inside ``message``, and the scope that a 403 names may be the wrong one. So bodies are unwrapped, and errors are
+recognised by markers anywhere in them. See the table in this distribution's README.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from scim_bridge import upstream
+from scim_bridge.errors import (
+    ConnectorError,
+    RemoteConflictError,
+    RemoteCredentialsError,
+    RemoteForbiddenError,
+    RemoteInvalidValueError,
+    RemoteNotFoundError,
+    RemoteRateLimitedError,
+    RemoteUnavailableError,
+)
+
+LOCK_SECONDS = 2.0
+"""How long HubSpot's locks last (error-handling page, status 423)."""
+
+INTERVAL_SECONDS = 10.0
+"""The window of HubSpot's burst limit."""
+
+MIGRATION_SECONDS = 3600.0
+"""When to look again during a data-centre migration (477) that names no time; it may last 24 hours."""
+
+UNWRAP_DEPTH = 4
+QUOTED_CHARACTERS = 240
+
+
+class NamesNotAcceptedError(RemoteInvalidValueError):
+    """``USER_NOT_ON_ANY_HUBS``: the person has never logged in, and HubSpot takes no change of their names yet."""
+
+
+class NoSeatError(RemoteInvalidValueError):
+    """``NO_SEAT_AVAILABLE_FOR_ROLE_COMBINATION``: no seat is left, or one of a removed person is not free yet."""
+
+
+class NoPermissionSetsError(RemoteInvalidValueError):
+    """``Account doesn't have access to roles``: the account's tier has no permission sets."""
+
+
+class MissingScopeError(RemoteCredentialsError):
+    """``MISSING_SCOPES``: the token is good, but may not do this."""
+
+
+class DailyLimitError(RemoteRateLimitedError):
+    """The day's requests of the whole account are used up; nothing helps but to wait for midnight there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What an error answer says.
+
+    :param message: HubSpot's own words, unwrapped.
+    :param category: The innermost ``category``.
+    :param text: All of the body, unwrapped documents included, for markers.
+    :param scopes: The scopes the body names as missing or required; they may be wrong.
+    :param policy: ``policyName`` of a rate limit.
+    """
+
+    status: int
+    message: str = ""
+    category: str = ""
+    text: str = ""
+    scopes: tuple[str, ...] = ()
+    policy: str = ""
+
+    @property
+    def quoted(self) -> str:
+        """HubSpot's words as they may be shown: one line, bounded, printable."""
+        words = "".join(character if character.isprintable() else " " for character in self.message)
+        return " ".join(words.split())[:QUOTED_CHARACTERS]
+
+
+def problem_of(response: httpx2.Response) -> Problem:
+    """Read an error answer. Never fails: what cannot be read is left empty."""
+    message, category, policy = "", "", ""
+    text, scopes = response.text, list[str]()
+    document = _document(response.text)
+    for _ in range(UNWRAP_DEPTH):
+        if document is None:
+            break
+        message = str(document.get("message") or document.get("detail") or message)
+        category = str(document.get("category") or category)
+        policy = str(document.get("policyName") or policy)
+        scopes.extend(_scopes(document))
+        text += "\n" + message
+        document = _document(message)
+    return Problem(response.status_code, message, category, text, tuple(dict.fromkeys(scopes)), policy)
+
+
+def error_of(response: httpx2.Response, *, write: bool, until_reset: float | None = None) -> ConnectorError:
+    """Return the connector error of an answer that is no success.
+
+    :param write: Whether the call may have changed something; a server error then leaves its outcome unknown.
+    :param until_reset: Seconds until the account's day ends, when known.
+    """
+    problem = problem_of(response)
+    status = response.status_code
+    wait = upstream.retry_after(response)
+    if status == 429:
+        return _limited(problem, wait, until_reset)
+    if status == 423:
+        return RemoteUnavailableError(
+            "HubSpot has locked this object for a moment", ambiguous=False, retry_after=max(wait or 0.0, LOCK_SECONDS)
+        )
+    if status == 477:
+        return RemoteUnavailableError(
+            "HubSpot is moving this account to another data centre; that can take up to 24 hours",
+            ambiguous=False,
+            retry_after=_seconds(response) or wait or MIGRATION_SECONDS,
+        )
+    if status >= 500:
+        return RemoteUnavailableError(f"HubSpot answered {status}", ambiguous=write, retry_after=wait)
+    if status < 400:
+        return RemoteUnavailableError(f"HubSpot answered {status}, which is not followed", ambiguous=False)
+    return _refused(problem, response)
+
+
+def _refused(problem: Problem, response: httpx2.Response) -> ConnectorError:
+    """Return the error of a definite 4xx."""
+    said = f': "{problem.quoted}"' if problem.quoted else ""
+    if problem.status == 401:
+        return RemoteCredentialsError("HubSpot refuses the token: it is wrong, expired or revoked")
+    if "USER_DOES_NOT_HAVE_PERMISSIONS" in problem.text:
+        return RemoteCredentialsError(
+            f"HubSpot says that the token's creator lacks permissions{said}; was this person removed or demoted?"
+        )
+    if problem.category == "MISSING_SCOPES" or "MISSING_SCOPES" in problem.text:
+        return MissingScopeError(_missing(problem))
+    if "USER_NOT_ON_ANY_HUBS" in problem.text:
+        return NamesNotAcceptedError("HubSpot takes no change of names before the person has logged in")
+    if "NO_SEAT_AVAILABLE_FOR_ROLE_COMBINATION" in problem.text:
+        return NoSeatError("HubSpot has no free seat for this permission set")
+    if "have access to roles" in problem.text:
+        return NoPermissionSetsError("this HubSpot account has no permission sets (they are an Enterprise feature)")
+    if problem.status == 403 or "super admin" in problem.text.lower():
+        return RemoteForbiddenError(f"HubSpot refuses this{said}")
+    if problem.status == 404:
+        return _not_found(response)
+    if problem.status == 409:
+        return RemoteConflictError(f"HubSpot reports a conflict{said}")
+    return RemoteInvalidValueError(f"HubSpot answered {problem.status}{said}")
+
+
+def _not_found(response: httpx2.Response) -> ConnectorError:
+    """Tell HubSpot's "no such object" from the 404 page of something in between: it would pass for a finished removal."""
+    kind = response.headers.get("content-type", "")
+    if response.content and "json" not in kind:
+        return RemoteUnavailableError("something other than HubSpot's API answered 404", ambiguous=False)
+    return RemoteNotFoundError("HubSpot has no such object")
+
+
+def _limited(problem: Problem, wait: float | None, until_reset: float | None) -> RemoteRateLimitedError:
+    if problem.policy == "DAILY" or "DAILY" in problem.text:
+        return DailyLimitError(
+            "HubSpot's daily limit of this account is used up", retry_after=until_reset or wait or MIGRATION_SECONDS
+        )
+    fallback = 1.0 if problem.policy == "SECONDLY" else INTERVAL_SECONDS
+    return RemoteRateLimitedError("HubSpot's rate limit is used up", retry_after=wait if wait is not None else fallback)
+
+
+def _missing(problem: Problem) -> str:
+    named = ", ".join(problem.scopes) or "none"
+    return (
+        f"the token lacks a scope; HubSpot names: {named}. HubSpot has been seen naming the wrong one: "
+        "`scim-bridge check` shows which scopes each feature needs"
+    )
+
+
+def _seconds(response: httpx2.Response) -> float | None:
+    """Return the seconds of ``Retry-After`` however many they are: a migration may take most of a day."""
+    value = response.headers.get("retry-after", "").strip()
+    return float(value) if value.isascii() and value.isdigit() else None
+
+
+def _document(text: str) -> Mapping[str, Any] | None:
+    """Return the JSON object that a text is, or holds."""
+    start = text.find("{")
+    if start < 0:
+        return None
+    try:
+        document, _ = json.JSONDecoder().raw_decode(text[start:])
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _scopes(document: Mapping[str, Any]) -> list[str]:
+    places = [document.get("context")]
+    errors = document.get("errors")
+    if isinstance(errors, list):
+        places.extend(error.get("context") for error in errors if isinstance(error, dict))
+    return [
+        str(scope)
+        for context in places
+        if isinstance(context, dict)
+        for name in ("missingScopes", "requiredScopes")
+        for scope in (context[name] if isinstance(context.get(name), list) else ())
+    ]

@@ -1,0 +1,67 @@
+"""Whose token this is: asked once, needed by the guard, the inventory and the check."""
+
+import asyncio
+from datetime import timedelta
+from dataclasses import dataclass
+
+from scim_bridge.errors import RemoteConflictError, RemoteForbiddenError, RemoteInvalidValueError, RemoteNotFoundError
+
+from .authentication import Authentication
+from .client import HubSpotClient
+from .config import HubSpotConfig
+from .errors import MissingScopeError
+
+UNKNOWN = (RemoteNotFoundError, RemoteInvalidValueError, RemoteForbiddenError, RemoteConflictError, MissingScopeError)
+"""Definite refusals: HubSpot will not tell. For service keys nobody has shown that it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOwner:
+    """What HubSpot tells of the token.
+
+    :param user_id: Settings user id of the person behind it; ``None`` when HubSpot does not tell.
+    :param scopes: Its scopes; ``None`` when HubSpot does not tell.
+    """
+
+    user_id: str | None = None
+    hub_id: str | None = None
+    scopes: frozenset[str] | None = None
+
+
+class Identity:
+    """Asks for the token's owner once. A transient failure is raised and asked again: guards must not guess."""
+
+    def __init__(self, client: HubSpotClient, config: HubSpotConfig, authentication: Authentication) -> None:
+        self._client = client
+        self._config = config
+        self._authentication = authentication
+        self._lock = asyncio.Lock()
+        self._owner: TokenOwner | None = None
+
+    async def owner(self) -> TokenOwner:
+        """Return the token's owner, as far as HubSpot tells."""
+        async with self._lock:
+            if self._owner is None:
+                try:
+                    await self._learn_time_zone()
+                    self._owner = await self._ask()
+                except UNKNOWN:
+                    self._owner = TokenOwner()
+            return self._owner
+
+    async def _learn_time_zone(self) -> None:
+        """Ask for the account's time zone, by which its daily limit is reset; not knowing it costs only patience."""
+        try:
+            details = await self._client.account_details()
+        except UNKNOWN:
+            return
+        self._client.utc_offset = timedelta(milliseconds=details.utc_offset_milliseconds)
+
+    async def _ask(self) -> TokenOwner:
+        oauth = self._config.oauth
+        if oauth is None:
+            info = await self._client.token_info(await self._authentication.current())
+            return TokenOwner(info.user_id, info.hub_id, frozenset(info.scopes) or None)
+        token = await self._authentication.current()
+        seen = await self._client.introspect(token, oauth.client_id, oauth.client_secret.get_secret_value())
+        return TokenOwner(seen.user_id, seen.hub_id, frozenset(seen.scopes) or None)

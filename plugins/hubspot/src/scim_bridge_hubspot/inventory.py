@@ -1,0 +1,66 @@
+"""Reads what the account has to give, and keeps it for a few minutes."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from scim_bridge.errors import RemoteForbiddenError
+
+from .client import HubSpotClient
+from .config import HubSpotConfig
+from .errors import MissingScopeError, NoPermissionSetsError
+from .identity import Identity
+from .mapping import Inventory, Mapper
+from .wire import PermissionSet
+
+FRESH_SECONDS = 300.0
+"""For how long permission sets, teams and seats are taken to be what they were; a miss asks again at once."""
+
+
+class InventoryReader:
+    """Keeps the account's permission sets, teams and seats.
+
+    :param clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        client: HubSpotClient,
+        config: HubSpotConfig,
+        identity: Identity,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._config = config
+        self._identity = identity
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._kept: tuple[float, Mapper] | None = None
+
+    async def mapper(self, *, fresh: bool = False) -> Mapper:
+        """Return the mapper of the current inventory.
+
+        :param fresh: Ask HubSpot even if it was asked a moment ago.
+        :raises RemoteCredentialsError: When a configured feature needs a scope that the token lacks.
+        """
+        async with self._lock:
+            if fresh or self._kept is None or self._clock() - self._kept[0] > FRESH_SECONDS:
+                self._kept = (self._clock(), Mapper(self._config, await self._read()))
+            return self._kept[1]
+
+    async def _read(self) -> Inventory:
+        return Inventory(
+            permission_sets=tuple(await self._permission_sets()),
+            teams=tuple(await self._client.teams()) if self._config.manages_teams else (),
+            seats=tuple(await self._client.seats()) if self._config.manages_seats else (),
+            scopes=(await self._identity.owner()).scopes,
+        )
+
+    async def _permission_sets(self) -> list[PermissionSet]:
+        """Return the permission sets; none on a tier without them, which HubSpot answers in several ways."""
+        try:
+            return await self._client.permission_sets()
+        except MissingScopeError:
+            raise
+        except (NoPermissionSetsError, RemoteForbiddenError):
+            return []

@@ -1,0 +1,367 @@
+"""What group membership means in HubSpot: pure functions from groups to an assignment, and back.
+
+HubSpot knows no groups. A person has one permission set (as far as the API can write), a primary and secondary teams,
+and seats. Each of these, and each alias of the configuration, is shown to identity providers as a group::
+
+    role:4711          a permission set, by id
+    team:31            a team, by id
+    seat:Core Seat     a kind of seat, by name
+    alias:Sales EMEA   an entry of the configuration's ``groups``: a set, teams and seats together
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from scim_bridge.errors import RemoteForbiddenError, RemoteInvalidValueError, RemoteNotFoundError
+
+from .config import GroupGrant, HubSpotConfig
+from .wire import Assignment, PermissionSet, PublicUser, Seat, Team, assignment_of
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What the account has to give.
+
+    :param scopes: The token's scopes, when known.
+    """
+
+    permission_sets: tuple[PermissionSet, ...] = ()
+    teams: tuple[Team, ...] = ()
+    seats: tuple[Seat, ...] = ()
+    scopes: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What one group gives, by HubSpot's ids."""
+
+    role_id: str | None = None
+    primary_team_id: str | None = None
+    team_ids: frozenset[str] = frozenset()
+    seat_names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a set of groups comes to for one person.
+
+    :param assignment: The complete assignment.
+    :param roles: Every permission set that a group asks for.
+    :param effective: Remote ids of the groups that take effect.
+    :param shadowed: Remote id of each group whose permission set gives way, with the reason.
+    """
+
+    assignment: Assignment
+    roles: frozenset[str]
+    effective: tuple[str, ...]
+    shadowed: Mapping[str, str] = field(default_factory=dict)
+
+    def satisfied_by(self, user: PublicUser) -> bool:
+        """Whether a person already holds exactly this, so that no write is needed.
+
+        A second permission set that was given in HubSpot's user interface is fine when a group asks for it too.
+        """
+        held = assignment_of(user)
+        wanted = self.assignment
+        roles = user.roles == self.roles or user.roles == ({wanted.role_id} if wanted.role_id else frozenset())
+        return (
+            roles
+            and (wanted.role_id is None or wanted.role_id in user.roles)
+            and held.primary_team_id == wanted.primary_team_id
+            and held.secondary_team_ids == wanted.secondary_team_ids
+            and (wanted.seat_names is None or held.seat_names is None or held.seat_names == wanted.seat_names)
+        )
+
+
+def group_id(kind: str, value: str) -> str:
+    """Return the remote id of a group."""
+    return f"{kind}:{value}"
+
+
+class Mapper:
+    """Translates between groups and assignments, for one configuration and one inventory."""
+
+    def __init__(self, config: HubSpotConfig, inventory: Inventory) -> None:
+        self._config = config
+        self.inventory = inventory
+        self._sets = {item.id: item for item in inventory.permission_sets}
+        self._teams = {item.id: item for item in inventory.teams}
+
+    # -- Names -------------------------------------------------------------------------------------------------------
+
+    def permission_set(self, name: str) -> PermissionSet:
+        """Return the permission set of a name or id of the configuration.
+
+        :raises RemoteInvalidValueError: When there is none, or several have the name; the message lists what exists.
+        """
+        return _named(name, self.inventory.permission_sets, "permission set")
+
+    def team(self, name: str) -> Team:
+        """Return the team of a name or id, as :meth:`permission_set` does."""
+        return _named(name, self.inventory.teams, "team")
+
+    def set_name(self, role_id: str) -> str:
+        """Return the name of a permission set, or its id when it is unknown."""
+        return self._sets[role_id].name if role_id in self._sets else role_id
+
+    # -- Groups ------------------------------------------------------------------------------------------------------
+
+    def groups(self) -> dict[str, str]:
+        """Return remote id → name of every group there is."""
+        stripped = self._stripped_role()
+        found = {group_id("alias", name): name for name in self._config.groups}
+        found |= {group_id("role", item.id): item.name for item in self._sets.values() if item.id != stripped}
+        if self._config.teams_as_groups:
+            found |= {group_id("team", item.id): item.name for item in self._teams.values()}
+        if self._config.seats_as_groups:
+            found |= {group_id("seat", item.name): item.name for item in self.inventory.seats}
+        return found
+
+    def adopt(self, name: str) -> str:
+        """Return the remote id of the group that a pushed group is: an alias, or what has exactly this name.
+
+        :raises RemoteInvalidValueError: When nothing has the name, or several permission sets have it.
+        :raises RemoteForbiddenError: When it would grant a privileged permission set that is not allow-listed.
+        """
+        matches = [remote_id for remote_id, known in self.groups().items() if known == name]
+        if not matches:
+            exists = ", ".join(f'"{known}"' for known in sorted(set(self.groups().values()))) or "nothing"
+            raise RemoteInvalidValueError(
+                f'HubSpot has nothing named "{name}" that can be a group, and its API cannot create it; it has: {exists}'
+            )
+        kinds = [remote_id.partition(":")[0] for remote_id in matches]
+        if kinds.count(kinds[0]) > 1:
+            raise RemoteInvalidValueError(
+                f'several things in HubSpot are named "{name}" ({", ".join(matches)}); map the group by id in '
+                f'the configuration: [groups."{name}"]'
+            )
+        grant = self.grant_of(matches[0])
+        if grant.role_id is not None:
+            self.refuse_privileged(grant.role_id)
+        return matches[0]
+
+    def grant_of(self, remote_id: str) -> Grant:
+        """Return what a group gives.
+
+        :raises RemoteNotFoundError: When it is none, or no longer one.
+        """
+        kind, _, value = remote_id.partition(":")
+        if kind == "alias" and value in self._config.groups:
+            return self._alias(self._config.groups[value])
+        if kind == "role" and value in self._sets and value != self._stripped_role():
+            return Grant(role_id=value)
+        if kind == "team" and self._config.teams_as_groups and value in self._teams:
+            return Grant(team_ids=frozenset({value}))
+        if kind == "seat" and self._config.seats_as_groups and any(seat.name == value for seat in self.inventory.seats):
+            return Grant(seat_names=frozenset({value}))
+        raise RemoteNotFoundError(f'HubSpot has no "{remote_id}" (any more), or the configuration no longer maps it')
+
+    def _alias(self, grant: GroupGrant) -> Grant:
+        primary = self.team(grant.primary_team).id if grant.primary_team else None
+        secondary = {self.team(name).id for name in grant.secondary_teams}
+        return Grant(
+            role_id=self.permission_set(grant.permission_set).id if grant.permission_set else None,
+            primary_team_id=primary,
+            team_ids=frozenset(secondary | ({primary} if primary else set())),
+            seat_names=frozenset(grant.seats),
+        )
+
+    def _stripped_role(self) -> str | None:
+        return self.permission_set(self._config.strip.permission_set).id if self._config.strip else None
+
+    def stripped(self, held: Assignment) -> Assignment:
+        """Return what ``deprovision = "strip"`` leaves a person with who holds an assignment."""
+        strip = self._config.strip
+        assert strip is not None
+        seats = held.seat_names if strip.seat is None else frozenset({strip.seat})
+        return Assignment(role_id=self._stripped_role(), seat_names=seats)
+
+    # -- Groups → assignment -----------------------------------------------------------------------------------------
+
+    def resolve(self, groups: Iterable[str], held: Assignment) -> Resolution:
+        """Return what exactly these groups come to for a person who holds an assignment.
+
+        What no group manages (teams set by hand, for example) stays as it is. The permission set is always managed.
+
+        :raises RemoteNotFoundError: For a group that does not exist.
+        """
+        grants = {remote_id: self.grant_of(remote_id) for remote_id in sorted(set(groups))}
+        roles = {remote_id: grant.role_id for remote_id, grant in grants.items() if grant.role_id is not None}
+        winner = min(set(roles.values()), key=self._rank, default=None)
+        shadowed = {
+            remote_id: self._reason(role_id, winner) for remote_id, role_id in roles.items() if role_id != winner
+        }
+        fallback = self._config.fallback_permission_set
+        role_id = winner or (self.permission_set(fallback).id if fallback else None)
+        assignment = self._teams_of(grants, replace(held, role_id=role_id))
+        assignment = replace(assignment, seat_names=self._seats_of(grants.values(), held.seat_names))
+        effective = tuple(remote_id for remote_id in grants if remote_id not in shadowed)
+        return Resolution(assignment, frozenset(roles.values()), effective, shadowed)
+
+    def _rank(self, role_id: str) -> tuple[int, str, str]:
+        """Order permission sets: as the configuration's precedence lists them, others after those, by name."""
+        name = self.set_name(role_id)
+        listed = [place for place, item in enumerate(self._config.precedence) if item in (role_id, name)]
+        return (listed[0] if listed else len(self._config.precedence), name, role_id)
+
+    def _reason(self, loser: str, winner: str | None) -> str:
+        assert winner is not None
+        listed = {winner, self.set_name(winner)} & set(self._config.precedence)
+        why = "comes first in the configured precedence" if listed else "comes first by name; precedence names neither"
+        return (
+            f'HubSpot\'s API holds one permission set; "{self.set_name(winner)}" {why}, '
+            f'so "{self.set_name(loser)}" waits behind it'
+        )
+
+    def _teams_of(self, grants: Mapping[str, Grant], held: Assignment) -> Assignment:
+        """Return an assignment with the teams that groups give, and those by hand that no group manages."""
+        managed = self._managed_teams()
+        granted = frozenset().union(*(grant.team_ids for grant in grants.values()))
+        teams = (held.team_ids - managed) | granted
+        preferred = [
+            grant.primary_team_id
+            for _, grant in sorted(grants.items(), key=lambda item: (self._rank(item[1].role_id or ""), item[0]))
+            if grant.primary_team_id is not None
+        ]
+        primary = preferred[0] if preferred else held.primary_team_id
+        if primary not in teams:
+            by_name = sorted(teams & managed, key=lambda team_id: (self._teams[team_id].name, team_id))
+            primary = by_name[0] if by_name and self._config.teams_as_groups == "primary" else None
+        return replace(held, primary_team_id=primary, secondary_team_ids=teams - {primary or ""})
+
+    def _managed_teams(self) -> frozenset[str]:
+        if self._config.teams_as_groups:
+            return frozenset(self._teams)
+        return frozenset().union(*(self._alias(grant).team_ids for grant in self._config.groups.values()))
+
+    def _managed_seats(self) -> frozenset[str]:
+        if self._config.seats_as_groups:
+            return frozenset(seat.name for seat in self.inventory.seats)
+        return frozenset().union(*(grant.seats for grant in self._config.groups.values()))
+
+    def _seats_of(self, grants: Iterable[Grant], held: frozenset[str] | None) -> frozenset[str] | None:
+        if not self._config.has_seats:
+            return None
+        managed = self._managed_seats()
+        granted = frozenset().union(*(grant.seat_names for grant in grants))
+        if not managed:
+            return held
+        seats = ((held or frozenset()) - managed) | granted
+        if not seats and self._config.fallback_seat:
+            return frozenset({self._config.fallback_seat})
+        return seats
+
+    # -- Assignment → groups -----------------------------------------------------------------------------------------
+
+    def held_by(self, user: PublicUser, remembered: Sequence[str] | None) -> tuple[str, ...]:
+        """Return the groups that a person holds.
+
+        An assignment alone does not tell which groups led to it. When those that were last set still explain it, they
+        are the answer; otherwise what remains of them, and a group for everything else that is held.
+        """
+        known = [remote_id for remote_id in remembered or () if self.exists(remote_id)]
+        if remembered is not None and self.resolve(known, assignment_of(user)).satisfied_by(user):
+            return tuple(known)
+        held = assignment_of(user)
+        seats = held.seat_names or frozenset()
+        if remembered is None:
+            known = sorted(group_id("alias", name) for name in self._config.groups)
+        open_roles, open_teams, open_seats = set(user.roles), set(held.team_ids), set(seats)
+        found = []
+        for remote_id in known:
+            grant = self.grant_of(remote_id) if self.exists(remote_id) else None
+            if grant is None or not self._holds(grant, user):
+                continue
+            fresh = bool({grant.role_id} & open_roles or grant.team_ids & open_teams or grant.seat_names & open_seats)
+            if remembered is not None or fresh:
+                found.append(remote_id)
+                open_roles -= {grant.role_id or ""}
+                open_teams -= grant.team_ids
+                open_seats -= grant.seat_names
+        fallback = self._config.fallback_permission_set
+        open_roles -= {self.permission_set(fallback).id} if fallback else set()
+        found += [group_id("role", role_id) for role_id in sorted(open_roles) if role_id in self._sets]
+        groups = self.groups()
+        found += [name for name in (group_id("team", team) for team in sorted(open_teams)) if name in groups]
+        found += [
+            name
+            for name in (group_id("seat", seat) for seat in sorted(open_seats))
+            if name in groups and name != group_id("seat", self._config.fallback_seat or "")
+        ]
+        return tuple(dict.fromkeys(found))
+
+    def exists(self, remote_id: str) -> bool:
+        """Whether a group is there and can be given."""
+        try:
+            self.grant_of(remote_id)
+        except (RemoteNotFoundError, RemoteInvalidValueError):
+            return False
+        return True
+
+    @staticmethod
+    def _holds(grant: Grant, user: PublicUser) -> bool:
+        held = assignment_of(user)
+        return (
+            (grant.role_id is None or grant.role_id in user.roles)
+            and grant.team_ids <= held.team_ids
+            and grant.seat_names <= (held.seat_names or frozenset())
+        )
+
+    # -- Rules -------------------------------------------------------------------------------------------------------
+
+    def refuse_unallowed(self, wanted: Assignment, held: Assignment) -> None:
+        """Refuse, before HubSpot is asked, what must not or cannot be given.
+
+        :raises RemoteForbiddenError: For a privileged permission set, or one the token may not assign.
+        :raises RemoteInvalidValueError: When the seats do not carry the permission set.
+        """
+        if wanted.role_id is None:
+            return
+        if wanted.role_id != held.role_id:
+            self.refuse_privileged(wanted.role_id)
+            self._refuse_unbillable(wanted.role_id)
+        name = self.set_name(wanted.role_id)
+        allowed = self._config.seat_rules.get(name, self._config.seat_rules.get(wanted.role_id))
+        if allowed is not None and wanted.seat_names is not None and not wanted.seat_names & set(allowed):
+            has = ", ".join(sorted(wanted.seat_names)) or "no seat"
+            raise RemoteInvalidValueError(
+                f'permission set "{name}" needs one of the seats {", ".join(allowed)} (seat_rules); this person has {has}'
+            )
+
+    def refuse_privileged(self, role_id: str) -> None:
+        """Refuse a permission set on the privileged list that is not allow-listed.
+
+        :raises RemoteForbiddenError: naming it.
+        """
+        names = {role_id, self.set_name(role_id).casefold()}
+        if names & _folded(self._config.privileged) and not names & _folded(self._config.allow_privileged):
+            raise RemoteForbiddenError(
+                f'permission set "{self.set_name(role_id)}" is privileged; allow_privileged must name it to be granted'
+            )
+
+    def _refuse_unbillable(self, role_id: str) -> None:
+        item = self._sets.get(role_id)
+        scopes = self.inventory.scopes
+        if item and item.requires_billing_write and scopes is not None and "settings.billing.write" not in scopes:
+            raise RemoteForbiddenError(
+                f'permission set "{item.name}" has a paid seat; to assign it the token needs settings.billing.write'
+            )
+
+
+def _folded(names: Iterable[str]) -> set[str]:
+    return {form for name in names for form in (name, name.casefold())}
+
+
+def _named(name: str, items: Sequence[PermissionSet] | Sequence[Team], what: str) -> "PermissionSet | Team":
+    """Return the item of an id, or of a name that only one has."""
+    for item in items:
+        if item.id == name:
+            return item
+    matches = [item for item in items if item.name == name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        ids = ", ".join(item.id for item in matches)
+        raise RemoteInvalidValueError(f'several {what}s are named "{name}" (ids {ids}); configure it by id')
+    exists = ", ".join(f'"{item.name}"' for item in items) or "none"
+    raise RemoteInvalidValueError(f'HubSpot has no {what} "{name}"; it has: {exists}')
