@@ -14,6 +14,9 @@ Rules for every hook of a connector:
 * It changes none of its arguments.
 """
 
+# A specification has no body, also where it has a result.
+# mypy: disable-error-code="empty-body"
+
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -189,9 +192,14 @@ def check_definition(connector_type: type[Connector[Any]]) -> None:
         if not inspect.iscoroutinefunction(member):
             refuse(f"{name} must be async def")
         known = set(inspect.signature(getattr(ConnectorSpec, name)).parameters)
-        unknown = set(inspect.signature(member).parameters) - known
+        parameters = inspect.signature(member).parameters
+        unknown = set(parameters) - known
         if unknown:
             refuse(f"{name} asks for {', '.join(sorted(unknown))}; the hook has {', '.join(sorted(known - {'self'}))}")
+        for parameter in parameters.values():
+            if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD or parameter.default is not parameter.empty:
+                # pluggy passes plain parameters only: any other would keep its default in silence.
+                refuse(f"{name}: {parameter.name} must be a plain parameter without a default")
     for name in REQUIRED:
         if name not in operations:
             refuse(f"{name} is required")

@@ -12,11 +12,10 @@ from scim_bridge.models import Explanation, Finding, Group, Page, Remote, User
 
 
 class BoundConnector:
-    """One open connector object behind the framework's wrappers: one method per hook of
-    :class:`~scim_bridge.hookspecs.ConnectorSpec`, with the same name and signature.
+    """One open connector object behind the framework's wrappers.
 
-    A method whose hook the connector does not implement raises
-    :class:`~scim_bridge.errors.OperationNotSupportedError`; every method raises
+    It has one method per hook of :class:`~scim_bridge.hookspecs.ConnectorSpec`, with the same name and signature. One
+    whose hook the connector does not implement raises :class:`~scim_bridge.errors.OperationNotSupportedError`; all raise
     :class:`~scim_bridge.errors.ConnectorError` classes only.
 
     :param connection_id: The id of the connection.

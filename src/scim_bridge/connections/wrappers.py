@@ -55,11 +55,12 @@ class Wrappers:
         outcome = "cancelled"
         try:
             result = await self._bounded(hook, call)
-            outcome = "ok"
-            return result
         except Exception as error:
             outcome = type(error).__name__
             raise
+        else:
+            outcome = "ok"
+            return result
         finally:
             if self._observer is not None:
                 self._observer(hook, remote_id, outcome, asyncio.get_running_loop().time() - started)

@@ -48,7 +48,7 @@ def connector_context(
     """Build the context of a connector object.
 
     :param settings: The ``config`` table of the connection.
-    :param http_client: Opens HTTP clients; ``HttpClients(transport=…)`` by default without a transport, so with network.
+    :param http_client: Opens HTTP clients, by default to the network: pass ``HttpClients(transport)`` to stay off it.
     :param state: The durable small store; a fresh :class:`MemoryState` by default.
     :raises ConnectionSettingsError: When the settings do not validate.
     """

@@ -7,7 +7,7 @@ connection configures.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -65,7 +65,7 @@ def groups_of(user: User) -> list[str]:
 class MemoryAccounts(Connector[MemoryConfig]):
     """What both memory connectors share: accounts and groups, without membership."""
 
-    config_model = MemoryConfig
+    config_model: ClassVar[type[BaseModel]] = MemoryConfig
     user_attributes = frozenset({"userName", "name.givenName", "name.familyName", "displayName", "title"})
 
     def __init__(self, context: ConnectorContext[MemoryConfig]) -> None:
@@ -110,11 +110,13 @@ class MemoryAccounts(Connector[MemoryConfig]):
 
     @hookimpl
     async def check_connection(self) -> list[Finding]:
+        """Count what is there."""
         async with self.remote.call("check_connection"):
             return [Finding("memory", "ok", f"{len(self.remote.accounts)} accounts, {len(self.remote.groups)} groups")]
 
     @hookimpl
     async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
+        """Return a page of accounts, in the order of their making."""
         await self.pause()
         async with self.remote.call("list_users", cursor=cursor, limit=limit):
             ids = list(self.remote.accounts)
@@ -124,6 +126,7 @@ class MemoryAccounts(Connector[MemoryConfig]):
 
     @hookimpl
     async def find_user(self, user_name: str) -> Remote[User] | None:
+        """Return the account of a userName, or ``None``."""
         await self.pause()
         async with self.remote.call("find_user", user_name=user_name):
             account = self.remote.find(user_name)
@@ -131,12 +134,14 @@ class MemoryAccounts(Connector[MemoryConfig]):
 
     @hookimpl
     async def get_user(self, remote_id: str) -> Remote[User]:
+        """Read one account."""
         await self.pause()
         async with self.remote.call("get_user", remote_id):
             return self.seen(remote_id)
 
     @hookimpl
     async def create_user(self, user: User) -> Remote[User]:
+        """Create an account, or adopt the one of this userName."""
         await self.pause()
         async with self.remote.call("create_user", user=user.model_copy(deep=True)):
             account = self.remote.find(user.user_name)
@@ -149,7 +154,8 @@ class MemoryAccounts(Connector[MemoryConfig]):
             return self.seen(remote_id)
 
     @hookimpl
-    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
+    async def update_user(self, remote_id: str, after: User) -> Remote[User]:
+        """Write the attributes that this remote system holds."""
         await self.pause()
         async with self.remote.call("update_user", remote_id, after=after.model_copy(deep=True)):
             account = self.remote.account(remote_id)
@@ -163,6 +169,7 @@ class MemoryAccounts(Connector[MemoryConfig]):
 
     @hookimpl
     async def deactivate_user(self, remote_id: str) -> None:
+        """Set the account inactive; it keeps its groups."""
         await self.pause()
         async with self.remote.call("deactivate_user", remote_id):
             account = self.remote.accounts.get(remote_id)
@@ -172,6 +179,7 @@ class MemoryAccounts(Connector[MemoryConfig]):
 
     @hookimpl
     async def reactivate_user(self, remote_id: str, user: User) -> Remote[User]:
+        """Set the account active again, with no more groups than it should have."""
         await self.pause()
         async with self.remote.call("reactivate_user", remote_id, user=user.model_copy(deep=True)):
             account = self.remote.account(remote_id)
@@ -183,6 +191,7 @@ class MemoryAccounts(Connector[MemoryConfig]):
 
     @hookimpl
     async def delete_user(self, remote_id: str) -> None:
+        """Remove the account and its memberships."""
         await self.pause()
         async with self.remote.call("delete_user", remote_id):
             if self.remote.accounts.pop(remote_id, None) is not None:
@@ -191,6 +200,7 @@ class MemoryAccounts(Connector[MemoryConfig]):
 
     @hookimpl
     async def list_groups(self, cursor: str | None, limit: int) -> Page[Group]:
+        """Return a page of groups, in the order of their making."""
         await self.pause()
         async with self.remote.call("list_groups", cursor=cursor, limit=limit):
             ids = list(self.remote.groups)
@@ -204,12 +214,14 @@ class MemoryAccounts(Connector[MemoryConfig]):
 
     @hookimpl
     async def get_group(self, remote_id: str) -> Remote[Group]:
+        """Read one group."""
         await self.pause()
         async with self.remote.call("get_group", remote_id):
             return self.seen_group(remote_id)
 
     @hookimpl
     async def create_group(self, group: Group) -> Remote[Group]:
+        """Create a group, or adopt the one of this displayName."""
         await self.pause()
         async with self.remote.call("create_group", group=group.model_copy(deep=True)):
             wanted = str(group.display_name).casefold()
@@ -221,7 +233,8 @@ class MemoryAccounts(Connector[MemoryConfig]):
             return self.seen_group(remote_id)
 
     @hookimpl
-    async def update_group(self, remote_id: str, before: Group, after: Group) -> Remote[Group]:
+    async def update_group(self, remote_id: str, after: Group) -> Remote[Group]:
+        """Rename a group."""
         await self.pause()
         async with self.remote.call("update_group", remote_id, after=after.model_copy(deep=True)):
             group = self.remote.group(remote_id)
@@ -232,6 +245,7 @@ class MemoryAccounts(Connector[MemoryConfig]):
 
     @hookimpl
     async def delete_group(self, remote_id: str) -> None:
+        """Remove a group and its memberships."""
         await self.pause()
         async with self.remote.call("delete_group", remote_id):
             if self.remote.groups.pop(remote_id, None) is not None:
@@ -245,10 +259,12 @@ class MemoryConnector(MemoryAccounts):
     name = "memory"
 
     def granted(self, remote_id: str, user: User) -> None:
+        """Give the account exactly the user's groups."""
         self.grant(remote_id, groups_of(user))
 
     @hookimpl
-    async def set_user_groups(self, remote_id: str, user: User, groups: Sequence[str]) -> Remote[User]:
+    async def set_user_groups(self, remote_id: str, groups: Sequence[str]) -> Remote[User]:
+        """Give an account exactly these groups."""
         await self.pause()
         async with self.remote.call("set_user_groups", remote_id, groups=tuple(groups)):
             self.remote.account(remote_id)
@@ -257,6 +273,7 @@ class MemoryConnector(MemoryAccounts):
 
     @hookimpl
     async def explain_user(self, remote_id: str, groups: Sequence[str]) -> Explanation:
+        """List the groups an account holds."""
         async with self.remote.call("explain_user", remote_id, groups=tuple(groups)):
             held = self.remote.groups_of(remote_id)
             return Explanation(f"the account holds {len(held)} groups", effective=tuple(sorted(held)))
@@ -268,10 +285,12 @@ class MemoryGroupsConnector(MemoryAccounts):
     name = "memory-groups"
 
     def granted(self, remote_id: str, user: User) -> None:
+        """Take away the groups that the user should not have; members are added through the group."""
         self.grant(remote_id, [group for group in groups_of(user) if group in self.remote.groups_of(remote_id)])
 
     @hookimpl
     async def add_group_members(self, remote_id: str, members: Sequence[str]) -> None:
+        """Add accounts to a group."""
         await self.pause()
         async with self.remote.call("add_group_members", remote_id, members=tuple(members)):
             self.remote.group(remote_id)
@@ -284,6 +303,7 @@ class MemoryGroupsConnector(MemoryAccounts):
 
     @hookimpl
     async def remove_group_members(self, remote_id: str, members: Sequence[str]) -> None:
+        """Remove accounts from a group."""
         await self.pause()
         async with self.remote.call("remove_group_members", remote_id, members=tuple(members)):
             removed = {(remote_id, member) for member in members} & self.remote.members

@@ -1,4 +1,4 @@
-"""Opens HTTP clients for connectors: one rate limiter and one breaker per remote account, one TLS context per process."""
+"""Opens HTTP clients: one rate limiter and one breaker per remote account, one TLS context per process."""
 
 import logging
 import random as chance

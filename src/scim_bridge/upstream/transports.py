@@ -1,7 +1,7 @@
 """The layers between a connector's client and the network, outermost first: trace, circuit, retry, limit, network.
 
 Each is a transport around the next. The innermost reads the whole answer and turns httpx2's exceptions into
-:class:`~scim_bridge.errors.RemoteUnavailableError`, whose ``ambiguous`` tells the others whether a call may be repeated.
+:class:`~scim_bridge.errors.RemoteUnavailableError`; its ``ambiguous`` tells the others whether a call may be repeated.
 """
 
 import asyncio
@@ -69,11 +69,12 @@ class TraceLayer(Layer):
         outcome = "cancelled"
         try:
             response = await self._inner.handle_async_request(request)
-            outcome = str(response.status_code)
-            return response
         except Exception as error:
             outcome = type(error).__name__
             raise
+        else:
+            outcome = str(response.status_code)
+            return response
         finally:
             fields = {
                 "method": request.method,
@@ -111,18 +112,19 @@ class CircuitLayer(Layer):
         judged = False
         try:
             response = await self._inner.handle_async_request(request)
-            judged = True
-            if response.status_code >= 500:
-                self._breaker.failed(loop.time(), probe=probe)
-            else:
-                self._breaker.succeeded()
-            return response
         except RemoteRateLimitedError:
             raise
         except RemoteUnavailableError:
             judged = True
             self._breaker.failed(loop.time(), probe=probe)
             raise
+        else:
+            judged = True
+            if response.status_code >= 500:
+                self._breaker.failed(loop.time(), probe=probe)
+            else:
+                self._breaker.succeeded()
+            return response
         finally:
             if not judged:
                 self._breaker.abandoned(probe=probe)

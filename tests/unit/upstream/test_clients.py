@@ -29,6 +29,7 @@ class Script(httpx2.AsyncBaseTransport):
         self.closed = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Do what comes next in the script."""
         await request.aread()
         self.requests.append(request)
         self.times.append(asyncio.get_running_loop().time())
@@ -38,13 +39,17 @@ class Script(httpx2.AsyncBaseTransport):
         return httpx2.Response(outcome) if isinstance(outcome, int) else outcome
 
     async def aclose(self) -> None:
+        """Note that somebody closed it."""
         self.closed = True
+
+
+PLENTY = RateLimit(1000, 1.0)
 
 
 def client_of(
     transport: httpx2.AsyncBaseTransport,
     *,
-    limit: RateLimit = RateLimit(1000, 1.0),
+    limit: RateLimit = PLENTY,
     pause_after: Callable[[httpx2.Response], float | None] | None = None,
 ) -> httpx2.AsyncClient:
     """Return a client over a transport; its jitter is always half."""
@@ -207,7 +212,7 @@ def test_retry_after_pauses_the_account_for_everybody() -> None:
 
     talk(script, conversation)
 
-    assert [sent.url.path for sent in script.requests][0] == "/api/users/1"
+    assert script.requests[0].url.path == "/api/users/1"
     assert script.times[0] == 0.0
     assert script.times[1:] == pytest.approx([30.0] * 3)
 
@@ -352,6 +357,7 @@ class Chunks(httpx2.AsyncByteStream):
             yield chunk
 
     async def aclose(self) -> None:
+        """Note that it was closed."""
         self.closed = True
 
 

@@ -54,7 +54,7 @@ arrivals = st.lists(st.tuples(st.floats(0, 30, width=16), st.sampled_from(Lane))
 @settings(max_examples=300)
 @given(limits, arrivals)
 def test_no_window_ever_holds_more_than_the_limit(limit: RateLimit, callers: list[tuple[float, Lane]]) -> None:
-    """Whoever comes whenever on whichever lane, no rolling window of the limit's seconds holds more than its requests."""
+    """Whoever comes whenever on whichever lane, no rolling window holds more than the limit's requests."""
     passages = run_virtually(pass_through(RateLimiter(limit), callers))
 
     assert len(passages) == len(callers)
@@ -206,10 +206,8 @@ def test_a_pause_holds_every_lane() -> None:
 
     passages = run_virtually(scenario())
 
-    assert [(one.lane, one.passed) for one in passages] == [
-        (Lane.REMOVE, pytest.approx(60.0)),
-        (Lane.UPDATE, pytest.approx(60.0)),
-    ]
+    assert [one.lane for one in passages] == [Lane.REMOVE, Lane.UPDATE]
+    assert [one.passed for one in passages] == pytest.approx([60.0, 60.0])
 
 
 def test_the_strictest_limit_of_an_account_holds() -> None:
