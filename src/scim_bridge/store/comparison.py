@@ -16,7 +16,12 @@ def comparison_key(binding: AttributeBinding, value: str) -> str:
     :param binding: The attribute; of a ``caseExact`` one only the normal form (NFC) is unified.
     :param value: The string; the key of a key is the key itself.
     """
-    return normalize("NFC", value) if binding.case_exact else fold(value)
+    return exact(value) if binding.case_exact else fold(value)
+
+
+def exact(value: str) -> str:
+    """Return the comparison key of a string whose case counts, such as an externalId."""
+    return normalize("NFC", value)
 
 
 @lru_cache(maxsize=4096)

@@ -5,14 +5,15 @@ inside one. The functions themselves are in the other modules of this package.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal, Protocol, TypeVar
 
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from scim_bridge.errors import StoreConfigurationError
-from scim_bridge.store.failures import as_store_error
+from scim_bridge.errors import StoreConfigurationError, StoreError, StoreUnavailableError
+from scim_bridge.store.failures import is_transient
 from scim_bridge.store.postgresql import PostgresqlDatabase
 from scim_bridge.store.sqlite import SqliteDatabase
 
@@ -84,20 +85,16 @@ class Store:
 
         :raises StoreUnavailableError: when the database is locked or down.
         """
-        try:
+        with _translated():
             return await self._database.read(work) if self._threads else self._database.read_inline(work)
-        except Exception as error:
-            raise as_store_error(error) from error
 
     async def scan(self, work: Work[T]) -> T:
         """Run a read that may look at many rows; never on the event loop's thread.
 
         :raises StoreUnavailableError: when the database is locked or down.
         """
-        try:
+        with _translated():
             return await self._database.scan(work) if self._threads else self._database.read_inline(work)
-        except Exception as error:
-            raise as_store_error(error) from error
 
     async def write(self, work: Work[T]) -> T:
         """Run a whole transaction and return its result once it is durable.
@@ -107,14 +104,23 @@ class Store:
 
         :raises StoreUnavailableError: when the database is locked, full or down; nothing was accepted.
         """
-        try:
+        with _translated():
             return await self._database.write(work) if self._threads else self._database.write_inline(work)
-        except Exception as error:
-            raise as_store_error(error) from error
 
     async def close(self) -> None:
         """Finish the transactions that were begun and let go of the database."""
         await self._database.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn errors of the database into the store's; those of the work itself pass."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        if is_transient(error):
+            raise StoreUnavailableError("the store is not available; nothing was accepted, retry") from error
+        raise StoreError("the store failed") from error
 
 
 def _parse(url: str) -> URL:

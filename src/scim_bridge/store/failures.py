@@ -3,10 +3,8 @@
 import sqlite3
 
 import psycopg
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
-from scim_bridge.errors import StoreError, StoreUnavailableError
 
 TRANSIENT_SQLITE = frozenset(
     {
@@ -40,12 +38,3 @@ def is_transient(error: BaseException) -> bool:
             return isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
         return original.sqlstate.startswith(TRANSIENT_SQLSTATES)
     return False
-
-
-def as_store_error(error: BaseException) -> BaseException:
-    """Return what callers of the store see in place of an error; an error that is not the database's own, itself."""
-    if is_transient(error):
-        return StoreUnavailableError("the store is not available; nothing was accepted, retry")
-    if isinstance(error, SQLAlchemyError):
-        return StoreError("the store failed")
-    return error

@@ -17,14 +17,27 @@ from scim_bridge.errors import RemoteConflictError
 from scim_bridge.models import Kind, Lane
 from scim_bridge.store import index
 from scim_bridge.store.clock import from_microseconds, to_microseconds
-from scim_bridge.store.comparison import fold
+from scim_bridge.store.comparison import exact, fold
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 from scim_bridge.store.tables import NAME_LENGTH, member, resource
-from scim_bridge.store.work import bump as bump
-from scim_bridge.store.work import counts as counts
-from scim_bridge.store.work import next_due as next_due
-from scim_bridge.store.work import pending as pending
-from scim_bridge.store.work import touch as touch
+from scim_bridge.store.work import bump, counts, next_due, pending, touch
+
+__all__ = [
+    "bump",
+    "counts",
+    "find_by_external_id",
+    "find_by_name",
+    "find_by_remote_id",
+    "get",
+    "insert",
+    "iterate",
+    "ledger",
+    "next_due",
+    "pending",
+    "remove",
+    "replace",
+    "touch",
+]
 
 NAMES: dict[Kind, str] = {"User": "userName", "Group": "displayName"}
 """The attribute that names a resource of each kind."""
@@ -144,7 +157,7 @@ def find_by_name(
 
 def find_by_external_id(tx: Connection, connection_id: str, kind: Kind, external_id: str) -> ResourceRow | None:
     """Return the live resource of an externalId; the oldest if several."""
-    return _first(tx, _BY_EXTERNAL_ID, connection_id, kind, index.exact(external_id))
+    return _first(tx, _BY_EXTERNAL_ID, connection_id, kind, exact(external_id))
 
 
 def find_by_remote_id(tx: Connection, connection_id: str, kind: Kind, remote_id: str) -> ResourceRow | None:
@@ -197,7 +210,7 @@ def _values(row: ResourceRow) -> dict[str, Any]:
         "name": row.name,
         "name_key": _bounded(NAMES[row.kind], fold(row.name)),
         "external_id": row.external_id,
-        "external_id_key": row.external_id and _bounded("externalId", index.exact(row.external_id)),
+        "external_id_key": row.external_id and _bounded("externalId", exact(row.external_id)),
         "remote_id": row.remote_id,
         "document": row.document,
         "created_at": to_microseconds(row.created_at),
