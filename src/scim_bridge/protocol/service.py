@@ -25,6 +25,7 @@ from scim2_models import (
 )
 from scim2_server.bulk import BulkPlan
 from scim2_server.conditions import Conditions
+from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 from scim2_server.service import ScimService, scim_exception_of
 
@@ -90,6 +91,12 @@ class BridgeService(ScimService):
         :raises NotFoundException: When none does.
         """
         return cast("Kind", self.resource_type_at(endpoint).name)
+
+    def max_body_size(self, request: ScimRequest) -> int:
+        """Return the largest body that a request may have, in bytes: whole member lists come to Groups."""
+        endpoint = self.match(request).endpoint
+        found = self.get_resource_type_by_endpoint(endpoint) if endpoint else None
+        return self.limits.body_size(cast("Kind", found.name) if found else None)
 
     # -- Bodies --------------------------------------------------------------------------------------------------------
 

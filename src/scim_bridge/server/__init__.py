@@ -1,0 +1,17 @@
+"""The HTTP side: routes, authentication, limits. Starlette and uvicorn are known only here and in the console."""
+
+from scim_bridge.server.application import Server, ServerOptions, create_server
+from scim_bridge.server.authentication import TokenAuthentication
+from scim_bridge.server.connections import ConnectionOptions, ServedConnection, served
+from scim_bridge.server.metrics import Metrics
+
+__all__ = [
+    "ConnectionOptions",
+    "Metrics",
+    "ServedConnection",
+    "Server",
+    "ServerOptions",
+    "TokenAuthentication",
+    "create_server",
+    "served",
+]

@@ -1,0 +1,44 @@
+"""One JSON line per request: what was asked, how it ended, how long it took. No query, no path of a person, no secret."""
+
+import json
+import logging
+from dataclasses import dataclass
+
+logger = logging.getLogger("scim_bridge.access")
+
+
+@dataclass(slots=True)
+class Entry:
+    """What the log tells of a request.
+
+    :param operation: The SCIM operation, or ``unknown`` when the request was not routed.
+    :param token: The public id of the token.
+    :param error: The class of an unexpected error.
+    """
+
+    request_id: str
+    method: str
+    connection: str | None = None
+    operation: str = "unknown"
+    endpoint: str | None = None
+    token: str | None = None
+    error: str | None = None
+
+
+def write(entry: Entry, status: int, seconds: float) -> None:
+    """Write the line of a request."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    line = {
+        "event": "request",
+        "request_id": entry.request_id,
+        "connection": entry.connection,
+        "method": entry.method,
+        "operation": entry.operation,
+        "endpoint": entry.endpoint,
+        "status": status,
+        "milliseconds": round(seconds * 1000, 2),
+        "token": entry.token,
+        "error": entry.error,
+    }
+    logger.info(json.dumps({name: value for name, value in line.items() if value is not None}))

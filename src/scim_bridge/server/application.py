@@ -1,0 +1,252 @@
+"""The SCIM server as one ASGI application: authenticate, read, route, answer, log."""
+
+import asyncio
+import contextlib
+import logging
+import time
+import traceback
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from scim2_models import NotFoundException, SCIMException
+from scim2_server.requests import ScimRequest
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from scim_bridge.errors import ServingError
+from scim_bridge.server import access_log
+from scim_bridge.server.answers import Answer, error_answer, failure, internal_error, json_answer, unauthorized
+from scim_bridge.server.authentication import Authenticate, FailedAuthentications, FailureLimit, bearer_token
+from scim_bridge.server.connections import ServedConnection
+from scim_bridge.server.endpoints import Endpoints
+from scim_bridge.server.metrics import Metrics
+from scim_bridge.server.requests import ClientDisconnectedError, body_of, origin_of, path_of, query_of
+
+T = TypeVar("T")
+Ready = Callable[[], Awaitable[Mapping[str, bool]]]
+"""Tells by name what is ready; all must be."""
+
+PREFIX = "scim/v2"
+logger = logging.getLogger("scim_bridge.server")
+
+
+async def _always_ready() -> Mapping[str, bool]:
+    return {}
+
+
+@contextlib.asynccontextmanager
+async def _no_lifespan() -> AsyncIterator[None]:
+    yield
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How the server answers.
+
+    :param base_url: Scheme and authority that clients see (``https://scim.example.com``); by default the Host header's.
+    :param public_configuration: Whether ``/ServiceProviderConfig`` is readable without a token (RFC 7643 §5).
+    :param public_metrics: Whether ``/metrics`` is; otherwise it is not served.
+    :param body_seconds: Within how many seconds the body of a request must be here.
+    :param concurrency: How many requests are worked on at the same time; more are put off.
+    :param failed_authentications: How many of one address are answered before they are put off.
+    """
+
+    base_url: str | None = None
+    public_configuration: bool = False
+    public_metrics: bool = False
+    body_seconds: float = 20.0
+    concurrency: int = 500
+    failed_authentications: FailureLimit = field(default_factory=FailureLimit)
+
+
+def create_server(
+    connections: Mapping[str, ServedConnection],
+    *,
+    authenticate: Authenticate,
+    ready: Ready = _always_ready,
+    metrics: Metrics | None = None,
+    options: ServerOptions | None = None,
+    mounts: Mapping[str, ASGIApp] | None = None,
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] = _no_lifespan,
+) -> "Server":
+    """Return the server of some connections.
+
+    :param connections: By the first segment of their URLs. The mapping is read on each request and may change.
+    :param authenticate: Checks a bearer token.
+    :param ready: Tells whether ``/readyz`` is.
+    :param metrics: What ``/metrics`` shows.
+    :param mounts: Other applications by the first segment of their paths (``console``); each has its own way in.
+    :param lifespan: Entered when the server starts and left when it stops.
+    """
+    return Server(connections, authenticate, ready, metrics or Metrics(), options or ServerOptions(), mounts or {}, lifespan)
+
+
+class Server:
+    """An ASGI application; made by :func:`create_server`."""
+
+    def __init__(
+        self,
+        connections: Mapping[str, ServedConnection],
+        authenticate: Authenticate,
+        ready: Ready,
+        metrics: Metrics,
+        options: ServerOptions,
+        mounts: Mapping[str, ASGIApp],
+        lifespan: Callable[[], AbstractAsyncContextManager[None]],
+    ) -> None:
+        self._connections = connections
+        self._endpoints: dict[str, Endpoints] = {}
+        self._authenticate = authenticate
+        self._ready = ready
+        self._options = options
+        self._mounts = mounts
+        self._lifespan = lifespan
+        self._failures = FailedAuthentications(options.failed_authentications)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._draining = False
+        self.metrics = metrics
+        self._count_request = metrics.counter("requests", "Requests answered, by operation and status.")
+        self._count_seconds = metrics.counter("request_seconds", "Seconds spent answering, by operation.")
+        self._count_refused = metrics.counter("failed_authentications", "Requests without a valid token.")
+        metrics.gauge("requests_in_progress", "Requests being answered.", lambda: {(): len(self._tasks)})
+
+    # -- ASGI ----------------------------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of the ASGI server."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            mounted = self._mounts.get(scope["path"].split("/")[1] if "/" in scope["path"] else "")
+            if mounted is not None:
+                await mounted(scope, receive, send)
+            else:
+                await self._serve(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._lifespan())
+            except Exception as error:  # noqa: BLE001 - the ASGI server reports it and stops
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await self.drain()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def drain(self, seconds: float = 25.0) -> None:
+        """Be unready, and let what is being written come to its end; what does not is driven after the next start."""
+        self._draining = True
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=seconds)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        entry = access_log.Entry(request_id=uuid.uuid4().hex, method=scope["method"])
+        try:
+            answer = await self._answer(scope, receive, entry)
+        except ClientDisconnectedError:
+            return
+        except Exception as error:  # noqa: BLE001 - the last resort: nothing but our own words reaches a client
+            entry.error = type(error).__name__
+            logger.error(  # noqa: TRY400 - the message of an unknown error may hold personal data, its place does not
+                "request %s failed: %s at\n%s",
+                entry.request_id,
+                type(error).__name__,
+                "".join(traceback.format_tb(error.__traceback__)),
+            )
+            answer = internal_error(entry.request_id)
+        await answer.send(send, entry.request_id)
+        seconds = time.perf_counter() - started
+        self._count_request(operation=entry.operation, status=str(answer.status))
+        self._count_seconds(seconds, operation=entry.operation)
+        access_log.write(entry, answer.status, seconds)
+
+    # -- One request ---------------------------------------------------------------------------------------------------
+
+    async def _answer(self, scope: Scope, receive: Receive, entry: access_log.Entry) -> Answer:
+        try:
+            path = path_of(scope)
+            if path in ("/healthz", "/readyz"):
+                return await self._probe(path, entry)
+            if path == "/metrics" and self._options.public_metrics:
+                entry.operation = "metrics"
+                return Answer(200, self.metrics.text().encode(), media_type="text/plain; version=0.0.4; charset=utf-8")
+            connection_id, _, rest = path[1:].partition("/")
+            connection = self._connections.get(connection_id)
+            public = self._options.public_configuration and rest.strip("/") == f"{PREFIX}/ServiceProviderConfig"
+            if connection is None or not (public or await self._admitted(connection_id, scope, entry)):
+                return self._refused(scope)
+            entry.connection = connection_id
+        except (SCIMException, ServingError) as error:
+            return failure(error)
+        try:
+            return await self._routed(scope, receive, entry, connection, rest)
+        except (SCIMException, ServingError) as error:
+            return failure(error, connection.options.transient_status)
+
+    async def _admitted(self, connection_id: str, scope: Scope, entry: access_log.Entry) -> bool:
+        token = bearer_token([value for name, value in scope["headers"] if name == b"authorization"])
+        if token is None:
+            return False
+        entry.token = await self._authenticate(connection_id, token)
+        return entry.token is not None
+
+    def _refused(self, scope: Scope) -> Answer:
+        self._count_refused()
+        wait = self._failures.failed((scope.get("client") or ("unknown",))[0])
+        if wait:
+            return error_answer(429, "Too many requests without a valid token", headers={"Retry-After": str(wait)})
+        return unauthorized()
+
+    async def _probe(self, path: str, entry: access_log.Entry) -> Answer:
+        entry.operation = path[1:]
+        if path == "/healthz":
+            return json_answer({"status": "ok"})
+        checks = {**await self._ready(), "accepting": not self._draining}
+        is_ready = all(checks.values())
+        return json_answer({"status": "ready" if is_ready else "unready", "checks": checks}, 200 if is_ready else 503)
+
+    async def _routed(
+        self, scope: Scope, receive: Receive, entry: access_log.Entry, connection: ServedConnection, rest: str
+    ) -> Answer:
+        if rest.strip("/") != PREFIX and not rest.startswith(f"{PREFIX}/"):
+            raise NotFoundException(detail="No SCIM endpoint at this path; SCIM 2.0 is below /scim/v2")
+        headers = Headers(scope=scope)
+        base_url = f"{self._options.base_url or origin_of(scope, headers.get('host'))}/{connection.connection_id}/{PREFIX}"
+        request = ScimRequest(
+            scope["method"], base_url, rest[len(PREFIX) :] or "/", query_of(scope), headers, subject=entry.token
+        )
+        target = connection.service.match(request)
+        entry.operation = target.operation.value
+        entry.endpoint = target.endpoint
+        if len(self._tasks) >= self._options.concurrency:
+            return self._put_off(connection)
+        if request.method in ("POST", "PUT", "PATCH"):
+            limit = connection.service.max_body_size(request)
+            request.body = await body_of(receive, limit, headers.get("content-length"), self._options.body_seconds)
+        return await self._finished(self._endpoints_of(connection).handle(request, target))
+
+    def _put_off(self, connection: ServedConnection) -> Answer:
+        status = connection.options.transient_status
+        return error_answer(status, "The bridge is busy; not accepted, retry", headers={"Retry-After": "5"})
+
+    def _endpoints_of(self, connection: ServedConnection) -> Endpoints:
+        known = self._endpoints.get(connection.connection_id)
+        if known is None or known.connection is not connection:
+            known = self._endpoints[connection.connection_id] = Endpoints(connection)
+        return known
+
+    async def _finished(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run work that a disconnecting client does not cancel."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)

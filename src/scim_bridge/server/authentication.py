@@ -1,0 +1,117 @@
+"""Who may speak to which connection. One wrapper asks this before anything is routed; the default is no."""
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from scim_bridge.store import tokens
+from scim_bridge.store.engine import Store
+
+Authenticate = Callable[[str, str], Awaitable[str | None]]
+"""Takes a connection's id and a bearer token; returns the public id of the token, or ``None``: refused."""
+
+TOUCH_SECONDS = 60.0
+"""How often the last use of a token is written down at most."""
+
+
+def bearer_token(authorization: Sequence[bytes]) -> str | None:
+    """Return the bearer token of the Authorization headers of a request, or ``None`` when there is not exactly one.
+
+    Okta sends what the administrator pasted; the token may come without ``Bearer``.
+    """
+    if len(authorization) != 1:
+        return None
+    try:
+        words = authorization[0].decode("ascii").split()
+    except UnicodeDecodeError:
+        return None
+    if len(words) == 2 and words[0].lower() == "bearer":
+        return words[1]
+    return words[0] if len(words) == 1 and words[0].lower() != "bearer" else None
+
+
+class TokenAuthentication:
+    """Checks bearer tokens against the store on every request: a revocation counts at once, on every replica.
+
+    :param store: Where the tokens are.
+    :param clock: Tells the time in UTC.
+    """
+
+    def __init__(self, store: Store, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._store = store
+        self._clock = clock
+        self._touched: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, connection_id: str, token: str) -> str | None:
+        """Return the lookup id of a valid token of the connection, or ``None``."""
+        lookup_id = tokens.parse(token)
+        if lookup_id is None:
+            return None
+        record = await self._store.read(lambda tx: tokens.find(tx, lookup_id))
+        valid = record is not None and tokens.verify(token, record, self._clock())
+        if not valid or record is None or record.connection_id != connection_id:
+            return None
+        self._touch(lookup_id)
+        return lookup_id
+
+    def _touch(self, lookup_id: str) -> None:
+        """Note the use of a token, now and then, without making the request wait."""
+        now = time.monotonic()
+        if now - self._touched.get(lookup_id, -TOUCH_SECONDS) < TOUCH_SECONDS:
+            return
+        self._touched[lookup_id] = now
+        task = asyncio.get_running_loop().create_task(self._write_touch(lookup_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    async def _write_touch(self, lookup_id: str) -> None:
+        await self._store.write(lambda tx: tokens.touch(tx, lookup_id, self._clock()))
+
+    def _finished(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # the time of last use is not worth a failed request
+
+
+@dataclass(frozen=True, slots=True)
+class FailureLimit:
+    """How many failed authentications of one address are answered before they are put off.
+
+    :param failures: Their number within ``seconds``.
+    :param addresses: How many addresses are remembered.
+    """
+
+    failures: int = 30
+    seconds: float = 60.0
+    addresses: int = 10_000
+
+
+class FailedAuthentications:
+    """Counts failed authentications by address. A valid token is never refused for the failures of others.
+
+    :param limit: How many are answered.
+    :param clock: Seconds that only go forward.
+    """
+
+    def __init__(self, limit: FailureLimit, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def failed(self, address: str) -> int:
+        """Note a failure; return 0, or after how many seconds the address may try again."""
+        now = self._clock()
+        times = self._failures.setdefault(address, deque())
+        self._failures.move_to_end(address)
+        while len(self._failures) > self._limit.addresses:
+            self._failures.popitem(last=False)
+        while times and now - times[0] >= self._limit.seconds:
+            times.popleft()
+        if len(times) >= self._limit.failures:
+            return max(1, round(times[0] + self._limit.seconds - now))
+        times.append(now)
+        return 0

@@ -1,0 +1,74 @@
+"""What the server is given of each connection."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from scim_bridge.protocol import BridgeProvider, BridgeService, ClientPreset, Limits
+from scim_bridge.provisioning import Provisioning
+from scim_bridge.store.engine import Store
+from scim_bridge.store.rows import Ownership
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """The choices of an operator that concern what clients of a connection see.
+
+    :param transient_status: The status of whatever is transient.
+    :param group_patch_status: 204, or 200 with a body always.
+    :param list_unmanaged: Whether lists show accounts that no client has written.
+    """
+
+    transient_status: Literal[429, 503] = 429
+    group_patch_status: Literal[204, 200] = 204
+    list_unmanaged: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ServedConnection:
+    """A connection as the server serves it.
+
+    :param connection_id: The first segment of its URLs.
+    :param provisioning: Where its writes go.
+    :param store: Where its reads come from.
+    :param service: What its requests mean.
+    """
+
+    connection_id: str
+    provisioning: Provisioning
+    store: Store
+    service: BridgeService
+    options: ConnectionOptions = field(default_factory=ConnectionOptions)
+
+    @property
+    def listed(self) -> frozenset[Ownership]:
+        """Which accounts and groups lists show."""
+        if self.options.list_unmanaged:
+            return frozenset(Ownership)
+        return frozenset({Ownership.CREATED, Ownership.ADOPTED})
+
+
+def served(
+    provisioning: Provisioning,
+    preset: ClientPreset,
+    *,
+    secret: str | bytes,
+    extensions: Iterable[Mapping[str, Any]] = (),
+    options: ConnectionOptions | None = None,
+    limits: Limits | None = None,
+    count: Callable[[str], Any] = lambda name: None,
+) -> ServedConnection:
+    """Return a connection as the server serves it.
+
+    :param secret: Seals the cursors of RFC 9865; the same on every replica.
+    :param extensions: The connector's own schemas.
+    :param count: Called with the name of each client quirk that is met.
+    """
+    provider = BridgeProvider(extensions, preset.policy)
+    return ServedConnection(
+        provisioning.connection_id,
+        provisioning,
+        provisioning.store,
+        BridgeService(provider, preset, secret=secret, limits=limits, count=count),
+        options or ConnectionOptions(),
+    )

@@ -1,0 +1,72 @@
+"""From the operation that a request asks for to what answers it."""
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import unquote
+
+from scim2_models import NotImplementedException
+from scim2_server.requests import ScimRequest
+from scim2_server.responses import ScimResponse
+from scim2_server.routing import Operation, Target
+
+from scim_bridge.server.answers import Answer, json_answer
+from scim_bridge.server.connections import ServedConnection
+from scim_bridge.server.reads import Reads
+from scim_bridge.server.writes import Writes
+
+
+class Endpoints:
+    """The endpoints of one connection (RFC 7644 §3.2).
+
+    :param connection: The connection.
+    """
+
+    def __init__(self, connection: ServedConnection) -> None:
+        self.connection = connection
+        reads = Reads(connection)
+        writes = Writes(connection, reads)
+        self._handlers: dict[Operation, Callable[[ScimRequest, Target], Awaitable[Answer]]] = {
+            Operation.query: reads.retrieve,
+            Operation.search: reads.search,
+            Operation.search_with_body: reads.search_with_body,
+            Operation.create: writes.create,
+            Operation.replace: writes.replace,
+            Operation.patch: writes.patch,
+            Operation.delete: writes.delete,
+            Operation.bulk: writes.bulk,
+        }
+
+    async def handle(self, request: ScimRequest, target: Target) -> Answer:
+        """Answer a request.
+
+        :raises SCIMException: When the request is wrong.
+        :raises ServingError: When it could not be done.
+        """
+        if target.me:
+            raise NotImplementedException(detail="/Me is not supported: a token stands for a client, not for a person")
+        handler = self._handlers.get(target.operation)
+        if handler is not None:
+            return await handler(request, target)
+        return self._discover(request, target)
+
+    def _discover(self, request: ScimRequest, target: Target) -> Answer:
+        """Answer a discovery endpoint (RFC 7644 §4)."""
+        service = self.connection.service
+        name = unquote(target.resource_id or "")
+        with service.provider:
+            match target.operation:
+                case Operation.service_provider_config:
+                    response = service.service_provider_config(request.url, request.query)
+                case Operation.resource_types:
+                    response = service.resource_types(request.url, request.query)
+                case Operation.resource_type:
+                    response = service.resource_type(request.url, name, request.query)
+                case Operation.schemas:
+                    response = service.schemas(request.url, request.query)
+                case _:
+                    response = service.schema(request.url, name, request.query)
+        return _answer(response)
+
+
+def _answer(response: ScimResponse) -> Answer:
+    headers = {name: value for name, value in response.headers.items() if name != "Content-Type"}
+    return json_answer(response.body, int(response.status), headers)

@@ -1,0 +1,104 @@
+"""Reads a request: path, query and body, each refused when two parsers could understand it differently."""
+
+import asyncio
+import re
+from urllib.parse import parse_qsl
+
+from scim2_models import InvalidSyntaxException, PayloadTooLargeException, SCIMException
+from scim2_server.service import SEARCH_REQUEST_PARAMETERS
+from starlette.types import Receive, Scope
+
+_CANONICAL = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
+"""A path whose segments are neither empty, ``.`` nor ``..``, without ``;``, ``\\`` and percent-encoding."""
+
+_PARAMETERS = {name.lower(): name for name in SEARCH_REQUEST_PARAMETERS}
+_HOST = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
+
+
+class RequestTimeoutException(SCIMException):
+    """The body did not arrive in time (RFC 9110 §15.5.9)."""
+
+    status = 408
+    _default_detail = "The request body did not arrive in time"
+
+
+class ClientDisconnectedError(Exception):
+    """The client is gone before its request was read."""
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path of a request, in its only form.
+
+    An encoded path segment can pass one layer as one thing and the next as another (CVE-2026-32130). The colon of a
+    schema URN is the one character that clients encode.
+
+    :raises InvalidSyntaxException: When the path is not canonical.
+    """
+    raw = scope.get("raw_path") or scope["path"].encode()
+    path = raw.partition(b"?")[0].decode("latin-1").replace("%3A", ":").replace("%3a", ":")
+    if not _CANONICAL.fullmatch(path):
+        raise InvalidSyntaxException(detail="The request path is not canonical")
+    return str(path)
+
+
+def query_of(scope: Scope) -> dict[str, str]:
+    """Return the query parameters; unknown ones and stray separators are harmless, ``+`` is a space.
+
+    :raises InvalidSyntaxException: When they are no UTF-8, or hold the character NUL.
+    """
+    raw = scope.get("query_string", b"").strip(b"?&")
+    if not raw:
+        return {}
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError as error:
+        raise InvalidSyntaxException(detail="The query is not valid UTF-8, or has too many parameters") from error
+    query = {_PARAMETERS.get(name.lower(), name): value for name, value in pairs}
+    if any("\x00" in value for value in query.values()):
+        raise InvalidSyntaxException(detail="A query parameter holds the character NUL")
+    return query
+
+
+def origin_of(scope: Scope, host: str | None) -> str:
+    """Return scheme and authority as the client sees them, for the URLs of answers.
+
+    :raises InvalidSyntaxException: When the Host header is none.
+    """
+    if host is None or not _HOST.fullmatch(host):
+        raise InvalidSyntaxException(detail="The Host header is missing or invalid")
+    return f"{scope['scheme']}://{host}"
+
+
+async def body_of(receive: Receive, limit: int, declared: str | None, seconds: float) -> bytes:
+    """Read the body of a request.
+
+    :param limit: Its largest size in bytes.
+    :param declared: The Content-Length header.
+    :param seconds: Within which it must be here.
+    :raises PayloadTooLargeException: When it is larger; it is not read to its end.
+    :raises RequestTimeoutException: When it is late.
+    :raises ClientDisconnectedError: When the client went away.
+    """
+    if declared is not None and declared.isdecimal() and int(declared) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnectedError
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return b"".join(chunks)
+    except TimeoutError:
+        raise RequestTimeoutException from None
+
+
+def _too_large(limit: int) -> PayloadTooLargeException:
+    return PayloadTooLargeException(detail=f"The request body is larger than {limit} bytes")
