@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from scim_bridge.errors import (
@@ -32,6 +34,7 @@ SEAT_RELEASE_SECONDS = 60.0
 """For how long after a removal HubSpot may still count the seat as taken (seen live, once)."""
 
 SEAT_ATTEMPTS = 5
+SEAT_PAUSE_SECONDS = 1.0
 
 
 def names_of(user: User) -> dict[str, str]:
@@ -48,31 +51,17 @@ def groups_of(user: User) -> tuple[str, ...]:
     return tuple(sorted(str(group.value) for group in user.groups or () if group.value))
 
 
+@dataclass(frozen=True, kw_only=True)
 class Accounts:
-    """Reads and changes single accounts.
+    """Reads and changes single accounts, with the parts of a connection that this takes."""
 
-    :param seat_pause: Seconds between attempts while a seat is not free yet.
-    """
-
-    seat_pause = 1.0
-
-    def __init__(
-        self,
-        client: HubSpotClient,
-        config: HubSpotConfig,
-        inventory: InventoryReader,
-        guard: Guard,
-        deactivated: DeactivatedAccounts,
-        records: AccountRecords,
-        logger: logging.Logger,
-    ) -> None:
-        self.client = client
-        self.config = config
-        self.inventory = inventory
-        self.guard = guard
-        self.deactivated = deactivated
-        self.records = records
-        self.logger = logger
+    client: HubSpotClient
+    config: HubSpotConfig
+    inventory: InventoryReader
+    guard: Guard
+    deactivated: DeactivatedAccounts
+    records: AccountRecords
+    logger: logging.Logger
 
     # -- Reading -----------------------------------------------------------------------------------------------------
 
@@ -156,7 +145,7 @@ class Accounts:
         fresh = since is not None and since < SEAT_RELEASE_SECONDS
         for attempt in range(SEAT_ATTEMPTS if fresh else 1):
             if attempt:
-                await asyncio.sleep(self.seat_pause)
+                await asyncio.sleep(SEAT_PAUSE_SECONDS)
                 if await self.find(body["email"]) is not None:
                     raise RemoteConflictError("somebody else has just created this account")
             try:
@@ -180,7 +169,7 @@ class Accounts:
             found = await self.search(str(user.user_name))
         if found is not None and await self.deactivated.contains(found):
             raise RemoteForbiddenError(
-                "this account is deactivated in HubSpot, and its API cannot reactivate it: reactivate or remove it there"
+                "this account is deactivated in HubSpot, and its API cannot reactivate it: do that in HubSpot"
             )
         if found is not None:
             return await self._adopted(found), True
@@ -213,9 +202,7 @@ class Accounts:
 
     # -- Changing ----------------------------------------------------------------------------------------------------
 
-    async def assign(
-        self, user: PublicUser, wanted: Assignment, names: Mapping[str, str] | None = None
-    ) -> PublicUser:
+    async def assign(self, user: PublicUser, wanted: Assignment, names: Mapping[str, str] | None = None) -> PublicUser:
         """Write a complete assignment, read it back, and return the account as it then is.
 
         :raises RemoteUnavailableError: When HubSpot accepted it and shows something else.
@@ -279,10 +266,8 @@ class Accounts:
 
         :returns: ``False`` when HubSpot answered success and still shows it.
         """
-        try:
+        with suppress(RemoteNotFoundError):
             await self.client.remove_user(user.id)
-        except RemoteNotFoundError:
-            pass
         try:
             await self.client.user(user.id)
         except RemoteNotFoundError:

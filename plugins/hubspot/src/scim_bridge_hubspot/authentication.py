@@ -6,8 +6,7 @@ carries a refresh token that may be a new one, and a 401 alone does not say that
 
 import asyncio
 import hashlib
-import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 
 import httpx2
 from pydantic import ValidationError
@@ -51,18 +50,15 @@ class OAuthTokens(httpx2.Auth):
 
     A rotated refresh token is durable before the access token that came with it is used.
 
-    :param clock: Monotonic seconds.
+    Time is the running loop's.
     """
 
     requires_response_body = True
 
-    def __init__(
-        self, base_url: str, config: OAuthConfig, state: ConnectorState, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, base_url: str, config: OAuthConfig, state: ConnectorState) -> None:
         self._url = base_url + TOKEN_PATH
         self._config = config
         self._state = state
-        self._clock = clock
         self._lock = asyncio.Lock()
         self._access: AccessToken | None = None
         self._expires = 0.0
@@ -75,13 +71,11 @@ class OAuthTokens(httpx2.Auth):
         used: AccessToken | None = None
         for _ in range(2):
             async with self._lock:
-                if self._access is None or self._access is used or self._clock() >= self._expires:
+                if self._access is None or self._access is used or asyncio.get_running_loop().time() >= self._expires:
                     answer = yield await self._refresh_request()
-                    await answer.aread()
                     await self._keep(answer)
                 used = self._access
-                assert used is not None
-                request.headers["Authorization"] = f"Bearer {used.access_token}"
+                request.headers["Authorization"] = f"Bearer {await self.current()}"
             response = yield request
             if response.status_code != 401:
                 return
@@ -124,7 +118,7 @@ class OAuthTokens(httpx2.Auth):
             configured = digest(self._config.refresh_token.get_secret_value())
             await self._state.put(STATE_KEY, {"configured": configured, "refresh_token": access.refresh_token})
         self._access = access
-        self._expires = self._clock() + max(access.expires_in - EARLY_SECONDS, 0.0)
+        self._expires = asyncio.get_running_loop().time() + max(access.expires_in - EARLY_SECONDS, 0.0)
 
     async def current(self) -> str:
         """Return the access token in use; empty before the first request."""
@@ -138,13 +132,11 @@ def authentication_of(config: HubSpotConfig, state: ConnectorState) -> Authentic
     """Return how the configured credentials are used."""
     if config.oauth is not None:
         return OAuthTokens(config.base_url, config.oauth, state)
-    assert config.token is not None
-    return BearerToken(config.token.get_secret_value())
+    return BearerToken(config.static_token)
 
 
 def account_of(config: HubSpotConfig) -> str:
     """Return what one rate limit is counted by: HubSpot's burst limit is per app and account, as a token is."""
     if config.oauth is not None:
         return f"hubspot:{digest(config.oauth.client_id + config.oauth.refresh_token.get_secret_value())}"
-    assert config.token is not None
-    return f"hubspot:{digest(config.token.get_secret_value())}"
+    return f"hubspot:{digest(config.static_token)}"

@@ -4,6 +4,7 @@ Every finding of level ``error`` names a configured feature that cannot work; no
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Literal
 
 from scim_bridge.errors import ConnectorError, RemoteNotFoundError
@@ -24,7 +25,7 @@ BILLING = "settings.billing.write"
 SHOWN_NAMES = 20
 
 DEPROVISIONING = {
-    "remove": "active=false removes the account from HubSpot; active=true adds it again with its names, teams and seats",
+    "remove": "active=false removes the account from HubSpot; active=true adds it again, teams and seats included",
     "scim": "active=false deactivates the account through HubSpot's SCIM endpoint",
     "strip": "active=false leaves the account with a permission set without rights; the person can still log in",
 }
@@ -56,7 +57,7 @@ class Preflight:
         await self._attempt("seats", self._seats, level="error" if self._config.manages_seats else "info")
         await self._attempt("limits", self._limits, level="info")
         if self._endpoint is not None:
-            await self._attempt("SCIM endpoint", self._scim_endpoint)
+            await self._attempt("SCIM endpoint", partial(self._scim_endpoint, self._endpoint))
         self._names()
         self._features()
         return self._findings
@@ -77,13 +78,10 @@ class Preflight:
 
     async def _token(self) -> None:
         self._owner = await self._identity.owner()
-        if self._config.oauth is not None:
-            kind = "OAuth authorisation"
-        else:
-            kind = "private app token or service key"
+        kind = "private app token or service key" if self._config.oauth is None else "OAuth authorisation"
         if self._owner.scopes is None:
             await self._client.users(None, 1)
-            self._add("token", "warning", f"{kind}; HubSpot does not tell its scopes and owner", "grant it all scopes below")
+            self._add("token", "warning", f"{kind}; HubSpot does not tell its scopes and owner", "grant all below")
             return
         self._add("token", "ok", f"{kind} of account {self._owner.hub_id or 'unknown'}")
 
@@ -114,17 +112,16 @@ class Preflight:
     def _scopes(self) -> None:
         config = self._config
         insists = config.deactivated_by != "auto"
-        signals = {"owners": (OWNERS_SCOPE,), "search": (SEARCH_SCOPE,), "auto": (OWNERS_SCOPE, SEARCH_SCOPE), "off": ()}
+        signals = {"owners": (OWNERS_SCOPE,), "search": (SEARCH_SCOPE,), "off": ()}
+        signal = signals.get(config.deactivated_by, (OWNERS_SCOPE, SEARCH_SCOPE))
         features: list[tuple[str, tuple[str, ...], Level]] = [
             ("read accounts", ("settings.users.read", "crm.objects.users.read"), "error"),
             ("write accounts", ("settings.users.write", "crm.objects.users.write"), "error"),
             ("teams", ("settings.users.teams.read",), "error" if config.manages_teams else "info"),
             ("seats", (BILLING,), "error" if config.manages_seats else "info"),
         ]
-        if signals[config.deactivated_by]:
-            features.append(
-                ("recognise deactivated", signals[config.deactivated_by], "error" if insists else "warning")
-            )
+        if signal:
+            features.append(("recognise deactivated", signal, "error" if insists else "warning"))
         if config.job_title:
             features.append(("read job titles", (SEARCH_SCOPE,), "error"))
             features.append(("write job titles", ("crm.objects.users.write",), "error"))
@@ -212,9 +209,8 @@ class Preflight:
                 break
         self._add("limits", "ok", burst)
 
-    async def _scim_endpoint(self) -> None:
-        assert self._endpoint is not None
-        async for _ in self._endpoint.users({}):
+    async def _scim_endpoint(self, endpoint: ScimEndpoint) -> None:
+        async for _ in endpoint.users({}):
             break
         self._add("SCIM endpoint", "ok", "answers; it can deactivate only accounts that it knows")
 
@@ -225,20 +221,21 @@ class Preflight:
         config, mapper = self._config, Mapper(self._config, self._inventory)
         seats = {seat.name for seat in self._inventory.seats}
         for name in config.groups:
-            self._resolve(f'group "{name}"', "error", lambda name=name: mapper.grant_of(f"alias:{name}"))
+            self._resolve(f'group "{name}"', "error", partial(mapper.grant_of, f"alias:{name}"))
         named = {"fallback_permission_set": config.fallback_permission_set}
         if config.strip:
             named["strip.permission_set"] = config.strip.permission_set
         for setting, value in named.items():
             if value:
-                self._resolve(setting, "error", lambda value=value: mapper.permission_set(value))
+                self._resolve(setting, "error", partial(mapper.permission_set, value))
         for setting, values in (("precedence", config.precedence), ("seat_rules", tuple(config.seat_rules))):
             for value in values:
-                self._resolve(setting, "warning", lambda value=value: mapper.permission_set(value))
+                self._resolve(setting, "warning", partial(mapper.permission_set, value))
         wanted = {seat for grant in config.groups.values() for seat in grant.seats} | {config.fallback_seat or ""}
         wanted |= {config.strip.seat or ""} if config.strip else set()
         for seat in sorted(wanted - seats - {""}):
-            self._add("seats", "error", f'the configuration names "{seat}"; the account has: {_listed(sorted(seats)) or "none"}')
+            has = _listed(sorted(seats)) or "none"
+            self._add("seats", "error", f'the configuration names "{seat}"; the account has: {has}')
 
     def _resolve(self, subject: str, level: Level, look: Callable[[], object]) -> None:
         try:
@@ -250,7 +247,7 @@ class Preflight:
         """Tell what this configuration will and will not do."""
         config = self._config
         groups = len(Mapper(config, self._inventory).groups()) if self._inventory.permission_sets else 0
-        self._add("groups", "info", f"an IdP can push {groups} groups by name; one permission set per person takes effect")
+        self._add("groups", "info", f"an IdP can push {groups} groups by name; one permission set a person counts")
         if len(self._inventory.permission_sets) > 1 and not config.precedence:
             self._add(
                 "precedence",
@@ -263,8 +260,8 @@ class Preflight:
             self._add("seats", "info", "api_version 2026-03 cannot read or write them; HubSpot chooses each new one")
         if config.api_version == "v3":
             self._add("api_version", "warning", "HubSpot ends support of v3 in September 2027", "use 2026-03 or later")
-        self._add("user names", "info", "no API can change an e-mail address; a renamed person is refused" if
-                  config.rename == "refuse" else "a renamed person is created anew and the old account removed")
+        renamed = "refused" if config.rename == "refuse" else "created anew, and the old account removed"
+        self._add("user names", "info", f"no API can change an e-mail address; whose userName changes is {renamed}")
 
 
 def _listed(names: list[str]) -> str:

@@ -229,7 +229,6 @@ class HubSpotClient:
             raise error_of(response, write=write, until_reset=self._until_reset())
         return response
 
-
     def _until_reset(self) -> float | None:
         """Return the seconds until midnight in the account's time zone."""
         if self.utc_offset is None:

@@ -24,7 +24,7 @@ def _base_url(value: str) -> str:
     hubspot = url.scheme == "https" and HUBSPOT_HOST.fullmatch(url.hostname or "") is not None and url.port is None
     local = url.scheme == "http" and url.hostname in LOCAL_HOSTS
     if not (hubspot or local) or url.query or url.fragment or url.username or (hubspot and url.path not in ("", "/")):
-        raise ValueError("must be https://api.hubapi.com or its EU host (http://127.0.0.1 and http://localhost for tests)")
+        raise ValueError("must be https://api.hubapi.com or its EU host (tests: http://localhost or 127.0.0.1)")
     return value.rstrip("/")
 
 
@@ -90,15 +90,15 @@ class HubSpotConfig(Settings):
     :param oauth: An OAuth authorisation.
     :param api_version: Version of the User Provisioning API.
     :param base_url: HubSpot's API host.
-    :param deprovision: What ``active=false`` does: ``remove`` from the account, deactivate through HubSpot's own ``scim``
-        endpoint, or ``strip`` all access from an account that stays.
+    :param deprovision: What ``active=false`` does: ``remove`` from the account, deactivate through HubSpot's own
+        ``scim`` endpoint, or ``strip`` all access from an account that stays.
     :param scim_token: The token of HubSpot's SCIM endpoint (for ``deprovision = "scim"``).
     :param scim_url: HubSpot's SCIM endpoint.
     :param strip: What a stripped account is left with (for ``deprovision = "strip"``).
     :param groups: IdP group name → what it grants.
     :param teams_as_groups: Whether teams are groups as well, and whether the first one becomes the ``primary`` team.
     :param seats_as_groups: Whether seats are groups as well.
-    :param precedence: Permission sets, strongest claim first, for people in several groups. HubSpot's API holds one set.
+    :param precedence: Permission sets, strongest claim first, for people in several groups; HubSpot's API holds one.
     :param fallback_permission_set: The set of people who are in no group; without it they have HubSpot's minimum.
     :param fallback_seat: The seat of people whose groups grant none, where seats are managed.
     :param several_roles: What to do with accounts that were given several sets in HubSpot's user interface, which any
@@ -143,6 +143,11 @@ class HubSpotConfig(Settings):
     daily_reserve: int = Field(default=1000, ge=0)
 
     @property
+    def static_token(self) -> str:
+        """The static token; empty with OAuth."""
+        return self.token.get_secret_value() if self.token is not None else ""
+
+    @property
     def has_seats(self) -> bool:
         """Whether the API version can read and write seats."""
         return self.api_version != "2026-03"
@@ -165,7 +170,7 @@ class HubSpotConfig(Settings):
         if (self.token is None) == (self.oauth is None):
             raise ValueError("give either token or oauth")
         if self.manages_seats and not self.has_seats:
-            raise ValueError('seats need api_version = "2026-09-beta" (or "v3"); 2026-03 can neither read nor write them')
+            raise ValueError('seats need api_version = "2026-09-beta" (or "v3"): 2026-03 cannot write them')
         if (self.deprovision == "strip") != (self.strip is not None):
             raise ValueError('deprovision = "strip" and the table strip belong together')
         if (self.deprovision == "scim") != (self.scim_token is not None):

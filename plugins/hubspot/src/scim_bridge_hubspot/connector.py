@@ -1,5 +1,7 @@
-"""The HubSpot connector: the bridge's hooks in HubSpot's terms. Each hook reads as the story it tells; the parts are in
-the modules beside it."""
+"""The HubSpot connector: the bridge's hooks in HubSpot's terms.
+
+Each hook reads as the story it tells; the parts are in the modules beside it.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -75,7 +77,13 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         self.deactivated = DeactivatedAccounts(self.client, config, self.identity, logger)
         self.job_titles = JobTitles(self.client) if config.job_title else None
         self.accounts = Accounts(
-            self.client, config, self.inventory, self.guard, self.deactivated, self.records, logger
+            client=self.client,
+            config=config,
+            inventory=self.inventory,
+            guard=self.guard,
+            deactivated=self.deactivated,
+            records=self.records,
+            logger=logger,
         )
         self.endpoint = await self._open_scim_endpoint(limit)
         self.deprovisioning = self._deprovisioning()
@@ -131,10 +139,10 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         if page.after is not None:
             advanced(cursor, page.after)
         shown = [user for user in page.results if await self._is_still_there(user)]
-        return Page([await self._listed(user, self._is_inactive(user)) for user in shown], page.after)
+        return Page([await self._listed(user, active=not self._is_inactive(user)) for user in shown], page.after)
 
     async def _is_still_there(self, user: PublicUser) -> bool:
-        """Ask about an account directly when the bridge has removed it before: the list lags, a direct read does not."""
+        """Ask about an account directly when the bridge once removed it: the list lags, a direct read does not."""
         if await self.records.seconds_since_removal(user.normal_email) is None:
             return True
         try:
@@ -143,9 +151,9 @@ class HubSpotConnector(Connector[HubSpotConfig]):
             return False
         return True
 
-    async def _listed(self, user: PublicUser, inactive: bool) -> Remote[User]:
+    async def _listed(self, user: PublicUser, *, active: bool) -> Remote[User]:
         groups = await self._groups_held(user)
-        return Remote(user.id, resource_of(user, groups, active=not inactive, title=self._titles.get(user.id)))
+        return Remote(user.id, resource_of(user, groups, active=active, title=self._titles.get(user.id)))
 
     @hookimpl
     async def find_user(self, user_name: str) -> Remote[User] | None:
@@ -175,30 +183,29 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         """Write names and title. A change of userName is refused or done by creating the person anew, as configured."""
         account = await self.accounts.guarded(remote_id)
         if str(after.user_name).strip().lower() != account.normal_email:
-            account = await self._renamed(account, before, after)
-        deferred = await self._write_names(account, after)
-        if self.job_titles and (before.title or None) != (after.title or None):
-            if not await self.job_titles.write(account, after.title):
-                deferred |= {"title"}
-        account = await self.client.user(account.id)
+            account = await self._renamed(account, after)
+        account, deferred = await self._write_names(account, after)
+        titled = self.job_titles and (before.title or "") != (after.title or "")
+        if self.job_titles and titled and not await self.job_titles.write(account, after.title):
+            deferred |= {"title"}
         return await self._answer(account, await self._groups_held(account), deferred=deferred)
 
-    async def _write_names(self, account: PublicUser, after: User) -> set[str]:
+    async def _write_names(self, account: PublicUser, after: User) -> tuple[PublicUser, set[str]]:
         """Write the names if they differ, with the complete assignment that the person holds.
 
-        :returns: The attributes that HubSpot does not take yet.
+        :returns: The account, and the attributes that HubSpot does not take yet.
         """
         wanted = {name: value for name, value in names_of(after).items() if value != _names(account)[name]}
         if not wanted:
-            return set()
+            return account, set()
         self.guard.refuse_collapse(account, await self.inventory.mapper())
         try:
             seen = await self.accounts.assign(account, assignment_of(account), wanted)
         except NamesNotAcceptedError:
-            return {NAME_PATHS[name] for name in wanted}
-        return {NAME_PATHS[name] for name, value in wanted.items() if _names(seen)[name] != value}
+            return account, {NAME_PATHS[name] for name in wanted}
+        return seen, {NAME_PATHS[name] for name, value in wanted.items() if _names(seen)[name] != value}
 
-    async def _renamed(self, account: PublicUser, before: User, after: User) -> PublicUser:
+    async def _renamed(self, account: PublicUser, after: User) -> PublicUser:
         """Create the person under the new address, then remove the old account.
 
         :raises RemoteImmutableError: Unless the configuration says ``rename = "recreate"``.
@@ -208,9 +215,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
                 "no API of HubSpot can change an e-mail address: change it in HubSpot, or set rename to recreate"
             )
         groups = await self._groups_held(account)
-        person = after.model_copy(deep=True)
-        person.groups = [{"value": group} for group in groups]  # type: ignore[list-item]
-        person = User.model_validate(person.model_dump())
+        person = User.model_validate({**after.model_dump(), "groups": [{"value": group} for group in groups]})
         successor, _ = await self.accounts.enrol(person, assignment_of(account))
         await self.records.remember_groups(successor.id, groups)
         await self.records.bury(account)
@@ -243,7 +248,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
     # -- Groups ------------------------------------------------------------------------------------------------------
 
     @hookimpl
-    async def list_groups(self, cursor: str | None, limit: int) -> Page[Group]:
+    async def list_groups(self) -> Page[Group]:
         """Return everything that can be a group; HubSpot's own lists of these have no pages."""
         mapper = await self.inventory.mapper(fresh=True)
         return Page([_group(remote_id, name) for remote_id, name in sorted(mapper.groups().items())])
@@ -267,12 +272,12 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         return _group(mapper.adopt(name), name, existed=True)
 
     @hookimpl
-    async def update_group(self, remote_id: str, before: Group, after: Group) -> Remote[Group]:
+    async def update_group(self, remote_id: str, after: Group) -> Remote[Group]:
         """Let the IdP call a group what it likes: the permission set keeps its name, and nothing is sent."""
         return _group(remote_id, str(after.display_name))
 
     @hookimpl
-    async def delete_group(self, remote_id: str) -> None:
+    async def delete_group(self) -> None:
         """Let go of a group: what it stands for is the account's own, and stays."""
 
     @hookimpl
@@ -286,7 +291,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         return await self._answer(account, wanted)
 
     @hookimpl
-    async def explain_user(self, remote_id: str, user: User, groups: Sequence[str]) -> Explanation:
+    async def explain_user(self, remote_id: str, groups: Sequence[str]) -> Explanation:
         """Tell what a person's groups come to, which of them give way, and why the account is left alone, if it is."""
         account = await self.client.user(remote_id)
         mapper = await self.inventory.mapper()

@@ -96,7 +96,9 @@ class DeactivatedAccounts:
         after: str | None = None
         while True:
             page = await self._client.search_crm_users("hs_deactivated", "true", after=after)
-            found |= {record.settings_user_id for record in page.results if record.settings_user_id and record.deactivated}
+            found |= {
+                record.settings_user_id for record in page.results if record.settings_user_id and record.deactivated
+            }
             if page.after is None:
                 return frozenset(found)
             after = advanced(after, page.after)

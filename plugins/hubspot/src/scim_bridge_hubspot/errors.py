@@ -1,8 +1,8 @@
 """What HubSpot's refusals mean: every answer that is no success becomes one of the bridge's connector errors.
 
-HubSpot's error bodies promise nothing (its error-handling page: all fields are optional), the real error may be a JSON
-document inside ``message``, and the scope that a 403 names may be the wrong one. So bodies are unwrapped, and errors are
-recognised by markers anywhere in them. See the table in this distribution's README.
+HubSpot's error bodies promise nothing (its error-handling page: all fields are optional), the real error may be a
+JSON document inside ``message``, and the scope that a 403 names may be the wrong one. So bodies are unwrapped, and
+errors are recognised by markers anywhere in them. See the table in this distribution's README.
 """
 
 import json
@@ -55,6 +55,24 @@ class MissingScopeError(RemoteCredentialsError):
 
 class DailyLimitError(RemoteRateLimitedError):
     """The day's requests of the whole account are used up; nothing helps but to wait for midnight there."""
+
+
+MARKERS: dict[str, tuple[type[ConnectorError], str]] = {
+    "USER_DOES_NOT_HAVE_PERMISSIONS": (
+        RemoteCredentialsError,
+        "HubSpot says that whoever made the token lacks permissions; was this person removed, or are they no Super Admin?",
+    ),
+    "USER_NOT_ON_ANY_HUBS": (
+        NamesNotAcceptedError,
+        "HubSpot takes no change of names before the person has logged in",
+    ),
+    "NO_SEAT_AVAILABLE_FOR_ROLE_COMBINATION": (NoSeatError, "HubSpot has no free seat for this permission set"),
+    "have access to roles": (
+        NoPermissionSetsError,
+        "this HubSpot account has no permission sets (they are an Enterprise feature)",
+    ),
+}
+"""Texts anywhere in a 4xx body, and what they mean (hubspot.md 1.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +150,22 @@ def _refused(problem: Problem, response: httpx2.Response) -> ConnectorError:
     said = f': "{problem.quoted}"' if problem.quoted else ""
     if problem.status == 401:
         return RemoteCredentialsError("HubSpot refuses the token: it is wrong, expired or revoked")
-    if "USER_DOES_NOT_HAVE_PERMISSIONS" in problem.text:
-        return RemoteCredentialsError(
-            f"HubSpot says that the token's creator lacks permissions{said}; was this person removed or demoted?"
-        )
-    if problem.category == "MISSING_SCOPES" or "MISSING_SCOPES" in problem.text:
+    for marker, (error, meaning) in MARKERS.items():
+        if marker in problem.text:
+            return error(meaning)
+    if "MISSING_SCOPES" in problem.text:
         return MissingScopeError(_missing(problem))
-    if "USER_NOT_ON_ANY_HUBS" in problem.text:
-        return NamesNotAcceptedError("HubSpot takes no change of names before the person has logged in")
-    if "NO_SEAT_AVAILABLE_FOR_ROLE_COMBINATION" in problem.text:
-        return NoSeatError("HubSpot has no free seat for this permission set")
-    if "have access to roles" in problem.text:
-        return NoPermissionSetsError("this HubSpot account has no permission sets (they are an Enterprise feature)")
-    if problem.status == 403 or "super admin" in problem.text.lower():
-        return RemoteForbiddenError(f"HubSpot refuses this{said}")
     if problem.status == 404:
         return _not_found(response)
+    if problem.status == 403 or "super admin" in problem.text.lower():
+        return RemoteForbiddenError(f"HubSpot refuses this{said}")
     if problem.status == 409:
         return RemoteConflictError(f"HubSpot reports a conflict{said}")
     return RemoteInvalidValueError(f"HubSpot answered {problem.status}{said}")
 
 
 def _not_found(response: httpx2.Response) -> ConnectorError:
-    """Tell HubSpot's "no such object" from the 404 page of something in between: it would pass for a finished removal."""
+    """Tell HubSpot's "no such object" from a 404 of something in between, which would pass for a finished removal."""
     kind = response.headers.get("content-type", "")
     if response.content and "json" not in kind:
         return RemoteUnavailableError("something other than HubSpot's API answered 404", ambiguous=False)

@@ -1,4 +1,4 @@
-"""The accounts that the bridge never changes: Super Admins, the token's own person, and those the configuration protects.
+"""The accounts that the bridge never changes: Super Admins, the token's own person, and those that are protected.
 
 Every write asks the guard with an account that was read a moment before: HubSpot gives no other way, and makes people
 Super Admins behind the bridge's back.
@@ -46,6 +46,6 @@ class Guard:
         if len(user.roles) > 1 and self._config.several_roles == "refuse":
             names = ", ".join(f'"{mapper.set_name(role_id)}"' for role_id in sorted(user.roles))
             raise RemoteForbiddenError(
-                f"this person has several permission sets ({names}), given in HubSpot; any write through the API leaves "
-                'one. Leave one by hand, or set several_roles = "take_over"'
+                f"this person has several permission sets ({names}), given in HubSpot; any write through the API "
+                'leaves one. Leave one by hand, or set several_roles = "take_over"'
             )

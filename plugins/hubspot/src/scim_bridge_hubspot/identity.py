@@ -1,8 +1,8 @@
 """Whose token this is: asked once, needed by the guard, the inventory and the check."""
 
 import asyncio
-from datetime import timedelta
 from dataclasses import dataclass
+from datetime import timedelta
 
 from scim_bridge.errors import RemoteConflictError, RemoteForbiddenError, RemoteInvalidValueError, RemoteNotFoundError
 

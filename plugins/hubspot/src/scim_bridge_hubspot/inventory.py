@@ -1,8 +1,6 @@
 """Reads what the account has to give, and keeps it for a few minutes."""
 
 import asyncio
-import time
-from collections.abc import Callable
 
 from scim_bridge.errors import RemoteForbiddenError
 
@@ -18,22 +16,12 @@ FRESH_SECONDS = 300.0
 
 
 class InventoryReader:
-    """Keeps the account's permission sets, teams and seats.
+    """Keeps the account's permission sets, teams and seats. Time is the running loop's."""
 
-    :param clock: Monotonic seconds.
-    """
-
-    def __init__(
-        self,
-        client: HubSpotClient,
-        config: HubSpotConfig,
-        identity: Identity,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, client: HubSpotClient, config: HubSpotConfig, identity: Identity) -> None:
         self._client = client
         self._config = config
         self._identity = identity
-        self._clock = clock
         self._lock = asyncio.Lock()
         self._kept: tuple[float, Mapper] | None = None
 
@@ -44,8 +32,9 @@ class InventoryReader:
         :raises RemoteCredentialsError: When a configured feature needs a scope that the token lacks.
         """
         async with self._lock:
-            if fresh or self._kept is None or self._clock() - self._kept[0] > FRESH_SECONDS:
-                self._kept = (self._clock(), Mapper(self._config, await self._read()))
+            now = asyncio.get_running_loop().time()
+            if fresh or self._kept is None or now - self._kept[0] > FRESH_SECONDS:
+                self._kept = (now, Mapper(self._config, await self._read()))
             return self._kept[1]
 
     async def _read(self) -> Inventory:

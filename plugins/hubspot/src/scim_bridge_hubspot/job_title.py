@@ -1,4 +1,4 @@
-"""SCIM ``title`` as the CRM property ``hs_job_title``, the one writable property of a CRM user that SCIM has a word for.
+"""SCIM ``title`` as the CRM property ``hs_job_title``, the one writable property that SCIM has a word for.
 
 CRM records of new users appear some seconds after they are created, or only once the person has logged in: until then
 the title is deferred.

@@ -63,9 +63,8 @@ class Resolution:
         """
         held = assignment_of(user)
         wanted = self.assignment
-        roles = user.roles == self.roles or user.roles == ({wanted.role_id} if wanted.role_id else frozenset())
         return (
-            roles
+            user.roles in (self.roles, frozenset({wanted.role_id} if wanted.role_id else ()))
             and (wanted.role_id is None or wanted.role_id in user.roles)
             and held.primary_team_id == wanted.primary_team_id
             and held.secondary_team_ids == wanted.secondary_team_ids
@@ -127,7 +126,7 @@ class Mapper:
         if not matches:
             exists = ", ".join(f'"{known}"' for known in sorted(set(self.groups().values()))) or "nothing"
             raise RemoteInvalidValueError(
-                f'HubSpot has nothing named "{name}" that can be a group, and its API cannot create it; it has: {exists}'
+                f'HubSpot has nothing named "{name}" that can be a group, and its API creates none; it has: {exists}'
             )
         kinds = [remote_id.partition(":")[0] for remote_id in matches]
         if kinds.count(kinds[0]) > 1:
@@ -171,9 +170,8 @@ class Mapper:
 
     def stripped(self, held: Assignment) -> Assignment:
         """Return what ``deprovision = "strip"`` leaves a person with who holds an assignment."""
-        strip = self._config.strip
-        assert strip is not None
-        seats = held.seat_names if strip.seat is None else frozenset({strip.seat})
+        seat = self._config.strip.seat if self._config.strip else None
+        seats = held.seat_names if seat is None else frozenset({seat})
         return Assignment(role_id=self._stripped_role(), seat_names=seats)
 
     # -- Groups → assignment -----------------------------------------------------------------------------------------
@@ -189,7 +187,9 @@ class Mapper:
         roles = {remote_id: grant.role_id for remote_id, grant in grants.items() if grant.role_id is not None}
         winner = min(set(roles.values()), key=self._rank, default=None)
         shadowed = {
-            remote_id: self._reason(role_id, winner) for remote_id, role_id in roles.items() if role_id != winner
+            remote_id: self._reason(role_id, winner)
+            for remote_id, role_id in roles.items()
+            if winner is not None and role_id != winner
         }
         fallback = self._config.fallback_permission_set
         role_id = winner or (self.permission_set(fallback).id if fallback else None)
@@ -204,8 +204,7 @@ class Mapper:
         listed = [place for place, item in enumerate(self._config.precedence) if item in (role_id, name)]
         return (listed[0] if listed else len(self._config.precedence), name, role_id)
 
-    def _reason(self, loser: str, winner: str | None) -> str:
-        assert winner is not None
+    def _reason(self, loser: str, winner: str) -> str:
         listed = {winner, self.set_name(winner)} & set(self._config.precedence)
         why = "comes first in the configured precedence" if listed else "comes first by name; precedence names neither"
         return (
@@ -325,7 +324,7 @@ class Mapper:
         if allowed is not None and wanted.seat_names is not None and not wanted.seat_names & set(allowed):
             has = ", ".join(sorted(wanted.seat_names)) or "no seat"
             raise RemoteInvalidValueError(
-                f'permission set "{name}" needs one of the seats {", ".join(allowed)} (seat_rules); this person has {has}'
+                f'permission set "{name}" needs one of the seats {", ".join(allowed)} (seat_rules), not {has}'
             )
 
     def refuse_privileged(self, role_id: str) -> None:

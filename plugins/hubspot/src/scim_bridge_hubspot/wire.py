@@ -1,9 +1,9 @@
 """What HubSpot sends, read leniently, and what is sent to it.
 
 The documents and the service differ: ids come as strings or numbers, ``superAdmin`` once was the string ``"false"``,
-optional fields are absent, ``null`` or empty. Whatever access depends on is required here: an account without an id, an
-e-mail address or ``superAdmin`` is not understood, and nothing is done to it. Source: HubSpot's OpenAPI documents of the
-User Provisioning, Owners, Account Info and OAuth APIs; the CRM users guide.
+optional fields are absent, ``null`` or empty. Whatever access depends on is required here: an account without an id,
+an e-mail address or ``superAdmin`` is not understood, and nothing is done to it. Source: HubSpot's OpenAPI documents of
+the User Provisioning, Owners, Account Info and OAuth APIs; the CRM users guide.
 """
 
 from collections.abc import Mapping

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from scim_bridge.models import User
-
-from ..wire import PublicUser
+from scim_bridge_hubspot.wire import PublicUser
 
 
 class Deprovisioning(Protocol):

@@ -8,9 +8,8 @@ from dataclasses import replace
 
 from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import User
-
-from ..accounts import Accounts, groups_of
-from ..wire import Assignment, PublicUser
+from scim_bridge_hubspot.accounts import Accounts, groups_of
+from scim_bridge_hubspot.wire import Assignment, PublicUser
 
 
 class Removal:

@@ -18,11 +18,10 @@ from scim_bridge.errors import (
     RemoteUnavailableError,
 )
 from scim_bridge.models import User
-
-from ..accounts import Accounts, groups_of
-from ..client import exchange
-from ..errors import error_of
-from ..wire import PublicUser
+from scim_bridge_hubspot.accounts import Accounts, groups_of
+from scim_bridge_hubspot.client import exchange
+from scim_bridge_hubspot.errors import error_of
+from scim_bridge_hubspot.wire import PublicUser
 
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 PAGE = 100

@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 from scim_bridge.errors import RemoteNotFoundError
 from scim_bridge.models import User
-
-from ..accounts import Accounts, groups_of
-from ..wire import Assignment, PublicUser, assignment_of
+from scim_bridge_hubspot.accounts import Accounts, groups_of
+from scim_bridge_hubspot.wire import Assignment, PublicUser, assignment_of
 
 
 class Stripping:
@@ -36,7 +35,7 @@ class Stripping:
         return user.roles == {mapper.stripped(assignment_of(user)).role_id}
 
     async def deactivate(self, remote_id: str, user: User) -> None:
-        """Strip the account, its tombstone written before. It takes several permission sets away as readily as one."""
+        """Strip the account, its tombstone written before; several permission sets go as readily as one."""
         accounts = self._accounts
         try:
             account = await accounts.guarded(remote_id)
