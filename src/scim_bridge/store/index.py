@@ -63,11 +63,21 @@ def index_values(resource: Resource[Any]) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     for attribute in _attributes(type(resource)):
+        if attribute.path == "schemas":
+            rows.extend(_values_of(attribute, _schemas(resource)))
+            continue
         host = attribute_host(resource, attribute.binding)
         value = getattr(host, attribute.binding.field_name, None) if host is not None else None
-        if value is not None:
+        if is_assigned(value):
             rows.extend(_values_of(attribute, value))
     return rows
+
+
+def _schemas(resource: Resource[Any]) -> list[str]:
+    """Return what ``schemas`` of the document says: the core schema and the extensions that hold something."""
+    extensions = type(resource).get_extension_models()
+    held = (urn for urn, extension in extensions.items() if is_assigned(getattr(resource, extension.__name__, None)))
+    return [str(type(resource).__schema__), *held]
 
 
 def write(tx: Connection, connection_id: str, sequence: int, resource: Resource[Any]) -> None:
@@ -116,7 +126,7 @@ def _attribute(model: type[Resource[Any]], field_name: str, name: str, urn: str 
 
 
 def _values_of(attribute: Attribute, value: Any) -> Iterator[dict[str, Any]]:
-    elements = [element for element in value if element is not None] if isinstance(value, list) else [value]
+    elements = [element for element in value if is_assigned(element)] if isinstance(value, list) else [value]
     leading = next((number for number, element in enumerate(elements) if getattr(element, "primary", None)), 0)
     for number, element in enumerate(elements):
         first = number == leading
@@ -130,6 +140,15 @@ def _values_of(attribute: Attribute, value: Any) -> Iterator[dict[str, Any]]:
             for ordinal, one in enumerate(many):
                 if one is not None:
                     yield _row(sub_attribute, number, ordinal, one, leading=first and ordinal == 0)
+
+
+def is_assigned(value: Any) -> bool:
+    """Tell whether a value is kept (RFC 7643 §2.5): null, an empty list and an empty complex value are not."""
+    if isinstance(value, BaseModel):
+        return any(is_assigned(getattr(value, name, None)) for name in type(value).model_fields if name != "schemas")
+    if isinstance(value, list):
+        return any(is_assigned(item) for item in value)
+    return value is not None
 
 
 def is_present(value: Any) -> bool:
