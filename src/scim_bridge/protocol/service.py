@@ -27,6 +27,7 @@ from scim2_server.bulk import BulkPlan
 from scim2_server.conditions import Conditions
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
+from scim2_server.routing import Operation, Target
 from scim2_server.service import ScimService, scim_exception_of
 
 from scim_bridge.errors import ServingError
@@ -38,6 +39,13 @@ from scim_bridge.protocol.normalisation import Normaliser, check_paths
 from scim_bridge.protocol.schemas import BridgeProvider
 from scim_bridge.store.documents import decode
 from scim_bridge.store.rows import MemberDelta
+
+_ON_A_RESOURCE = {
+    "GET": Operation.query,
+    "PUT": Operation.replace,
+    "PATCH": Operation.patch,
+    "DELETE": Operation.delete,
+}
 
 ResourceT = TypeVar("ResourceT", bound=Resource[Any])
 Change = Callable[[Any], Any]
@@ -91,6 +99,15 @@ class BridgeService(ScimService):
         :raises NotFoundException: When none does.
         """
         return cast("Kind", self.resource_type_at(endpoint).name)
+
+    @staticmethod
+    def match(request: ScimRequest) -> Target:
+        """Return what a request asks for; one resource, the most frequent target, is found without the route table."""
+        operation = _ON_A_RESOURCE.get(request.method)
+        endpoint, _, resource_id = request.path[1:].partition("/")
+        if operation is None or endpoint not in ("Users", "Groups") or not resource_id or "/" in resource_id:
+            return ScimService.match(request)
+        return Target(operation, endpoint, resource_id)
 
     def max_body_size(self, request: ScimRequest) -> int:
         """Return the largest body that a request may have, in bytes: whole member lists come to Groups."""

@@ -65,7 +65,7 @@ def error_answer(
 
 
 def unauthorized() -> Answer:
-    """Return the one answer to a missing, malformed, unknown, expired and revoked token and to an unknown connection."""
+    """Return the one answer to a missing, unknown, expired and revoked token and to an unknown connection."""
     return error_answer(401, "Missing or invalid bearer token", headers={"WWW-Authenticate": CHALLENGE})
 
 
@@ -81,7 +81,11 @@ def failure(error: SCIMException | ServingError, transient_status: Literal[429, 
     """
     if isinstance(error, SCIMException):
         scim = error.to_error()
-        headers = {"Allow": ", ".join(error.allowed)} if isinstance(error, MethodNotAllowedException) else None
+        headers = {}
+        if isinstance(error, MethodNotAllowedException):
+            headers["Allow"] = ", ".join(error.allowed)
+        if scim.status in (408, 413):
+            headers["Connection"] = "close"  # the rest of the body is not read
         return error_answer(scim.status or 400, scim.detail or type(error).__name__, scim.scim_type or None, headers)
     if error.status != 429:
         return error_answer(error.status, error.detail, error.scim_type)

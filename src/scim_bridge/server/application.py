@@ -232,7 +232,8 @@ class Server:
         if request.method in ("POST", "PUT", "PATCH"):
             limit = connection.service.max_body_size(request)
             request.body = await body_of(receive, limit, headers.get("content-length"), self._options.body_seconds)
-        return await self._finished(self._endpoints_of(connection).handle(request, target))
+        work = self._endpoints_of(connection).handle(request, target)
+        return await (work if request.method == "GET" else self._finished(work))
 
     def _put_off(self, connection: ServedConnection) -> Answer:
         status = connection.options.transient_status

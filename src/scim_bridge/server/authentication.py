@@ -1,6 +1,7 @@
 """Who may speak to which connection. One wrapper asks this before anything is routed; the default is no."""
 
 import asyncio
+import hashlib
 import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +13,12 @@ from scim_bridge.store.engine import Store
 
 Authenticate = Callable[[str, str], Awaitable[str | None]]
 """Takes a connection's id and a bearer token; returns the public id of the token, or ``None``: refused."""
+
+REMEMBER_SECONDS = 1.0
+"""For how long a token that was valid is taken to be so: a revocation counts within a second, on every replica."""
+
+REMEMBERED = 1_000
+"""How many valid tokens are remembered."""
 
 TOUCH_SECONDS = 60.0
 """How often the last use of a token is written down at most."""
@@ -34,20 +41,34 @@ def bearer_token(authorization: Sequence[bytes]) -> str | None:
 
 
 class TokenAuthentication:
-    """Checks bearer tokens against the store on every request: a revocation counts at once, on every replica.
+    """Checks bearer tokens against the store.
 
     :param store: Where the tokens are.
     :param clock: Tells the time in UTC.
+    :param monotonic: Seconds that only go forward.
     """
 
-    def __init__(self, store: Store, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._monotonic = monotonic
+        self._valid: OrderedDict[tuple[str, bytes], tuple[str, float]] = OrderedDict()
         self._touched: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, connection_id: str, token: str) -> str | None:
         """Return the lookup id of a valid token of the connection, or ``None``."""
+        key = (connection_id, hashlib.sha256(token.encode()).digest())
+        known = self._valid.get(key)
+        if known is not None and self._monotonic() < known[1]:
+            return known[0]
+        self._valid.pop(key, None)
         lookup_id = tokens.parse(token)
         if lookup_id is None:
             return None
@@ -55,12 +76,15 @@ class TokenAuthentication:
         valid = record is not None and tokens.verify(token, record, self._clock())
         if not valid or record is None or record.connection_id != connection_id:
             return None
+        self._valid[key] = (lookup_id, self._monotonic() + REMEMBER_SECONDS)
+        while len(self._valid) > REMEMBERED:
+            self._valid.popitem(last=False)
         self._touch(lookup_id)
         return lookup_id
 
     def _touch(self, lookup_id: str) -> None:
         """Note the use of a token, now and then, without making the request wait."""
-        now = time.monotonic()
+        now = self._monotonic()
         if now - self._touched.get(lookup_id, -TOUCH_SECONDS) < TOUCH_SECONDS:
             return
         self._touched[lookup_id] = now
