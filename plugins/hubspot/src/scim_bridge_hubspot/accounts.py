@@ -208,6 +208,7 @@ class Accounts:
         :raises RemoteUnavailableError: When HubSpot accepted it and shows something else.
         """
         refusal: ConnectorError | None = None
+        accepted = False
         seen = user
         for clearing in CLEARINGS if clears(wanted, assignment_of(user)) else CLEARINGS[:1]:
             try:
@@ -217,10 +218,10 @@ class Accounts:
             except RemoteInvalidValueError as error:
                 refusal = error
                 continue
-            seen, refusal = await self.client.user(user.id), None
+            accepted, seen = True, await self.client.user(user.id)
             if matches(seen, wanted):
                 return seen
-        if refusal is not None:
+        if refusal is not None and not accepted:
             raise refusal
         raise RemoteUnavailableError(
             "HubSpot accepted the change but does not show it: " + difference(seen, wanted), ambiguous=True
