@@ -117,5 +117,12 @@ class CuttableProtocol(H11Protocol):
 
 def make_server(application: Application) -> uvicorn.Server:
     """Return a server to be run on sockets that listen already."""
-    config = uvicorn.Config(application, http=CuttableProtocol, ws="none", log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        application,
+        http=CuttableProtocol,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,  # a slow answer must not hold up the end
+    )
     return uvicorn.Server(config)
