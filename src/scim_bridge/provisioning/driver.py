@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from weakref import WeakValueDictionary
 
@@ -86,10 +87,7 @@ class Driver:
             except StoreUnavailableError:
                 self.logger.warning("the store is unavailable; trying again")
                 delay = STORE_BACKOFF
-            try:
-                await asyncio.wait_for(self._wake.wait(), delay)
-            except TimeoutError:
-                continue
+            await happened(self._wake, delay)
 
     async def stop(self) -> None:
         """Take no new work and let the calls under way end; what is left stays pending in the store."""
@@ -97,6 +95,11 @@ class Driver:
         self._wake.set()
         if self._running:
             await asyncio.wait([task for task, _ in self._running.values()])
+
+    def abandon(self) -> None:
+        """Drop the calls under way, as a crash does; the next start finds their resources pending."""
+        for task, _ in self._running.values():
+            task.cancel()
 
     def wake(self) -> None:
         """Tell the driver that there may be work."""
@@ -170,7 +173,6 @@ class Driver:
                 return
             last = this
             situation = await self._take(situation)
-        self.failures.pop(resource_id, None)
 
     async def _take(self, situation: Situation) -> Situation | None:
         """Probe or take one step, record what came of it and return what comes next."""
@@ -182,6 +184,7 @@ class Driver:
             if step is None:
                 return None
             answer = await self._call(situation, step)
+            self.failures.pop(situation.row.id, None)
             return await self.store.write(lambda tx: self.outcomes.done(tx, situation, step, answer))
         except RemoteNotFoundError:
             return await self._not_found(situation)
@@ -280,6 +283,16 @@ class Driver:
             level, "%s of %s %s was refused: %s", situation.step, row.kind, row.id, type(error).__name__
         )
         return await self.store.write(lambda tx: self.outcomes.refuse(tx, situation, error))
+
+
+async def happened(event: asyncio.Event, timeout: float) -> None:
+    """Wait for an event, for ``timeout`` seconds at most.
+
+    ``asyncio.wait_for`` can swallow a cancellation that arrives together with the event (Python 3.11).
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            await event.wait()
 
 
 def _goes_in_portions(situation: Situation) -> bool:

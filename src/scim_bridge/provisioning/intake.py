@@ -129,7 +129,7 @@ class Intake:
         if row.state is State.BLOCKED:
             changed = self.rearm(changed, row.lane)
         elif row.state is State.PENDING:
-            changed = replace(changed, not_before=None)
+            changed = replace(changed, not_before=None, refusal=None)
         if changed != row:
             resources.replace(tx, changed)
         return changed

@@ -20,7 +20,7 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import Group, Lane, User
 from scim_bridge.provisioning.discovery import Discovery
-from scim_bridge.provisioning.driver import Driver
+from scim_bridge.provisioning.driver import Driver, happened
 from scim_bridge.provisioning.groups import Change, GroupIntake
 from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.intake import Accepted, Check, Intake
@@ -213,10 +213,7 @@ class Provisioning:
             left = deadline - loop.time()
             if left <= 0 or self._is_hopeless(row, left):
                 raise self._pending(resource_id)
-            try:
-                await asyncio.wait_for(event.wait(), min(left, POLL))
-            except TimeoutError:
-                continue
+            await happened(event, min(left, POLL))
 
     def _any(self, tx: Connection, resource_id: str) -> ResourceRow | None:
         """Return a User or a Group by id, deleted ones included."""

@@ -13,7 +13,7 @@ from scim_bridge.models import Group, User
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Store
-from scim_bridge.store.rows import ResourceRow
+from scim_bridge.store.rows import ResourceRow, State
 from scim_bridge.testing.contexts import connected
 from scim_bridge.testing.memory import MemoryConnector, MemoryGroupsConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
@@ -68,14 +68,16 @@ class Bridge:
         return (await self.provisioning.create_group(group)).row.id
 
     async def idle(self) -> None:
-        """Wait until nothing is due."""
+        """Wait until nothing is pending."""
         driver = self.provisioning.driver
-        while driver.busy() or await self.store.read(self._due):
+        while driver.busy() or await self.store.read(self._pending):
             driver.wake()
             await asyncio.sleep(0.001)
 
-    def _due(self, tx: Any) -> bool:
-        return bool(resources.pending(tx, CONNECTION, now=self.provisioning.clock(), limit=1))
+    @staticmethod
+    def _pending(tx: Any) -> int:
+        counts = resources.counts(tx, CONNECTION)
+        return sum(number for (_, state), number in counts.items() if state is State.PENDING)
 
 
 @asynccontextmanager
@@ -97,9 +99,9 @@ async def bridge_on(
                 yield Bridge(provisioning, remote, store)
             finally:
                 running.cancel()
+                provisioning.driver.abandon()
                 with suppress(asyncio.CancelledError):
                     await running
-                await provisioning.driver.stop()
     finally:
         MemoryRemote.forget(name)
         await store.close()
