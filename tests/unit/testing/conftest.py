@@ -6,6 +6,7 @@ import selectors
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 import httpx2
 import pytest
@@ -122,7 +123,7 @@ class Peer(httpx2.AsyncBaseTransport):
         committed: bool = False,
         body: dict[str, Any] | None = None,
     ) -> None:
-        """Script the answer to the next requests whose path starts so."""
+        """Script the answer to the next requests whose path, with the query in clear text, starts so."""
         headers = {} if retry_after is None else {"Retry-After": retry_after}
         error = {
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
@@ -135,7 +136,7 @@ class Peer(httpx2.AsyncBaseTransport):
         """Record, and answer."""
         self.requests.append(request)
         self.times.append(asyncio.get_running_loop().time())
-        path = request.url.path.removeprefix("/v2")
+        path = unquote(request.url.raw_path.decode()).removeprefix("/v2")
         fault = next((one for one in self.faults if one.times and _meets(one, request.method, path)), None)
         if fault is None:
             return await self._inner.handle_async_request(request)
@@ -145,6 +146,10 @@ class Peer(httpx2.AsyncBaseTransport):
         if fault.status is None:
             await asyncio.Event().wait()
         return httpx2.Response(fault.status or 0, headers=fault.headers, json=fault.body, request=request)
+
+    def posts(self) -> list[float]:
+        """Return when creations were sent."""
+        return [at for at, request in zip(self.times, self.requests, strict=True) if request.method == "POST"]
 
     def sent(self) -> list[tuple[str, str, Any]]:
         """Return method, path with query below the base URL, and JSON body of every request."""
