@@ -106,8 +106,8 @@ class OAuthTokens(httpx2.Auth):
         :raises RemoteCredentialsError: When HubSpot refuses the refresh token or the client.
         """
         if 400 <= response.status_code < 500 and response.status_code not in (423, 429, 477):
-            said = problem_of(response).quoted
-            raise RemoteCredentialsError(f'HubSpot refuses the OAuth refresh token: "{said}"; authorise the app again')
+            named = problem_of(response).named
+            raise RemoteCredentialsError(f"HubSpot refuses the OAuth refresh token{named}; authorise the app again")
         if response.status_code != 200:
             raise error_of(response, write=False)
         try:

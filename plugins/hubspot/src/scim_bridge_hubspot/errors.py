@@ -6,6 +6,7 @@ errors are recognised by markers anywhere in them. See the table in this distrib
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,8 @@ MIGRATION_SECONDS = 3600.0
 """When to look again during a data-centre migration (477) that names no time; it may last 24 hours."""
 
 UNWRAP_DEPTH = 4
-QUOTED_CHARACTERS = 240
+CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{1,79}")
+SCOPE = re.compile(r"[a-z][a-z0-9_.-]{1,79}")
 
 
 class NamesNotAcceptedError(RemoteInvalidValueError):
@@ -60,7 +62,7 @@ class DailyLimitError(RemoteRateLimitedError):
 MARKERS: dict[str, tuple[type[ConnectorError], str]] = {
     "USER_DOES_NOT_HAVE_PERMISSIONS": (
         RemoteCredentialsError,
-        "HubSpot says that whoever made the token lacks permissions; was this person removed, or are they no Super Admin?",
+        "HubSpot says that whoever made the token lacks permissions: removed, or no Super Admin?",
     ),
     "USER_NOT_ON_ANY_HUBS": (
         NamesNotAcceptedError,
@@ -79,42 +81,39 @@ MARKERS: dict[str, tuple[type[ConnectorError], str]] = {
 class Problem:
     """What an error answer says.
 
-    :param message: HubSpot's own words, unwrapped.
-    :param category: The innermost ``category``.
+    :param codes: Machine-readable codes of the body, innermost last: categories, subcategories, error codes.
     :param text: All of the body, unwrapped documents included, for markers.
     :param scopes: The scopes the body names as missing or required; they may be wrong.
     :param policy: ``policyName`` of a rate limit.
     """
 
     status: int
-    message: str = ""
-    category: str = ""
+    codes: tuple[str, ...] = ()
     text: str = ""
     scopes: tuple[str, ...] = ()
     policy: str = ""
 
     @property
-    def quoted(self) -> str:
-        """HubSpot's words as they may be shown: one line, bounded, printable."""
-        words = "".join(character if character.isprintable() else " " for character in self.message)
-        return " ".join(words.split())[:QUOTED_CHARACTERS]
+    def named(self) -> str:
+        """The codes as they may be shown; HubSpot's free text may hold anything, so it is not."""
+        return f" ({', '.join(self.codes)})" if self.codes else ""
 
 
 def problem_of(response: httpx2.Response) -> Problem:
     """Read an error answer. Never fails: what cannot be read is left empty."""
-    message, category, policy = "", "", ""
-    text, scopes = response.text, list[str]()
+    policy, text = "", response.text
+    codes, scopes = list[str](), list[str]()
     document = _document(response.text)
     for _ in range(UNWRAP_DEPTH):
         if document is None:
             break
-        message = str(document.get("message") or document.get("detail") or message)
-        category = str(document.get("category") or category)
+        message = str(document.get("message") or document.get("detail") or "")
         policy = str(document.get("policyName") or policy)
+        codes.extend(_codes(document))
         scopes.extend(_scopes(document))
         text += "\n" + message
         document = _document(message)
-    return Problem(response.status_code, message, category, text, tuple(dict.fromkeys(scopes)), policy)
+    return Problem(response.status_code, tuple(dict.fromkeys(codes)), text, tuple(dict.fromkeys(scopes)), policy)
 
 
 def error_of(response: httpx2.Response, *, write: bool, until_reset: float | None = None) -> ConnectorError:
@@ -147,7 +146,6 @@ def error_of(response: httpx2.Response, *, write: bool, until_reset: float | Non
 
 def _refused(problem: Problem, response: httpx2.Response) -> ConnectorError:
     """Return the error of a definite 4xx."""
-    said = f': "{problem.quoted}"' if problem.quoted else ""
     if problem.status == 401:
         return RemoteCredentialsError("HubSpot refuses the token: it is wrong, expired or revoked")
     for marker, (error, meaning) in MARKERS.items():
@@ -157,11 +155,10 @@ def _refused(problem: Problem, response: httpx2.Response) -> ConnectorError:
         return MissingScopeError(_missing(problem))
     if problem.status == 404:
         return _not_found(response)
-    if problem.status == 403 or "super admin" in problem.text.lower():
-        return RemoteForbiddenError(f"HubSpot refuses this{said}")
-    if problem.status == 409:
-        return RemoteConflictError(f"HubSpot reports a conflict{said}")
-    return RemoteInvalidValueError(f"HubSpot answered {problem.status}{said}")
+    if "super admin" in problem.text.lower():
+        return RemoteForbiddenError(f"HubSpot refuses this{problem.named}")
+    kinds: dict[int, type[ConnectorError]] = {403: RemoteForbiddenError, 409: RemoteConflictError}
+    return kinds.get(problem.status, RemoteInvalidValueError)(f"HubSpot answered {problem.status}{problem.named}")
 
 
 def _not_found(response: httpx2.Response) -> ConnectorError:
@@ -207,15 +204,31 @@ def _document(text: str) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _scopes(document: Mapping[str, Any]) -> list[str]:
-    places = [document.get("context")]
+def _parts(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return an error document and the details it lists."""
     errors = document.get("errors")
-    if isinstance(errors, list):
-        places.extend(error.get("context") for error in errors if isinstance(error, dict))
-    return [
-        str(scope)
-        for context in places
+    return (
+        [document, *(error for error in errors if isinstance(error, dict))] if isinstance(errors, list) else [document]
+    )
+
+
+def _codes(document: Mapping[str, Any]) -> list[str]:
+    values = (part.get(name) for part in _parts(document) for name in ("category", "subCategory", "code"))
+    return [value for value in values if isinstance(value, str) and CODE.fullmatch(value)]
+
+
+def _scopes(document: Mapping[str, Any]) -> list[str]:
+    contexts = (part.get("context") for part in _parts(document))
+    lists = (
+        context.get(name)
+        for context in contexts
         if isinstance(context, dict)
         for name in ("missingScopes", "requiredScopes")
-        for scope in (context[name] if isinstance(context.get(name), list) else ())
+    )
+    return [
+        scope
+        for scopes in lists
+        if isinstance(scopes, list)
+        for scope in scopes
+        if isinstance(scope, str) and SCOPE.fullmatch(scope)
     ]

@@ -279,6 +279,7 @@ class Mapper:
                 open_seats -= grant.seat_names
         fallback = self._config.fallback_permission_set
         open_roles -= {self.permission_set(fallback).id} if fallback else set()
+        open_roles -= {self._stripped_role() or ""}
         found += [group_id("role", role_id) for role_id in sorted(open_roles) if role_id in self._sets]
         groups = self.groups()
         found += [name for name in (group_id("team", team) for team in sorted(open_teams)) if name in groups]

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx2
+
 from scim_bridge.connections import BoundConnector
 from scim_bridge.models import Group, Remote, User
 from scim_bridge.testing.contexts import MemoryState, connected
@@ -14,6 +16,7 @@ from scim_bridge_hubspot.connector import HubSpotConnector
 from scim_bridge_hubspot.emulator import Call, HubSpotEmulator, Role, Switches
 
 BASE_URL = "http://localhost"
+SCIM_URL = "http://localhost/scim/v2"
 ADA = "ada@corp.example"
 
 
@@ -55,14 +58,17 @@ class World:
     state: MemoryState = field(default_factory=MemoryState)
 
     @asynccontextmanager
-    async def connector(self, **settings: Any) -> AsyncIterator[BoundConnector]:
-        """Open a connector on the portal, as the bridge does."""
+    async def connector(
+        self, *, scim: httpx2.AsyncBaseTransport | None = None, **settings: Any
+    ) -> AsyncIterator[BoundConnector]:
+        """Open a connector on the portal, as the bridge does. :param scim: Answers in place of HubSpot's SCIM."""
         config = {"token": self.hubspot.token, "base_url": BASE_URL, **self.settings, **settings}
-        clients = HttpClients(self.hubspot.transport(), random=lambda: 0.5)
+        transport = self.hubspot.transport()
+        transports = {SCIM_URL: scim or transport, BASE_URL: transport}
+        clients = HttpClients(transports, random=lambda: 0.5)
         async with connected(HubSpotConnector, config, http_client=clients, state=self.state, deadline=60.0) as made:
             yield made
 
-    @property
     def account(self) -> Any:
         """What Ada has in HubSpot; ``None`` when she is not there."""
         return self.hubspot.snapshot().get(ADA)

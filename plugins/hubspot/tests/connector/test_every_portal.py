@@ -54,7 +54,7 @@ async def test_a_persons_story_ends_as_desired_on_every_portal(profile: str, ver
         await is_removed_and_returns(portal, connector, remote_id, groups[:1])
         await connector.delete_user(remote_id)
         await connector.delete_user(remote_id)
-    assert portal.account is None
+    assert portal.account() is None
     assert portal.hubspot.snapshot()[portal.hubspot.owner.email] == owner
     assert not [call for call in portal.writes() if portal.hubspot.owner.id in call.path]
 
@@ -74,7 +74,7 @@ async def is_created_once(portal: World, connector: BoundConnector, groups: list
     made = await connector.create_user(wanted)
     again = await connector.create_user(wanted)
     assert (again.remote_id, again.existed) == (made.remote_id, True)
-    assert portal.account.roles == tuple("Sales" for _ in groups)
+    assert portal.account().roles == tuple("Sales" for _ in groups)
     assert groups_of(made) == set(groups)
     assert len(portal.calls("POST", r"^/settings/")) == 1
     found = await connector.find_user("ADA@corp.example")
@@ -89,26 +89,26 @@ async def moves_between_groups(portal: World, connector: BoundConnector, remote_
     for wanted, expected in ((groups[1:], ("Ops",)), (groups, ("Ops",)), (groups[:1], ("Sales",))):
         answer = await connector.set_user_groups(remote_id, user, wanted)
         assert groups_of(answer) == set(wanted)
-        assert portal.account.roles == expected
+        assert portal.account().roles == expected
     if portal.hubspot.switches.role_clear == "never":
         with pytest.raises(RemoteUnavailableError, match="does not show it"):
             await connector.set_user_groups(remote_id, user, [])
         return
     await connector.set_user_groups(remote_id, user, [])
-    assert portal.account.roles == ()
+    assert portal.account().roles == ()
 
 
 async def is_renamed_or_deferred(portal: World, connector: BoundConnector, remote_id: str) -> None:
     """New names are in force or told to be deferred; permission sets stay as they are."""
     before = await connector.get_user(remote_id)
-    roles = portal.account.roles
+    roles = portal.account().roles
     after = person(given="Augusta")
     answer = await connector.update_user(remote_id, before.resource, after)
-    assert portal.account.roles == roles
-    assert portal.account.first_name == "Augusta" or "name.givenName" in answer.deferred
+    assert portal.account().roles == roles
+    assert portal.account().first_name == "Augusta" or "name.givenName" in answer.deferred
     portal.hubspot.ui_activate(ADA)
     answer = await connector.update_user(remote_id, before.resource, after)
-    assert portal.account.first_name == "Augusta"
+    assert portal.account().first_name == "Augusta"
     assert answer.deferred == frozenset()
 
 
@@ -117,12 +117,12 @@ async def is_removed_and_returns(portal: World, connector: BoundConnector, remot
     user: User = person(given="Augusta", groups=groups)
     for _ in range(2):
         await connector.deactivate_user(remote_id, user)
-        assert portal.account is None
+        assert portal.account() is None
     with pytest.raises(RemoteNotFoundError):
         await connector.get_user(remote_id)
     listed = await connector.list_users(None, 100)
     assert ADA not in {item.resource.user_name for item in listed.items}
     answer = await connector.reactivate_user(remote_id, user)
     assert answer.remote_id == remote_id
-    assert portal.account.roles == tuple("Sales" for _ in groups)
+    assert portal.account().roles == tuple("Sales" for _ in groups)
     assert groups_of(answer) == set(groups)
