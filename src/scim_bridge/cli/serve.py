@@ -1,11 +1,16 @@
 """``scim-bridge serve``: the server."""
 
+import asyncio
+import logging
 from pathlib import Path
 
 import click
 
-from scim_bridge.app import serve_forever
+from scim_bridge.app import run
+from scim_bridge.cli.logs import configure_logging
 from scim_bridge.config import load_settings
+
+logger = logging.getLogger("scim_bridge.serve")
 
 
 @click.command()
@@ -16,5 +21,7 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     """Serve SCIM and drive the connections until stopped."""
     settings = load_settings(path)
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    server = settings.server.model_copy(update=changes)
-    serve_forever(settings.model_copy(update={"server": server}))
+    settings = settings.model_copy(update={"server": settings.server.model_copy(update=changes)})
+    configure_logging(settings.server.log_level)
+    connections = ", ".join(settings.connections)
+    asyncio.run(run(settings, started=lambda url: logger.info("serving %s at %s", connections, url)))

@@ -1,0 +1,275 @@
+"""The composition root: settings in, a running bridge out. Nothing else in the project knows all parts.
+
+:func:`open_bridge` opens store, connectors and drivers; :func:`create_app` is the ASGI application that does so in its
+lifespan; :func:`run` serves it.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import httpx2
+from starlette.types import ASGIApp
+
+from scim_bridge.config import ConnectionSettings, Settings
+from scim_bridge.connections import BoundConnector, ConnectionPool, discover
+from scim_bridge.connections.pool import StateFactory
+from scim_bridge.connector import ConnectorRegistry
+from scim_bridge.errors import ConfigurationError, ConnectorError, StoreUnavailableError
+from scim_bridge.protocol.clients import preset
+from scim_bridge.provisioning import Provisioning
+from scim_bridge.provisioning.reconcile import Reconciler
+from scim_bridge.server.application import Server, ServerOptions, create_server
+from scim_bridge.server.authentication import TokenAuthentication
+from scim_bridge.server.connections import ConnectionOptions, ServedConnection, served
+from scim_bridge.server.metrics import Metrics
+from scim_bridge.server.serve import Listen, serve
+from scim_bridge.store import connector_state, tokens
+from scim_bridge.store.engine import Store
+from scim_bridge.upstream import HttpClients
+
+Transport = httpx2.AsyncBaseTransport | Mapping[str, httpx2.AsyncBaseTransport]
+IMPORT_RETRY = 15.0
+"""Seconds after which a first import that failed is tried again."""
+
+now = partial(datetime.now, UTC)
+logger = logging.getLogger("scim_bridge.app")
+
+
+class StoredState:
+    """The small durable store of one connection's connector (:class:`~scim_bridge.connector.ConnectorState`)."""
+
+    def __init__(self, store: Store, connection_id: str) -> None:
+        self._store = store
+        self._connection_id = connection_id
+
+    async def get(self, key: str) -> dict[str, Any] | None:
+        """Return the value of a key, or ``None``."""
+        return await self._store.read(lambda tx: connector_state.get(tx, self._connection_id, key))
+
+    async def put(self, key: str, value: Mapping[str, Any]) -> None:
+        """Write a value; it is durable on return."""
+        await self._store.write(lambda tx: connector_state.put(tx, self._connection_id, key, value, now()))
+
+    async def delete(self, key: str) -> None:
+        """Forget a key."""
+        await self._store.write(lambda tx: connector_state.delete(tx, self._connection_id, key))
+
+
+class NoState:
+    """The small store of a connector that is only checked: it remembers nothing."""
+
+    async def get(self, key: str) -> dict[str, Any] | None:
+        """Return nothing."""
+        return None
+
+    async def put(self, key: str, value: Mapping[str, Any]) -> None:
+        """Forget at once."""
+
+    async def delete(self, key: str) -> None:
+        """Do nothing."""
+
+
+@dataclass
+class Bridge:
+    """A running bridge.
+
+    :param connections: What the server serves, by connection id.
+    :param reconcilers: What compares each connection with its remote system.
+    """
+
+    settings: Settings
+    store: Store
+    connections: dict[str, ServedConnection] = field(default_factory=dict)
+    reconcilers: dict[str, Reconciler] = field(default_factory=dict)
+
+    def provisioning(self, connection_id: str) -> Provisioning:
+        """Return the provisioning of a connection."""
+        return self.connections[connection_id].provisioning
+
+
+@asynccontextmanager
+async def connectors_of(
+    settings: Settings,
+    *,
+    transport: Transport | None = None,
+    state: StateFactory = lambda connection_id: NoState(),
+) -> AsyncIterator[ConnectionPool]:
+    """Open the connectors of all configured connections, for the length of a ``with`` block."""
+    registry: ConnectorRegistry = discover(settings.server.plugins)
+    for connection in settings.connections.values():
+        preset(connection.client)
+    http_client = HttpClients(transport=transport)
+    async with ConnectionPool(registry, settings.connections, http_client=http_client, state=state) as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def open_bridge(
+    settings: Settings, *, transport: Transport | None = None, metrics: Metrics | None = None
+) -> AsyncIterator[Bridge]:
+    """Open store, connectors and drivers; on leaving, finish what is under way and leave the rest pending.
+
+    :param transport: Replaces the network, for emulators in process.
+    :raises ConfigurationError: In one line, when the bridge cannot start like this.
+    """
+    async with AsyncExitStack() as stack:
+        store = await Store.open(settings.store.url, production=settings.store.production)
+        stack.push_async_callback(store.close)
+        state = partial(StoredState, store)
+        pool = await stack.enter_async_context(connectors_of(settings, transport=transport, state=state))
+        bridge = Bridge(settings, store)
+        secret = settings.server.cursor_secret
+        cursor_secret = secrets.token_bytes(32) if secret is None else secret.get_secret_value().encode()
+        metrics = metrics or Metrics()
+        for connection_id, connection in settings.connections.items():
+            connector = pool[connection_id]
+            provisioning = Provisioning(connection_id, store, connector, connection.policy())
+            bridge.connections[connection_id] = await _served(
+                connection, connector, provisioning, cursor_secret, metrics
+            )
+            bridge.reconcilers[connection_id] = _reconciler(store, connector, provisioning)
+            await _start(stack, provisioning, bridge.reconcilers[connection_id], connection)
+        yield bridge
+
+
+async def _served(
+    connection: ConnectionSettings,
+    connector: BoundConnector,
+    provisioning: Provisioning,
+    secret: bytes,
+    metrics: Metrics,
+) -> ServedConnection:
+    count_quirk = metrics.counter("quirks", "Forms that a client sends and the RFC does not have.")
+    return served(
+        provisioning,
+        preset(connection.client),
+        secret=secret,
+        extensions=await connector.schemas() if "schemas" in connector.operations else (),
+        options=ConnectionOptions(
+            connection.transient_status, connection.group_patch_status, connection.list_unmanaged
+        ),
+        count=lambda name: count_quirk(connection=provisioning.connection_id, quirk=name),
+    )
+
+
+def _reconciler(store: Store, connector: BoundConnector, provisioning: Provisioning) -> Reconciler:
+    return Reconciler(
+        provisioning.connection_id,
+        store,
+        connector,
+        provisioning.discovery,
+        clock=provisioning.clock,
+        wake=provisioning.driver.wake,
+    )
+
+
+async def _start(
+    stack: AsyncExitStack, provisioning: Provisioning, reconciler: Reconciler, connection: ConnectionSettings
+) -> None:
+    """Start the driver, and the first import when the store knows nothing of the remote system yet."""
+    driver = provisioning.driver
+    running = asyncio.create_task(driver.run(), name=f"driver {provisioning.connection_id}")
+
+    async def stop() -> None:
+        await driver.stop()
+        await running
+
+    stack.push_async_callback(stop)
+    if connection.import_at_start:
+        importing = asyncio.create_task(_import(reconciler), name=f"import {provisioning.connection_id}")
+        stack.callback(importing.cancel)
+
+
+async def _import(reconciler: Reconciler) -> None:
+    """Take over what the remote system has, until it succeeds once."""
+    while True:
+        try:
+            comparison = await reconciler.run()
+        except (ConnectorError, StoreUnavailableError) as error:
+            reconciler.logger.warning("import failed: %s; again in %.0f s", type(error).__name__, IMPORT_RETRY)
+            await asyncio.sleep(IMPORT_RETRY)
+        else:
+            reconciler.logger.info("imported: %d accounts and groups compared", comparison.compared)
+            return
+
+
+def create_app(settings: Settings, *, transport: Transport | None = None) -> ASGIApp:
+    """Return the bridge as an ASGI application; its lifespan opens and closes everything.
+
+    :param transport: Replaces the network, for emulators in process.
+    """
+    serving = Serving(settings)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with open_bridge(settings, transport=transport, metrics=serving.metrics) as bridge:
+            serving.open(bridge)
+            yield
+
+    return serving.server(lifespan)
+
+
+async def run(settings: Settings, *, started: Callable[[str], None] = lambda url: None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    :param started: Called with the root URL once the server listens.
+    :raises ConfigurationError: In one line, when the bridge cannot start like this.
+    """
+    if not settings.connections:
+        raise ConfigurationError("no connections are configured; add [connections.ID] to the configuration file")
+    serving = Serving(settings)
+    async with open_bridge(settings, metrics=serving.metrics) as bridge:
+        serving.open(bridge)
+        await _warn_of_missing_tokens(bridge)
+        await serve(serving.server(), Listen(settings.server.host, settings.server.port), started=started)
+
+
+class Serving:
+    """What an ASGI server is handed before the bridge is open, and what opens it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.connections: dict[str, ServedConnection] = {}
+        self.authentication: TokenAuthentication | None = None
+
+    def open(self, bridge: Bridge) -> None:
+        """Let requests in."""
+        self.authentication = TokenAuthentication(bridge.store)
+        self.connections.update(bridge.connections)
+
+    def server(self, lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext) -> Server:
+        """Return the ASGI application."""
+        return create_server(
+            self.connections,
+            authenticate=self._authenticate,
+            ready=self._ready,
+            metrics=self.metrics,
+            options=ServerOptions(base_url=self.settings.server.public_url),
+            lifespan=lifespan,
+        )
+
+    async def _authenticate(self, connection_id: str, token: str) -> str | None:
+        return None if self.authentication is None else await self.authentication(connection_id, token)
+
+    async def _ready(self) -> Mapping[str, bool]:
+        return {"open": self.authentication is not None}
+
+
+async def _warn_of_missing_tokens(bridge: Bridge) -> None:
+    for connection_id in bridge.connections:
+        wanted = connection_id
+        known = await bridge.store.read(lambda tx: tokens.list_tokens(tx, wanted))
+        if not any(record.revoked_at is None for record in known):
+            logger.warning(
+                'connection "%s" has no token and refuses every request; run: scim-bridge token create %s',
+                connection_id,
+                connection_id,
+            )

@@ -1,0 +1,40 @@
+"""What is logged, and how: one JSON object a line, without secrets or personal data."""
+
+import json
+import logging
+import sys
+import traceback
+from datetime import UTC, datetime
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one JSON object; a message that is one already, as of the access log, is taken over.
+
+    Of an exception its class and its place are told, never its message: that may hold what a client sent.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        message = record.getMessage()
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+        }
+        if message.startswith("{"):
+            line |= json.loads(message)
+        else:
+            line["message"] = message
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+            line["at"] = traceback.format_tb(record.exc_info[2])[-3:]
+        return json.dumps(line)
+
+
+def configure_logging(level: str) -> None:
+    """Log to standard output; libraries only what is a warning."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in ("alembic", "httpcore2", "httpx2", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.WARNING)
