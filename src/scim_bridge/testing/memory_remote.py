@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -83,6 +83,8 @@ class MemoryRemote:
         """Those of them that changed something."""
         self.down: ConnectorError | None = None
         """While set, every call raises it before it does anything."""
+        self.intercept: Callable[[Call], Fault | None] | None = None
+        """Asked about every call after the scripted failures: how it has to fail, if it has to."""
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._gates: dict[str, Gate] = {}
         self._minted = 0
@@ -166,13 +168,14 @@ class MemoryRemote:
     @asynccontextmanager
     async def call(self, hook: str, remote_id: str | None = None, **arguments: Any) -> AsyncIterator[None]:
         """Log a call, hold it and fail it as scripted; the body of the ``with`` block is its effect."""
-        self.calls.append(Call(hook, remote_id, arguments))
+        arrived = Call(hook, remote_id, arguments)
+        self.calls.append(arrived)
         gate = self._gates.get(hook)
         if gate is not None and not gate.after_effect:
             await self._wait(gate)
         if self.down is not None:
             raise self.down
-        fault = self._faults[hook].popleft() if self._faults[hook] else None
+        fault = self._faults[hook].popleft() if self._faults[hook] else self.intercept and self.intercept(arrived)
         if fault is not None and not fault.after_effect:
             raise fault.error
         yield

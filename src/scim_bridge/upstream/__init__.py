@@ -2,6 +2,6 @@
 
 from scim_bridge.upstream.clients import HttpClients
 from scim_bridge.upstream.lanes import correlation_id, lane
-from scim_bridge.upstream.responses import raise_for_status, read_json, retry_after
+from scim_bridge.upstream.responses import raise_for_status, read_json, read_model, retry_after
 
-__all__ = ["HttpClients", "correlation_id", "lane", "raise_for_status", "read_json", "retry_after"]
+__all__ = ["HttpClients", "correlation_id", "lane", "raise_for_status", "read_json", "read_model", "retry_after"]

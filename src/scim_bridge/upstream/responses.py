@@ -4,9 +4,10 @@ import json
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
+from pydantic import BaseModel, ValidationError
 
 from scim_bridge.errors import (
     ConnectorError,
@@ -18,6 +19,8 @@ from scim_bridge.errors import (
     RemoteRateLimitedError,
     RemoteUnavailableError,
 )
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAX_DEPTH = 64
 """Levels of nesting a JSON answer may have."""
@@ -117,6 +120,20 @@ def read_json(response: httpx2.Response) -> Any:
     if _depth_exceeds(value, MAX_DEPTH):
         raise _unreadable(response, "answered JSON that is nested too deep")
     return value
+
+
+def read_model(response: httpx2.Response, model: type[ModelT]) -> ModelT:
+    """Return the JSON body of an answer as a pydantic model.
+
+    :raises RemoteUnavailableError: When the body is no JSON, as :func:`read_json`, or not of this shape. The message
+        names the places that differ, never their values.
+    """
+    value = read_json(response)
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        places = sorted({".".join(map(str, fault["loc"])) or "the body" for fault in error.errors(include_input=False)})
+    raise _unreadable(response, f"answered JSON of another shape than expected ({', '.join(places[:3])})")
 
 
 def is_write(response: httpx2.Response) -> bool:

@@ -1,0 +1,149 @@
+"""What :class:`~scim_bridge.testing.connector_contract.ConnectorContract` does to a remote system: fail it, count it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import httpx2
+
+from scim_bridge.upstream.responses import SAFE_METHODS
+
+PLANTED = "planted-upstream-body"
+"""Is in the body of every failure, and must be in no error's detail."""
+
+RETRY_AFTER = 120
+"""Seconds of the ``Retry-After`` that the kit sends: longer than any call may take."""
+
+
+class RemoteFault(Enum):
+    """How a remote system can fail."""
+
+    UNAUTHORIZED = 401
+    FORBIDDEN = 403
+    NOT_FOUND = 404
+    CONFLICT = 409
+    RATE_LIMITED = 429
+    """With ``Retry-After``."""
+    RATE_LIMITED_SILENTLY = -429
+    """Without."""
+    SERVER_ERROR = 500
+    MALFORMED = "malformed"
+    """JSON that is cut off."""
+    UNEXPECTED = "unexpected"
+    """JSON of another shape."""
+    TIMEOUT = "timeout"
+    """Nothing comes back, and nothing happened."""
+    LOST_ANSWER = "lost answer"
+    """The call takes effect, and nothing comes back."""
+
+
+class ContractRemote(Protocol):
+    """The remote system of a connector that does not speak HTTP; those that do give the kit a transport."""
+
+    @property
+    def writes(self) -> int:
+        """How many calls arrived that change something, or try to."""
+
+    def fail(self, fault: RemoteFault, *, writes_only: bool = False, skip: int = 0) -> None:
+        """Fail every call from now on.
+
+        :param writes_only: Let reads through.
+        :param skip: How many of the calls that would fail are let through first.
+        """
+
+    def heal(self) -> None:
+        """Work again."""
+
+
+@dataclass(slots=True)
+class _Script:
+    fault: RemoteFault
+    writes_only: bool
+    skip: int
+
+
+def changes_something(request: httpx2.Request) -> bool:
+    """Return whether a request is a write by its method."""
+    return request.method not in SAFE_METHODS
+
+
+class HttpRemote:
+    """A :class:`ContractRemote` around the transports of an emulator.
+
+    :param transports: One transport, or transports by the beginning of the base URL, as for
+        :class:`~scim_bridge.upstream.HttpClients`.
+    :param is_write: Tells writes from reads; replace it where the vendor searches with POST.
+    """
+
+    def __init__(
+        self,
+        transports: httpx2.AsyncBaseTransport | Mapping[str, httpx2.AsyncBaseTransport],
+        *,
+        is_write: Callable[[httpx2.Request], bool] = changes_something,
+    ) -> None:
+        self.transport: httpx2.AsyncBaseTransport | dict[str, httpx2.AsyncBaseTransport]
+        """What the kit gives to the connector's clients."""
+        if isinstance(transports, Mapping):
+            self.transport = {url: FaultyTransport(self, transport) for url, transport in transports.items()}
+        else:
+            self.transport = FaultyTransport(self, transports)
+        self.is_write = is_write
+        self.writes = 0
+        self.pending = 0
+        """Requests that are being answered."""
+        self._script: _Script | None = None
+
+    def fail(self, fault: RemoteFault, *, writes_only: bool = False, skip: int = 0) -> None:
+        """Fail every request from now on; see :class:`ContractRemote`."""
+        self._script = _Script(fault, writes_only, skip)
+
+    def heal(self) -> None:
+        """Work again."""
+        self._script = None
+
+    def fault_of(self, request: httpx2.Request) -> RemoteFault | None:
+        """Return how a request has to fail, if it has to."""
+        script = self._script
+        if script is None or (script.writes_only and not self.is_write(request)):
+            return None
+        if script.skip > 0:
+            script.skip -= 1
+            return None
+        return script.fault
+
+
+class FaultyTransport(httpx2.AsyncBaseTransport):
+    """Counts the requests of an :class:`HttpRemote`, and fails them as it says."""
+
+    def __init__(self, remote: HttpRemote, inner: httpx2.AsyncBaseTransport) -> None:
+        self._remote = remote
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request on, or fail it, or both."""
+        self._remote.writes += self._remote.is_write(request)
+        fault = self._remote.fault_of(request)
+        self._remote.pending += 1
+        try:
+            if fault is RemoteFault.TIMEOUT:
+                raise httpx2.ReadTimeout("no answer", request=request)
+            if fault is None or fault is RemoteFault.LOST_ANSWER:
+                await request.aread()
+                response = await self._inner.handle_async_request(request)
+                if fault is None:
+                    return response
+                await response.aread()
+                raise httpx2.ReadError("the answer was lost", request=request)
+            return _failure(fault)
+        finally:
+            self._remote.pending -= 1
+
+
+def _failure(fault: RemoteFault) -> httpx2.Response:
+    if fault is RemoteFault.MALFORMED:
+        return httpx2.Response(200, content=f'{{"{PLANTED}": "'.encode(), headers={"Content-Type": "application/json"})
+    if fault is RemoteFault.UNEXPECTED:
+        return httpx2.Response(200, json={PLANTED: True})
+    headers = {"Retry-After": str(RETRY_AFTER)} if fault is RemoteFault.RATE_LIMITED else {}
+    return httpx2.Response(abs(int(fault.value)), json={"message": PLANTED}, headers=headers)

@@ -1,0 +1,151 @@
+"""Rules of lifecycle and listing: deactivation above all."""
+
+import pytest
+
+from scim_bridge.connections import BoundConnector
+from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
+from scim_bridge.models import GroupMembership, Page, Remote, User
+from scim_bridge.testing.contract_remote import RemoteFault
+from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, error_of, groups_of, within_deadline
+
+MOST_PAGES = 1000
+"""A listing that has more does not end."""
+
+
+class LifecycleRules(ContractFixtures):
+    """Deactivation ends access, and reactivation gives back what is asked for."""
+
+    async def is_ended(self, connector: BoundConnector, remote_id: str) -> bool:
+        """Return whether an account reads back as deactivated: inactive, or not found if that is declared."""
+        if connector.inactive_is_absent:
+            return isinstance(await error_of(connector.get_user(remote_id)), RemoteNotFoundError)
+        return (await within_deadline(connector.get_user(remote_id))).resource.active is False
+
+    def test_a_new_account_reads_back_active(self, bench: Bench) -> None:
+        """``active`` is true of an account that was just made."""
+
+        async def scenario(connector: BoundConnector) -> Remote[User]:
+            created = await within_deadline(connector.create_user(self.make_user(1)))
+            return await within_deadline(connector.get_user(created.remote_id))
+
+        assert bench.run(scenario).resource.active is True
+
+    def test_a_deactivated_account_reads_back_inactive(self, bench: Bench) -> None:
+        """After deactivation a read shows ``active`` false, or nothing if ``inactive_is_absent``."""
+
+        async def scenario(connector: BoundConnector) -> bool:
+            created = await within_deadline(connector.create_user(self.make_user(1)))
+            await within_deadline(connector.deactivate_user(created.remote_id, self.make_user(1)))
+            return await self.is_ended(connector, created.remote_id)
+
+        assert bench.run(scenario), "the account can still be used after deactivate_user"
+
+    def test_deactivating_twice_is_success(self, bench: Bench) -> None:
+        """The second deactivation succeeds and leaves the account inactive."""
+
+        async def scenario(connector: BoundConnector) -> bool:
+            created = await within_deadline(connector.create_user(self.make_user(1)))
+            for _ in range(2):
+                await within_deadline(connector.deactivate_user(created.remote_id, self.make_user(1)))
+            return await self.is_ended(connector, created.remote_id)
+
+        assert bench.run(scenario)
+
+    def test_deactivating_an_absent_account_is_success(self, bench: Bench) -> None:
+        """Nobody has access through an account that is not there."""
+
+        async def scenario(connector: BoundConnector) -> None:
+            await within_deadline(connector.deactivate_user(self.unknown_id, self.make_user(1)))
+
+        bench.run(scenario)
+
+    def test_reactivation_restores(self, bench: Bench) -> None:
+        """After reactivation a read by the id it returned shows the person, active."""
+
+        async def scenario(connector: BoundConnector) -> Remote[User]:
+            created = await within_deadline(connector.create_user(self.make_user(1)))
+            await within_deadline(connector.deactivate_user(created.remote_id, self.make_user(1)))
+            back = await within_deadline(connector.reactivate_user(created.remote_id, self.make_user(1)))
+            return await within_deadline(connector.get_user(back.remote_id))
+
+        seen = bench.run(scenario).resource
+        assert seen.active is True, "the account is still inactive after reactivate_user"
+        assert str(seen.user_name).casefold() == str(self.make_user(1).user_name).casefold()
+
+    def test_reactivation_gives_no_more_groups_than_asked(self, bench: Bench) -> None:
+        """A person who had two groups and should have one does not get the other back."""
+        self.need(bench, "set_user_groups")
+
+        async def scenario(connector: BoundConnector) -> tuple[frozenset[str] | None, str]:
+            wanted, former = await self.two_groups(connector)
+            user = self.make_user(1)
+            created = await within_deadline(connector.create_user(user))
+            await within_deadline(connector.set_user_groups(created.remote_id, user, [wanted, former]))
+            user.groups = [GroupMembership(value=wanted)]
+            await within_deadline(connector.deactivate_user(created.remote_id, user))
+            back = await within_deadline(connector.reactivate_user(created.remote_id, user))
+            return groups_of((await within_deadline(connector.get_user(back.remote_id))).resource), wanted
+
+        held, wanted = bench.run(scenario)
+        assert held is None or held <= {wanted}, "reactivate_user gave back a group that was taken away"
+
+
+class ListingRules(ContractFixtures):
+    """A listing shows everything once, or says that it cannot."""
+
+    def test_pages_have_no_gap_and_no_repeat(self, bench: Bench) -> None:
+        """Five accounts, two to a page: each is listed once, no page is longer, and the cursor ends."""
+        self.need(bench, "list_users")
+
+        async def scenario(connector: BoundConnector) -> tuple[set[str], list[str]]:
+            made = {
+                (await within_deadline(connector.create_user(self.make_user(number)))).remote_id
+                for number in range(1, 6)
+            }
+            listed: list[str] = []
+            cursor: str | None = None
+            for _ in range(MOST_PAGES):
+                page: Page[User] = await within_deadline(connector.list_users(cursor, 2))
+                assert len(page.items) <= 2, f"a page of {len(page.items)} although the limit is 2"
+                listed += [one.remote_id for one in page.items]
+                cursor = page.cursor
+                if cursor is None:
+                    return made, listed
+            pytest.fail("the listing does not end")
+
+        made, listed = bench.run(scenario)
+        assert len(listed) == len(set(listed)), "an account is listed twice"
+        assert made <= set(listed), "an account is missing from the listing"
+
+    def test_a_listing_and_a_read_agree(self, bench: Bench) -> None:
+        """What the listing says of an account is what reading it says."""
+        self.need(bench, "list_users")
+
+        async def scenario(connector: BoundConnector) -> tuple[User, User]:
+            created = await within_deadline(connector.create_user(self.make_user(1)))
+            page = await within_deadline(connector.list_users(None, 100))
+            listed = next((one for one in page.items if one.remote_id == created.remote_id), None)
+            assert listed is not None, "a new account is missing from the first page of 100"
+            return listed.resource, (await within_deadline(connector.get_user(created.remote_id))).resource
+
+        listed, seen = bench.run(scenario)
+        assert str(listed.user_name).casefold() == str(seen.user_name).casefold()
+        assert listed.active == seen.active
+
+    @pytest.mark.parametrize("listing", ["list_users", "list_groups"])
+    def test_an_error_midway_is_raised(self, bench: Bench, listing: str) -> None:
+        """A page that cannot be read is an error, never an empty page: empty would mean that everybody left."""
+        self.need(bench, listing)
+        remote = bench.faulty()
+
+        async def scenario(connector: BoundConnector) -> None:
+            for number in range(1, 4):
+                await within_deadline(connector.create_user(self.make_user(number)))
+            call = getattr(connector, listing)
+            first = await within_deadline(call(None, 1))
+            remote.fail(RemoteFault.SERVER_ERROR)
+            for cursor in {None, first.cursor}:
+                error = await error_of(call(cursor, 1))
+                assert isinstance(error, RemoteUnavailableError), f"{type(error).__name__} while listing in an outage"
+
+        bench.run(scenario)

@@ -1,0 +1,156 @@
+"""Rules of groups, for both shapes of membership."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from scim_bridge.connections import BoundConnector
+from scim_bridge.errors import ConnectorError
+from scim_bridge.hookspecs import implemented
+from scim_bridge.models import Group
+from scim_bridge.testing.contract_remote import RemoteFault
+from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, groups_of, within_deadline
+
+PAIR = ("add_group_members", "remove_group_members")
+
+
+class GroupRules(ContractFixtures):
+    """Groups are made once and found again."""
+
+    def test_creating_a_group_twice_adopts(self, bench: Bench) -> None:
+        """The second creation of a displayName returns the first group."""
+        self.need(bench, "create_group")
+
+        async def scenario(connector: BoundConnector) -> tuple[str, str, str]:
+            groups = await self.two_groups(connector)
+            name = (await within_deadline(connector.get_group(groups[0]))).resource.display_name
+            again = await within_deadline(connector.create_group(Group(display_name=name)))
+            return groups[0], again.remote_id, (await within_deadline(connector.get_group(again.remote_id))).remote_id
+
+        first, second, read = bench.run(scenario)
+        assert second == first, "a second group of the same name was made"
+        assert read == first
+
+    def test_groups_are_listed(self, bench: Bench) -> None:
+        """Both groups of the test are in the listing, each once."""
+        self.need(bench, "list_groups")
+
+        async def scenario(connector: BoundConnector) -> tuple[list[str], list[str]]:
+            groups = await self.two_groups(connector)
+            listed: list[str] = []
+            cursor: str | None = None
+            for _ in range(1000):
+                page = await within_deadline(connector.list_groups(cursor, 1))
+                listed += [one.remote_id for one in page.items]
+                cursor = page.cursor
+                if cursor is None:
+                    break
+            return groups, listed
+
+        groups, listed = bench.run(scenario)
+        assert set(groups) <= set(listed), "a group is missing from the listing"
+        assert len(listed) == len(set(listed)), "a group is listed twice"
+
+
+class MembershipRules(ContractFixtures):
+    """A person is in the groups that were asked for, and in no other."""
+
+    def test_the_groups_are_exactly_those_given(self, bench: Bench) -> None:
+        """By the set: each call gives exactly its groups, in any order, and the empty set clears them."""
+        self.need(bench, "set_user_groups")
+
+        async def scenario(connector: BoundConnector) -> list[tuple[frozenset[str], frozenset[str] | None]]:
+            one, other = await self.two_groups(connector)
+            user = self.make_user(1)
+            remote_id = (await within_deadline(connector.create_user(user))).remote_id
+            seen = []
+            for wanted in ([one], [one], [one, other], [other, one], [other], []):
+                given = list(wanted)
+                answer = await within_deadline(connector.set_user_groups(remote_id, user, given))
+                assert given == wanted, "set_user_groups changed the list that it was given"
+                seen += [(frozenset(wanted), groups_of(answer.resource))]
+                read = groups_of((await within_deadline(connector.get_user(remote_id))).resource)
+                seen += [(frozenset(wanted), frozenset(wanted) if read is None else read)]
+            return seen
+
+        for wanted, held in bench.run(scenario):
+            assert held == wanted, f"asked for {len(wanted)} groups, the account holds {len(held or ())} or others"
+
+    def test_members_are_added_and_removed(self, bench: Bench) -> None:
+        """By the pair: adding a present member and removing an absent one are no-ops, and order does not matter."""
+        self.need(bench, *PAIR)
+
+        async def scenario(connector: BoundConnector) -> list[tuple[set[int], set[int]]]:
+            group = (await self.two_groups(connector))[0]
+            people = [
+                (await within_deadline(connector.create_user(self.make_user(number)))).remote_id for number in range(3)
+            ]
+            seen = []
+            for hook, numbers, expected in (
+                (connector.add_group_members, [0, 1], {0, 1}),
+                (connector.add_group_members, [2, 1], {0, 1, 2}),
+                (connector.remove_group_members, [1], {0, 2}),
+                (connector.remove_group_members, [1, 0], {2}),
+                (connector.remove_group_members, [], {2}),
+            ):
+                await within_deadline(hook(group, [people[number] for number in numbers]))
+                seen.append((await self._members(connector, group, people), expected))
+            return seen
+
+        for members, expected in bench.run(scenario):
+            assert members == expected, f"expected the people {sorted(expected)} in the group, not {sorted(members)}"
+
+    async def _members(self, connector: BoundConnector, group: str, people: Sequence[str]) -> set[int]:
+        """Return which people are in a group, by number; skip where reads cannot tell."""
+        members = set()
+        for number, remote_id in enumerate(people):
+            held = groups_of((await within_deadline(connector.get_user(remote_id))).resource)
+            if held is None:
+                pytest.skip("get_user cannot tell the groups")
+            if group in held:
+                members.add(number)
+        return members
+
+    def test_a_removal_from_a_group_of_an_absent_account_is_success(self, bench: Bench) -> None:
+        """Who is not there is not a member."""
+        self.need(bench, *PAIR)
+
+        async def scenario(connector: BoundConnector) -> None:
+            group = (await self.two_groups(connector))[0]
+            await within_deadline(connector.remove_group_members(group, [self.unknown_id]))
+
+        bench.run(scenario)
+
+    @pytest.mark.parametrize("landed", [0, 1, 2])
+    def test_a_partial_failure_is_completed_by_the_second_call(self, bench: Bench, landed: int) -> None:
+        """When the remote system fails after some of the writes, the error is told, and a second call completes."""
+        remote = bench.faulty()
+        by_set = "set_user_groups" in implemented(bench.connector_type)
+        self.need(bench, *(["set_user_groups"] if by_set else PAIR))
+
+        async def scenario(connector: BoundConnector) -> tuple[frozenset[str], frozenset[str] | None]:
+            one, other = await self.two_groups(connector)
+            user = self.make_user(1)
+            remote_id = (await within_deadline(connector.create_user(user))).remote_id
+            wanted = frozenset({one, other} if by_set else {one})
+
+            async def change() -> None:
+                if by_set:
+                    await within_deadline(connector.set_user_groups(remote_id, user, sorted(wanted)))
+                else:
+                    await within_deadline(connector.add_group_members(one, [remote_id]))
+
+            remote.fail(RemoteFault.SERVER_ERROR, writes_only=True, skip=landed)
+            before = remote.writes
+            try:
+                await change()
+            except ConnectorError:
+                pass
+            else:
+                assert remote.writes - before <= landed, "the failure of a write was not told"
+            remote.heal()
+            await change()
+            return wanted, groups_of((await within_deadline(connector.get_user(remote_id))).resource)
+
+        wanted, held = bench.run(scenario)
+        assert held is None or held == wanted, "the second call did not complete the first"
