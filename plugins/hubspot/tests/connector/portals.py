@@ -59,12 +59,20 @@ class World:
 
     @asynccontextmanager
     async def connector(
-        self, *, scim: httpx2.AsyncBaseTransport | None = None, **settings: Any
+        self,
+        *,
+        api: httpx2.AsyncBaseTransport | None = None,
+        scim: httpx2.AsyncBaseTransport | None = None,
+        **settings: Any,
     ) -> AsyncIterator[BoundConnector]:
-        """Open a connector on the portal, as the bridge does. :param scim: Answers in place of HubSpot's SCIM."""
+        """Open a connector on the portal, as the bridge does.
+
+        :param api: Answers in place of the emulator.
+        :param scim: Answers in place of its SCIM.
+        """
         config = {"token": self.hubspot.token, "base_url": BASE_URL, **self.settings, **settings}
         transport = self.hubspot.transport()
-        transports = {SCIM_URL: scim or transport, BASE_URL: transport}
+        transports = {SCIM_URL: scim or transport, BASE_URL: api or transport}
         clients = HttpClients(transports, random=lambda: 0.5)
         async with connected(HubSpotConnector, config, http_client=clients, state=self.state, deadline=60.0) as made:
             yield made
