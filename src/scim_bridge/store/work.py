@@ -78,7 +78,7 @@ def bump(tx: Connection, connection_id: str, ids: Collection[str], *, lane: Lane
     generations: dict[str, int] = {}
     values = {"connection": connection_id, "new_lane": lane.value, "now": to_microseconds(now)}
     for chunk in chunks(sorted(ids)):
-        generations |= dict(tx.execute(_BUMP, values | {"ids": chunk}).tuples().all())
+        generations |= dict(tx.execute(_BUMP, values | {"ids": chunk}).all())
     return generations
 
 
