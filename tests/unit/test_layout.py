@@ -87,6 +87,7 @@ def test_every_dependency_is_pinned() -> None:
         ours.add(table["project"]["name"])
         lines = [*table["project"]["dependencies"], *table["build-system"]["requires"]]
         lines += table.get("dependency-groups", {}).get("dev", [])
+        lines += [line for extra in table["project"].get("optional-dependencies", {}).values() for line in extra]
         wanted |= {re.split(r"[^A-Za-z0-9._-]", line)[0].lower().replace("_", "-") for line in lines}
     assert wanted - ours <= pinned
 
