@@ -21,7 +21,7 @@ from scim_bridge.config import ConnectionSettings, Settings
 from scim_bridge.connections import BoundConnector, ConnectionPool, discover
 from scim_bridge.connections.pool import StateFactory
 from scim_bridge.connector import ConnectorRegistry
-from scim_bridge.errors import ConfigurationError, ConnectorError, StoreUnavailableError
+from scim_bridge.errors import ConfigurationError, ConnectorError, StoreInUseError, StoreUnavailableError
 from scim_bridge.protocol.clients import preset
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.reconcile import Reconciler
@@ -82,12 +82,14 @@ class Bridge:
 
     :param connections: What the server serves, by connection id.
     :param reconcilers: What compares each connection with its remote system.
+    :param drives: Whether this process brings the remote systems to what is desired.
     """
 
     settings: Settings
     store: Store
     connections: dict[str, ServedConnection] = field(default_factory=dict)
     reconcilers: dict[str, Reconciler] = field(default_factory=dict)
+    drives: bool = True
 
     def provisioning(self, connection_id: str) -> Provisioning:
         """Return the provisioning of a connection."""
@@ -112,19 +114,26 @@ async def connectors_of(
 
 @asynccontextmanager
 async def open_bridge(
-    settings: Settings, *, transport: Transport | None = None, metrics: Metrics | None = None
+    settings: Settings,
+    *,
+    transport: Transport | None = None,
+    metrics: Metrics | None = None,
+    exclusive: bool = True,
+    drive: bool = True,
 ) -> AsyncIterator[Bridge]:
     """Open store, connectors and drivers; on leaving, finish what is under way and leave the rest pending.
 
     :param transport: Replaces the network, for emulators in process.
+    :param exclusive: Take the database for this process alone; a command beside a running server does not.
+    :param drive: Run the drivers, and the first import.
     :raises ConfigurationError: In one line, when the bridge cannot start like this.
     """
     async with AsyncExitStack() as stack:
-        store = await Store.open(settings.store.url, production=settings.store.production)
+        store = await Store.open(settings.store.url, production=settings.store.production, exclusive=exclusive)
         stack.push_async_callback(store.close)
         state = partial(StoredState, store)
         pool = await stack.enter_async_context(connectors_of(settings, transport=transport, state=state))
-        bridge = Bridge(settings, store)
+        bridge = Bridge(settings, store, drives=drive)
         secret = settings.server.cursor_secret
         cursor_secret = secrets.token_bytes(32) if secret is None else secret.get_secret_value().encode()
         metrics = metrics or Metrics()
@@ -135,7 +144,21 @@ async def open_bridge(
                 connection, connector, provisioning, cursor_secret, metrics
             )
             bridge.reconcilers[connection_id] = _reconciler(store, connector, provisioning)
-            await _start(stack, provisioning, bridge.reconcilers[connection_id], connection)
+            if drive:
+                await _start(stack, provisioning, bridge.reconcilers[connection_id], connection)
+        yield bridge
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, only: str) -> AsyncIterator[Bridge]:
+    """Open one connection for a command: with its driver when no server runs, else beside the server that does."""
+    connection = settings.connections[only].model_copy(update={"import_at_start": False})
+    settings = settings.model_copy(update={"connections": {only: connection}})
+    async with AsyncExitStack() as stack:
+        try:
+            bridge = await stack.enter_async_context(open_bridge(settings))
+        except StoreInUseError:
+            bridge = await stack.enter_async_context(open_bridge(settings, exclusive=False, drive=False))
         yield bridge
 
 

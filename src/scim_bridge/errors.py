@@ -11,7 +11,8 @@ Two families never mix: what is wrong while starting (never on the wire) and wha
         UnknownConnectorError              no plugin registers this name
         UnknownConnectionError             no connection of this id is configured
         ConnectionSettingsError            the settings of a connection do not validate
-        StoreConfigurationError            the database is unsafe, locked by another process, or of another version
+        StoreConfigurationError            the database is unsafe or of another version
+          StoreInUseError                  another process has the database
       ConnectorError                  502  raised by connectors
         RemoteNotFoundError           404
         RemoteConflictError           409  scimType uniqueness
@@ -64,7 +65,11 @@ class ConnectionSettingsError(ConfigurationError):
 
 
 class StoreConfigurationError(ConfigurationError):
-    """The database is unsafe, in use by another process, or of another version."""
+    """The database is unsafe, or of another version."""
+
+
+class StoreInUseError(StoreConfigurationError):
+    """Another process has the database; SQLite serves one, PostgreSQL several."""
 
 
 class ServingError(BridgeError):

@@ -26,7 +26,7 @@ from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Situation
 from scim_bridge.store import resources
-from scim_bridge.store.engine import Store
+from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.rows import PendingKey
 from scim_bridge.upstream.lanes import lane as current_lane
 
@@ -73,6 +73,7 @@ class Driver:
         """The last transient failure by resource id, for the answer to who waits."""
         self._running: dict[str, tuple[asyncio.Task[None], Lane]] = {}
         self._wake = asyncio.Event()
+        self._worked = asyncio.Event()
         self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self._stopping = False
 
@@ -104,6 +105,15 @@ class Driver:
     def wake(self) -> None:
         """Tell the driver that there may be work."""
         self._wake.set()
+
+    async def idle(self) -> None:
+        """Wait until nothing is due; what waits for a later attempt is not waited for."""
+        while self.busy() or await self.store.read(self._has_due):
+            self.wake()
+            await happened(self._worked, 0.1)
+
+    def _has_due(self, tx: Connection) -> bool:
+        return bool(resources.pending(tx, self.connection_id, now=self.clock(), limit=1))
 
     def busy(self) -> bool:
         """Whether a resource is being worked on."""
@@ -151,6 +161,8 @@ class Driver:
             self._running.pop(key.id, None)
             self._announce(key.id)
             self._wake.set()
+            self._worked.set()
+            self._worked.clear()
 
     def _announce(self, resource_id: str) -> None:
         event = self._changed.pop(resource_id, None)
