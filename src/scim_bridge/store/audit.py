@@ -1,0 +1,138 @@
+"""The audit trail: what happened, chained by hashes, written in the transaction of the change itself.
+
+``hash = SHA-256(previous hash ‖ canonical JSON of the event)``. Whoever changes or drops an event in the middle breaks the
+chain. A cut-off tail shows only against a head that was kept elsewhere. Events carry ids, never personal data.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, select
+from sqlalchemy import insert as sql_insert
+from sqlalchemy import update as sql_update
+from sqlalchemy.engine import Connection
+
+from scim_bridge.store.clock import from_microseconds, to_microseconds
+from scim_bridge.store.dialects import upsert
+from scim_bridge.store.tables import audit, audit_head
+
+START = bytes(32)
+"""The hash before the first event."""
+
+PAGE = 500
+
+_OF_CONNECTION = audit.c.connection_id == bindparam("connection")
+_HEAD = select(audit_head.c.sequence, audit_head.c.hash).where(audit_head.c.connection_id == bindparam("connection"))
+_HEAD_LOCKED = _HEAD.with_for_update()
+_INSERT = sql_insert(audit)
+_ADVANCE = (
+    sql_update(audit_head)
+    .where(audit_head.c.connection_id == bindparam("connection"))
+    .values(sequence=bindparam("new_sequence"), hash=bindparam("new_hash"))
+)
+_PAGE = (
+    select(audit).where(_OF_CONNECTION, audit.c.sequence > bindparam("after")).order_by(audit.c.sequence).limit(PAGE)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One entry of the trail.
+
+    :param event: The event as it was appended, with its time under ``at``.
+    """
+
+    sequence: int
+    at: datetime
+    event: dict[str, Any]
+    previous_hash: bytes
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """The end of the trail: keep it elsewhere to notice a cut-off tail."""
+
+    sequence: int
+    hash: bytes
+
+
+def append(tx: Connection, connection_id: str, event: Mapping[str, Any], *, now: datetime) -> int:
+    """Add an event and return its sequence, counted from 1 without gaps in each connection.
+
+    :param event: JSON-able; ids only.
+    """
+    previous = _lock_head(tx, connection_id)
+    sequence = previous.sequence + 1
+    text = _canonical(dict(event) | {"at": now.isoformat(timespec="microseconds")})
+    hash_ = _link(previous.hash, text)
+    tx.execute(
+        _INSERT,
+        {
+            "connection_id": connection_id,
+            "sequence": sequence,
+            "at": to_microseconds(now),
+            "event": text,
+            "previous_hash": previous.hash,
+            "hash": hash_,
+        },
+    )
+    tx.execute(_ADVANCE, {"connection": connection_id, "new_sequence": sequence, "new_hash": hash_})
+    return sequence
+
+
+def head(tx: Connection, connection_id: str) -> AuditHead:
+    """Return the end of a connection's trail; sequence 0 of an empty one."""
+    found = tx.execute(_HEAD, {"connection": connection_id}).first()
+    return AuditHead(0, START) if found is None else AuditHead(found[0], found[1])
+
+
+def export(tx: Connection, connection_id: str, after: int = 0) -> Iterator[AuditEvent]:
+    """Yield the events after a sequence, in order; valid inside the transaction only."""
+    while True:
+        page = tx.execute(_PAGE, {"connection": connection_id, "after": after}).mappings().all()
+        for found in page:
+            after = found["sequence"]
+            yield AuditEvent(
+                after,
+                from_microseconds(found["at"]),
+                json.loads(found["event"]),
+                found["previous_hash"],
+                found["hash"],
+            )
+        if len(page) < PAGE:
+            return
+
+
+def verify(tx: Connection, connection_id: str) -> int | None:
+    """Return the sequence of the first event that is missing, added or changed; ``None`` when the chain holds."""
+    last = AuditHead(0, START)
+    for entry in export(tx, connection_id):
+        whole = entry.sequence == last.sequence + 1 and entry.previous_hash == last.hash
+        dated = entry.event.get("at") == entry.at.isoformat(timespec="microseconds")
+        if not whole or not dated or entry.hash != _link(last.hash, _canonical(entry.event)):
+            return last.sequence + 1
+        last = AuditHead(entry.sequence, entry.hash)
+    return None if last == head(tx, connection_id) else last.sequence + 1
+
+
+def _lock_head(tx: Connection, connection_id: str) -> AuditHead:
+    """Return the end of the trail and keep other transactions from appending until this one ends."""
+    key = {"connection": connection_id}
+    found = tx.execute(_HEAD_LOCKED, key).first()
+    if found is None:
+        tx.execute(upsert(tx, audit_head), {"connection_id": connection_id, "sequence": 0, "hash": START})
+        found = tx.execute(_HEAD_LOCKED, key).one()
+    return AuditHead(found[0], found[1])
+
+
+def _canonical(event: Mapping[str, Any]) -> str:
+    return json.dumps(event, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _link(previous: bytes, text: str) -> bytes:
+    return hashlib.sha256(previous + text.encode()).digest()
