@@ -23,7 +23,6 @@ from .deactivated import DeactivatedAccounts, advanced
 from .errors import NamesNotAcceptedError, NoSeatError
 from .guard import Guard
 from .inventory import InventoryReader
-from .mapping import Mapper, Resolution
 from .records import AccountRecords
 from .wire import Assignment, Clearing, PublicUser, assignment_body, assignment_of, clears
 
@@ -125,8 +124,9 @@ class Accounts:
             return await self._adopted(found), True
         if found is not None:
             await self.guard.check(found)
+        groups = await self.inventory.known(groups_of(user))
         mapper = await self.inventory.mapper()
-        resolution = resolve_known(mapper, groups_of(user), held or Assignment())
+        resolution = mapper.resolve(groups, held or Assignment())
         mapper.refuse_unallowed(resolution.assignment, Assignment())
         try:
             return await self._invite(user, resolution.assignment), False
@@ -180,9 +180,9 @@ class Accounts:
         if held is not None and (held.team_ids or held.seat_names):
             self.logger.warning("teams or seats of a returning person are refused; creating the account without them")
             return await self.enrol(user)
-        if isinstance(error, RemoteNotFoundError):
-            raise RemoteInvalidValueError("HubSpot does not know the permission set or a team (any more)")
-        raise error
+        if await self.inventory.lost(await self.inventory.known(groups_of(user))):
+            return await self.enrol(user, held)
+        raise RemoteInvalidValueError(error.detail)
 
     async def _adopted(self, user: PublicUser) -> PublicUser:
         await self.guard.check(user)
@@ -247,20 +247,29 @@ class Accounts:
         :raises RemoteForbiddenError: By the guard's and the mapping's rules.
         :raises RemoteInvalidValueError: When a group no longer exists; what the others come to is done before.
         """
-        mapper = await self.inventory.mapper()
-        if not all(mapper.exists(group) for group in groups):
-            mapper = await self.inventory.mapper(fresh=True)
-        resolution = resolve_known(mapper, groups, held or assignment_of(user))
-        if not resolution.satisfied_by(user):
-            self.guard.refuse_collapse(user, mapper)
-            mapper.refuse_unallowed(resolution.assignment, assignment_of(user))
-            user = await self.assign(user, resolution.assignment)
-        known = [group for group in groups if mapper.exists(group)]
+        known = await self.inventory.known(groups)
+        try:
+            user = await self._resolve(user, known, held)
+        except RemoteInvalidValueError:
+            if not await self.inventory.lost(known):
+                raise
+            known = await self.inventory.known(groups)
+            user = await self._resolve(user, known, held)
         await self.records.remember_groups(user.id, known)
         if len(known) < len(groups):
             gone = ", ".join(sorted(set(groups) - set(known)))
             raise RemoteInvalidValueError(f"HubSpot no longer has, or the configuration no longer maps: {gone}")
         return user
+
+    async def _resolve(self, user: PublicUser, groups: Sequence[str], held: Assignment | None) -> PublicUser:
+        """Write what groups that exist come to, unless the account holds it already."""
+        mapper = await self.inventory.mapper()
+        resolution = mapper.resolve(groups, held or assignment_of(user))
+        if resolution.satisfied_by(user):
+            return user
+        self.guard.refuse_collapse(user, mapper)
+        mapper.refuse_unallowed(resolution.assignment, assignment_of(user))
+        return await self.assign(user, resolution.assignment)
 
     async def remove(self, user: PublicUser) -> bool:
         """Remove an account and make sure that it is gone.
@@ -274,11 +283,6 @@ class Accounts:
         except RemoteNotFoundError:
             return True
         return False
-
-
-def resolve_known(mapper: Mapper, groups: Sequence[str], held: Assignment) -> Resolution:
-    """Return what those of the groups that exist come to."""
-    return mapper.resolve([group for group in groups if mapper.exists(group)], held)
 
 
 def matches(user: PublicUser, wanted: Assignment) -> bool:

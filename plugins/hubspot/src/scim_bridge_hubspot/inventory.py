@@ -1,6 +1,7 @@
 """Reads what the account has to give, and keeps it for a few minutes."""
 
 import asyncio
+from collections.abc import Sequence
 
 from scim_bridge.errors import RemoteForbiddenError
 
@@ -36,6 +37,18 @@ class InventoryReader:
             if fresh or self._kept is None or now - self._kept[0] > FRESH_SECONDS:
                 self._kept = (now, Mapper(self._config, await self._read()))
             return self._kept[1]
+
+    async def known(self, groups: Sequence[str]) -> tuple[str, ...]:
+        """Return those of some groups that exist; HubSpot is asked again before one is taken to be gone."""
+        mapper = await self.mapper()
+        if not all(mapper.exists(group) for group in groups):
+            mapper = await self.mapper(fresh=True)
+        return tuple(group for group in groups if mapper.exists(group))
+
+    async def lost(self, groups: Sequence[str]) -> bool:
+        """Ask HubSpot again, and tell whether any of these groups is gone."""
+        mapper = await self.mapper(fresh=True)
+        return not all(mapper.exists(group) for group in groups)
 
     async def _read(self) -> Inventory:
         return Inventory(
