@@ -1,6 +1,7 @@
 """A whole bridge in one process: SQLite, the real provisioning, a remote system in memory and the server, over ASGI."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from uuid import uuid4
 
 import httpx2
 
-from scim_bridge.protocol import ClientPreset, preset
+from scim_bridge.protocol import ClientPreset, Limits, preset
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
 from scim_bridge.server import (
     ConnectionOptions,
@@ -53,6 +54,11 @@ class Tenant:
     http: httpx2.AsyncClient
     server: Server
     quirks: list[str] = field(default_factory=list)
+
+    @property
+    def server_limits(self) -> Limits:
+        """What one request may ask for."""
+        return Limits()
 
     async def send(self, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
         """Send a request below ``/scim/v2``; a dict is sent as JSON, bytes as they are."""
@@ -121,6 +127,15 @@ class Tenant:
         document: dict[str, Any] = json.loads((await self.row(resource)).document)
         return document
 
+    async def settled(self) -> None:
+        """Wait until the driver has nothing left to do."""
+        while keys := await self.store.read(
+            lambda tx: resources.pending(tx, self.connection_id, now=datetime.now(UTC), limit=1)
+        ):
+            event = self.provisioning.driver.watch(keys[0].id)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(event.wait(), 0.1)
+
     def remote_members(self, display_name: str) -> set[str]:
         """Return the userNames that hold a group in the remote system."""
         groups = {id_ for id_, group in self.remote.groups.items() if group.display_name == display_name}
@@ -166,7 +181,7 @@ async def bridge(
                 connection_id, store, connector, replace(policy or ProvisioningPolicy(), budget=5.0)
             )
             drivers.append(asyncio.create_task(provisioning.driver.run()))
-            token, record = tokens.mint(connection_id)
+            token, record = tokens.mint(connection_id, now=datetime.now(UTC), environment="test")
             await store.write(lambda tx, record=record: tokens.create(tx, record))
             tenant = Tenant(
                 connection_id, token, MemoryRemote.named(name), provisioning, store, http, server

@@ -73,8 +73,8 @@ class TokenAuthentication:
         if lookup_id is None:
             return None
         record = await self._store.read(lambda tx: tokens.find(tx, lookup_id))
-        valid = record is not None and tokens.verify(token, record, self._clock())
-        if not valid or record is None or record.connection_id != connection_id:
+        valid = tokens.verify(token, record, self._clock())
+        if record is None or not valid or record.connection_id != connection_id:
             return None
         self._valid[key] = (lookup_id, self._monotonic() + REMEMBER_SECONDS)
         while len(self._valid) > REMEMBERED:
