@@ -6,6 +6,7 @@ lifespan; :func:`run` serves it.
 
 import asyncio
 import logging
+import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
@@ -35,8 +36,8 @@ from scim_bridge.store.engine import Store
 from scim_bridge.upstream import HttpClients
 
 Transport = httpx2.AsyncBaseTransport | Mapping[str, httpx2.AsyncBaseTransport]
-IMPORT_RETRY = 15.0
-"""Seconds after which a first import that failed is tried again."""
+COMPARE_RETRY = 15.0
+"""Seconds after which a comparison that failed is tried again."""
 
 now = partial(datetime.now, UTC)
 logger = logging.getLogger("scim_bridge.app")
@@ -143,7 +144,9 @@ async def open_bridge(
             bridge.connections[connection_id] = await _served(
                 connection, connector, provisioning, cursor_secret, metrics
             )
-            bridge.reconcilers[connection_id] = _reconciler(store, connector, provisioning)
+            bridge.reconcilers[connection_id] = _reconciler(
+                store, connector, provisioning, connection
+            )
             if drive:
                 await _start(stack, provisioning, bridge.reconcilers[connection_id], connection)
         yield bridge
@@ -152,7 +155,7 @@ async def open_bridge(
 @asynccontextmanager
 async def opened(settings: Settings, *, only: str) -> AsyncIterator[Bridge]:
     """Open one connection for a command: with its driver when no server runs, else beside the server that does."""
-    connection = settings.connections[only].model_copy(update={"import_at_start": False})
+    connection = settings.connections[only].model_copy(update={"import_at_start": False, "reconcile_minutes": 0})
     settings = settings.model_copy(update={"connections": {only: connection}})
     async with AsyncExitStack() as stack:
         try:
@@ -182,7 +185,9 @@ async def _served(
     )
 
 
-def _reconciler(store: Store, connector: BoundConnector, provisioning: Provisioning) -> Reconciler:
+def _reconciler(
+    store: Store, connector: BoundConnector, provisioning: Provisioning, connection: ConnectionSettings
+) -> Reconciler:
     return Reconciler(
         provisioning.connection_id,
         store,
@@ -190,13 +195,14 @@ def _reconciler(store: Store, connector: BoundConnector, provisioning: Provision
         provisioning.discovery,
         clock=provisioning.clock,
         wake=provisioning.driver.wake,
+        attribute_drift=connection.attribute_drift,
     )
 
 
 async def _start(
     stack: AsyncExitStack, provisioning: Provisioning, reconciler: Reconciler, connection: ConnectionSettings
 ) -> None:
-    """Start the driver, and the first import when the store knows nothing of the remote system yet."""
+    """Start the driver and the periodic comparison."""
     driver = provisioning.driver
     running = asyncio.create_task(driver.run(), name=f"driver {provisioning.connection_id}")
 
@@ -205,22 +211,31 @@ async def _start(
         await running
 
     stack.push_async_callback(stop)
-    if connection.import_at_start:
-        importing = asyncio.create_task(_import(reconciler), name=f"import {provisioning.connection_id}")
-        stack.callback(importing.cancel)
+    comparing = asyncio.create_task(_compare(reconciler, connection), name=f"reconcile {provisioning.connection_id}")
+    stack.callback(comparing.cancel)
 
 
-async def _import(reconciler: Reconciler) -> None:
-    """Take over what the remote system has, until it succeeds once."""
+async def _compare(reconciler: Reconciler, connection: ConnectionSettings) -> None:
+    """Compare at the start and then periodically, with jitter; what fails is tried again sooner."""
+    interval = connection.reconcile_minutes * 60.0
+    if not connection.import_at_start:
+        if not interval:
+            return
+        await asyncio.sleep(interval)
     while True:
+        delay = interval * random.uniform(0.9, 1.1)
         try:
             comparison = await reconciler.run()
+            reconciler.logger.info("%d accounts and groups compared", comparison.compared)
         except (ConnectorError, StoreUnavailableError) as error:
-            reconciler.logger.warning("import failed: %s; again in %.0f s", type(error).__name__, IMPORT_RETRY)
-            await asyncio.sleep(IMPORT_RETRY)
-        else:
-            reconciler.logger.info("imported: %d accounts and groups compared", comparison.compared)
+            reconciler.logger.warning("comparing failed: %s", type(error).__name__)
+            delay = COMPARE_RETRY
+        except Exception:
+            reconciler.logger.exception("comparing failed")
+            delay = COMPARE_RETRY
+        if not delay:
             return
+        await asyncio.sleep(delay)
 
 
 def create_app(settings: Settings, *, transport: Transport | None = None) -> ASGIApp:

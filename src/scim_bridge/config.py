@@ -30,7 +30,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from scim_bridge.errors import ConfigurationError, ConnectionSettingsError
-from scim_bridge.provisioning import ProvisioningPolicy
+from scim_bridge.provisioning.policy import Budget, GuardPolicy, ProvisioningPolicy
 
 DEFAULT_PATH = Path("scim-bridge.toml")
 PATH_VARIABLE = "SCIM_BRIDGE_CONFIG"
@@ -77,6 +77,43 @@ class StoreSettings(Table):
     production: bool = False
 
 
+class GuardSettings(Table):
+    """``[connections.ID.guard]``: what a rightful client may not do by itself.
+
+    :param protected: userNames of accounts that are never changed.
+    :param keep_holder: Names of groups that never lose their last active member.
+    :param privileged: Names of groups whose grants are counted.
+    :param removals_floor: So many removals in the window are never held; 0 with a share of 0 holds every one.
+    :param removals_share: Nor is this share of the Users, where that is more.
+    :param grants_floor: So many grants of privileged groups in the window are never held.
+    :param window_minutes: How long a change counts.
+    :param hold_minutes: After how long something held is released unless it was rejected.
+    :param mass_change: Whether anything is held at all.
+    """
+
+    protected: frozenset[str] = frozenset()
+    keep_holder: frozenset[str] = frozenset()
+    privileged: frozenset[str] = frozenset()
+    removals_floor: Annotated[int, Field(ge=0)] = 25
+    removals_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    grants_floor: Annotated[int, Field(ge=0)] = 5
+    window_minutes: Annotated[int, Field(ge=1)] = 10
+    hold_minutes: Annotated[int, Field(ge=1)] = 60
+    mass_change: bool = True
+
+    def policy(self) -> GuardPolicy:
+        """Return the guard policy these settings make."""
+        window = timedelta(minutes=self.window_minutes)
+        return GuardPolicy(
+            protected=self.protected,
+            keep_holder=self.keep_holder,
+            privileged=self.privileged,
+            removals=Budget(self.removals_floor, self.removals_share, window) if self.mass_change else None,
+            grants=Budget(self.grants_floor, 0.0, window) if self.mass_change else None,
+            hold=timedelta(minutes=self.hold_minutes),
+        )
+
+
 class ConnectionSettings(Table):
     """``[connections.ID]``.
 
@@ -93,7 +130,10 @@ class ConnectionSettings(Table):
         takes the client preset's.
     :param budget_seconds: Within how many seconds a write is answered.
     :param outage_retry_after: Whole seconds told to the client while the remote system is down.
-    :param import_at_start: Whether accounts and groups of the remote system are taken over when the store has none.
+    :param import_at_start: Whether everything is compared, and what no client owns taken over, at the start.
+    :param attribute_drift: Whether drift that is no matter of security is repaired or only reported.
+    :param reconcile_minutes: How often everything is compared; 0 never.
+    :param guard: What a rightful client may not do by itself.
     """
 
     connector: str
@@ -109,6 +149,9 @@ class ConnectionSettings(Table):
     budget_seconds: Annotated[float, Field(gt=0, le=50)] = 25.0
     outage_retry_after: Annotated[int, Field(ge=1, le=600)] = 60
     import_at_start: bool = True
+    attribute_drift: Literal["enforce", "report"] = "enforce"
+    reconcile_minutes: Annotated[int, Field(ge=0)] = 15
+    guard: GuardSettings = Field(default_factory=GuardSettings)
 
     def policy(self) -> ProvisioningPolicy:
         """Return the provisioning policy these settings make."""
@@ -123,6 +166,7 @@ class ConnectionSettings(Table):
             unknown_members=self.unknown_members,
             delete_unowned=self.delete_unowned,
             outage_retry_after=self.outage_retry_after,
+            guard=self.guard.policy(),
         )
 
 

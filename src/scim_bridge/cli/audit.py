@@ -38,8 +38,9 @@ def export(path: Path | None, connection: str, after: int) -> None:
     """Write the entries as one JSON object a line."""
     settings = load_settings(path)
     require_connection(settings, connection)
-    for event in asyncio.run(_export(settings, connection, after)):
-        click.echo(json.dumps(event, sort_keys=True))
+    for entry in asyncio.run(_export(settings, connection, after)):
+        line = {"sequence": entry.sequence, "at": entry.at.isoformat(), "hash": entry.hash.hex(), "event": entry.event}
+        click.echo(json.dumps(line, sort_keys=True))
 
 
 async def _verify(settings: Settings, connection: str) -> tuple[int | None, int]:
@@ -47,12 +48,12 @@ async def _verify(settings: Settings, connection: str) -> tuple[int | None, int]
     try:
         broken = await store.scan(lambda tx: chain.verify(tx, connection))
         head = await store.read(lambda tx: chain.head(tx, connection))
-        return broken, 0 if head is None else head.sequence
+        return broken, head.sequence
     finally:
         await store.close()
 
 
-async def _export(settings: Settings, connection: str, after: int) -> list[dict[str, object]]:
+async def _export(settings: Settings, connection: str, after: int) -> list[chain.AuditEvent]:
     store = await Store.open(settings.store.url, exclusive=False)
     try:
         return await store.scan(lambda tx: list(chain.export(tx, connection, after)))

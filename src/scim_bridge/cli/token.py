@@ -46,9 +46,9 @@ def list_(path: Path | None, connection: str | None) -> None:
     for record in asyncio.run(_list(settings, connection)):
         expired = record.expires_at is not None and record.expires_at <= now
         state = "revoked" if record.revoked_at else "expired" if expired else "valid"
-        times = (record.created_at, record.expires_at, record.last_used_at)
+        times = (record.created_at, record.expires_at, record.used_at)
         shown = ["-" if time is None else f"{time:%Y-%m-%d %H:%M}" for time in times]
-        table.add_row(record.lookup_id, record.connection_id, record.name, *shown, state)
+        table.add_row(record.lookup_id, record.connection_id, record.label, *shown, state)
     Console().print(table)
 
 
@@ -73,7 +73,7 @@ async def _create(settings: Settings, connection: str, lifetime: timedelta, name
     store = await Store.open(settings.store.url, exclusive=False)
     try:
         now = datetime.now(UTC)
-        clear, record = tokens.mint(connection, name=name, now=now, expires_at=now + lifetime)
+        clear, record = tokens.mint(connection, label=name, now=now, expires_at=now + lifetime)
         await store.write(lambda tx: tokens.create(tx, record))
         return clear
     finally:

@@ -9,7 +9,7 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 from scim_bridge.connections.bound import BoundConnector
@@ -21,6 +21,7 @@ from scim_bridge.errors import (
     StoreUnavailableError,
 )
 from scim_bridge.models import Kind, Lane, Remote
+from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.outcomes import Answer, Outcomes
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
@@ -39,6 +40,9 @@ STORE_BACKOFF = 1.0
 IDLE_POLL = 5.0
 """Seconds after which the driver looks for work without having been woken."""
 
+HELD_ALARM = timedelta(minutes=5)
+"""How often held changes are looked at, and alarmed."""
+
 ENDLESS = 12
 """Steps in one drive after which a connector is taken not to converge."""
 
@@ -48,6 +52,7 @@ class Driver:
 
     :param clock: Tells the time in UTC, as the store's rows have it.
     :param jitter: Returns a number in [0, 1), for back-off.
+    :param guard: Whose held changes are looked after.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Driver:
         *,
         clock: Callable[[], datetime],
         jitter: Callable[[], float] = random.random,
+        guard: Guard | None = None,
     ) -> None:
         self.connection_id = connection_id
         self.store = store
@@ -69,6 +75,8 @@ class Driver:
         self.clock = clock
         self.jitter = jitter
         self.logger = logging.getLogger(f"scim_bridge.driver.{connection_id}")
+        self._guard = guard
+        self._looked = clock()
         self.failures: dict[str, ConnectorError] = {}
         """The last transient failure by resource id, for the answer to who waits."""
         self._running: dict[str, tuple[asyncio.Task[None], Lane]] = {}
@@ -85,6 +93,7 @@ class Driver:
             self._wake.clear()
             try:
                 delay = await self._dispatch()
+                await self._look_after_held()
             except StoreUnavailableError:
                 self.logger.warning("the store is unavailable; trying again")
                 delay = STORE_BACKOFF
@@ -122,6 +131,17 @@ class Driver:
     def watch(self, resource_id: str) -> asyncio.Event:
         """Return an event that is set when work on a resource ends; take it before looking at the row."""
         return self._changed.setdefault(resource_id, asyncio.Event())
+
+    async def _look_after_held(self) -> None:
+        """Release what the mass-change guard held long enough, and alarm while anything is held."""
+        if self._guard is None or self.clock() - self._looked < HELD_ALARM:
+            return
+        self._looked = self.clock()
+        released, held = await self.store.write(self._guard.release_overdue)
+        if released:
+            self.logger.error("mass-change guard: %d held changes were released, nobody had rejected them", len(released))
+        if held:
+            self.logger.error("mass-change guard: %d changes are held; approve or reject them", held)
 
     async def _dispatch(self) -> float:
         """Start what may be started now, and return after how many seconds to look again."""

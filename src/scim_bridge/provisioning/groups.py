@@ -4,7 +4,7 @@ Membership is rows, and a change of it costs what it changes. Where the remote s
 the persons that get a new generation; where it keeps it on the group, the group.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from scim_bridge.models import Group, Lane
@@ -73,6 +73,7 @@ class GroupIntake:
         row = self.intake.live(tx, "Group", group_id)
         check(etag(row))
         affected = memberships.remove_group(tx, self.intake.connection_id, row.id)
+        self.intake.guard.permit_members(tx, row, MembershipChange(frozenset(), frozenset(affected), frozenset()))
         row = replace(self.intake.rearm(row, Lane.REMOVE), deleted=True, active=False, modified_at=self.intake.clock())
         resources.replace(tx, row)
         self.intake.record(tx, row, "delete")
@@ -84,6 +85,8 @@ class GroupIntake:
             bumped = resources.bump(
                 tx, self.intake.connection_id, affected, lane=Lane.REMOVE, now=self.intake.clock()
             )
+            if self.intake.guard.hold_removals(tx, bumped):
+                self._hold(tx, bumped)
             return Accepted(row, waits | bumped, frozenset({row.id, *bumped}), then_members=True)
         return Accepted(row, waits, frozenset({row.id}))
 
@@ -93,6 +96,7 @@ class GroupIntake:
         if change.unknown and self.intake.policy.unknown_members == "refuse":
             raise unknown_members(change.unknown)
         warnings = tuple(f"member {unknown} is not a User of this connection" for unknown in sorted(change.unknown))
+        self.intake.guard.permit_members(tx, row, change)
         if change.added or change.removed:
             row = replace(row, modified_at=self.intake.clock(), version=row.version + 1)
             resources.replace(tx, row)
@@ -114,10 +118,22 @@ class GroupIntake:
         now = self.intake.clock()
         removed = resources.bump(tx, self.intake.connection_id, change.removed, lane=Lane.REMOVE, now=now)
         added = resources.bump(tx, self.intake.connection_id, change.added, lane=Lane.UPDATE, now=now)
+        if self.intake.guard.hold_removals(tx, removed):
+            self._hold(tx, removed)
+        if self.intake.guard.hold_grants(tx, row, len(added)):
+            self._hold(tx, added)
         if removed or added:
             self.intake.record(tx, row, "members")
         earlier, leaving = self._unfinished(tx, row, deltas)
         return Accepted(row, waits | earlier | removed | added, leaving | frozenset(removed))
+
+    def _hold(self, tx: Connection, ids: Collection[str]) -> None:
+        """Hold people for an operator whose groups are changing in unusual numbers."""
+        release = self.intake.clock() + self.intake.policy.guard.hold
+        for user_id in ids:
+            user = resources.get(tx, self.intake.connection_id, "User", user_id, lock=True, deleted=True)
+            if user is not None:
+                resources.replace(tx, replace(user, state=State.HELD, not_before=release))
 
     def _unfinished(
         self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta]

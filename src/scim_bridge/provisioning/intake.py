@@ -12,6 +12,7 @@ from datetime import datetime
 from scim2_models import InvalidValueException, NotFoundException, UniquenessException
 
 from scim_bridge.models import Group, Kind, Lane, User
+from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Capabilities, attributes_of, name_of
 from scim_bridge.store import audit, documents, resources
@@ -63,6 +64,7 @@ class Intake:
         self.policy = policy
         self.new_id = new_id
         self.clock = clock
+        self.guard = Guard(connection_id, policy.guard, clock=clock)
 
     # -- Shared by users and groups --------------------------------------------------------------------------------
 
@@ -102,10 +104,20 @@ class Intake:
         self.record(tx, row, "create")
         return row
 
-    def store(self, tx: Connection, row: ResourceRow, resource: User | Group, *, lane: Lane, matters: bool) -> ResourceRow:
+    def store(
+        self,
+        tx: Connection,
+        row: ResourceRow,
+        resource: User | Group,
+        *,
+        lane: Lane,
+        matters: bool,
+        hold: bool = False,
+    ) -> ResourceRow:
         """Replace the desired document of a resource.
 
         :param matters: Whether the remote system holds something of what changed; else nothing is to be driven.
+        :param hold: Whether it is held for an operator.
         """
         now = self.clock()
         changed = replace(
@@ -118,7 +130,7 @@ class Intake:
             ownership=self.owned(row),
         )
         if matters:
-            changed = self.rearm(changed, lane)
+            changed = self.rearm(changed, lane, hold=hold)
         resources.replace(tx, changed, resource)
         self.record(tx, changed, "modify")
         return changed
@@ -134,19 +146,21 @@ class Intake:
             resources.replace(tx, changed)
         return changed
 
-    def rearm(self, row: ResourceRow, lane: Lane) -> ResourceRow:
-        """Count a new generation and hand it to the driver, at once.
+    def rearm(self, row: ResourceRow, lane: Lane, *, hold: bool = False) -> ResourceRow:
+        """Count a new generation and hand it to the driver at once, or hold it for an operator.
 
-        A lane that is already more urgent stays: the removal that asked for it may not be done yet.
+        A lane that is already more urgent stays: the removal that asked for it may not be done yet. What is held stays
+        held through lesser writes; a single removal, or giving the access back, goes through.
         """
-        urgent = min(lane, row.lane) if row.state is State.PENDING else lane
+        open_ = row.state in {State.PENDING, State.HELD}
+        held = hold or (row.state is State.HELD and lane not in {Lane.REMOVE, Lane.CREATE})
         return replace(
             row,
             generation=row.generation + 1,
-            state=State.PENDING,
-            lane=urgent,
+            state=State.HELD if held else State.PENDING,
+            lane=min(lane, row.lane) if open_ else lane,
             attempt=0,
-            not_before=None,
+            not_before=self.clock() + self.policy.guard.hold if held else None,
             refusal=None,
         )
 

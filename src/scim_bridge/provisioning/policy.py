@@ -1,8 +1,42 @@
 """The choices an operator makes for a connection that concern provisioning."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many changes of a kind are usual.
+
+    :param floor: This many in a window are never held.
+    :param share: Nor is this share of the connection's Users, where that is more.
+    :param window: How long a change counts.
+    """
+
+    floor: int = 25
+    share: float = 0.2
+    window: timedelta = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardPolicy:
+    """What a rightful client may not do by itself.
+
+    :param protected: userNames of accounts that are never changed.
+    :param keep_holder: displayNames of groups that never lose their last active member.
+    :param privileged: displayNames of groups whose grants are counted.
+    :param removals: The usual number of removals; more are held for an operator. ``None`` holds none.
+    :param grants: The same of privileged grants.
+    :param hold: After how long something held is released unless it was rejected.
+    """
+
+    protected: frozenset[str] = frozenset()
+    keep_holder: frozenset[str] = frozenset()
+    privileged: frozenset[str] = frozenset()
+    removals: Budget | None = field(default_factory=Budget)
+    grants: Budget | None = field(default_factory=lambda: Budget(floor=5, share=0.0))
+    hold: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +54,7 @@ class ProvisioningPolicy:
         confirmed, once its removals are.
     :param outage_retry_after: Whole seconds told to a client while the remote system is down. Okta doubles from the first
         value, at most ten times: 60 survives an outage of 17 hours.
+    :param guard: What a rightful client may not do by itself.
     :param concurrency: Resources that are worked on at the same time; two more are kept for removals.
     """
 
@@ -31,3 +66,4 @@ class ProvisioningPolicy:
     deferrable_additions: int = 20
     outage_retry_after: int = 60
     concurrency: int = 8
+    guard: GuardPolicy = field(default_factory=GuardPolicy)

@@ -42,6 +42,7 @@ RATE_LIMIT_RETRY_AFTER = 5
 FIND_TIMEOUT = 5.0
 """Seconds a filter that found nothing may spend on asking the remote system."""
 
+HELD = "accepted, and held: too many removals or privileged grants at once; an operator has to approve"
 PENDING = "accepted; pending upstream; retry to observe"
 
 
@@ -89,7 +90,10 @@ class Provisioning:
         self.groups = GroupIntake(intake)
         self.outcomes = Outcomes(connection_id, capabilities, clock=clock)
         self.discovery = Discovery(connection_id, capabilities, new_id=new_id, clock=clock)
-        self.driver = Driver(connection_id, store, connector, self.outcomes, policy, clock=clock)
+        self.guard = intake.guard
+        self.driver = Driver(
+            connection_id, store, connector, self.outcomes, policy, clock=clock, guard=intake.guard
+        )
         self.logger = logging.getLogger(f"scim_bridge.provisioning.{connection_id}")
 
     # -- Users -----------------------------------------------------------------------------------------------------
@@ -211,6 +215,9 @@ class Provisioning:
             if row.observed_generation >= generation:
                 return
             left = deadline - loop.time()
+            if row.state is State.HELD:
+                self.logger.error("mass-change guard: %s %s is held; approve or reject it", row.kind, row.id)
+                raise PendingError(HELD, retry_after=self.policy.outage_retry_after)
             if left <= 0 or self._is_hopeless(row, left):
                 raise self._pending(resource_id)
             await happened(event, min(left, POLL))

@@ -68,8 +68,10 @@ class UserIntake:
         check(etag(row))
         if row.ownership is Ownership.DISCOVERED and self.intake.policy.delete_unowned != "delete":
             return self._delete_unowned(tx, row)
+        self.intake.guard.permit_user(tx, row, leaves=row.active)
+        hold = row.active and self.intake.guard.hold_removals(tx, [row.id])
         memberships.remove_user(tx, self.intake.connection_id, row.id)
-        row = replace(self.intake.rearm(row, Lane.REMOVE), deleted=True, active=False, modified_at=self.intake.clock())
+        row = replace(self.intake.rearm(row, Lane.REMOVE, hold=hold), deleted=True, active=False, modified_at=self.intake.clock())
         resources.replace(tx, row)
         self.intake.record(tx, row, "delete")
         return Accepted(row, self.intake.waits_of(row), frozenset({row.id}))
@@ -94,8 +96,12 @@ class UserIntake:
             lane = Lane.REMOVE
         else:
             lane = Lane.CREATE if active and not row.active else Lane.UPDATE
+        leaves = row.active and not active
+        if matters:
+            self.intake.guard.permit_user(tx, row, leaves=leaves)
+        hold = leaves and observed_active and self.intake.guard.hold_removals(tx, [row.id])
         updated = replace(row, active=active, shown_active=active or observed_active)
-        updated = self.intake.store(tx, updated, user, lane=lane, matters=matters)
+        updated = self.intake.store(tx, updated, user, lane=lane, matters=matters, hold=hold)
         return Accepted(updated, self.intake.waits_of(updated), self._removals(updated))
 
     @staticmethod

@@ -1,7 +1,7 @@
 """The audit trail: what happened, chained by hashes, written in the transaction of the change itself.
 
-``hash = SHA-256(previous hash ‖ canonical JSON of the event)``. Whoever changes or drops an event in the middle breaks the
-chain. A cut-off tail shows only against a head that was kept elsewhere. Events carry ids, never personal data.
+``hash = SHA-256(previous hash ‖ canonical JSON of the event)``. Whoever changes or drops an event in the middle breaks
+the chain. A cut-off tail shows only against a head that was kept elsewhere. Events carry ids, never personal data.
 """
 
 import hashlib

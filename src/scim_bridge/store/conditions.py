@@ -73,18 +73,13 @@ def condition(columns: Columns, binding: AttributeBinding, op: CompareOperator, 
     :param expected: What :func:`operand` returned, not ``None``.
     """
     kind = binding.target_type
-    if not isclass(kind) or issubclass(kind, BaseModel) or (op in STRING_OPERATORS and not _is_string(kind)):
+    if not isclass(kind) or issubclass(kind, BaseModel):
         return false()
-    if isinstance(expected, str | bytes) or (isinstance(expected, datetime) and expected.tzinfo is None):
-        if columns.text is None or _is_string(kind) is not isinstance(expected, str):
-            return false()
-        try:
-            key = text_of(binding, expected)
-        except InvalidValueException as error:
-            raise InvalidFilterException(detail=str(error.detail)) from None
-        return _compare_text(columns.text, columns.prefix, op, key)
-    if op in STRING_OPERATORS or _is_string(kind):
+    as_text = isinstance(expected, str | bytes) or (isinstance(expected, datetime) and expected.tzinfo is None)
+    if _is_string(kind) is not isinstance(expected, str) or (op in STRING_OPERATORS and not _is_string(kind)):
         return false()
+    if as_text:
+        return _compare_text(columns, op, _key(binding, expected))
     if isinstance(expected, datetime):
         return _compare(columns.number, op, to_microseconds(expected))
     if isinstance(expected, float):
@@ -92,6 +87,13 @@ def condition(columns: Columns, binding: AttributeBinding, op: CompareOperator, 
     if abs(expected) > LARGEST_NUMBER:
         raise InvalidFilterException(detail=f"{binding.urn} is compared with a number of more than 63 bits")
     return _compare(columns.number, op, int(expected))
+
+
+def _key(binding: AttributeBinding, expected: str | bytes | datetime) -> str:
+    try:
+        return text_of(binding, expected)
+    except InvalidValueException as error:
+        raise InvalidFilterException(detail=str(error.detail)) from None
 
 
 def _is_string(kind: type) -> bool:
@@ -113,10 +115,11 @@ def _compare(column: ColumnElement[Any] | None, op: CompareOperator, expected: f
     return ordered[op]
 
 
-def _compare_text(
-    text: ColumnElement[Any], prefix: ColumnElement[Any] | None, op: CompareOperator, key: str
-) -> ColumnElement[bool]:
+def _compare_text(columns: Columns, op: CompareOperator, key: str) -> ColumnElement[bool]:
     """Compare comparison keys, through the index of their first characters where that narrows the search."""
+    text, prefix = columns.text, columns.prefix
+    if text is None:
+        return false()
     indexed = text if prefix is None else prefix
     if op is CompareOperator.co:
         return Position(text, key) > 0

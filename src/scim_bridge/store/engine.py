@@ -17,6 +17,8 @@ from scim_bridge.store.failures import is_transient
 from scim_bridge.store.postgresql import PostgresqlDatabase
 from scim_bridge.store.sqlite import SqliteDatabase
 
+__all__ = ["Connection", "Store"]
+
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
@@ -58,11 +60,12 @@ class Store:
         self._threads = threads
 
     @classmethod
-    async def open(cls, url: str, *, production: bool = False, threads: bool = True) -> "Store":
+    async def open(cls, url: str, *, production: bool = False, exclusive: bool = True, threads: bool = True) -> "Store":
         """Migrate and check a database, and take it.
 
         :param url: ``sqlite:///path`` or ``postgresql+psycopg://…``.
         :param production: Whether to refuse file systems on which SQLite is not safe.
+        :param exclusive: Whether an SQLite file is taken for this process alone, or shared with the server that has it.
         :param threads: Whether work may run on other threads; ``False`` for deterministic simulations.
         :raises StoreConfigurationError: in one line, what is wrong and what to change.
         """
@@ -70,7 +73,7 @@ class Store:
 
         def connect() -> Database:
             if parsed.get_backend_name() == "sqlite":
-                return SqliteDatabase(parsed, production=production)
+                return SqliteDatabase(parsed, production=production, exclusive=exclusive)
             return PostgresqlDatabase(parsed)
 
         try:

@@ -94,51 +94,38 @@ class _Compiler(FilterVisitor[ColumnElement[bool]]):
         if not binding.is_multivalued:
             raise InvalidFilterException(detail=f"{binding.urn} is not multi-valued and holds no values to select")
         source = self.scope.source(binding)
-        if isinstance(source, MemberSource):
-            return some_member(source.kind, lambda scope: _inner(binding, scope).visit(node.val_filter))
+        model = _element_model(binding)
+        if isinstance(source, MemberSource) and model is not None:
+            return some_member(source.kind, lambda scope: _Compiler(model, scope).visit(node.val_filter))
         if not isinstance(source, RowSource) or source.element is not None:
-            return false()
+            return false()  # a list within an element: its values cannot be selected
         element = attribute_value.alias()
-        if not _is_complex(binding):
+        if model is None:
             return source.holding(element, _ScalarCompiler(binding, element).visit(node.val_filter))
-        inner = _inner(binding, ElementScope(source.path, element))
-        return _search(source, element, inner, node.val_filter)
+        return _search(source, element, _Compiler(model, ElementScope(source.path, element)), node.val_filter)
 
 
-def _is_complex(binding: AttributeBinding) -> bool:
-    return isinstance(binding.field_type, type) and issubclass(binding.field_type, BaseModel)
-
-
-def _inner(binding: AttributeBinding, scope: Scope) -> _Compiler:
-    assert isinstance(binding.field_type, type)
-    return _Compiler(binding.field_type, scope)
+def _element_model(binding: AttributeBinding) -> type[BaseModel] | None:
+    kind = binding.field_type
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def _search(source: RowSource, element: FromClause, inner: _Compiler, node: FilterNode) -> ColumnElement[bool]:
     """Return: an element satisfies a filter; it is looked up by an ``eq`` of the filter, where there is one."""
     terms = list(node.terms) if isinstance(node, LogicalExpr) and node.op is LogicalOperator.and_ else [node]
-    for term in sorted(terms, key=_selectivity):
-        if _selectivity(term) == UNSELECTIVE:
-            break
-        assert isinstance(term, Comparison)
+    equalities = [term for term in terms if isinstance(term, Comparison) and _is_selective(term)]
+    for term in sorted(equalities, key=lambda term: term.attr_path != AttrPath("value")):
         binding = resolver(inner.model).resolve_comparison(term.attr_path, strict=False)
         if binding is None or binding.is_multivalued:
             continue
-        expected = operand(binding, term.op, term.value)
+        found = condition(columns_of(element), binding, term.op, operand(binding, term.op, term.value))
         rest = [inner.visit(other) for other in terms if other is not term]
-        found = condition(columns_of(element), binding, term.op, expected)
         return RowSource(f"{source.path}.{binding.urn}").holding(element, and_(found, *rest))
     return source.holding(element, inner.visit(node))
 
 
-UNSELECTIVE = 2
-
-
-def _selectivity(node: FilterNode) -> int:
-    """Rank a term by how few elements it is likely to hold of; the smallest number is best."""
-    if not isinstance(node, Comparison) or node.op is not CompareOperator.eq or not isinstance(node.value, str):
-        return UNSELECTIVE
-    return 0 if node.attr_path == AttrPath("value") else 1
+def _is_selective(term: Comparison) -> bool:
+    return term.op is CompareOperator.eq and isinstance(term.value, str)
 
 
 def _compare(source: Source, binding: AttributeBinding, op: CompareOperator, expected: Any) -> ColumnElement[bool]:

@@ -24,6 +24,8 @@ _GROUP = and_(_CONNECTION, member.c.group_id == bindparam("group"))
 _USER = and_(_CONNECTION, member.c.user_id == bindparam("user"))
 _USERS_GIVEN = member.c.user_id.in_(bindparam("ids", expanding=True))
 _GROUPS_GIVEN = member.c.group_id.in_(bindparam("ids", expanding=True))
+_OF_GROUP = and_(_GROUP, _USERS_GIVEN)
+_OF_USER = and_(_USER, _GROUPS_GIVEN)
 _REFERENCE = (resource.c.id, resource.c.name, resource.c.remote_id, member.c.desired, member.c.observed)
 
 _DESIRED = select(member.c.user_id).where(_GROUP, member.c.desired)
@@ -78,7 +80,7 @@ def apply(
         removed &= desired
     new = known - desired
     _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(new)], to_microseconds(now))
-    _unwant(tx, _GROUP, key, _USERS_GIVEN, removed, to_microseconds(now))
+    _unwant(tx, _OF_GROUP, key, removed, to_microseconds(now))
     return MembershipChange(frozenset(new), frozenset(removed), frozenset(added - known))
 
 
@@ -119,7 +121,7 @@ def observe_user(tx: Connection, connection_id: str, user_id: str, group_ids: Co
     held = set(_ids(tx, select(member.c.group_id).where(_USER, member.c.observed), key))
     seen = set(group_ids)
     _see(tx, connection_id, [(group_id, user_id) for group_id in sorted(seen - held)])
-    _unsee(tx, _USER, key, _GROUPS_GIVEN, held - seen)
+    _unsee(tx, _OF_USER, key, held - seen)
 
 
 def observe_group(
@@ -128,7 +130,7 @@ def observe_group(
     """Note that people were seen to have joined or left a group."""
     key = {"connection": connection_id, "group": group_id}
     _see(tx, connection_id, [(group_id, user_id) for user_id in sorted(added)])
-    _unsee(tx, _GROUP, key, _USERS_GIVEN, set(removed))
+    _unsee(tx, _OF_GROUP, key, set(removed))
 
 
 def set_desired(
@@ -145,7 +147,7 @@ def set_desired(
     if desired:
         _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(user_ids)], at)
     else:
-        _unwant(tx, _GROUP, {"connection": connection_id, "group": group_id}, _USERS_GIVEN, set(user_ids), at)
+        _unwant(tx, _OF_GROUP, {"connection": connection_id, "group": group_id}, set(user_ids), at)
 
 
 def unsettled_of_group(tx: Connection, connection_id: str, group_id: str) -> tuple[list[str], list[str]]:
@@ -164,7 +166,7 @@ def remove_user(tx: Connection, connection_id: str, user_id: str, *, now: dateti
     """Want a person in no group any more, and return the ids of the groups they are or were to be in."""
     key = {"connection": connection_id, "user": user_id}
     groups = sorted(_ids(tx, select(member.c.group_id).where(_USER), key))
-    _unwant(tx, _USER, key, _GROUPS_GIVEN, set(groups), to_microseconds(now) if now else 0)
+    _unwant(tx, _OF_USER, key, set(groups), to_microseconds(now) if now else 0)
     return groups
 
 
@@ -172,7 +174,7 @@ def remove_group(tx: Connection, connection_id: str, group_id: str, *, now: date
     """Want nobody in a group any more, and return the ids of the people who are or were to be in it."""
     key = {"connection": connection_id, "group": group_id}
     users = sorted(_ids(tx, select(member.c.user_id).where(_GROUP), key))
-    _unwant(tx, _GROUP, key, _USERS_GIVEN, set(users), to_microseconds(now) if now else 0)
+    _unwant(tx, _OF_GROUP, key, set(users), to_microseconds(now) if now else 0)
     return users
 
 
@@ -231,23 +233,17 @@ def _put(
         tx.execute(upsert(tx, member, columns), rows)
 
 
-def _unwant(
-    tx: Connection, scope: ColumnElement[bool], key: dict[str, Any], given: ColumnElement[bool], ids: set[str], at: int
-) -> None:
+def _unwant(tx: Connection, which: ColumnElement[bool], key: dict[str, Any], ids: set[str], at: int) -> None:
     """Clear the desired flag of rows; those that were not observed either go."""
     for chunk in chunks(sorted(ids)):
         values = key | {"ids": chunk}
-        tx.execute(sql_delete(member).where(scope, given, ~member.c.observed), values)
-        tx.execute(
-            sql_update(member).where(scope, given, member.c.desired).values(desired=False, changed_at=at), values
-        )
+        tx.execute(sql_delete(member).where(which, ~member.c.observed), values)
+        tx.execute(sql_update(member).where(which, member.c.desired).values(desired=False, changed_at=at), values)
 
 
-def _unsee(
-    tx: Connection, scope: ColumnElement[bool], key: dict[str, Any], given: ColumnElement[bool], ids: set[str]
-) -> None:
+def _unsee(tx: Connection, which: ColumnElement[bool], key: dict[str, Any], ids: set[str]) -> None:
     """Clear the observed flag of rows; those that are not desired either go."""
     for chunk in chunks(sorted(ids)):
         values = key | {"ids": chunk}
-        tx.execute(sql_delete(member).where(scope, given, ~member.c.desired), values)
-        tx.execute(sql_update(member).where(scope, given).values(observed=False), values)
+        tx.execute(sql_delete(member).where(which, ~member.c.desired), values)
+        tx.execute(sql_update(member).where(which).values(observed=False), values)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from sqlalchemy import create_engine, func, select
+from sqlalchemy import create_engine, func, select, true
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import QueuePool
 
@@ -85,8 +85,8 @@ class PostgresqlDatabase:
                 check_settings(connection)
                 if migrations.current(connection) != migrations.HEAD:
                     # Replicas that start together wait here for the first one.
-                    connection.execute(select(func.set_config("statement_timeout", "0", True)))
-                    connection.execute(select(func.set_config("lock_timeout", "0", True)))
+                    connection.execute(select(func.set_config("statement_timeout", "0", true())))
+                    connection.execute(select(func.set_config("lock_timeout", "0", true())))
                     connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
                     migrations.upgrade(connection)
         except BaseException:

@@ -132,7 +132,7 @@ def _total(tx: Connection, connection_id: str, where: ColumnElement[bool]) -> in
     return total
 
 
-def _cursor_page(
+def _cursor_page(  # noqa: PLR0917 - the parts of one search
     tx: Connection, connection_id: str, where: ColumnElement[bool], order: _Order, position: Position | None, count: int
 ) -> QueryPage:
     total = _total(tx, connection_id, where)
@@ -205,11 +205,9 @@ def _sort_value(kind: Kind, binding: AttributeBinding) -> ColumnElement[Any] | N
 
 def _held(columns: Columns, binding: AttributeBinding) -> ColumnElement[Any]:
     kind = binding.target_type
+    column = columns.text
     if isinstance(kind, type) and issubclass(kind, float):
         column = columns.decimal
     elif isinstance(kind, type) and issubclass(kind, bool | int | datetime):
         column = columns.number
-    else:
-        column = columns.text
-    assert column is not None
-    return column
+    return null() if column is None else column

@@ -23,7 +23,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from scim_bridge.errors import StoreConfigurationError
+from scim_bridge.errors import StoreConfigurationError, StoreInUseError
 from scim_bridge.store import migrations
 from scim_bridge.store.failures import is_transient
 
@@ -71,10 +71,11 @@ class DatabaseFile:
 
     :param url: ``sqlite:///path``.
     :param production: Whether to refuse file systems on which SQLite is not safe.
+    :param exclusive: Whether to refuse a file that another process has, or to work beside it.
     :raises StoreConfigurationError: when the file cannot be used safely.
     """
 
-    def __init__(self, url: URL, *, production: bool) -> None:
+    def __init__(self, url: URL, *, production: bool, exclusive: bool = True) -> None:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise StoreConfigurationError(
                 f"SQLite {sqlite3.sqlite_version} is too old; use a Python built with SQLite 3.37 or newer"
@@ -86,7 +87,7 @@ class DatabaseFile:
             raise StoreConfigurationError(f"the directory {self.path.parent} does not exist; create it")
         if production:
             self._refuse_unsafe_file_system()
-        self._lock = self._take_lock()
+        self._lock = self._take_lock(exclusive=exclusive)
         try:
             self._create()
         except BaseException:
@@ -101,13 +102,20 @@ class DatabaseFile:
                 "put it on a local disk or use PostgreSQL"
             )
 
-    def _take_lock(self) -> int:
+    @property
+    def shared(self) -> bool:
+        """Whether another process has the database, and this one only works beside it."""
+        return self._lock is None
+
+    def _take_lock(self, *, exclusive: bool) -> int | None:
         lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            raise StoreConfigurationError(
+            if not exclusive:
+                return None
+            raise StoreInUseError(
                 f"{self.path} is in use by another scim-bridge process; stop it, or use PostgreSQL for several"
             ) from None
         return lock
@@ -128,7 +136,8 @@ class DatabaseFile:
 
     def release(self) -> None:
         """Let other processes have the file."""
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
 
 
 def file_system_of(path: Path) -> str:
@@ -166,10 +175,11 @@ def _engine(path: Path, begin: str, pragmas: dict[str, Any], size: int) -> Engin
             if found != (value,):
                 raise StoreConfigurationError(f"SQLite does not accept PRAGMA {name} = {value}; it has {found}")
 
-    @event.listens_for(engine, "begin")
-    def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+    def start(connection: sqlite3.Connection) -> None:
+        connection.execute(begin)
 
+    # Not a listener of "begin": one listener makes every statement of the engine a third slower.
+    engine.dialect.do_begin = start  # type: ignore[assignment,method-assign]
     return engine
 
 
@@ -241,8 +251,15 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - whatever it is, no caller may wait for ever
             for write in writes:
                 write.fail(error)
+            self._recover()
         for write in writes:
             write.settle()
+
+    def _recover(self) -> None:
+        """Begin again on a fresh connection: a COMMIT that failed may have left the old one inside its transaction."""
+        if self._connection.in_transaction():
+            self._connection.rollback()
+        self._connection.invalidate()
 
 
 class _Write:
@@ -291,11 +308,13 @@ class SqliteDatabase:
 
     :param url: ``sqlite:///path``.
     :param production: Whether to refuse file systems on which SQLite is not safe.
+    :param exclusive: Whether to take it alone. A command beside a running server does not: it reads, and writes single
+        short transactions, and drives nothing.
     :raises StoreConfigurationError: when the database cannot be used safely.
     """
 
-    def __init__(self, url: URL, *, production: bool) -> None:
-        self._file = DatabaseFile(url, production=production)
+    def __init__(self, url: URL, *, production: bool, exclusive: bool = True) -> None:
+        self._file = DatabaseFile(url, production=production, exclusive=exclusive)
         self._writer_engine = writer_engine(self._file.path)
         self._inline_engine = reader_engine(self._file.path, size=1, busy_timeout=0)
         self._scan_engine = reader_engine(self._file.path, size=READERS, busy_timeout=5000)
@@ -303,8 +322,11 @@ class SqliteDatabase:
         try:
             self._writer_connection = self._writer_engine.connect()
             with self._writer_connection.begin():
-                check_integrity(self._writer_connection, self._file.path)
-                migrations.upgrade(self._writer_connection)
+                if self._file.shared:
+                    migrations.require_current(self._writer_connection)
+                else:
+                    check_integrity(self._writer_connection, self._file.path)
+                    migrations.upgrade(self._writer_connection)
             self._reader_connection = self._inline_engine.connect()
         except BaseException:
             self._dispose()

@@ -1,8 +1,8 @@
 """Inbound bearer tokens: minted by the operator, shown once, stored as SHA-256.
 
 The clear text is ``scb_<environment>_<lookup id>_<secret><checksum>``: a prefix and a checksum that secret scanners
-recognise offline, eight characters to find the record by, and 256 random bits. A fast hash is right for a secret of full
-entropy, which is why tokens are never chosen by people.
+recognise offline, eight characters to find the record by, and 256 random bits. A fast hash is right for a secret of
+full entropy, which is why tokens are never chosen by people.
 """
 
 import hashlib
@@ -60,7 +60,7 @@ class TokenRecord:
     used_at: datetime | None = None
 
 
-def mint(  # noqa: PLR0913 - what a token is made of
+def mint(
     connection_id: str,
     *,
     now: datetime,

@@ -67,6 +67,10 @@ class Bridge:
         group = Group(display_name=name, members=[{"value": member} for member in members])
         return (await self.provisioning.create_group(group)).row.id
 
+    def answer_within(self, seconds: float) -> None:
+        """Shorten the budget of requests from now on."""
+        self.provisioning.policy = replace(self.provisioning.policy, budget=seconds)
+
     async def idle(self) -> None:
         """Wait until nothing is pending."""
         driver = self.provisioning.driver

@@ -195,8 +195,9 @@ async def test_a_deleted_user_is_gone_and_its_name_is_free(bridge: Bridge) -> No
 
 async def test_a_deletion_under_way_is_not_claimed_by_its_retry(tmp_path: Path, remote: MemoryRemote) -> None:
     """A DELETE answered 429 answers 429 again, not 404, until the remote system agrees."""
-    async with bridge_on(tmp_path / "b.db", remote, policy=ProvisioningPolicy(budget=0.1)) as bridge:
+    async with bridge_on(tmp_path / "b.db", remote) as bridge:
         created = await bridge.provisioning.create_user(user())
+        bridge.answer_within(0.1)
         gate = remote.hold("delete_user")
 
         for _ in range(2):
@@ -293,8 +294,9 @@ async def test_transient_failures_are_told_with_a_fitting_retry_after(
 
 async def test_what_was_pending_at_a_crash_is_driven_after_the_restart(tmp_path: Path, remote: MemoryRemote) -> None:
     """Recovery is the same loop: a removal that was accepted before the crash is done without a new request."""
-    async with bridge_on(tmp_path / "b.db", remote, policy=ProvisioningPolicy(budget=0.1)) as bridge:
+    async with bridge_on(tmp_path / "b.db", remote) as bridge:
         created = await bridge.provisioning.create_user(user())
+        bridge.answer_within(0.1)
         remote.down = RemoteUnavailableError("down", ambiguous=False, retry_after=0.05)
         with pytest.raises(PendingError):
             await bridge.provisioning.modify_user(created.row.id, setting(active=False), always)

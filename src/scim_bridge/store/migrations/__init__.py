@@ -48,3 +48,16 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
             "install that version again, or restore a backup made before the upgrade"
         ) from None
     command.upgrade(config, revision)
+
+
+def require_current(connection: Connection) -> None:
+    """Refuse a database of another version than this code, without changing it.
+
+    :raises StoreConfigurationError: when the server that has the database is of another version.
+    """
+    found = current(connection)
+    if found != HEAD:
+        raise StoreConfigurationError(
+            f"the running server has the database at revision {found}, this version works with {HEAD}; "
+            "use the command of the version that is running"
+        )

@@ -1,0 +1,167 @@
+"""Guard rails against a rightful client that is wrong: what is never changed, and what is held for an operator.
+
+Every guard looks inside the transaction that accepts a write, so that no two writes slip past it together. None of them
+stands in the way of a single removal, except where an operator named the account or the group.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import datetime
+
+from scim2_models import ForbiddenException
+
+from scim_bridge.models import User
+from scim_bridge.provisioning.policy import Budget, GuardPolicy
+from scim_bridge.store import audit, connector_state, documents, memberships, resources
+from scim_bridge.store.comparison import fold
+from scim_bridge.store.engine import Connection
+from scim_bridge.store.rows import MembershipChange, Refusal, ResourceRow, State
+
+REMOVALS = "bridge:guard:removals"
+PRIVILEGED = "bridge:guard:privileged"
+LEDGER = 10_000
+
+
+class Guard:
+    """The guards of one connection."""
+
+    def __init__(self, connection_id: str, policy: GuardPolicy, *, clock: Callable[[], datetime]) -> None:
+        self.connection_id = connection_id
+        self.policy = policy
+        self.clock = clock
+        self._protected = frozenset(fold(name) for name in policy.protected)
+        self._keep_holder = frozenset(fold(name) for name in policy.keep_holder)
+        self._privileged = frozenset(fold(name) for name in policy.privileged)
+
+    # -- Never -----------------------------------------------------------------------------------------------------
+
+    def permit_user(self, tx: Connection, row: ResourceRow, *, leaves: bool) -> None:
+        """Refuse to change a protected account, or to take away the last holder of a group.
+
+        :param leaves: Whether the change deactivates or deletes the account.
+        :raises ForbiddenException: With the reason.
+        """
+        if fold(row.name) in self._protected:
+            raise ForbiddenException(detail="this account is protected by the operator of the bridge; nothing was changed")
+        if not leaves or not self._keep_holder:
+            return
+        for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
+            if group.desired and fold(group.name) in self._keep_holder:
+                self._permit_leaving(tx, group.id, 1)
+
+    def permit_members(self, tx: Connection, group: ResourceRow, change: MembershipChange) -> None:
+        """Refuse to change the groups of a protected account, or to empty a group that must have a holder.
+
+        Called after the change was applied to the membership rows.
+
+        :raises ForbiddenException: With the reason; the transaction is rolled back.
+        """
+        if self._protected:
+            for user_id in change.added | change.removed:
+                user = resources.get(tx, self.connection_id, "User", user_id)
+                if user is not None:
+                    self.permit_user(tx, user, leaves=False)
+        if change.removed and fold(group.name) in self._keep_holder:
+            self._permit_leaving(tx, group.id, 0)
+
+    def _permit_leaving(self, tx: Connection, group_id: str, leaving: int) -> None:
+        if memberships.count_holders(tx, self.connection_id, group_id) - leaving < 1:
+            raise ForbiddenException(
+                detail="this would leave a group without an active holder that must have one; nothing was changed"
+            )
+
+    # -- Held ------------------------------------------------------------------------------------------------------
+
+    def hold_removals(self, tx: Connection, ids: Collection[str]) -> bool:
+        """Count people who lose access, and tell whether they are too many at once and must be held.
+
+        Accounts younger than the window do not count: setting up, testing and undoing are no mass offboarding.
+        """
+        budget = self.policy.removals
+        if budget is None:
+            return False
+        young = self.clock() - budget.window
+        users = (resources.get(tx, self.connection_id, "User", one, deleted=True) for one in ids)
+        return self._over(tx, REMOVALS, budget, sum(user is not None and user.created_at <= young for user in users))
+
+    def hold_grants(self, tx: Connection, group: ResourceRow, number: int) -> bool:
+        """Count grants of a privileged group, and tell whether they are too many at once and must be held."""
+        if fold(group.name) not in self._privileged:
+            return False
+        return self._over(tx, PRIVILEGED, self.policy.grants, number)
+
+    def _over(self, tx: Connection, key: str, budget: Budget | None, number: int) -> bool:
+        """Count changes in a sliding window; those beyond the budget are not counted, they are held."""
+        if budget is None or number == 0:
+            return False
+        now = self.clock()
+        saved = connector_state.get(tx, self.connection_id, key) or {"times": []}
+        since = (now - budget.window).timestamp()
+        times = [time for time in saved["times"] if time > since]
+        if len(times) + number > self._limit(tx, budget):
+            return True
+        connector_state.put(tx, self.connection_id, key, {"times": [*times, *([now.timestamp()] * number)]}, now)
+        return False
+
+    def _limit(self, tx: Connection, budget: Budget) -> int:
+        accounts = sum(
+            number for (kind, _), number in resources.counts(tx, self.connection_id).items() if kind == "User"
+        )
+        return max(budget.floor, int(budget.share * accounts))
+
+    def held(self, tx: Connection) -> list[ResourceRow]:
+        """Return what is held."""
+        rows = resources.ledger(tx, self.connection_id, limit=LEDGER)
+        return [row for row in rows if row.state is State.HELD]
+
+    def approve(self, tx: Connection, ids: Collection[str] | None) -> list[str]:
+        """Hand held resources to the driver; ``None`` means all. Returns the ids."""
+        return self._release(tx, [row for row in self.held(tx) if ids is None or row.id in ids], "approved")
+
+    def release_overdue(self, tx: Connection) -> tuple[list[str], int]:
+        """Hand over what was held long enough; returns those ids, and how many are still held.
+
+        A held removal that nobody looks at must not become a lost one.
+        """
+        now = self.clock()
+        held = self.held(tx)
+        overdue = [row for row in held if row.not_before is not None and row.not_before <= now]
+        return self._release(tx, overdue, "released"), len(held) - len(overdue)
+
+    def reject(self, tx: Connection, ids: Collection[str] | None) -> list[str]:
+        """Let what is desired of held resources go back to what is observed; ``None`` means all. Returns the ids."""
+        rejected = [row for row in self.held(tx) if ids is None or row.id in ids]
+        for row in rejected:
+            self._revert(tx, row)
+            self._record(tx, row, "rejected")
+        return [row.id for row in rejected]
+
+    def _release(self, tx: Connection, rows: list[ResourceRow], decision: str) -> list[str]:
+        for row in rows:
+            resources.replace(tx, replace(row, state=State.PENDING, not_before=None))
+            self._record(tx, row, decision)
+        return [row.id for row in rows]
+
+    def _revert(self, tx: Connection, row: ResourceRow) -> None:
+        active = row.observed is not None and row.observed.present and row.observed.active
+        for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
+            memberships.set_desired(tx, self.connection_id, group.id, [row.id], group.observed)
+        user = documents.decode(row, User)
+        user.active = active
+        reverted = replace(
+            row,
+            state=State.BLOCKED,
+            refusal=Refusal(403, None, "rejected by the operator of the bridge"),
+            observed_generation=row.generation,
+            not_before=None,
+            deleted=False,
+            active=active,
+            shown_active=active,
+            version=row.version + 1,
+            document=documents.encode(user, row.id),
+        )
+        resources.replace(tx, reverted, user)
+
+    def _record(self, tx: Connection, row: ResourceRow, decision: str) -> None:
+        event = {"event": "guard", "decision": decision, "kind": row.kind, "id": row.id, "generation": row.generation}
+        audit.append(tx, self.connection_id, event, now=self.clock())
