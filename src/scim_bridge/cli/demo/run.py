@@ -1,0 +1,170 @@
+"""The demonstration from its beginning to its end."""
+
+import asyncio
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import httpx2
+from rich.console import Console
+
+from scim_bridge.cli.demo import report
+from scim_bridge.cli.demo.bridge import BridgeProcess, write_configuration
+from scim_bridge.cli.demo.people import people_of
+from scim_bridge.cli.demo.portal import Portal, remote_snapshot, start_portal
+from scim_bridge.cli.demo.processes import ProcessGroup, process_group
+from scim_bridge.cli.demo.stage import Stage, explore
+from scim_bridge.cli.demo.story import Storyteller, Tenant, chapters
+from scim_bridge.testing.clients import (
+    EntraClient,
+    GenericClient,
+    IdentityProvider,
+    OktaClient,
+    Schedule,
+    differences,
+    snapshot_of,
+)
+from scim_bridge.testing.clients.session import list_all
+
+CLIENTS = {"okta": "okta", "entra": "entra", "generic": "generic"}
+"""The preset of client quirks, by connection id."""
+
+GROUPS = {
+    "okta": ("Sales", "Marketing", "Support", "Read Only"),
+    "entra": ("Sales", "Support"),
+    "generic": ("Marketing", "Read Only"),
+}
+"""The groups of each identity provider: permission sets that HubSpot has."""
+
+SETTLE_SECONDS = 40.0
+"""How long after the last answer HubSpot may take; large groups are answered before their additions are done."""
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a demonstration is like.
+
+    :param seed: Makes people, moves, ids.
+    :param people: How many people Okta has; the others have fewer.
+    :param quick: Whether HubSpot is down for a moment only.
+    :param keep: Whether everything stays up afterwards.
+    :param tamper: Whether HubSpot is changed behind the bridge's back at the end.
+    """
+
+    seed: int
+    people: int = 40
+    quick: bool = False
+    keep: bool = False
+    tamper: bool = False
+
+
+async def run(options: Options, console: Console | None = None) -> bool:
+    """Give the demonstration.
+
+    :returns: Whether HubSpot ended up as the identity providers said, and every failure happened.
+    :raises ProcessFailedError: When a process does not start.
+    """
+    console = console or Console()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
+    began = time.monotonic()
+    console.print(f"scim-bridge demo, seed {options.seed}")
+    async with _scene(options) as (directory, bridge, tenants, tokens):
+        before = {tenant.id: await tenant.portal.snapshot() for tenant in tenants}
+        console.print(f"started 3 HubSpot emulators and the bridge in {time.monotonic() - began:.1f} s")
+        story = chapters(outage_seconds=3.0 if options.quick else 6.0)
+        with Stage(console) as stage:
+            teller = Storyteller(tenants, bridge, Random(options.seed), stage.watch)
+            for chapter in story:
+                with stage.chapter(chapter.title, tenants):
+                    await teller.tell(chapter)
+        if options.tamper:
+            await _tamper(tenants[0])
+        await _settle(tenants)
+        outcomes = [
+            report.outcome(
+                tenant, before[tenant.id], await tenant.portal.snapshot(), await _served(tenant), await tenant.portal.calls()
+            )
+            for tenant in tenants
+        ]
+        troubles = [trouble for chapter in story for trouble in chapter.troubles]
+        report.show(console, outcomes, troubles, bridge.kills, bridge.down_seconds)
+        good = report.succeeded(outcomes, troubles, bridge.kills)
+        verdict = "[bold green]HubSpot is as the identity providers said[/]" if good else "[bold red]FAILED[/]"
+        console.print(f"{verdict} · seed {options.seed} · {time.monotonic() - began:.1f} s")
+        if options.keep:
+            await explore(console, directory, bridge, tenants, tokens)
+    return good
+
+
+@asynccontextmanager
+async def _scene(
+    options: Options,
+) -> AsyncIterator[tuple[Path, BridgeProcess, list[Tenant], dict[str, str]]]:
+    """Start everything, for the length of a ``with`` block."""
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scim-bridge-demo-")))
+        processes = await stack.enter_async_context(process_group(directory))
+        portals = await _portals(stack, processes, options.seed)
+        bridge = BridgeProcess(processes, write_configuration(directory, CLIENTS, portals))
+        await bridge.start()
+        names = list(portals)
+        tokens = dict(zip(names, await asyncio.gather(*map(bridge.create_token, names)), strict=True))
+        numbers = {"okta": options.people, "entra": options.people // 2, "generic": options.people // 4}
+        tenants = []
+        for name, portal in portals.items():
+            url = f"{bridge.url}/{name}/scim/v2"
+            http = await stack.enter_async_context(httpx2.AsyncClient(base_url=url))
+            random = Random(f"{options.seed}/{name}")
+            title, provider = _provider(name, http, f"Bearer {tokens[name]}", random)
+            people = people_of(name, max(4, numbers[name]), random)
+            tenants.append(Tenant(name, title, provider, portal, people, GROUPS[name]))
+        yield directory, bridge, tenants, tokens
+
+
+async def _portals(stack: AsyncExitStack, processes: ProcessGroup, seed: int) -> dict[str, Portal]:
+    started = await asyncio.gather(*(start_portal(processes, name, seed=seed) for name in CLIENTS))
+    for portal in started:
+        stack.push_async_callback(portal.close)
+    return dict(zip(CLIENTS, started, strict=True))
+
+
+def _provider(
+    name: str, http: httpx2.AsyncClient, authorization: str, random: Random
+) -> tuple[str, IdentityProvider]:
+    """Return a simulated identity provider, with a name for people."""
+    if name == "okta":
+        return "Okta", OktaClient(http, authorization=authorization, random=random, fresh_retry_after=True)
+    if name == "entra":
+        schedule = Schedule(cycle=1.0, escrow=(1.0, 2.0, 4.0))
+        return "Entra ID", EntraClient(http, authorization=authorization, random=random, schedule=schedule)
+    return "AccessOwl-like", GenericClient(http, authorization=authorization, random=random)
+
+
+async def _settle(tenants: Sequence[Tenant]) -> None:
+    """Wait until HubSpot is as the identity providers want it, or the time for that is over."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        snapshots = await asyncio.gather(*(tenant.portal.snapshot() for tenant in tenants))
+        pairs = zip(tenants, snapshots, strict=True)
+        if not any(differences(tenant.provider, remote_snapshot(members)) for tenant, members in pairs):
+            return
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _served(tenant: Tenant) -> report.RemoteSnapshot:
+    session = tenant.provider.session
+    users = await list_all(session, "/Users", count=100)
+    return snapshot_of(users, await list_all(session, "/Groups", count=100))
+
+
+async def _tamper(tenant: Tenant) -> None:
+    """Remove somebody in HubSpot's pages whom the identity provider wants there."""
+    chosen = min(tenant.provider.assigned)
+    await tenant.portal.in_pages("remove", email=tenant.provider.people[chosen].user_name)
