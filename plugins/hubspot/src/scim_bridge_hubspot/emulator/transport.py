@@ -39,5 +39,8 @@ class EmulatorTransport(httpx2.AsyncBaseTransport):
             if delivery.delay > patience:
                 raise httpx2.ReadTimeout("the answer did not come in time", request=request)
         answer = delivery.answer
-        headers = {"Content-Type": answer.content_type, **answer.headers} if answer.content else dict(answer.headers)
-        return httpx2.Response(answer.status, headers=headers, content=answer.content, request=request)
+        content = answer.content
+        headers = {"Content-Length": str(len(content)), **answer.headers}
+        if content:
+            headers["Content-Type"] = answer.content_type
+        return httpx2.Response(answer.status, headers=headers, stream=httpx2.ByteStream(content), request=request)
