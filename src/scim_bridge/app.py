@@ -15,16 +15,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import httpx2
 from starlette.types import ASGIApp
 
 from scim_bridge.config import ConnectionSettings, Settings
 from scim_bridge.connections import BoundConnector, ConnectionPool, discover
 from scim_bridge.connections.pool import StateFactory
-from scim_bridge.connector import ConnectorRegistry
+from scim_bridge.connector import ClientFactory, ConnectorRegistry
 from scim_bridge.errors import ConfigurationError, ConnectorError, StoreInUseError, StoreUnavailableError
 from scim_bridge.protocol.clients import preset
 from scim_bridge.provisioning import Provisioning
+from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.server.application import Server, ServerOptions, create_server
 from scim_bridge.server.authentication import TokenAuthentication
@@ -35,20 +35,40 @@ from scim_bridge.store import connector_state, tokens
 from scim_bridge.store.engine import Store
 from scim_bridge.upstream import HttpClients
 
-Transport = httpx2.AsyncBaseTransport | Mapping[str, httpx2.AsyncBaseTransport]
 COMPARE_RETRY = 15.0
 """Seconds after which a comparison that failed is tried again."""
 
 now = partial(datetime.now, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a bridge takes from the machine; a simulation puts its own in place of it.
+
+    :param http_client: Opens HTTP clients.
+    :param clock: Tells the time in UTC. Durations are the event loop's.
+    :param new_id: Mints resource ids.
+    :param chance: Returns numbers in [0, 1), for jitter.
+    :param threads: Whether the store may use threads.
+    """
+
+    http_client: ClientFactory = field(default_factory=HttpClients)
+    clock: Callable[[], datetime] = now
+    new_id: Callable[[], str] = mint
+    chance: Callable[[], float] = random.random
+    threads: bool = True
+
+
 logger = logging.getLogger("scim_bridge.app")
 
 
 class StoredState:
     """The small durable store of one connection's connector (:class:`~scim_bridge.connector.ConnectorState`)."""
 
-    def __init__(self, store: Store, connection_id: str) -> None:
+    def __init__(self, store: Store, connection_id: str, *, clock: Callable[[], datetime] = now) -> None:
         self._store = store
         self._connection_id = connection_id
+        self._clock = clock
 
     async def get(self, key: str) -> dict[str, Any] | None:
         """Return the value of a key, or ``None``."""
@@ -56,7 +76,7 @@ class StoredState:
 
     async def put(self, key: str, value: Mapping[str, Any]) -> None:
         """Write a value; it is durable on return."""
-        await self._store.write(lambda tx: connector_state.put(tx, self._connection_id, key, value, now()))
+        await self._store.write(lambda tx: connector_state.put(tx, self._connection_id, key, value, self._clock()))
 
     async def delete(self, key: str) -> None:
         """Forget a key."""
@@ -101,15 +121,15 @@ class Bridge:
 async def connectors_of(
     settings: Settings,
     *,
-    transport: Transport | None = None,
+    http_client: ClientFactory | None = None,
     state: StateFactory = lambda connection_id: NoState(),
 ) -> AsyncIterator[ConnectionPool]:
     """Open the connectors of all configured connections, for the length of a ``with`` block."""
     registry: ConnectorRegistry = discover(settings.server.plugins)
     for connection in settings.connections.values():
         preset(connection.client)
-    http_client = HttpClients(transport=transport)
-    async with ConnectionPool(registry, settings.connections, http_client=http_client, state=state) as pool:
+    clients = HttpClients() if http_client is None else http_client
+    async with ConnectionPool(registry, settings.connections, http_client=clients, state=state) as pool:
         yield pool
 
 
@@ -117,30 +137,46 @@ async def connectors_of(
 async def open_bridge(
     settings: Settings,
     *,
-    transport: Transport | None = None,
+    surroundings: Surroundings | None = None,
     metrics: Metrics | None = None,
     exclusive: bool = True,
     drive: bool = True,
 ) -> AsyncIterator[Bridge]:
     """Open store, connectors and drivers; on leaving, finish what is under way and leave the rest pending.
 
-    :param transport: Replaces the network, for emulators in process.
+    :param surroundings: Replaces network, clock and chance, for emulators in process and simulations.
     :param exclusive: Take the database for this process alone; a command beside a running server does not.
     :param drive: Run the drivers, and the first import.
     :raises ConfigurationError: In one line, when the bridge cannot start like this.
     """
+    around = surroundings or Surroundings()
     async with AsyncExitStack() as stack:
-        store = await Store.open(settings.store.url, production=settings.store.production, exclusive=exclusive)
+        store = await Store.open(
+            settings.store.url,
+            production=settings.store.production,
+            exclusive=exclusive,
+            threads=around.threads,
+        )
         stack.push_async_callback(store.close)
-        state = partial(StoredState, store)
-        pool = await stack.enter_async_context(connectors_of(settings, transport=transport, state=state))
+        state = partial(StoredState, store, clock=around.clock)
+        pool = await stack.enter_async_context(
+            connectors_of(settings, http_client=around.http_client, state=state)
+        )
         bridge = Bridge(settings, store, drives=drive)
         secret = settings.server.cursor_secret
         cursor_secret = secrets.token_bytes(32) if secret is None else secret.get_secret_value().encode()
         metrics = metrics or Metrics()
         for connection_id, connection in settings.connections.items():
             connector = pool[connection_id]
-            provisioning = Provisioning(connection_id, store, connector, connection.policy())
+            provisioning = Provisioning(
+                connection_id,
+                store,
+                connector,
+                connection.policy(),
+                clock=around.clock,
+                new_id=around.new_id,
+                chance=around.chance,
+            )
             bridge.connections[connection_id] = await _served(
                 connection, connector, provisioning, cursor_secret, metrics
             )
@@ -148,7 +184,7 @@ async def open_bridge(
                 store, connector, provisioning, connection
             )
             if drive:
-                await _start(stack, provisioning, bridge.reconcilers[connection_id], connection)
+                await _start(stack, provisioning, bridge.reconcilers[connection_id], connection, around.chance)
         yield bridge
 
 
@@ -200,7 +236,11 @@ def _reconciler(
 
 
 async def _start(
-    stack: AsyncExitStack, provisioning: Provisioning, reconciler: Reconciler, connection: ConnectionSettings
+    stack: AsyncExitStack,
+    provisioning: Provisioning,
+    reconciler: Reconciler,
+    connection: ConnectionSettings,
+    chance: Callable[[], float],
 ) -> None:
     """Start the driver and the periodic comparison."""
     driver = provisioning.driver
@@ -211,11 +251,13 @@ async def _start(
         await running
 
     stack.push_async_callback(stop)
-    comparing = asyncio.create_task(_compare(reconciler, connection), name=f"reconcile {provisioning.connection_id}")
+    comparing = asyncio.create_task(_compare(reconciler, connection, chance), name=f"reconcile {provisioning.connection_id}")
     stack.callback(comparing.cancel)
 
 
-async def _compare(reconciler: Reconciler, connection: ConnectionSettings) -> None:
+async def _compare(
+    reconciler: Reconciler, connection: ConnectionSettings, chance: Callable[[], float]
+) -> None:
     """Compare at the start and then periodically, with jitter; what fails is tried again sooner."""
     interval = connection.reconcile_minutes * 60.0
     if not connection.import_at_start:
@@ -223,7 +265,7 @@ async def _compare(reconciler: Reconciler, connection: ConnectionSettings) -> No
             return
         await asyncio.sleep(interval)
     while True:
-        delay = interval * random.uniform(0.9, 1.1)
+        delay = interval * (0.9 + 0.2 * chance())
         try:
             comparison = await reconciler.run()
             reconciler.logger.info("%d accounts and groups compared", comparison.compared)
@@ -238,16 +280,16 @@ async def _compare(reconciler: Reconciler, connection: ConnectionSettings) -> No
         await asyncio.sleep(delay)
 
 
-def create_app(settings: Settings, *, transport: Transport | None = None) -> ASGIApp:
+def create_app(settings: Settings, *, surroundings: Surroundings | None = None) -> ASGIApp:
     """Return the bridge as an ASGI application; its lifespan opens and closes everything.
 
-    :param transport: Replaces the network, for emulators in process.
+    :param surroundings: Replaces network, clock and chance, for emulators in process and simulations.
     """
     serving = Serving(settings)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with open_bridge(settings, transport=transport, metrics=serving.metrics) as bridge:
+        async with open_bridge(settings, surroundings=surroundings, metrics=serving.metrics) as bridge:
             serving.open(bridge)
             yield
 
@@ -290,7 +332,9 @@ class Serving:
             authenticate=self._authenticate,
             ready=self._ready,
             metrics=self.metrics,
-            options=ServerOptions(base_url=self.settings.server.public_url),
+            options=ServerOptions(
+                base_url=self.settings.server.public_url, public_metrics=self.settings.server.metrics
+            ),
             lifespan=lifespan,
         )
 

@@ -55,6 +55,7 @@ class ServerSettings(Table):
         the request's own ``Host`` counts.
     :param cursor_secret: What paging cursors (RFC 9865) are sealed with. All replicas share it; without it each process
         makes its own and cursors end with it.
+    :param metrics: Whether ``/metrics`` is served; it counts, and holds no personal data.
     :param plugins: Entry points that may be loaded; all installed ones by default.
     """
 
@@ -63,6 +64,7 @@ class ServerSettings(Table):
     public_url: str | None = None
     cursor_secret: SecretStr | None = None
     plugins: tuple[str, ...] | None = None
+    metrics: bool = True
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

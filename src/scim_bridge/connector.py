@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from importlib.metadata import packages_distributions
+from importlib.metadata import entry_points
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
@@ -171,6 +171,12 @@ class ConnectorRegistry:
 
 def describe(connector_type: type[Connector[Any]]) -> str:
     """Return class, module and distribution of a connector type, for messages."""
-    package = connector_type.__module__.partition(".")[0]
-    distribution = ", ".join(packages_distributions().get(package, ["not installed"]))
-    return f"{connector_type.__module__}.{connector_type.__qualname__} ({distribution})"
+    module = connector_type.__module__
+    # By entry point: an editable installation does not list its modules.
+    package = module.partition(".")[0]
+    found = {
+        point.dist.name
+        for point in entry_points(group="scim_bridge")
+        if point.dist is not None and point.value.partition(".")[0] == package
+    }
+    return f"{module}.{connector_type.__qualname__} ({', '.join(sorted(found)) or 'not installed'})"

@@ -10,7 +10,9 @@ from rich.table import Table
 from scim_bridge.app import opened
 from scim_bridge.cli.token import require_connection
 from scim_bridge.config import Settings, load_settings
+from scim_bridge.errors import ConnectorError
 from scim_bridge.models import Explanation
+from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.situation import Situation, situation_of
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
@@ -78,9 +80,15 @@ async def _explain(
         if found is None:
             return None
         situation, groups = found
-        explanation = None
-        if "explain_user" in provisioning.connector.operations and situation.row.remote_id is not None:
-            explanation = await provisioning.connector.explain_user(
-                situation.row.remote_id, situation.user(), sorted(situation.desired.links)
-            )
-        return situation, groups, explanation
+        return situation, groups, await _from_connector(provisioning, situation)
+
+
+async def _from_connector(provisioning: Provisioning, situation: Situation) -> Explanation | None:
+    """Ask the remote system; of an account it does not have there is nothing to explain."""
+    if "explain_user" not in provisioning.connector.operations or not situation.seen.present:
+        return None
+    groups = sorted(situation.desired.links)
+    try:
+        return await provisioning.connector.explain_user(str(situation.row.remote_id), situation.user(), groups)
+    except ConnectorError as error:
+        return Explanation(f"the remote system could not be asked: {error.detail}")

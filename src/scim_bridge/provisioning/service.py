@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -66,6 +67,7 @@ class Provisioning:
 
     :param clock: Tells the time in UTC.
     :param new_id: Mints resource ids.
+    :param chance: Returns numbers in [0, 1), for the jitter of back-off.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Provisioning:
         *,
         clock: Callable[[], datetime] = partial(datetime.now, UTC),
         new_id: Callable[[], str] = mint,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         capabilities = Capabilities.of(connector)
         self.connection_id = connection_id
@@ -92,7 +95,7 @@ class Provisioning:
         self.discovery = Discovery(connection_id, capabilities, new_id=new_id, clock=clock)
         self.guard = intake.guard
         self.driver = Driver(
-            connection_id, store, connector, self.outcomes, policy, clock=clock, guard=intake.guard
+            connection_id, store, connector, self.outcomes, policy, clock=clock, jitter=chance, guard=intake.guard
         )
         self.logger = logging.getLogger(f"scim_bridge.provisioning.{connection_id}")
 
