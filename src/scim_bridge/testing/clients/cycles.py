@@ -5,6 +5,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import NoReturn
 
 from scim_bridge.testing.clients.directory import AdminTask, Change, IdentityProvider, Progress, ProgressCallback
 from scim_bridge.testing.clients.session import Answer, Document, RequestFailedError, Session
@@ -93,7 +94,6 @@ class CyclicProvider(IdentityProvider):
 
     async def run_cycle(self, progress: ProgressCallback | None = None) -> None:
         """Look at everything that is due: people first, then groups."""
-        self._halt = ""
         failed = looked_at = 0
         for people in (True, False):
             now = self.clock.now()
@@ -104,8 +104,9 @@ class CyclicProvider(IdentityProvider):
         too_many = failed > self.FAILING_SHARE * looked_at or failed > self.FAR_TOO_MANY_FAILURES
         if failed >= self.MANY_FAILURES and too_many:
             self._halt = f"{failed} of {looked_at} failed"
-        if self._halt:
-            self._quarantine(self._halt)
+        halted, self._halt = self._halt, ""
+        if halted:
+            self._quarantine(halted)
         else:
             self.quarantined_since = None
 
@@ -117,8 +118,7 @@ class CyclicProvider(IdentityProvider):
                 await self._provision_user(subject, work)
             else:
                 await self._provision_group(subject)
-        except QuarantinedError as error:
-            self._halt = self._halt or str(error)
+        except QuarantinedError:
             return False
         except RequestFailedError as error:
             self._escrow(subject, work, error)
@@ -179,10 +179,15 @@ class CyclicProvider(IdentityProvider):
             except RequestFailedError as error:
                 attempt += 1
                 if error.status == 401:
-                    raise QuarantinedError(str(error)) from error
+                    self._stop(str(error))
                 if error.status != 429 or error.wait is None or attempt > self.RETRIES_OF_429:
                     raise
                 await self.clock.sleep(error.wait)
+
+    def _stop(self, detail: str) -> NoReturn:
+        """Send nothing more in this cycle. :raises QuarantinedError: always."""
+        self._halt = detail
+        raise QuarantinedError(detail)
 
     @abstractmethod
     async def _provision_user(self, person: str, work: Work) -> None:

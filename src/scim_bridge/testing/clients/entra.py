@@ -5,7 +5,8 @@ After Microsoft's "use SCIM to provision users and groups", "SCIM 2.0 compliance
 
 * Each cycle looks a changed person up by filter and sends a PATCH of what differs, or a POST. People come before
   groups; a group's members are one PATCH each, several at a time.
-* A creation that times out is sent again **without** another look.
+* A creation that times out is sent again **without** another look. Somebody who leaves the scope and has no link is
+  skipped: an account whose creation was never answered is not disabled.
 * What failed is tried in the next cycle, then after 6, 12 and 24 hours, then daily; after 28 days it is dropped.
 * 401, and 404 where a list is expected, quarantine the job at once: one cycle a day, off after 28 days.
 """
@@ -17,7 +18,7 @@ from typing import Literal
 import httpx2
 
 from scim_bridge.testing.clients.comparison import values_of
-from scim_bridge.testing.clients.cycles import CyclicProvider, QuarantinedError, Schedule, Work
+from scim_bridge.testing.clients.cycles import CyclicProvider, Schedule, Work
 from scim_bridge.testing.clients.directory import (
     WORK_EMAIL,
     BelievedGroup,
@@ -104,13 +105,14 @@ class EntraClient(CyclicProvider):
         """Push one person now. It ignores ``aadOptscim062020``, so one tenant sends both dialects.
 
         :raises RequestFailedError: What the administrator sees.
+        :raises QuarantinedError: When the answer stops the whole job.
         """
         dialect, self._dialect = self._dialect, EntraDialect(rfc=False, manager_form=self._dialect.manager_form)
         try:
             await self._provision_user(person.id, Work(Change.UPDATE, self.clock.now()))
             self._work.pop(person.id, None)
         finally:
-            self._dialect = dialect
+            self._dialect, self._halt = dialect, ""
 
     # -- Users -----------------------------------------------------------------------------------------------------
 
@@ -148,7 +150,7 @@ class EntraClient(CyclicProvider):
         """Send a filter. :raises QuarantinedError: at a 404, for a list is expected."""
         answer = await self._send("GET", path, query=query, accept=(404,))
         if answer.status == 404:
-            raise QuarantinedError(f"404 where a list is expected: {path}")
+            self._stop(f"404 where a list is expected: {path}")
         return listed(answer)
 
     async def _create(self, person: Person, work: Work) -> BelievedUser:
@@ -223,10 +225,10 @@ class EntraClient(CyclicProvider):
                 del self.believed_groups[subject]
             return
         belief = await self._find_group(group, belief)
-        if belief.name != group.name:
-            body = self._dialect.patch(self._dialect.rename(group.name))
+        if belief.name != (name := group.name):
+            body = self._dialect.patch(self._dialect.rename(name))
             await self._send("PATCH", f"/Groups/{belief.remote_id}", body=body)
-            belief.name = group.name
+            belief.name = name
         wanted = self.linked_members(group)
         changes = [(person, True) for person in sorted(wanted - belief.members)]
         changes += [(person, False) for person in sorted(belief.members - wanted)]
@@ -245,12 +247,15 @@ class EntraClient(CyclicProvider):
             answer = await self._send("GET", f"/Groups/{belief.remote_id}", query=query, accept=(404,))
             if answer.status == 200:
                 return belief
-        query = [("excludedAttributes", "members"), ("filter", f"displayName eq {quoted(group.name)}")]
+            del self.believed_groups[group.id]
+        name = group.name
+        query = [("excludedAttributes", "members"), ("filter", f"displayName eq {quoted(name)}")]
         found = await self._query("/Groups", query)
         remote_id = found[0]["id"] if found else ""
         if not remote_id:
-            remote_id = created(await self._send("POST", "/Groups", body=new_group(group.id, group.name)))
-        return self.believed_groups.setdefault(group.id, BelievedGroup(remote_id, group.name))
+            remote_id = created(await self._send("POST", "/Groups", body=new_group(group.id, name)))
+        belief = self.believed_groups[group.id] = BelievedGroup(remote_id, name)
+        return belief
 
     async def _change_member(self, belief: BelievedGroup, person: str, *, member: bool) -> None:
         """Send one membership in a PATCH of its own."""

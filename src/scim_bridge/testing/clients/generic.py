@@ -152,15 +152,16 @@ class GenericClient(QueueingProvider):
     async def _push_group(self, group: PushedGroup, change: Change) -> None:
         belief = self.believed_groups.get(group.id)
         if belief is None:
-            found = [one for one in await self.import_groups() if one["displayName"] == group.name]
+            name = group.name
+            found = [one for one in await self.import_groups() if one["displayName"] == name]
             held = {one["value"] for one in (found[0].get("members") or [])} if found else set()
-            remote_id = found[0]["id"] if found else await self._create_group(group)
+            remote_id = found[0]["id"] if found else await self._create_group(name)
             members = {one for one, user in self.believed.items() if user.remote_id in held}
-            belief = self._link_group(group, remote_id, members)
+            belief = self._link_group(group, name, remote_id, members)
         path = f"/Groups/{belief.remote_id}"
-        if belief.name != group.name:
-            await self._patch(path, [{"op": "replace", "path": "displayName", "value": group.name}])
-            belief.name = group.name
+        if belief.name != (name := group.name):
+            await self._patch(path, [{"op": "replace", "path": "displayName", "value": name}])
+            belief.name = name
         wanted = self.linked_members(group)
         if change is Change.PUSH_NOW:
             await self._patch(path, [{"op": "replace", "path": "members", "value": self._references(wanted)}])
@@ -175,8 +176,8 @@ class GenericClient(QueueingProvider):
             await self._patch(path, [{"op": "add", "path": "members", "value": self._references(new)}])
             belief.members |= new
 
-    async def _create_group(self, group: PushedGroup) -> str:
-        body = {"schemas": [GROUP], "displayName": group.name}
+    async def _create_group(self, name: str) -> str:
+        body = {"schemas": [GROUP], "displayName": name}
         return created(await self.session.send("POST", "/Groups", body=body))
 
     def _references(self, people: set[str]) -> list[Document]:

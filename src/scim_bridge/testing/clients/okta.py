@@ -100,8 +100,8 @@ class OktaClient(QueueingProvider):
     def _pause(self, job: Job, error: RequestFailedError) -> float | None:
         if error.status != 429 or job.failures > self.MAX_RETRIES:
             return None
-        told = error.wait or self.DEFAULT_RETRY_AFTER
-        return float(told) if job.wait == 0 or self._fresh_retry_after else job.wait * 2
+        told = self.DEFAULT_RETRY_AFTER if error.wait is None else error.wait
+        return float(told) if job.failures == 1 or self._fresh_retry_after else job.wait * 2
 
     def _give_up(self, job: Job) -> None:
         if job.change is Change.ASSIGN:
@@ -191,11 +191,12 @@ class OktaClient(QueueingProvider):
     async def _push_group(self, group: PushedGroup, change: Change) -> None:
         belief = self.believed_groups.get(group.id)
         if belief is None:
-            remote_id = await self._match_group(group.name)
+            name = group.name
+            remote_id = await self._match_group(name)
             if remote_id is None:
-                body = {"schemas": [GROUP], "displayName": group.name, "members": []}
+                body = {"schemas": [GROUP], "displayName": name, "members": []}
                 remote_id = created(await self.session.send("POST", "/Groups", body=body))
-            belief = self._link_group(group, remote_id, set())
+            belief = self._link_group(group, name, remote_id, set())
             change = Change.PUSH_NOW if self.linked_members(group) else Change.PUSH
         wanted = self.linked_members(group)
         if change is Change.PUSH or (change is Change.MEMBERS and belief.members == wanted):

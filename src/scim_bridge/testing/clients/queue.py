@@ -180,7 +180,7 @@ class QueueingProvider(IdentityProvider):
         """Return every group of the service provider, read in pages of 100."""
         return await list_all(self.session, "/Groups", count=100)
 
-    def _link_group(self, group: PushedGroup, remote_id: str, members: set[str]) -> BelievedGroup:
-        """Believe a group to stand at the service provider."""
-        belief = self.believed_groups[group.id] = BelievedGroup(remote_id, group.name, members)
+    def _link_group(self, group: PushedGroup, name: str, remote_id: str, members: set[str]) -> BelievedGroup:
+        """Believe a group to stand at the service provider, under the name that was sent."""
+        belief = self.believed_groups[group.id] = BelievedGroup(remote_id, name, members)
         return belief
