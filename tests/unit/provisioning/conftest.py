@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,10 @@ class Bridge:
         """Shorten the budget of requests from now on."""
         self.provisioning.policy = replace(self.provisioning.policy, budget=seconds)
 
+    async def turn(self) -> None:
+        """Let others run."""
+        await asyncio.sleep(0.001)
+
     async def idle(self) -> None:
         """Wait until nothing is pending."""
         driver = self.provisioning.driver
@@ -86,7 +92,12 @@ class Bridge:
 
 @asynccontextmanager
 async def bridge_on(
-    path: Path, remote: MemoryRemote, *, policy: ProvisioningPolicy | None = None, groups: bool = False
+    path: Path,
+    remote: MemoryRemote,
+    *,
+    policy: ProvisioningPolicy | None = None,
+    groups: bool = False,
+    clock: Callable[[], datetime] = partial(datetime.now, UTC),
 ) -> AsyncIterator[Bridge]:
     """Open a connection on a store file; entering it a second time is a restart."""
     store = await Store.open(f"sqlite:///{path}")
@@ -96,8 +107,7 @@ async def bridge_on(
     policy = policy or ProvisioningPolicy(budget=5.0)
     try:
         async with connected(connector_type, {"remote": name}, connection_id=CONNECTION) as connector:
-            provisioning = Provisioning(CONNECTION, store, connector, policy)
-            provisioning.driver.jitter = lambda: 0.0
+            provisioning = Provisioning(CONNECTION, store, connector, policy, clock=clock, chance=lambda: 0.0)
             running = asyncio.create_task(provisioning.driver.run())
             try:
                 yield Bridge(provisioning, remote, store)

@@ -1,0 +1,190 @@
+"""Guard rails: what is never changed, what is held, and that single removals always go through."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from scim2_models import ForbiddenException
+
+from scim_bridge.errors import PendingError
+from scim_bridge.provisioning import ProvisioningPolicy
+from scim_bridge.provisioning.policy import Budget, GuardPolicy
+from scim_bridge.store.rows import MemberDelta, State
+from scim_bridge.testing.memory_remote import MemoryRemote
+from tests.unit.provisioning.conftest import Bridge, always, bridge_on, setting, user
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.time = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+def guarded(**guard: object) -> ProvisioningPolicy:
+    """Return a policy with this guard."""
+    return ProvisioningPolicy(budget=5.0, guard=GuardPolicy(**guard))  # type: ignore[arg-type]
+
+
+async def people(bridge: Bridge, number: int) -> list[str]:
+    """Create people and return their ids."""
+    return [(await bridge.provisioning.create_user(user(f"p{one}@x.example"))).row.id for one in range(number)]
+
+
+def active(remote: MemoryRemote) -> int:
+    """Return how many accounts are active."""
+    return sum(account.active for account in remote.accounts.values())
+
+
+async def test_a_protected_account_is_never_changed(tmp_path: Path, remote: MemoryRemote) -> None:
+    """Deactivation, deletion, renaming and membership of a protected account answer 403 and call nothing."""
+    policy = guarded(protected=frozenset({"Boss@x.example"}))
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy) as bridge:
+        boss = (await bridge.provisioning.create_user(user("boss@x.example"))).row.id
+        group = await bridge.group_with("Sales")
+        calls = len(remote.calls)
+
+        with pytest.raises(ForbiddenException):
+            await bridge.provisioning.modify_user(boss, setting(active=False), always)
+        with pytest.raises(ForbiddenException):
+            await bridge.provisioning.delete_user(boss, always)
+        with pytest.raises(ForbiddenException):
+            await bridge.provisioning.modify_group(group, None, [MemberDelta("add", (boss,))], always)
+
+        assert len(remote.calls) == calls
+        assert await bridge.groups_of(boss) == {}
+        assert (await bridge.row("User", boss)).active
+
+
+async def test_the_last_holder_of_a_named_group_stays(tmp_path: Path, remote: MemoryRemote) -> None:
+    """One of two may leave; the last may neither leave, nor be deactivated, nor lose the group with its deletion."""
+    policy = guarded(keep_holder=frozenset({"Billing"}))
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy) as bridge:
+        first, last = await people(bridge, 2)
+        group = await bridge.group_with("Billing", first, last)
+
+        await bridge.provisioning.modify_user(first, setting(active=False), always)
+        with pytest.raises(ForbiddenException):
+            await bridge.provisioning.modify_user(last, setting(active=False), always)
+        with pytest.raises(ForbiddenException):
+            await bridge.provisioning.modify_group(group, None, [MemberDelta("remove", (last,))], always)
+        with pytest.raises(ForbiddenException):
+            await bridge.provisioning.delete_group(group, always)
+
+        assert active(remote) == 1
+        assert (await bridge.groups_of(last))["Billing"] == (True, True)
+
+
+async def test_removals_above_the_budget_are_held_until_an_operator_approves(
+    tmp_path: Path, remote: MemoryRemote
+) -> None:
+    """The first ones go through, the others answer 429 and are not enforced; approval enforces them."""
+    clock = Clock()
+    policy = guarded(removals=Budget(floor=3, share=0.0))
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock) as bridge:
+        ids = await people(bridge, 6)
+        clock.time += timedelta(hours=1)
+
+        for one in ids[:3]:
+            await bridge.provisioning.modify_user(one, setting(active=False), always)
+        for one in ids[3:]:
+            with pytest.raises(PendingError) as held:
+                await bridge.provisioning.modify_user(one, setting(active=False), always)
+            assert "operator" in held.value.detail
+
+        assert active(remote) == 3
+        assert (await bridge.row("User", ids[3])).state is State.HELD
+        assert (await bridge.row("User", ids[3])).shown_active
+        approved = await bridge.store.write(lambda tx: bridge.provisioning.guard.approve(tx, None))
+        await bridge.idle()
+        assert sorted(approved) == sorted(ids[3:])
+        assert active(remote) == 0
+
+
+async def test_a_rejected_removal_goes_back_and_can_be_asked_again(tmp_path: Path, remote: MemoryRemote) -> None:
+    """Rejection shows the truth again; the client's next single request goes through when the window has passed."""
+    clock = Clock()
+    async with bridge_on(
+        tmp_path / "b.db", remote, policy=guarded(removals=Budget(floor=1, share=0.0)), clock=clock
+    ) as bridge:
+        ids = await people(bridge, 2)
+        clock.time += timedelta(hours=1)
+        await bridge.provisioning.modify_user(ids[0], setting(active=False), always)
+        with pytest.raises(PendingError):
+            await bridge.provisioning.modify_user(ids[1], setting(active=False), always)
+
+        await bridge.store.write(lambda tx: bridge.provisioning.guard.reject(tx, [ids[1]]))
+
+        row = await bridge.row("User", ids[1])
+        assert row.active
+        assert row.shown_active
+        clock.time += timedelta(hours=1)
+        outcome = await bridge.provisioning.modify_user(ids[1], setting(active=False), always)
+        assert not outcome.row.shown_active
+        assert active(remote) == 0
+
+
+async def test_what_nobody_rejects_is_released(tmp_path: Path, remote: MemoryRemote) -> None:
+    """A held removal is no lost one: after the hold it is enforced without anybody's doing."""
+    clock = Clock()
+    policy = guarded(removals=Budget(floor=0, share=0.0), hold=timedelta(minutes=30))
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock) as bridge:
+        (one,) = await people(bridge, 1)
+        clock.time += timedelta(hours=1)
+        with pytest.raises(PendingError):
+            await bridge.provisioning.modify_user(one, setting(active=False), always)
+
+        clock.time += timedelta(minutes=31)
+        bridge.provisioning.driver.wake()
+        while (await bridge.row("User", one)).state is State.HELD:
+            bridge.provisioning.driver.wake()
+            await bridge.turn()
+        await bridge.idle()
+
+        assert active(remote) == 0
+
+
+async def test_undoing_what_was_just_set_up_is_no_mass_removal(tmp_path: Path, remote: MemoryRemote) -> None:
+    """Accounts younger than the window do not count: JumpCloud's connection test deletes what it has made."""
+    async with bridge_on(tmp_path / "b.db", remote, policy=guarded(removals=Budget(floor=0, share=0.0))) as bridge:
+        ids = await people(bridge, 5)
+
+        for one in ids:
+            await bridge.provisioning.delete_user(one, always)
+
+        assert not remote.accounts
+
+
+async def test_emptying_a_group_at_once_is_a_mass_removal(tmp_path: Path, remote: MemoryRemote) -> None:
+    """A replace with an empty list that takes a group from many people is held as a whole."""
+    clock = Clock()
+    policy = guarded(removals=Budget(floor=2, share=0.0))
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock) as bridge:
+        ids = await people(bridge, 4)
+        group = await bridge.group_with("Sales", *ids)
+        clock.time += timedelta(hours=1)
+
+        with pytest.raises(PendingError):
+            await bridge.provisioning.modify_group(group, None, [MemberDelta("replace", ())], always)
+
+        assert len(remote.members) == 4
+        await bridge.store.write(lambda tx: bridge.provisioning.guard.approve(tx, None))
+        await bridge.idle()
+        assert not remote.members
+
+
+async def test_privileged_grants_above_the_budget_are_held(tmp_path: Path, remote: MemoryRemote) -> None:
+    """Grants of a privileged group have a budget of their own."""
+    policy = guarded(privileged=frozenset({"Admins"}), grants=Budget(floor=1, share=0.0))
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy) as bridge:
+        ids = await people(bridge, 3)
+        group = await bridge.group_with("Admins")
+
+        await bridge.provisioning.modify_group(group, None, [MemberDelta("add", (ids[0],))], always)
+        with pytest.raises(PendingError):
+            await bridge.provisioning.modify_group(group, None, [MemberDelta("add", (ids[1], ids[2]))], always)
+
+        assert len(remote.members) == 1
