@@ -172,10 +172,9 @@ def check_definition(connector_type: type[Connector[Any]]) -> None:
 
     :raises ConnectorDefinitionError: naming the class, the method and the mend.
     """
-    who = describe(connector_type)
 
     def refuse(what: str) -> None:
-        raise ConnectorDefinitionError(f"{who}: {what}")
+        raise ConnectorDefinitionError(f"{describe(connector_type)}: {what}")
 
     for attribute in ("name", "config_model"):
         if not hasattr(connector_type, attribute):

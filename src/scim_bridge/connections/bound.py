@@ -14,7 +14,7 @@ from scim_bridge.models import Explanation, Finding, Group, Page, Remote, User
 class BoundConnector:
     """One open connector object behind the framework's wrappers.
 
-    It has one method per hook of :class:`~scim_bridge.hookspecs.ConnectorSpec`, with the same name and signature. One
+    It has one method per hook of :class:`~scim_bridge.hookspecs.ConnectorSpec`, with its name and its signature. One
     whose hook the connector does not implement raises :class:`~scim_bridge.errors.OperationNotSupportedError`; all raise
     :class:`~scim_bridge.errors.ConnectorError` classes only.
 

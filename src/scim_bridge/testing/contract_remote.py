@@ -1,4 +1,4 @@
-"""What :class:`~scim_bridge.testing.connector_contract.ConnectorContract` does to a remote system: fail it, count it."""
+"""What the kit of :mod:`scim_bridge.testing.connector_contract` does to a remote system: fail it, count its writes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -38,11 +38,12 @@ class MemoryFaults:
 
     def __init__(self, remote: MemoryRemote) -> None:
         self.memory = remote
+        self.refused = 0
 
     @property
     def writes(self) -> int:
-        """How many calls changed something."""
-        return len(self.memory.effects)
+        """How many calls changed something, or would have if they had not been failed."""
+        return len(self.memory.effects) + self.refused
 
     def fail(self, fault: RemoteFault, *, writes_only: bool = False, skip: int = 0) -> None:
         """Fail the calls from now on."""
@@ -55,7 +56,9 @@ class MemoryFaults:
             if left:
                 left -= 1
                 return None
-            return Fault(error_of(fault, write=is_write(call)), after_effect=fault is RemoteFault.LOST_ANSWER)
+            landed = fault is RemoteFault.LOST_ANSWER
+            self.refused += is_write(call) and not landed
+            return Fault(error_of(fault, write=is_write(call)), after_effect=landed)
 
         self.memory.intercept = intercept
 

@@ -8,12 +8,13 @@ import pytest
 from scim_bridge.connector import Connector
 from scim_bridge.hookspecs import HOOKS
 from scim_bridge.testing.connector_contract import ConnectorContract
+from scim_bridge.testing.contract_rules.bench import ContractFixtures
 from scim_bridge.testing.memory import MemoryConnector, MemoryGroupsConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.contract.connectors.memory_faults import MemoryFaults
 
 
-class MemoryContract(ConnectorContract):
+class MemoryFixtures(ContractFixtures):
     """What both share: a fresh remote system per test."""
 
     @pytest.fixture
@@ -29,7 +30,7 @@ class MemoryContract(ConnectorContract):
         MemoryRemote.forget("contract")
 
 
-class TestMemory(MemoryContract):
+class TestMemory(MemoryFixtures, ConnectorContract):
     """The connector that keeps the groups on the person."""
 
     required_operations = HOOKS - {"add_group_members", "remove_group_members", "schemas"}
@@ -40,7 +41,7 @@ class TestMemory(MemoryContract):
         return MemoryConnector
 
 
-class TestMemoryGroups(MemoryContract):
+class TestMemoryGroups(MemoryFixtures, ConnectorContract):
     """The connector that keeps the members on the group."""
 
     required_operations = HOOKS - {"set_user_groups", "schemas", "explain_user"}

@@ -1,5 +1,7 @@
 """Rules of identity, honesty and convergence: what a connector says and does about accounts."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from scim_bridge.connections import BoundConnector
@@ -99,14 +101,15 @@ class HonestyRules(ContractFixtures):
 
         async def scenario(connector: BoundConnector) -> None:
             user = self.make_user(1)
-            calls = {
-                "get_user": connector.get_user(self.unknown_id),
-                "update_user": connector.update_user(self.unknown_id, user, with_value(user, "name.givenName", "Eve")),
+            changed = with_value(user, "name.givenName", "Eve")
+            calls: dict[str, Callable[[], Awaitable[object]]] = {
+                "get_user": lambda: connector.get_user(self.unknown_id),
+                "update_user": lambda: connector.update_user(self.unknown_id, user, changed),
             }
             if "get_group" in connector.operations:
-                calls["get_group"] = connector.get_group(self.unknown_id)  # type: ignore[assignment]
+                calls["get_group"] = lambda: connector.get_group(self.unknown_id)
             for hook, call in calls.items():
-                error = await error_of(call)
+                error = await error_of(call())
                 assert isinstance(error, RemoteNotFoundError), f"{hook}: {type(error).__name__} for an unknown id"
 
         bench.run(scenario)
@@ -121,11 +124,12 @@ class ConvergenceRules(ContractFixtures):
         async def scenario(connector: BoundConnector) -> list[tuple[str, Remote[User], Remote[User]]]:
             before, after = self.make_user(1), with_value(self.make_user(1), "name.givenName", "Changed")
             remote_id = (await within_deadline(connector.create_user(before))).remote_id
+            calls: dict[str, Callable[[], Awaitable[object]]] = {
+                "update_user": lambda: connector.update_user(remote_id, before, after),
+                "reactivate_user": lambda: connector.reactivate_user(remote_id, after),
+            }
             states = []
-            for hook, call in (
-                ("update_user", lambda: connector.update_user(remote_id, before, after)),
-                ("reactivate_user", lambda: connector.reactivate_user(remote_id, after)),
-            ):
+            for hook, call in calls.items():
                 await within_deadline(call())
                 once = await within_deadline(connector.get_user(remote_id))
                 await within_deadline(call())

@@ -200,9 +200,10 @@ class ContractFixtures:
         cls.checked = {}
         yield
         reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-        for name, operations in cls.checked.items() if reporter is not None else ():
-            reporter.ensure_newline()
-            reporter.write_line(f"{cls.__name__}: {name} implements {', '.join(sorted(operations))}")
+        if reporter is not None:
+            for name, operations in cls.checked.items():
+                reporter.ensure_newline()
+                reporter.write_line(f"{cls.__name__}: {name} implements {', '.join(sorted(operations))}")
 
     @pytest.fixture(autouse=True)
     def _note_operations(self, bench: Bench) -> None:

@@ -1,0 +1,452 @@
+"""Connectors with one planted bug each, made from the memory connectors."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from scim_bridge.connector import ConnectorContext
+from scim_bridge.errors import RemoteForbiddenError, RemoteNotFoundError
+from scim_bridge.hookspecs import hookimpl
+from scim_bridge.models import Explanation, Group, Page, RateLimit, Remote, User
+from scim_bridge.testing.memory import MemoryConfig, MemoryConnector, MemoryGroupsConnector
+
+
+class SynchronousHook(MemoryConnector):
+    """Has a hook that is not async."""
+
+    @hookimpl
+    def schemas(self) -> list[dict[str, Any]]:
+        """Return nothing, at once."""
+        return []
+
+
+class LooseConfig(BaseModel):
+    """Ignores what it does not know."""
+
+    remote: str | None = None
+    latency: float = 0.0
+    faults: ClassVar[dict[str, list[str]]] = {}
+
+
+class LooseSettings(MemoryConnector):
+    """Takes misspelt settings."""
+
+    config_model = LooseConfig
+
+
+class PlainConfig(MemoryConfig):
+    """Holds a token in the open."""
+
+    model_config = ConfigDict(extra="forbid")
+    api_token: str = "planted-plain"
+
+
+class PlainSecret(MemoryConnector):
+    """Shows its token in every ``repr``."""
+
+    config_model = PlainConfig
+
+
+class OpensInInit(MemoryConnector):
+    """Opens a client in ``__init__``."""
+
+    def __init__(self, context: ConnectorContext[MemoryConfig]) -> None:
+        super().__init__(context)
+        self.client = context.http_client(base_url="https://x.example", account="x", rate_limit=RateLimit(1, 1.0))
+
+
+class SharedCache(MemoryConnector):
+    """Keeps a cache on the class."""
+
+    cache: ClassVar[dict[str, str]] = {}
+
+
+SHARED: list[str] = []
+
+
+class SharedByModule(MemoryConnector):
+    """Keeps a list of the module in the object."""
+
+    def __init__(self, context: ConnectorContext[MemoryConfig]) -> None:
+        super().__init__(context)
+        self.seen_names = SHARED
+
+
+class ClosesForAll(MemoryConnector):
+    """Takes the others down when it closes."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.remote.down = RemoteNotFoundError("closed")
+
+
+class AnswersAnotherId(MemoryConnector):
+    """Calls a new account by its name and reads it by its number."""
+
+    @hookimpl
+    async def create_user(self, user: User) -> Remote[User]:
+        """Create, and answer with the wrong id."""
+        created = await super().create_user(user)
+        return replace(created, remote_id=str(user.user_name))
+
+
+class AlwaysNew(MemoryConnector):
+    """Makes a second account for the same person."""
+
+    @hookimpl
+    async def create_user(self, user: User) -> Remote[User]:
+        """Create without looking."""
+        async with self.remote.call("create_user"):
+            remote_id = self.remote.add_account(str(user.user_name))
+            self.remote.accounts[remote_id].user = self.kept(user)
+            self.remote.changed()
+            return self.seen(remote_id)
+
+
+class AdoptsAnybody(MemoryConnector):
+    """Adopts the first account whoever asks."""
+
+    @hookimpl
+    async def create_user(self, user: User) -> Remote[User]:
+        """Take any account."""
+        if self.remote.accounts:
+            return self.seen(next(iter(self.remote.accounts)), existed=True)
+        return await super().create_user(user)
+
+
+class MindsTheCase(MemoryConnector):
+    """Finds a userName only as it is spelt."""
+
+    @hookimpl
+    async def find_user(self, user_name: str) -> Remote[User] | None:
+        """Compare to the letter."""
+        found = await super().find_user(user_name)
+        return found if found is not None and found.resource.user_name == user_name else None
+
+
+class ChangesArguments(MemoryConnector):
+    """Sets an attribute of the user that it is given."""
+
+    @hookimpl
+    async def update_user(self, remote_id: str, after: User) -> Remote[User]:
+        """Change the argument."""
+        after.display_name = "changed"
+        return await super().update_user(remote_id, after)
+
+
+class ReturnsItsOwn(MemoryConnector):
+    """Hands out the object that it keeps."""
+
+    def seen(self, remote_id: str, *, existed: bool = False) -> Remote[User]:
+        """Return no copy."""
+        account = self.remote.account(remote_id)
+        account.user.active = account.active
+        return Remote(remote_id, account.user, existed=existed)
+
+
+class UnknownIsForbidden(MemoryConnector):
+    """Answers an unknown id with the wrong error."""
+
+    @hookimpl
+    async def get_group(self, remote_id: str) -> Remote[Group]:
+        """Refuse instead of not finding."""
+        if remote_id not in self.remote.groups:
+            raise RemoteForbiddenError("who are you?")
+        return await super().get_group(remote_id)
+
+
+class UnknownIsAKeyError(MemoryConnector):
+    """Lets an exception of its own escape."""
+
+    @hookimpl
+    async def get_user(self, remote_id: str) -> Remote[User]:
+        """Look up without care."""
+        return self.seen(self.remote.accounts[remote_id].remote_id)
+
+
+class Accumulates(MemoryConnector):
+    """Adds to a value instead of setting it."""
+
+    @hookimpl
+    async def update_user(self, remote_id: str, after: User) -> Remote[User]:
+        """Append to the title."""
+        await super().update_user(remote_id, after)
+        account = self.remote.account(remote_id)
+        self.count = getattr(self, "count", 0) + 1
+        account.user.nick_name = "again" * self.count
+        return self.seen(remote_id)
+
+
+class LosesAnAttribute(MemoryConnector):
+    """Announces the title and does not keep it."""
+
+    def kept(self, user: User) -> User:
+        """Forget the title."""
+        kept = super().kept(user)
+        kept.title = None
+        return kept
+
+
+class WritesAnyway(MemoryConnector):
+    """Writes what is already there."""
+
+    @hookimpl
+    async def update_user(self, remote_id: str, after: User) -> Remote[User]:
+        """Count as a change whatever comes."""
+        updated = await super().update_user(remote_id, after)
+        self.remote.changed()
+        return updated
+
+
+class DeletesOnce(MemoryConnector):
+    """Fails when there is nothing to delete."""
+
+    @hookimpl
+    async def delete_user(self, remote_id: str) -> None:
+        """Insist on the account."""
+        self.remote.account(remote_id)
+        await super().delete_user(remote_id)
+
+
+class ExplainsByWriting(MemoryConnector):
+    """Changes something in order to explain it."""
+
+    @hookimpl
+    async def explain_user(self, remote_id: str, groups: Sequence[str]) -> Explanation:
+        """Write."""
+        explanation = await super().explain_user(remote_id, groups)
+        self.remote.changed()
+        return explanation
+
+
+class BornInactive(MemoryConnector):
+    """Creates accounts that cannot be used."""
+
+    @hookimpl
+    async def create_user(self, user: User) -> Remote[User]:
+        """Create, inactive."""
+        created = await super().create_user(user)
+        if not created.existed:
+            self.remote.account(created.remote_id).active = False
+        return created
+
+
+class DeactivatesACopy(MemoryConnector):
+    """Looks right and does nothing: the bug of a copy."""
+
+    @hookimpl
+    async def deactivate_user(self, remote_id: str) -> None:
+        """Set the copy inactive."""
+        async with self.remote.call("deactivate_user", remote_id):
+            if remote_id in self.remote.accounts:
+                self.seen(remote_id).resource.active = False
+
+
+class Toggles(MemoryConnector):
+    """Turns the account over instead of off."""
+
+    @hookimpl
+    async def deactivate_user(self, remote_id: str) -> None:
+        """Toggle."""
+        async with self.remote.call("deactivate_user", remote_id):
+            if remote_id in self.remote.accounts:
+                account = self.remote.account(remote_id)
+                account.active = not account.active
+
+
+class InsistsOnTheAccount(MemoryConnector):
+    """Fails to deactivate an account that is gone."""
+
+    @hookimpl
+    async def deactivate_user(self, remote_id: str) -> None:
+        """Raise when it is absent."""
+        self.remote.account(remote_id)
+        await super().deactivate_user(remote_id)
+
+
+class NeverBack(MemoryConnector):
+    """Does not reactivate."""
+
+    @hookimpl
+    async def reactivate_user(self, remote_id: str) -> Remote[User]:
+        """Only look."""
+        async with self.remote.call("reactivate_user", remote_id):
+            return self.seen(remote_id)
+
+
+class BackWithEverything(MemoryConnector):
+    """Gives back the groups that the account had."""
+
+    def granted(self, remote_id: str, user: User) -> None:
+        """Leave the groups as they were."""
+
+
+class SkipsOne(MemoryConnector):
+    """Leaves an account out between two pages."""
+
+    @hookimpl
+    async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
+        """Start the next page one too late."""
+        page = await super().list_users(cursor, limit)
+        return replace(page, cursor=page.cursor and str(int(page.cursor) + 1))
+
+
+class RepeatsOne(MemoryConnector):
+    """Lists the last account of a page again on the next."""
+
+    @hookimpl
+    async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
+        """Start the next page one too early."""
+        page = await super().list_users(cursor, limit)
+        return replace(page, cursor=page.cursor and str(max(1, int(page.cursor) - 1)))
+
+
+class NeverEnds(MemoryConnector):
+    """Always has a next page."""
+
+    @hookimpl
+    async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
+        """Go on."""
+        page = await super().list_users(cursor, limit)
+        return replace(page, cursor=page.cursor or str(int(cursor or 0) + limit))
+
+
+class IgnoresTheLimit(MemoryConnector):
+    """Lists everybody at once."""
+
+    @hookimpl
+    async def list_users(self, cursor: str | None) -> Page[User]:
+        """Take no limit."""
+        return await super().list_users(None, 1000)
+
+
+class ListsAnotherState(MemoryConnector):
+    """Says something else of an account in the listing than in a read."""
+
+    @hookimpl
+    async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
+        """List everybody as inactive."""
+        page = await super().list_users(cursor, limit)
+        for one in page.items:
+            one.resource.active = False
+        return page
+
+
+class EmptyOnError(MemoryConnector):
+    """Takes an error for an empty page: baton-hubspot's bug."""
+
+    @hookimpl
+    async def list_groups(self, cursor: str | None, limit: int) -> Page[Group]:
+        """Swallow."""
+        try:
+            return await super().list_groups(cursor, limit)
+        except Exception:  # noqa: BLE001 -- the planted bug
+            return Page([])
+
+
+class AlwaysANewGroup(MemoryConnector):
+    """Makes a second group of the same name."""
+
+    @hookimpl
+    async def create_group(self, group: Group) -> Remote[Group]:
+        """Create without looking."""
+        async with self.remote.call("create_group"):
+            return self.seen_group(self.remote.add_group(str(group.display_name)))
+
+
+class HidesAGroup(MemoryConnector):
+    """Leaves the first group out of the listing."""
+
+    @hookimpl
+    async def list_groups(self, cursor: str | None, limit: int) -> Page[Group]:
+        """Start one too late."""
+        return await super().list_groups(cursor or "1", limit)
+
+
+class OnlyAdds(MemoryConnector):
+    """Never takes a group away."""
+
+    @hookimpl
+    async def set_user_groups(self, remote_id: str, groups: Sequence[str]) -> Remote[User]:
+        """Add to what is there."""
+        return await super().set_user_groups(remote_id, [*groups, *self.remote.groups_of(remote_id)])
+
+
+class ReplacesMembers(MemoryGroupsConnector):
+    """Takes the added members for all of them."""
+
+    @hookimpl
+    async def add_group_members(self, remote_id: str, members: Sequence[str]) -> None:
+        """Clear first."""
+        self.remote.members = {pair for pair in self.remote.members if pair[0] != remote_id}
+        await super().add_group_members(remote_id, members)
+
+
+class InsistsOnMembers(MemoryGroupsConnector):
+    """Fails to remove who is not there."""
+
+    @hookimpl
+    async def remove_group_members(self, remote_id: str, members: Sequence[str]) -> None:
+        """Raise when an account is absent."""
+        for member in members:
+            self.remote.account(member)
+        await super().remove_group_members(remote_id, members)
+
+
+class SwallowsAGrant(MemoryConnector):
+    """Tells a grant that failed as done."""
+
+    @hookimpl
+    async def set_user_groups(self, remote_id: str, groups: Sequence[str]) -> Remote[User]:
+        """Swallow."""
+        try:
+            return await super().set_user_groups(remote_id, groups)
+        except Exception:  # noqa: BLE001 -- the planted bug
+            return self.seen(remote_id)
+
+
+class GrantsOnce(MemoryConnector):
+    """Believes that a grant it has sent has been made."""
+
+    @hookimpl
+    async def set_user_groups(self, remote_id: str, groups: Sequence[str]) -> Remote[User]:
+        """Remember before it is true."""
+        if getattr(self, "sent", None) == (remote_id, *sorted(groups)):
+            return self.seen(remote_id)
+        self.sent = (remote_id, *sorted(groups))
+        return await super().set_user_groups(remote_id, groups)
+
+
+class LeavesATask(MemoryConnector):
+    """Starts work that outlives the call."""
+
+    @hookimpl
+    async def update_user(self, remote_id: str, after: User) -> Remote[User]:
+        """Start something and forget it."""
+        self.forgotten = asyncio.ensure_future(asyncio.sleep(3600))
+        await asyncio.sleep(0.01)
+        return await super().update_user(remote_id, after)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if hasattr(self, "forgotten"):
+            self.forgotten.cancel()
+
+
+class IgnoresCancellation(MemoryConnector):
+    """Goes on although it was cancelled."""
+
+    @hookimpl
+    async def update_user(self, remote_id: str, after: User) -> Remote[User]:
+        """Shield and wait."""
+        try:
+            await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            await asyncio.sleep(3600)
+        return await super().update_user(remote_id, after)

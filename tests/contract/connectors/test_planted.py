@@ -1,0 +1,155 @@
+"""The contract is an instrument, so it is shown to fail: one planted bug per rule, and the rule that has to find it."""
+
+from collections import defaultdict
+
+import pytest
+
+from scim_bridge.testing.connector_contract import ConnectorContract
+
+pytest_plugins = ["pytester"]
+
+FOUND_BY = {
+    "planted_memory.SynchronousHook": "the_definition_is_complete",
+    "planted_memory.Unimplemented": "required_operations_are_implemented",
+    "planted_memory.LooseSettings": "settings_refuse_unknown_keys",
+    "planted_memory.PlainSecret": "secrets_are_declared_as_secrets",
+    "planted_acme.LogsTheToken": "secrets_are_not_logged",
+    "planted_memory.OpensInInit": "init_does_no_io",
+    "planted_memory.SharedCache": "objects_share_no_mutable_state",
+    "planted_memory.SharedByModule": "objects_share_no_mutable_state",
+    "planted_memory.ClosesForAll": "closing_one_leaves_the_other",
+    "planted_memory.AnswersAnotherId": "create_returns_an_identifier_that_get_takes",
+    "planted_memory.AlwaysNew": "creating_twice_adopts",
+    "planted_memory.AdoptsAnybody": "different_people_have_different_identifiers",
+    "planted_memory.MindsTheCase": "find_user_finds_by_any_case_and_answers_none_otherwise",
+    "planted_memory.ChangesArguments": "arguments_are_not_changed",
+    "planted_memory.ReturnsItsOwn": "what_is_returned_is_a_copy",
+    "planted_memory.UnknownIsForbidden": "an_unknown_id_is_not_found",
+    "planted_memory.UnknownIsAKeyError": "an_unknown_id_is_not_found",
+    "planted_memory.Accumulates": "writing_twice_leaves_the_same_state",
+    "planted_memory.LosesAnAttribute": "every_announced_attribute_is_kept",
+    "planted_memory.WritesAnyway": "an_update_that_changes_nothing_makes_no_write",
+    "planted_memory.DeletesOnce": "deleting_twice_is_success",
+    "planted_memory.ExplainsByWriting": "descriptions_change_nothing",
+    "planted_memory.BornInactive": "a_new_account_reads_back_active",
+    "planted_memory.DeactivatesACopy": "a_deactivated_account_reads_back_inactive",
+    "planted_memory.Toggles": "deactivating_twice_is_success",
+    "planted_memory.InsistsOnTheAccount": "deactivating_an_absent_account_is_success",
+    "planted_memory.NeverBack": "reactivation_restores",
+    "planted_memory.BackWithEverything": "reactivation_gives_no_more_groups_than_asked",
+    "planted_memory.SkipsOne": "pages_have_no_gap_and_no_repeat",
+    "planted_memory.RepeatsOne": "pages_have_no_gap_and_no_repeat",
+    "planted_memory.NeverEnds": "pages_have_no_gap_and_no_repeat",
+    "planted_memory.IgnoresTheLimit": "pages_have_no_gap_and_no_repeat",
+    "planted_memory.ListsAnotherState": "a_listing_and_a_read_agree",
+    "planted_memory.EmptyOnError": "an_error_midway_is_raised",
+    "planted_memory.AlwaysANewGroup": "creating_a_group_twice_adopts",
+    "planted_memory.HidesAGroup": "groups_are_listed",
+    "planted_memory.OnlyAdds": "the_groups_are_exactly_those_given",
+    "planted_memory.ReplacesMembers": "members_are_added_and_removed",
+    "planted_memory.InsistsOnMembers": "a_removal_from_a_group_of_an_absent_account_is_success",
+    "planted_memory.SwallowsAGrant": "a_partial_failure_is_completed_by_the_second_call",
+    "planted_memory.GrantsOnce": "a_partial_failure_is_completed_by_the_second_call",
+    "planted_acme.CredentialsAsForbidden": "a_failed_read_becomes_its_error",
+    "planted_acme.ForbiddenAsInvalid": "a_failed_read_becomes_its_error",
+    "planted_acme.LimitAsOutage": "a_failed_read_becomes_its_error",
+    "planted_acme.LimitOfItsOwn": "a_failed_read_becomes_its_error",
+    "planted_acme.OutageAsAbsence": "a_failed_read_becomes_its_error",
+    "planted_acme.ReadsWithoutCare": "a_failed_read_becomes_its_error",
+    "planted_acme.TellsTheBody": "a_failed_read_becomes_its_error",
+    "planted_acme.NeverAmbiguous": "a_failed_deactivation_is_never_told_as_done",
+    "planted_acme.SwallowsADeactivation": "a_failed_deactivation_is_never_told_as_done",
+    "planted_acme.ConflictAsOutage": "a_conflict_is_told_as_one",
+    "planted_acme.NeverLooks": "a_creation_whose_answer_was_lost_is_adopted",
+    "planted_acme.DeactivatesBlindly": "a_deactivation_whose_answer_was_lost_is_completed",
+    "planted_memory.LeavesATask": "cancellation_leaves_nothing_open",
+    "planted_memory.IgnoresCancellation": "cancellation_leaves_nothing_open",
+    "planted_acme.LogsTheBody": "failures_are_not_logged_with_their_body",
+}
+"""Each planted bug, and the rule that has to find it."""
+
+SUITE = """
+import pytest
+from scim_bridge.testing.connector_contract import ConnectorContract
+from scim_bridge.testing.memory import MemoryConnector
+from tests.contract.connectors import planted_acme, planted_memory
+from tests.contract.connectors.test_memory import MemoryFixtures
+from tests.contract.connectors.test_tutorial import AcmeFixtures
+
+planted_memory.Unimplemented = type("Unimplemented", (MemoryConnector,), {})
+
+
+def plant(fixtures, connector_type, rule):
+    @pytest.fixture
+    def fixture(self):
+        return connector_type
+
+    group = next(base for base in ConnectorContract.__bases__ if hasattr(base, f"test_{rule}"))
+    required = frozenset({"schemas"} if connector_type.__name__ == "Unimplemented" else ())
+    return type("TestPlanted", (fixtures, group), {"connector_type": fixture, "required_operations": required})
+
+
+"""
+
+DEACTIVATION = "a_failed_deactivation_is_never_told_as_done"
+
+ALSO = {
+    "planted_memory.AnswersAnotherId": {
+        "creating_twice_adopts",
+        "find_user_finds_by_any_case_and_answers_none_otherwise",
+    },
+    "planted_memory.DeactivatesACopy": {"deactivating_twice_is_success"},
+    "planted_memory.NeverBack": {"reactivation_gives_no_more_groups_than_asked"},
+    "planted_acme.CredentialsAsForbidden": {DEACTIVATION},
+    "planted_acme.ForbiddenAsInvalid": {DEACTIVATION},
+    "planted_acme.LimitAsOutage": {DEACTIVATION},
+    "planted_acme.LimitOfItsOwn": {DEACTIVATION},
+    "planted_acme.OutageAsAbsence": {DEACTIVATION, "a_creation_whose_answer_was_lost_is_adopted"},
+    "planted_acme.ReadsWithoutCare": {"failures_are_not_logged_with_their_body"},
+    "planted_acme.TellsTheBody": {DEACTIVATION},
+    "planted_acme.NeverAmbiguous": {
+        "a_creation_whose_answer_was_lost_is_adopted",
+        "a_deactivation_whose_answer_was_lost_is_completed",
+    },
+}
+"""Other rules of the group that rightly find a bug, too."""
+
+_RUN: dict[str, set[str]] = {}
+
+
+def name_of(bug: str) -> str:
+    """Return the name of the test class of a planted bug."""
+    return "Test" + bug.rpartition(".")[2]
+
+
+@pytest.fixture
+def failures(pytester: pytest.Pytester) -> dict[str, set[str]]:
+    """Run the rules of its group over each planted bug, once, and return those that failed by test class."""
+    if not _RUN:
+        plants = "\n".join(
+            f"{name_of(bug)} = plant({'Acme' if 'acme' in bug else 'Memory'}Fixtures, {bug}, {rule!r})"
+            for bug, rule in FOUND_BY.items()
+        )
+        pytester.makepyfile(test_planted_bugs=SUITE + plants)
+        found: dict[str, set[str]] = defaultdict(set)
+        idle = ("cacheprovider", "asyncio", "hypothesispytest", "schemathesis", "xdist")
+        run = pytester.inline_run("-q", "--tb=no", *(option for name in idle for option in ("-p", f"no:{name}")))
+        for report in run.getreports("pytest_runtest_logreport"):
+            assert isinstance(report, pytest.TestReport)
+            _, class_name, rule = report.nodeid.split("::")
+            found[class_name] |= {rule.partition("[")[0].removeprefix("test_")} if report.failed else set()
+        _RUN.update(found)
+    return _RUN
+
+
+@pytest.mark.parametrize("bug", FOUND_BY)
+def test_each_planted_bug_is_found_by_its_rule(bug: str, failures: dict[str, set[str]]) -> None:
+    """Of its group, the rule that says what is wrong fails, and no other that would mislead."""
+    assert failures[name_of(bug)] == {FOUND_BY[bug]} | ALSO.get(bug, set())
+
+
+def test_every_rule_has_a_planted_bug() -> None:
+    """A rule that nothing was ever seen to break is not an instrument."""
+    rules = {name.removeprefix("test_") for name in dir(ConnectorContract) if name.startswith("test_")}
+
+    assert rules == set(FOUND_BY.values())
