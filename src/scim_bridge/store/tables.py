@@ -26,13 +26,14 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeEngine
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pk",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fk",
-    }
-)
+NAMING = {
+    "pk": "%(table_name)s_pk",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "fk": "%(table_name)s_%(column_0_N_name)s_fk",
+}
+"""How constraints are named, so that later revisions can name them."""
+
+metadata = MetaData(naming_convention=NAMING)
 
 NAME_LENGTH = 500
 """The longest indexed name or external id, in characters: PostgreSQL refuses index entries over 2,704 bytes."""
