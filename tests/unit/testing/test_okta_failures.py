@@ -165,8 +165,9 @@ async def test_a_change_during_a_run_is_pushed_in_that_run(http: httpx2.AsyncCli
 
 
 async def test_a_department_is_not_okta_s_to_send(http: httpx2.AsyncClient, peer: Peer) -> None:
-    """The documented body has core attributes only."""
+    """The documented body has core attributes only; what is not sent is no difference."""
     okta = client(http)
     okta.assign(Person("00u1", "ada@example.com", department="Analysis"))
     await okta.run_until_idle()
     assert ENTERPRISE not in peer.sent()[-1][2]
+    assert differences(okta, peer.snapshot()) == []

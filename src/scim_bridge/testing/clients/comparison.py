@@ -65,7 +65,7 @@ def differences(
             state = "active" if active else "absent" if account is None else "inactive"
             found.append(Difference(person.user_name, "access", "active" if wanted else "none", state))
         if wanted and account is not None:
-            found += _attributes(person, account)
+            found += _attributes(person, provider.attributes_of(person), account)
         for group in provider.groups.values():
             name = (group_names or {}).get(group.name, group.name)
             holds = active and person.user_name.casefold() in members.get(name, set())
@@ -106,9 +106,8 @@ def values_of(user: Document) -> dict[str, str]:
     return {path: value or "" for path, value in values.items()}
 
 
-def _attributes(person: Person, account: RemoteAccount) -> list[Difference]:
-    """Compare the attributes that the remote system shows; a userName without regard to case."""
-    wanted = person.attributes
+def _attributes(person: Person, wanted: Mapping[str, str], account: RemoteAccount) -> list[Difference]:
+    """Compare the attributes that both know; the userName found the account."""
     return [
         Difference(person.user_name, path, wanted[path], value)
         for path, value in account.attributes.items()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
+from typing import ClassVar
 
 from scim_bridge.testing.clients.session import Clock, Exchange, Session
 
@@ -156,6 +157,9 @@ class IdentityProvider(ABC):
     :param random: The source of the identifiers the identity provider makes up.
     """
 
+    unsent: ClassVar[frozenset[str]] = frozenset()
+    """Attribute paths of a person that this vendor's documented bodies do not have."""
+
     def __init__(self, session: Session, random: Random) -> None:
         self.session = session
         self.clock: Clock = session.clock
@@ -242,6 +246,10 @@ class IdentityProvider(ABC):
     @abstractmethod
     def _changed(self, subject: str, change: Change) -> None:
         """Take note of a change of a person or group."""
+
+    def attributes_of(self, person: Person) -> dict[str, str]:
+        """Return the values of a person that this vendor sends, by SCIM attribute path."""
+        return {path: value for path, value in person.attributes.items() if path not in self.unsent}
 
     # -- What the vendors share ------------------------------------------------------------------------------------
 
