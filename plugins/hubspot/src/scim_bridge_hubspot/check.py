@@ -243,11 +243,14 @@ class Preflight:
         except ConnectorError as error:
             self._add(subject, level, error.detail)
 
+    def _groups(self) -> None:
+        groups = len(Mapper(self._config, self._inventory).groups())
+        self._add("groups", "info", f"an IdP can push {groups} groups by name; one permission set a person counts")
+
     def _features(self) -> None:
         """Tell what this configuration will and will not do."""
         config = self._config
-        groups = len(Mapper(config, self._inventory).groups()) if self._inventory.permission_sets else 0
-        self._add("groups", "info", f"an IdP can push {groups} groups by name; one permission set a person counts")
+        self._resolve("groups", "error", self._groups)
         if len(self._inventory.permission_sets) > 1 and not config.precedence:
             self._add(
                 "precedence",

@@ -155,10 +155,14 @@ def _refused(problem: Problem, response: httpx2.Response) -> ConnectorError:
         return MissingScopeError(_missing(problem))
     if problem.status == 404:
         return _not_found(response)
-    if "super admin" in problem.text.lower():
-        return RemoteForbiddenError(f"HubSpot refuses this{problem.named}")
     kinds: dict[int, type[ConnectorError]] = {403: RemoteForbiddenError, 409: RemoteConflictError}
-    return kinds.get(problem.status, RemoteInvalidValueError)(f"HubSpot answered {problem.status}{problem.named}")
+    error = kinds.get(problem.status, RemoteInvalidValueError)
+    words = problem.text.lower()
+    if "super admin" in words:
+        error = RemoteForbiddenError
+    elif "already exist" in words:  # The status for a duplicate is not documented; 400 is as likely as 409.
+        error = RemoteConflictError
+    return error(f"HubSpot answered {problem.status}{problem.named}")
 
 
 def _not_found(response: httpx2.Response) -> ConnectorError:

@@ -1,0 +1,26 @@
+"""What each SCIM operation costs in calls to HubSpot, and that the guide tells it truly."""
+
+from plugins.hubspot.tests.connector.calls_table import BEGIN, END, GUIDE, measured, with_table
+
+AT_MOST = {
+    "create, with a group": 2,
+    "rename": 3,
+    "add to a group": 3,
+    "change the group": 3,
+    "set the group again": 1,
+    "deactivate (remove)": 3,
+    "reactivate (remove)": 3,
+}
+
+
+async def test_operations_stay_within_their_budget_of_calls() -> None:
+    """At 100 calls in 10 s, each call more is a person less."""
+    costs = {cost.operation: len(cost.calls) for cost in await measured()}
+    assert {operation: costs[operation] for operation in AT_MOST} == AT_MOST
+
+
+async def test_the_guides_table_is_what_was_measured() -> None:
+    """``python -m plugins.hubspot.tests.connector.calls_table`` writes it."""
+    guide = GUIDE.read_text("utf-8")
+    assert guide.count(BEGIN) == guide.count(END) == 1
+    assert with_table(guide, await measured()) == guide
