@@ -80,9 +80,17 @@ class Outcomes:
         return self._go_on(tx, row)
 
     def gone(self, tx: Connection, situation: Situation) -> Situation | None:
-        """Record that the remote system no longer has what a step was to change."""
+        """Record that the remote system no longer has what a step was to change.
+
+        An account that cannot be reactivated because it is not there is made anew.
+        """
         row = self._fresh(tx, situation)
-        return None if row is None else self._go_on(tx, self._absent(tx, replace(row, ambiguous=False)))
+        if row is None:
+            return None
+        row = self._absent(tx, replace(row, ambiguous=False))
+        if situation.step is Step.REACTIVATE_USER:
+            row = replace(row, remote_id=None)
+        return self._go_on(tx, row)
 
     def postpone(
         self, tx: Connection, situation: Situation, error: ConnectorError, *, ambiguous: bool, delay: float

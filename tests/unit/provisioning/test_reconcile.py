@@ -1,0 +1,178 @@
+"""Comparing everything: what is taken over, what is repaired, and what is only told."""
+
+from pathlib import Path
+
+import pytest
+
+from scim_bridge.errors import RemoteUnavailableError
+from scim_bridge.provisioning.reconcile import Comparison, DriftClass, Reconciler
+from scim_bridge.store import resources
+from scim_bridge.store.rows import Ownership, ResourceRow
+from scim_bridge.testing.memory_remote import MemoryRemote
+from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
+
+
+def reconciler(bridge: Bridge, **options: object) -> Reconciler:
+    """Return what compares the connection."""
+    provisioning = bridge.provisioning
+    return Reconciler(
+        CONNECTION,
+        bridge.store,
+        provisioning.connector,
+        provisioning.discovery,
+        clock=provisioning.clock,
+        wake=provisioning.driver.wake,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+async def compared(bridge: Bridge, *, apply: bool = True) -> Comparison:
+    """Compare, and wait until what was handed over is through."""
+    comparison = await reconciler(bridge).run(apply=apply)
+    await bridge.idle()
+    return comparison
+
+
+async def by_name(bridge: Bridge, name: str) -> ResourceRow | None:
+    """Return a User by userName."""
+    return await bridge.store.read(lambda tx: resources.find_by_name(tx, CONNECTION, "User", name))
+
+
+def classes(comparison: Comparison) -> set[DriftClass]:
+    """Return the classes of drift, new accounts left out."""
+    return {one.drift for one in comparison.drifts} - {DriftClass.UNMANAGED}
+
+
+async def test_a_first_import_takes_over_what_is_there_and_changes_nothing(bridge: Bridge) -> None:
+    """Accounts, groups and who holds what are in the store, owned by nobody; nothing was written upstream."""
+    bob = bridge.remote.add_account("bob@x.example")
+    sales = bridge.remote.add_group("Sales")
+    bridge.remote.members.add((sales, bob))
+
+    comparison = await compared(bridge)
+
+    row = await by_name(bridge, "bob@x.example")
+    assert row is not None
+    assert row.ownership is Ownership.DISCOVERED
+    assert await bridge.groups_of(row.id) == {"Sales": (True, True)}
+    assert comparison.compared == 2
+    assert not bridge.remote.effects
+
+
+async def test_an_account_that_somebody_reactivated_by_hand_is_deactivated_again(bridge: Bridge) -> None:
+    """Security drift is repaired; afterwards the plan is empty."""
+    created = await bridge.provisioning.create_user(user())
+    await bridge.provisioning.modify_user(created.row.id, setting(active=False), always)
+    account = bridge.remote.account(str(created.row.remote_id))
+    account.active = True
+
+    found = await compared(bridge)
+
+    assert classes(found) == {DriftClass.EXTRA_ACTIVE}
+    assert found.security
+    assert not account.active
+    assert not classes(await compared(bridge, apply=False))
+
+
+async def test_a_group_that_somebody_gave_by_hand_is_taken_away(bridge: Bridge) -> None:
+    """An extra privilege of an owned account is repaired."""
+    created = await bridge.provisioning.create_user(user())
+    group = await bridge.group_with("Admins")
+    remote_id = (await bridge.row("Group", group)).remote_id
+    bridge.remote.members.add((str(remote_id), str(created.row.remote_id)))
+
+    found = await compared(bridge)
+
+    assert classes(found) == {DriftClass.EXTRA_PRIVILEGE}
+    assert not bridge.remote.members
+    assert not classes(await compared(bridge, apply=False))
+
+
+async def test_an_account_that_somebody_removed_by_hand_comes_back(bridge: Bridge) -> None:
+    """A removed person who should be active is drift, not an error; groups included."""
+    created = await bridge.provisioning.create_user(user())
+    await bridge.group_with("Sales", created.row.id)
+    del bridge.remote.accounts[str(created.row.remote_id)]
+    bridge.remote.members.clear()
+
+    found = await compared(bridge)
+
+    assert classes(found) == {DriftClass.MISSING}
+    account = bridge.remote.find("ada@corp.example")
+    assert account is not None
+    assert account.active
+    assert len(bridge.remote.members) == 1
+    assert not classes(await compared(bridge, apply=False))
+
+
+async def test_planning_changes_nothing(bridge: Bridge) -> None:
+    """``--plan`` tells, and writes neither upstream nor in the store."""
+    created = await bridge.provisioning.create_user(user())
+    await bridge.provisioning.modify_user(created.row.id, setting(active=False), always)
+    bridge.remote.account(str(created.row.remote_id)).active = True
+    bridge.remote.add_account("bob@x.example")
+    effects = len(bridge.remote.effects)
+
+    found = await compared(bridge, apply=False)
+
+    assert classes(found) == {DriftClass.EXTRA_ACTIVE}
+    assert len(bridge.remote.effects) == effects
+    assert await by_name(bridge, "bob@x.example") is None
+
+
+async def test_attribute_drift_is_only_told_where_the_policy_says_so(bridge: Bridge) -> None:
+    """With ``report`` a name that was changed by hand stays; with ``enforce`` it goes back."""
+    created = await bridge.provisioning.create_user(user())
+    account = bridge.remote.account(str(created.row.remote_id))
+    assert account.user.name is not None
+    account.user.name.given_name = "Changed"
+
+    told = await reconciler(bridge, attribute_drift="report").run()
+    await bridge.idle()
+    assert classes(told) == {DriftClass.ATTRIBUTE}
+    assert account.user.name.given_name == "Changed"
+
+    await compared(bridge)
+    account = bridge.remote.account(str(created.row.remote_id))
+    assert account.user.name is not None
+    assert account.user.name.given_name == "Ada"
+
+
+async def test_an_unowned_account_follows_the_remote_system(bridge: Bridge) -> None:
+    """What nobody owns is never repaired: the store takes over what it shows now."""
+    remote_id = bridge.remote.add_account("bob@x.example")
+    await compared(bridge)
+    bridge.remote.account(remote_id).active = False
+
+    await compared(bridge)
+
+    row = await by_name(bridge, "bob@x.example")
+    assert row is not None
+    assert not row.shown_active
+    assert not bridge.remote.effects
+
+
+async def test_a_comparison_resumes_where_a_crash_ended_it(
+    tmp_path: Path, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failure in the middle the next run goes on at the saved cursor, and in the end everything is known."""
+    monkeypatch.setattr("scim_bridge.provisioning.reconcile.PAGE", 10)
+    for number in range(35):
+        remote.add_account(f"p{number:02}@x.example")
+    async with bridge_on(tmp_path / "b.db", remote) as bridge:
+        cursors: list[object] = []
+        compare = reconciler(bridge)
+
+        def stop_at_20(number: int) -> None:
+            if number >= 20:
+                raise RemoteUnavailableError("crashed")
+
+        with pytest.raises(RemoteUnavailableError):
+            await compare.run(progress=stop_at_20)
+        before = remote.called("list_users")
+        await compare.run()
+        cursors += [call.arguments.get("cursor") for call in remote.calls if call.hook == "list_users"]
+
+        assert remote.called("list_users") - before < 4
+        assert cursors[before] is not None
+        assert all([await by_name(bridge, f"p{number:02}@x.example") for number in range(35)])
