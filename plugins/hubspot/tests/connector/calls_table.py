@@ -121,10 +121,9 @@ async def measured() -> list[Cost]:
 
 def table(costs: list[Cost]) -> str:
     """Return the costs as a Markdown table."""
-    lines = ["| operation | calls | which |", "|---|---|---|"]
-    for cost in costs:
-        lines.append(f"| {cost.operation} | {len(cost.calls)} | {', '.join(f'`{call}`' for call in cost.calls)} |")
-    return "\n".join(lines)
+    rows = [(cost.operation, len(cost.calls), ", ".join(f"`{call}`" for call in cost.calls)) for cost in costs]
+    lines = [f"| {operation} | {number} | {calls} |" for operation, number, calls in rows]
+    return "\n".join(["| operation | calls | which |", "|---|---|---|", *lines])
 
 
 def with_table(guide: str, costs: list[Cost]) -> str:
