@@ -14,9 +14,9 @@ from scim_bridge.models import Explanation, Finding, Group, Page, Remote, User
 class BoundConnector:
     """One open connector object behind the framework's wrappers.
 
-    It has one method per hook of :class:`~scim_bridge.hookspecs.ConnectorSpec`, with its name and its signature. One
-    whose hook the connector does not implement raises :class:`~scim_bridge.errors.OperationNotSupportedError`; all raise
-    :class:`~scim_bridge.errors.ConnectorError` classes only.
+    It has one method per hook of :class:`~scim_bridge.hookspecs.ConnectorSpec`, of the same name and signature. They
+    raise :class:`~scim_bridge.errors.ConnectorError` classes only: one of them,
+    :class:`~scim_bridge.errors.OperationNotSupportedError`, when the connector does not implement the hook.
 
     :param connection_id: The id of the connection.
     :param connector: The open connector object.

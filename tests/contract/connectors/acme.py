@@ -21,7 +21,7 @@ def tutorial() -> ModuleType:
         found = re.search(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
         assert found is not None
         module = ModuleType(MODULE)
-        exec(compile(found[1], str(README), "exec"), vars(module))  # noqa: S102 -- that the page runs is the point
+        exec(compile(found[1], str(README), "exec"), vars(module))
         for value in vars(module).values():
             if isinstance(value, type) and value.__module__ == "builtins":
                 value.__module__ = MODULE
@@ -29,7 +29,7 @@ def tutorial() -> ModuleType:
     return sys.modules[MODULE]
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """An answer other than 200."""
 
     def __init__(self, status: int) -> None:
@@ -43,7 +43,7 @@ def problems() -> Iterator[None]:
     try:
         yield
     except (KeyError, ValueError, TypeError) as error:
-        raise Problem(400) from error
+        raise ProblemError(400) from error
 
 
 class Acme:
@@ -60,15 +60,15 @@ class Acme:
             return httpx2.Response(401, json={"error": "who are you?"})
         try:
             return httpx2.Response(200, json=self.answer(request))
-        except Problem as problem:
+        except ProblemError as problem:
             return httpx2.Response(problem.status, json={"error": "no"})
 
     def answer(self, request: httpx2.Request) -> dict[str, Any]:
         """Return the body of a 200, or raise a problem."""
         _, collection, *rest = request.url.path.split("/")
-        body = json.loads(request.content) if request.content else None
+        body: Any = json.loads(request.content) if request.content else {}
         if collection != "people":
-            raise Problem(404)
+            raise ProblemError(404)
         with problems():
             match request.method, rest:
                 case "GET", []:
@@ -81,18 +81,20 @@ class Acme:
                     return self.change(self.person(id), body)
                 case "PUT", [id, ("active" | "teams") as field]:
                     return self.change(self.person(id), {field: body})
-        raise Problem(405)
+                case _:
+                    pass
+        raise ProblemError(405)
 
     def person(self, id: str) -> dict[str, Any]:
         """Return a person or 404."""
         if id not in self.people:
-            raise Problem(404)
+            raise ProblemError(404)
         return self.people[id]
 
     def add(self, body: dict[str, Any]) -> dict[str, Any]:
         """Make a person; 409 when the e-mail is taken."""
         if self.of_email(body["email"]):
-            raise Problem(409)
+            raise ProblemError(409)
         id = str(1000 + len(self.people))
         self.people[id] = {"id": id, "active": True, "teams": [], "first": "", "last": "", **body}
         return self.people[id]
@@ -100,7 +102,7 @@ class Acme:
     def change(self, person: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Change a person; 409 when the new e-mail is another's."""
         if any(other is not person for other in self.of_email(values.get("email", person["email"]))):
-            raise Problem(409)
+            raise ProblemError(409)
         person.update(values)
         return person
 

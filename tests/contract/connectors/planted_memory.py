@@ -273,7 +273,7 @@ class NeverBack(MemoryConnector):
     """Does not reactivate."""
 
     @hookimpl
-    async def reactivate_user(self, remote_id: str) -> Remote[User]:
+    async def reactivate_user(self, remote_id: str, user: User) -> Remote[User]:
         """Only look."""
         async with self.remote.call("reactivate_user", remote_id):
             return self.seen(remote_id)
@@ -320,7 +320,7 @@ class IgnoresTheLimit(MemoryConnector):
     """Lists everybody at once."""
 
     @hookimpl
-    async def list_users(self, cursor: str | None) -> Page[User]:
+    async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
         """Take no limit."""
         return await super().list_users(None, 1000)
 

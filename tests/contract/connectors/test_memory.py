@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from scim_bridge.connector import Connector
-from scim_bridge.hookspecs import HOOKS
+from scim_bridge.connector import Connector, ConnectorContext
+from scim_bridge.hookspecs import HOOKS, hookimpl
+from scim_bridge.models import Remote, User
 from scim_bridge.testing.connector_contract import ConnectorContract
 from scim_bridge.testing.contract_rules.bench import ContractFixtures
-from scim_bridge.testing.memory import MemoryConnector, MemoryGroupsConnector
+from scim_bridge.testing.memory import MemoryConfig, MemoryConnector, MemoryGroupsConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.contract.connectors.memory_faults import MemoryFaults
 
@@ -50,3 +51,34 @@ class TestMemoryGroups(MemoryFixtures, ConnectorContract):
     def connector_type(self) -> type[Connector[Any]]:
         """Return the type."""
         return MemoryGroupsConnector
+
+
+class RemovingConnector(MemoryConnector):
+    """Deactivates by removing the account, as HubSpot does, and brings it back under another remote id."""
+
+    name = "memory-removing"
+
+    def __init__(self, context: ConnectorContext[MemoryConfig]) -> None:
+        super().__init__(context)
+        self.inactive_is_absent = True
+
+    @hookimpl
+    async def deactivate_user(self, remote_id: str) -> None:
+        """Remove the account."""
+        await self.delete_user(remote_id)
+
+    @hookimpl
+    async def reactivate_user(self, remote_id: str, user: User) -> Remote[User]:
+        """Make the account again."""
+        return await self.create_user(user)
+
+
+class TestMemoryRemoving(MemoryFixtures, ConnectorContract):
+    """A connector whose deactivated accounts are not to be found."""
+
+    required_operations = TestMemory.required_operations
+
+    @pytest.fixture
+    def connector_type(self) -> type[Connector[Any]]:
+        """Return the type."""
+        return RemovingConnector

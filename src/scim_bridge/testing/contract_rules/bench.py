@@ -207,4 +207,4 @@ class ContractFixtures:
 
     @pytest.fixture(autouse=True)
     def _note_operations(self, bench: Bench) -> None:
-        self.checked[bench.connector_type.name] = implemented(bench.connector_type)
+        self.checked[bench.connector_type.__name__] = implemented(bench.connector_type)
