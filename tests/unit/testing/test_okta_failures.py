@@ -171,3 +171,15 @@ async def test_a_department_is_not_okta_s_to_send(http: httpx2.AsyncClient, peer
     await okta.run_until_idle()
     assert ENTERPRISE not in peer.sent()[-1][2]
     assert differences(okta, peer.snapshot()) == []
+
+
+async def test_a_group_that_was_linked_but_not_filled_is_filled_by_the_next_attempt(
+    http: httpx2.AsyncClient, peer: Peer
+) -> None:
+    """The push of a group is over when its members are there, not when it has a link."""
+    okta = await provisioned(http, peer, ADA)
+    peer.fail("PATCH", "/Groups", 429, retry_after="1")
+    okta.push_group("Staff", [ADA])
+    await okta.run_until_idle()
+    assert okta.tasks == []
+    assert differences(okta, peer.snapshot()) == []
