@@ -1,6 +1,5 @@
 """The bridge in a process of its own: its configuration, its tokens, its death and its return."""
 
-import asyncio
 import json
 import socket
 import time
@@ -51,9 +50,7 @@ class BridgeProcess:
                 except httpx2.TransportError:
                     return False
 
-            await self._processes.wait_for(
-                "bridge", self._process, ready, seconds=START_SECONDS, what="getting ready"
-            )
+            await self._processes.wait_for("bridge", self._process, ready, seconds=START_SECONDS, what="getting ready")
 
     async def kill_and_restart(self) -> None:
         """Kill it by SIGKILL, whatever it is doing, and start it again."""
@@ -68,16 +65,8 @@ class BridgeProcess:
 
     async def create_token(self, connection: str) -> str:
         """Create a bearer token as an operator does: ``scim-bridge token create``."""
-        process = await asyncio.create_subprocess_exec(
-            executable("scim-bridge"),
-            *("--config", str(self.configuration), "token", "create", connection, "--name", "demo"),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        written, complaint = await process.communicate()
-        if process.returncode != 0:
-            raise ProcessFailedError(f"scim-bridge token create {connection}: {complaint.decode().strip()}")
-        return written.decode().strip()
+        command = ("--config", str(self.configuration), "token", "create", connection, "--name", "demo")
+        return await self._processes.output(f"token-{connection}", executable("scim-bridge"), *command)
 
 
 def write_configuration(directory: Path, clients: Mapping[str, str], portals: Mapping[str, Portal]) -> Path:

@@ -19,7 +19,7 @@ GIVEN = (
 FAMILY = (
     *("Abebe", "Bauer", "Bjørnson", "Costa", "Dubois", "Fischer", "García", "Hamilton", "Ivanova", "Jansen"),
     *("Johnson", "Kaya", "Keller", "Kowalska", "Lamarr", "Lindqvist", "Meyer", "Nakamura", "Novák", "O'Brien"),
-    *("Okafor", "Perlman", "Rossi", "Sato", "Schneider", "Silva", "Vaughan", "Wilson", "Yılmaz", "Zhang"),
+    *("Okafor", "Perlman", "Rossi", "Sato", "Schneider", "Silva", "Vaughan", "Wilson", "Yildiz", "Zhang"),
 )
 DEPARTMENTS = ("Sales", "Marketing", "Customer Success", "Finance", "Operations")
 TITLES = ("Account Executive", "Analyst", "Consultant", "Manager", "Specialist", "Team Lead")

@@ -1,6 +1,7 @@
 """A HubSpot emulator in a process of its own: how it is started, looked at and broken."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,10 @@ import httpx2
 from scim_bridge.cli.demo.processes import ProcessFailedError, ProcessGroup, executable
 from scim_bridge.testing.clients import RemoteAccount, RemoteSnapshot
 
-START_SECONDS = 30.0
+Members = Mapping[str, Mapping[str, Any]]
+"""What HubSpot's members have, by lower-cased e-mail address."""
+
+START_SECONDS = 60.0
 ANNOUNCEMENT = re.compile(r"on (?P<url>http://\S+) · token (?P<token>\S+)")
 
 
@@ -44,7 +48,7 @@ class Portal:
         limits = httpx2.Limits(max_keepalive_connections=0)
         self._http = httpx2.AsyncClient(base_url=f"{url}/emulator", timeout=30.0, limits=limits)
 
-    async def snapshot(self) -> dict[str, dict[str, Any]]:
+    async def snapshot(self) -> Members:
         """Return what every member has, by lower-cased e-mail address."""
         return await self._send("GET", "/snapshot")
 
@@ -105,7 +109,7 @@ async def start_portal(processes: ProcessGroup, name: str, *, seed: int) -> Port
     return portal
 
 
-def remote_snapshot(members: dict[str, dict[str, Any]]) -> RemoteSnapshot:
+def remote_snapshot(members: Members) -> RemoteSnapshot:
     """Return what HubSpot holds in SCIM's terms: names as attributes, permission sets as groups."""
     sets: dict[str, list[str]] = {}
     for email, member in members.items():

@@ -8,9 +8,8 @@ import subprocess
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 WATCHDOG = "import os, signal, sys; sys.stdin.buffer.read(); os.killpg(0, signal.SIGKILL)"
@@ -52,6 +51,21 @@ class ProcessGroup:
                 env={**os.environ, **(environment or {})},
                 process_group=self._watchdog.pid,
             )
+
+    async def output(self, name: str, *command: str) -> str:
+        """Run a command to its end and return what it printed. :raises ProcessFailedError: When it fails."""
+        with self.log(name).open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                process_group=self._watchdog.pid,
+            )
+        printed, _ = await process.communicate()
+        if process.returncode != 0:
+            raise self.failure(name, f"ended with status {process.returncode}")
+        return printed.decode().strip()
 
     def log(self, name: str) -> Path:
         """Return where a process writes."""

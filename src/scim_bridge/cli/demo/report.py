@@ -1,18 +1,14 @@
 """The end: identity providers against HubSpot, and whether that is what they said."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from scim_bridge.cli.demo.portal import Call, remote_snapshot
+from scim_bridge.cli.demo.portal import Call, Members, remote_snapshot
 from scim_bridge.cli.demo.story import Tenant, Trouble
-from scim_bridge.testing.clients import Difference, IdentityProvider, RemoteSnapshot, differences, snapshot_of
-
-Members = Mapping[str, Mapping[str, Any]]
-"""What HubSpot's members have, by e-mail address."""
+from scim_bridge.testing.clients import Difference, IdentityProvider, RemoteSnapshot, differences
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +60,6 @@ def outcome(tenant: Tenant, before: Members, after: Members, bridge: RemoteSnaps
     return Outcome(tenant, before, after, reasoned, len(calls), sum(call.committed for call in calls))
 
 
-def served_snapshot(users: Iterable[dict[str, Any]], groups: Iterable[dict[str, Any]]) -> RemoteSnapshot:
-    """Return what the bridge serves."""
-    return snapshot_of(users, groups)
-
-
 def _reason(provider: IdentityProvider, difference: Difference, served: set[tuple[str, str]]) -> str:
     for task in provider.tasks:
         if provider.label(task.subject) == difference.subject:
@@ -99,25 +90,24 @@ def show(console: Console, outcomes: Sequence[Outcome], troubles: Sequence[Troub
 
 
 def _comparison(outcomes: Sequence[Outcome]) -> Table:
-    table = Table(title="Identity provider against HubSpot")
+    table = Table(title="Identity provider = HubSpot")
     table.add_column("Identity provider")
-    for heading in ("People", "Active", "Groups", "Memberships", "SCIM requests", "HubSpot calls", "per request"):
+    for heading in ("People", "Active", "Groups", "Members", "Requests", "Calls", "Calls each"):
         table.add_column(heading, justify="right")
     table.add_column("Identical", justify="center")
     for one in outcomes:
-        provider, snapshot = one.tenant.provider, remote_snapshot({k: dict(v) for k, v in one.after.items()})
-        known = {person.user_name.casefold() for person in provider.people.values()}
-        active = [name for name, account in snapshot.accounts.items() if name.casefold() in known and account.active]
-        wanted = {group.name: group.members & provider.assigned for group in provider.groups.values()}
-        held = {name: [one for one in snapshot.members.get(name, ()) if one.casefold() in known] for name in wanted}
+        provider, remote = one.tenant.provider, remote_snapshot(one.after)
+        known = {person.user_name for person in provider.people.values()}
+        active = [name for name, account in remote.accounts.items() if name in known and account.active]
+        wanted = {group.name: _user_names(provider, group.members) for group in provider.groups.values()}
+        held = {name: known.intersection(remote.members.get(name, ())) for name in wanted}
         requests = len(provider.exchanges)
         table.add_row(
             one.tenant.title,
             str(len(known)),
-            f"{len(provider.assigned)} = {len(active)}" if len(provider.assigned) == len(active)
-            else f"{len(provider.assigned)} ≠ {len(active)}",
-            str(len(wanted)),
-            f"{sum(map(len, wanted.values()))} / {sum(map(len, held.values()))}",
+            _pair(len(provider.assigned), len(active)),
+            _pair(len(wanted), sum(wanted[name] == held[name] for name in wanted)),
+            _pair(sum(map(len, wanted.values())), sum(map(len, held.values()))),
             str(requests),
             str(one.calls),
             f"{one.calls / max(1, requests):.2f}",
@@ -126,13 +116,27 @@ def _comparison(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
+def _user_names(provider: IdentityProvider, members: Iterable[str]) -> set[str]:
+    """Return the userNames of those members who have access."""
+    return {provider.people[one].user_name for one in members if one in provider.assigned}
+
+
+def _pair(wanted: int, found: int) -> str:
+    return f"{wanted} = {found}" if wanted == found else f"[red]{wanted} ≠ {found}[/]"
+
+
 def _differences(outcomes: Sequence[Outcome]) -> Table:
     table = Table("Identity provider", "Person", "What", "Wanted", "HubSpot", "Why", title="Differences")
     for one in outcomes:
         for found in one.differences:
             difference = found.difference
             table.add_row(
-                one.tenant.title, difference.subject, difference.aspect, difference.wanted, difference.found, found.reason
+                one.tenant.title,
+                difference.subject,
+                difference.aspect,
+                difference.wanted,
+                difference.found,
+                found.reason,
             )
     return table
 

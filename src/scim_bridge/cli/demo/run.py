@@ -46,6 +46,9 @@ SETTLE_SECONDS = 40.0
 
 POLL_SECONDS = 0.2
 
+PLAIN_WIDTH = 120
+"""Columns of what is written to a file or a pipe."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -72,6 +75,8 @@ async def run(options: Options, console: Console | None = None) -> bool:
     :raises ProcessFailedError: When a process does not start.
     """
     console = console or Console()
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     began = time.monotonic()
     console.print(f"scim-bridge demo, seed {options.seed}")
@@ -80,7 +85,7 @@ async def run(options: Options, console: Console | None = None) -> bool:
         console.print(f"started 3 HubSpot emulators and the bridge in {time.monotonic() - began:.1f} s")
         story = chapters(outage_seconds=3.0 if options.quick else 6.0)
         with Stage(console) as stage:
-            teller = Storyteller(tenants, bridge, Random(options.seed), stage.watch)
+            teller = Storyteller(tenants, bridge, Random(options.seed), stage.watch)  # noqa: S311 - a demonstration must be repeatable
             for chapter in story:
                 with stage.chapter(chapter.title, tenants):
                     await teller.tell(chapter)
@@ -89,7 +94,11 @@ async def run(options: Options, console: Console | None = None) -> bool:
         await _settle(tenants)
         outcomes = [
             report.outcome(
-                tenant, before[tenant.id], await tenant.portal.snapshot(), await _served(tenant), await tenant.portal.calls()
+                tenant,
+                before[tenant.id],
+                await tenant.portal.snapshot(),
+                await _served(tenant),
+                await tenant.portal.calls(),
             )
             for tenant in tenants
         ]
@@ -114,14 +123,14 @@ async def _scene(
         portals = await _portals(stack, processes, options.seed)
         bridge = BridgeProcess(processes, write_configuration(directory, CLIENTS, portals))
         await bridge.start()
-        names = list(portals)
-        tokens = dict(zip(names, await asyncio.gather(*map(bridge.create_token, names)), strict=True))
+        minted = await asyncio.gather(*map(bridge.create_token, portals))
+        tokens = dict(zip(portals, minted, strict=True))
         numbers = {"okta": options.people, "entra": options.people // 2, "generic": options.people // 4}
         tenants = []
         for name, portal in portals.items():
             url = f"{bridge.url}/{name}/scim/v2"
             http = await stack.enter_async_context(httpx2.AsyncClient(base_url=url))
-            random = Random(f"{options.seed}/{name}")
+            random = Random(f"{options.seed}/{name}")  # noqa: S311 - as above
             title, provider = _provider(name, http, f"Bearer {tokens[name]}", random)
             people = people_of(name, max(4, numbers[name]), random)
             tenants.append(Tenant(name, title, provider, portal, people, GROUPS[name]))
@@ -135,9 +144,7 @@ async def _portals(stack: AsyncExitStack, processes: ProcessGroup, seed: int) ->
     return dict(zip(CLIENTS, started, strict=True))
 
 
-def _provider(
-    name: str, http: httpx2.AsyncClient, authorization: str, random: Random
-) -> tuple[str, IdentityProvider]:
+def _provider(name: str, http: httpx2.AsyncClient, authorization: str, random: Random) -> tuple[str, IdentityProvider]:
     """Return a simulated identity provider, with a name for people."""
     if name == "okta":
         return "Okta", OktaClient(http, authorization=authorization, random=random, fresh_retry_after=True)

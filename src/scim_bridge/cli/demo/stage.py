@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -32,7 +33,7 @@ class Stage:
             transient=True,
         )
 
-    def __enter__(self) -> "Stage":
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
@@ -56,9 +57,7 @@ class Stage:
         """Show a chapter, for the length of a ``with`` block."""
         began = time.monotonic()
         requests = sum(len(tenant.provider.exchanges) for tenant in tenants)
-        self._bars = {
-            tenant.id: self._progress.add_task(tenant.title, total=None, note=title) for tenant in tenants
-        }
+        self._bars = {tenant.id: self._progress.add_task(tenant.title, total=None, note=title) for tenant in tenants}
         yield
         for bar in self._bars.values():
             self._progress.remove_task(bar)

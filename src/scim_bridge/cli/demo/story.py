@@ -171,7 +171,10 @@ def chapters(*, outage_seconds: float) -> list[Chapter]:
         Chapter(
             "People move between groups",
             move_members,
-            [Trouble(one, f"503 for {outage_seconds:.0f} s: HubSpot is down", dict(outage)) for one in ("okta", "entra")],
+            [
+                Trouble(one, f"503 for {outage_seconds:.0f} s: HubSpot is down", dict(outage))
+                for one in ("okta", "entra")
+            ],
         ),
         Chapter("Names and titles change", change_attributes, invitations=True),
         Chapter(
