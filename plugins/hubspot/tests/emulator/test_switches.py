@@ -262,6 +262,9 @@ async def test_page_sizes(connect: Connect, reading: str, status: int) -> None:
         api.hubspot.add_person(f"person{number}@corp.example")
     assert (await api.get(f"{V}?limit=101")).status_code == status
     assert len((await api.get(V)).json()["results"]) == 2
+    capped = connect(page_size_cap=1)
+    capped.hubspot.add_person("ada@corp.example")
+    assert len((await capped.get(f"{V}?limit=100")).json()["results"]) == 1
 
 
 @pytest.mark.parametrize(("reading", "status"), [("ignored", 201), ("400", 400)])

@@ -27,7 +27,7 @@ header{padding:.6rem 1rem;border-bottom:1px solid #8886;display:flex;gap:1.2rem;
 h1{font-size:1.1rem;margin:0}h2{font-size:1rem;margin:1.2rem 0 .3rem}
 iframe{border:0;flex:1;width:100%}main{padding:0 1rem 1rem}
 form{display:flex;gap:.4rem;align-items:center;flex-wrap:wrap}input,select,button{font:inherit}
-input[type=number]{width:4.5rem}table{border-collapse:collapse;width:100%}
+input[type=number]{width:5.5rem}table{border-collapse:collapse;width:100%}
 td,th{text-align:left;padding:.18rem .6rem .18rem 0;border-bottom:1px solid #8883;vertical-align:top}
 th{font-weight:600;opacity:.7}.off{opacity:.55;text-decoration:line-through}.bad{color:#c33}.ok{color:#284}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:0 2rem}
@@ -76,12 +76,13 @@ def fault_of(form: dict[str, str]) -> Fault:
 def frame(engine: Engine) -> str:
     """Return the outer page: the forms, which stay, and the state, which refreshes itself."""
     kinds = "".join(f"<option>{kind}</option>" for kind in get_args(FaultKind))
-    methods = "".join(f"<option>{method}</option>" for method in ("", "GET", "POST", "PUT", "PATCH", "DELETE"))
+    methods = "".join(f"<option>{method}</option>" for method in ("GET", "POST", "PUT", "PATCH", "DELETE"))
     actions = "".join(f"<option>{action}</option>" for action in ACTIONS)
     people = "".join(f'<option value="{escape(person.email)}">' for person in engine.members)
     return f"""<header><h1>HubSpot emulator <small>({escape(engine.profile.name)})</small></h1>
 <form method="post" action="/page/fault"><b>Fault</b><select name="kind" aria-label="kind">{kinds}</select>
-<select name="method" aria-label="method">{methods}</select><input name="path" placeholder="path (regular expression)">
+<select name="method" aria-label="method"><option value="">any method</option>{methods}</select>
+<input name="path" placeholder="path (regular expression)">
 <input type="number" name="nth" min="1" placeholder="nth"><input type="number" name="times" min="1" placeholder="times">
 <input type="number" name="seconds" min="1" placeholder="seconds">
 <input type="number" name="status" min="400" max="599" placeholder="status">
@@ -99,7 +100,7 @@ def state(engine: Engine) -> str:
         (
             f'<span class="{"ok" if account.active else "off"}">{escape(email)}</span>',
             escape(f"{account.first_name} {account.last_name}"),
-            escape(", ".join(account.roles) + (" (Super Admin)" if account.super_admin else "")),
+            escape(", ".join((*account.roles, *(["Super Admin"] if account.super_admin else [])))),
             escape(", ".join(filter(None, (account.primary_team, *account.secondary_teams)))),
             escape(", ".join(account.seats)),
         )
@@ -140,8 +141,13 @@ def teams(engine: Engine) -> str:
 
 def seats(engine: Engine) -> str:
     """Return the kinds of seats."""
-    rows = ((escape(pool.name), str(pool.total or "–"), str(engine.remaining(pool))) for pool in engine.seats.values())
+    rows = ((escape(pool.name), limit(pool.total), limit(engine.remaining(pool))) for pool in engine.seats.values())
     return table(("Name", "Bought", "Left"), rows)
+
+
+def limit(number: int | None) -> str:
+    """Return a number of seats."""
+    return "no limit" if number is None else str(number)
 
 
 def faults(engine: Engine) -> str:

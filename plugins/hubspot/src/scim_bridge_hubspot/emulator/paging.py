@@ -24,10 +24,12 @@ class Pager:
     """Cuts pages. An item removed between two pages shifts nothing, since a cursor names the item it follows.
 
     :param seed: Makes the order; another seed, another order.
+    :param over_cap: What a limit above the cap does: ``capped`` or ``400``.
     """
 
     seed: int
     over_cap: str = "capped"
+    cap: int = CAP
 
     def page(
         self, query: Mapping[str, str], path: str, items: Iterable[tuple[str, ItemT]], default_limit: int = CAP
@@ -54,9 +56,9 @@ class Pager:
         text = query.get("limit", str(default))
         if not text.isascii() or not text.isdigit() or not 1 <= int(text[:11]) <= INT32:
             raise invalid("limit must be a positive 32-bit integer", "limit")
-        if int(text) > CAP and self.over_cap == "400":
-            raise invalid(f"limit must be at most {CAP}", "limit")
-        return min(int(text), CAP)
+        if int(text) > self.cap and self.over_cap == "400":
+            raise invalid(f"limit must be at most {self.cap}", "limit")
+        return min(int(text), self.cap)
 
     def rank(self, key: str) -> str:
         """Return where an item stands."""

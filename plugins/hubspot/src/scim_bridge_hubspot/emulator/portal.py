@@ -48,7 +48,7 @@ class Portal:
         self.clock = clock
         self.now = now
         self.random = random.Random(seed)
-        self.pager = Pager(seed, self.switches.limit_over_cap)
+        self.pager = Pager(seed, self.switches.limit_over_cap, self.switches.page_size_cap)
         self.people: dict[str, Person] = {}
         self.roles: dict[str, Role] = {}
         self.teams: dict[str, Team] = {}
@@ -263,7 +263,7 @@ class Portal:
             self.default_seat = name
         return pool
 
-    def add_person(  # noqa: PLR0913 - a person has many sides
+    def add_person(
         self,
         email: str,
         *,

@@ -103,8 +103,11 @@ class Switches:
     page_size_default: int = 100
     """The page size of the user list without ``limit``. Not published; 50 and 100 are in use (3P)."""
 
+    page_size_cap: int = 100
+    """The most users of a page. Not published; 100 is in use (3P)."""
+
     limit_over_cap: Literal["capped", "400"] = "capped"
-    """What a ``limit`` above 100 does. UNVERIFIED."""
+    """What a ``limit`` above the cap does. UNVERIFIED."""
 
     absent_fields: Literal["omitted", "null", "empty"] = "omitted"
     """How an optional text field without a value is written. SPEC: optional; the forms differ between documents."""
@@ -246,6 +249,7 @@ NUMBERS = {
     "list_lag_reads": (0, 1, 3),
     "seat_lag_creates": (0, 1, 3),
     "page_size_default": (100, 50),
+    "page_size_cap": (100, 50),
     "oauth_burst": (110, 100),
     "search_per_second": (5, 4),
 }
