@@ -50,7 +50,7 @@ class ConnectorState(Protocol):
 
 
 class ClientFactory(Protocol):
-    """Opens an HTTP client whose transport limits, retries, breaks, redacts and traces (:mod:`scim_bridge.upstream`)."""
+    """Opens HTTP clients whose transport limits, retries, breaks and traces (:mod:`scim_bridge.upstream`)."""
 
     def __call__(
         self,
@@ -150,7 +150,8 @@ class ConnectorRegistry:
         taken = self._types.get(connector_type.name)
         if taken is not None:
             raise DuplicateConnectorError(
-                f'connector name "{connector_type.name}" is registered twice: {describe(taken)} and {describe(connector_type)}'
+                f'connector name "{connector_type.name}" is registered twice:'
+                f" {describe(taken)} and {describe(connector_type)}"
             )
         self._types[connector_type.name] = connector_type
 
