@@ -257,14 +257,14 @@ class Normaliser:
         return AttrPath(moved.name, path.sub_attr, moved.schema)
 
 
-def check_paths(model: type[Any], operations: list[dict[str, Any]]) -> None:
+def check_paths(model: type[Any], definition: ResourceDefinition, operations: list[dict[str, Any]]) -> None:
     """Refuse a PATCH path that no schema defines; scim2-models would answer it with a silent success.
 
     :raises InvalidPathException: naming the path.
     """
     for operation in operations:
         path = operation.get("path")
-        if not isinstance(path, str) or not path:
+        if not isinstance(path, str) or not path or definition.known_urn(path) is not None:
             continue
         try:
             resolved = Path[model](path).resolve()  # type: ignore[valid-type]

@@ -49,11 +49,9 @@ def resource(base_url: str, representation: Representation) -> bytes:
     """Return the whole representation of a resource."""
     row = representation.row
     parts = [_document(row)]
-    if representation.references:
-        references = _groups if row.kind == "User" else _members
-        parts.append(references(base_url, representation.references))
-    elif row.kind == "Group" and representation.references is not None:
-        parts.append(b'"members":[]')
+    if representation.references or (row.kind == "Group" and representation.references is not None):
+        parts.append(b'"groups":' if row.kind == "User" else b'"members":')
+        parts[-1] += _compact([reference(base_url, row.kind, item) for item in representation.references])
     parts.append(
         f'"meta":{{"resourceType":"{row.kind}","created":"{timestamp(row.created_at)}",'
         f'"lastModified":"{timestamp(row.modified_at)}","location":{json.dumps(location(base_url, row))},'
@@ -74,22 +72,12 @@ def _compact(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _groups(base_url: str, groups: Sequence[GroupReference]) -> bytes:
-    return b'"groups":' + _compact(
-        [
-            {"value": group.id, "$ref": f"{base_url}/Groups/{group.id}", "display": group.name, "type": "direct"}
-            for group in groups
-        ]
-    )
-
-
-def _members(base_url: str, members: Sequence[GroupReference]) -> bytes:
-    return b'"members":' + _compact(
-        [
-            {"value": member.id, "$ref": f"{base_url}/Users/{member.id}", "type": "User", "display": member.name}
-            for member in members
-        ]
-    )
+def reference(base_url: str, kind: Kind, item: GroupReference) -> dict[str, str]:
+    """Return one value of ``groups`` (of a User) or ``members`` (of a Group)."""
+    if kind == "User":
+        url = f"{base_url}/Groups/{item.id}"
+        return {"value": item.id, "$ref": url, "display": item.name, "type": "direct"}
+    return {"value": item.id, "$ref": f"{base_url}/Users/{item.id}", "type": "User"}
 
 
 def page(envelope: dict[str, object], resources: Sequence[bytes]) -> bytes:

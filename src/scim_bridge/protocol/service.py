@@ -199,12 +199,10 @@ class BridgeService(ScimService):
         with self.provider:
             body = self._normalisers[kind].patch(payload, operations)
             model = self.provider.model(kind)
-            check_paths(model, body["Operations"])
+            check_paths(model, self.provider.definitions[kind], body["Operations"])
             if not body["Operations"]:
                 return Modification(None, tuple(deltas))
-            patch_op: Any = self._validated(
-                cast("Any", PatchOp)[model], body, Context.RESOURCE_PATCH_REQUEST
-            )
+            patch_op: Any = self._validated(cast("Any", PatchOp)[model], body, Context.RESOURCE_PATCH_REQUEST)
 
         def change(current: Resource[Any]) -> Resource[Any] | None:
             with self.provider:
@@ -268,7 +266,7 @@ class BridgeService(ScimService):
             resource: Any = decode(row, self.provider.model(row.kind))
             if row.kind == "User":
                 resource.active = row.shown_active
-            references = [reference_of(base_url, row.kind, item) for item in representation.references or ()]
+            references = [rendering.reference(base_url, row.kind, item) for item in representation.references or ()]
             if representation.references is not None:
                 name = "groups" if row.kind == "User" else "members"
                 model = type(resource).get_field_root_type(name)
@@ -308,12 +306,6 @@ class BridgeService(ScimService):
         if isinstance(exception, SCIMException):
             return exception.to_error()
         return Error(status=500, detail="Internal server error")
-
-
-def reference_of(base_url: str, kind: Kind, item: rendering.GroupReference) -> dict[str, str]:
-    """Return one value of ``groups`` (of a User) or ``members`` (of a Group)."""
-    endpoint, label = ("Groups", "direct") if kind == "User" else ("Users", "User")
-    return {"value": item.id, "$ref": f"{base_url}/{endpoint}/{item.id}", "display": item.name, "type": label}
 
 
 def _located(document: Mapping[str, Any], location: str) -> dict[str, Any]:
