@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from scim_bridge.cli.demo.portal import Call, Members, remote_snapshot
-from scim_bridge.cli.demo.story import Tenant, Trouble
+from scim_bridge.cli.demo.story import Chapter, Tenant, Trouble
 from scim_bridge.testing.clients import Difference, IdentityProvider, RemoteSnapshot, differences
 
 
@@ -44,8 +45,9 @@ class Outcome:
 
     @property
     def adopted(self) -> list[str]:
-        """Who had an account by hand that is now the identity provider's."""
-        return [person.user_name for person in self.tenant.people if person.user_name in self.before]
+        """Who had an account by hand that is now the identity provider's, with the id it had."""
+        names = [person.user_name for person in self.tenant.people if person.user_name in self.before]
+        return [name for name in names if name in self.after and self.after[name]["id"] == self.before[name]["id"]]
 
 
 def outcome(tenant: Tenant, before: Members, after: Members, bridge: RemoteSnapshot, calls: Iterable[Call]) -> Outcome:
@@ -69,24 +71,55 @@ def _reason(provider: IdentityProvider, difference: Difference, served: set[tupl
     return "the bridge has it as wanted: HubSpot was changed by somebody else, or is still to follow"
 
 
-def succeeded(outcomes: Sequence[Outcome], troubles: Sequence[Trouble], kills: int) -> bool:
-    """Tell whether HubSpot is as the identity providers said, and everything went wrong that should."""
-    identical = all(not one.differences and one.untouched and not one.tenant.provider.tasks for one in outcomes)
-    return identical and kills > 0 and all(trouble.fired for trouble in troubles)
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the demonstration ended.
+
+    :param story: What happened.
+    :param kills: How often the bridge was killed.
+    :param down_seconds: How long it was away in all.
+    :param refusal: What an attempt to end a Super Admin's access was answered; ``None``: it was not refused.
+    """
+
+    outcomes: Sequence[Outcome]
+    story: Sequence[Chapter]
+    kills: int
+    down_seconds: float
+    refusal: str | None
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        """What was to go wrong with HubSpot."""
+        return [trouble for chapter in self.story for trouble in chapter.troubles]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether HubSpot is as the identity providers said, and everything went wrong that should."""
+        identical = all(
+            one.untouched and not one.differences and not one.tenant.provider.tasks for one in self.outcomes
+        )
+        happened = all(trouble.fired for trouble in self.troubles)
+        return (
+            identical and happened and self.kills == sum(chapter.kill for chapter in self.story) and bool(self.refusal)
+        )
 
 
-def show(console: Console, outcomes: Sequence[Outcome], troubles: Sequence[Trouble], kills: int, down: float) -> None:
+def show(console: Console, ending: Ending) -> None:
     """Print the tables."""
-    console.print(_comparison(outcomes))
-    if any(one.differences for one in outcomes):
-        console.print(_differences(outcomes))
-    console.print(_troubles(troubles, kills, down))
-    for one in outcomes:
+    console.print(_comparison(ending.outcomes))
+    if any(one.differences for one in ending.outcomes):
+        console.print(_differences(ending.outcomes))
+    console.print(_troubles(ending))
+    for one in ending.outcomes:
         admins = sum(member["super_admin"] for member in one.before.values())
         state = "[green]untouched[/]" if one.untouched else "[bold red]CHANGED[/]"
         adopted = ", ".join(one.adopted) or "nobody"
         retried = f"; {one.tenant.retried} failed pushes resubmitted by its administrator" if one.tenant.retried else ""
-        console.print(f"{one.tenant.title}: {admins} Super Admins {state}; adopted: {adopted}{retried}")
+        console.print(
+            f"{one.tenant.title}: {admins} Super Admins {state}; adopted: {adopted}{retried}", highlight=False
+        )
+    refusal = escape(ending.refusal) if ending.refusal else "[bold red]NOT REFUSED[/]"
+    console.print(f"An attempt to deactivate a Super Admin – {refusal}", highlight=False)
 
 
 def _comparison(outcomes: Sequence[Outcome]) -> Table:
@@ -141,11 +174,12 @@ def _differences(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def _troubles(troubles: Sequence[Trouble], kills: int, down: float) -> Table:
+def _troubles(ending: Ending) -> Table:
     table = Table("What went wrong", "Where", title="Failures")
     table.add_column("Times", justify="right")
-    table.add_row(f"bridge killed by SIGKILL, started again after {down:.1f} s in all", "bridge", _times(kills))
-    for trouble in troubles:
+    killed = f"killed by SIGKILL; started again, {ending.down_seconds:.1f} s in all"
+    table.add_row(killed, "the bridge", _times(ending.kills))
+    for trouble in ending.troubles:
         table.add_row(trouble.title, f"HubSpot of {trouble.connection}", _times(trouble.fired))
     return table
 

@@ -16,10 +16,11 @@ from rich.console import Console
 from scim_bridge.cli.demo import report
 from scim_bridge.cli.demo.bridge import BridgeProcess, write_configuration
 from scim_bridge.cli.demo.people import people_of
-from scim_bridge.cli.demo.portal import Portal, remote_snapshot, start_portal
+from scim_bridge.cli.demo.portal import Members, Portal, remote_snapshot, start_portal
 from scim_bridge.cli.demo.processes import ProcessGroup, process_group
+from scim_bridge.cli.demo.report import Ending
 from scim_bridge.cli.demo.stage import Stage, explore
-from scim_bridge.cli.demo.story import Storyteller, Tenant, chapters
+from scim_bridge.cli.demo.story import Chapter, Storyteller, Tenant, chapters, try_to_end_a_super_admin
 from scim_bridge.testing.clients import (
     EntraClient,
     GenericClient,
@@ -68,54 +69,59 @@ class Options:
     tamper: bool = False
 
 
-async def run(options: Options, console: Console | None = None) -> bool:
+async def run(options: Options, console: Console | None = None, *, story: Sequence[Chapter] | None = None) -> bool:
     """Give the demonstration.
 
+    :param story: What happens; the whole story by default.
     :returns: Whether HubSpot ended up as the identity providers said, and every failure happened.
     :raises ProcessFailedError: When a process does not start.
     """
     console = console or Console()
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
+    story = chapters(outage_seconds=3.0 if options.quick else 6.0) if story is None else story
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     began = time.monotonic()
     console.print(f"scim-bridge demo, seed {options.seed}")
-    async with _scene(options) as (directory, bridge, tenants, tokens):
-        before = {tenant.id: await tenant.portal.snapshot() for tenant in tenants}
+    async with _scene(options) as scene:
+        before = {tenant.id: await tenant.portal.snapshot() for tenant in scene.tenants}
         console.print(f"started 3 HubSpot emulators and the bridge in {time.monotonic() - began:.1f} s")
-        story = chapters(outage_seconds=3.0 if options.quick else 6.0)
         with Stage(console) as stage:
-            teller = Storyteller(tenants, bridge, Random(options.seed), stage.watch)  # noqa: S311 - a demonstration must be repeatable
+            chance = Random(options.seed)  # noqa: S311 - a demonstration must be repeatable
+            teller = Storyteller(scene.tenants, scene.bridge, chance, stage.watch)
             for chapter in story:
-                with stage.chapter(chapter.title, tenants):
+                with stage.chapter(chapter.title, scene.tenants):
                     await teller.tell(chapter)
+        await _settle(scene.tenants)
+        refusal = await try_to_end_a_super_admin(scene.tenants[0])
         if options.tamper:
-            await _tamper(tenants[0])
-        await _settle(tenants)
-        outcomes = [
-            report.outcome(
-                tenant,
-                before[tenant.id],
-                await tenant.portal.snapshot(),
-                await _served(tenant),
-                await tenant.portal.calls(),
-            )
-            for tenant in tenants
-        ]
-        troubles = [trouble for chapter in story for trouble in chapter.troubles]
-        report.show(console, outcomes, troubles, bridge.kills, bridge.down_seconds)
-        good = report.succeeded(outcomes, troubles, bridge.kills)
-        verdict = "[bold green]HubSpot is as the identity providers said[/]" if good else "[bold red]FAILED[/]"
-        console.print(f"{verdict} · seed {options.seed} · {time.monotonic() - began:.1f} s")
+            await _tamper(scene.tenants[0])
+        outcomes = [await _outcome(tenant, before[tenant.id]) for tenant in scene.tenants]
+        ending = Ending(outcomes, story, scene.bridge.kills, scene.bridge.down_seconds, refusal)
+        report.show(console, ending)
+        verdict = "[bold green]HubSpot is as the identity providers said" if ending.succeeded else "[bold red]FAILED"
+        console.print(f"{verdict}[/] · seed {options.seed} · {time.monotonic() - began:.1f} s")
         if options.keep:
-            await explore(console, directory, bridge, tenants, tokens)
-    return good
+            await explore(console, scene.directory, scene.bridge, scene.tenants, scene.tokens)
+    return ending.succeeded
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything that runs.
+
+    :param directory: Where configuration, database and logs are.
+    :param tokens: The bearer token of each connection.
+    """
+
+    directory: Path
+    bridge: BridgeProcess
+    tenants: list[Tenant]
+    tokens: dict[str, str]
 
 
 @asynccontextmanager
-async def _scene(
-    options: Options,
-) -> AsyncIterator[tuple[Path, BridgeProcess, list[Tenant], dict[str, str]]]:
+async def _scene(options: Options) -> AsyncIterator[Scene]:
     """Start everything, for the length of a ``with`` block."""
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scim-bridge-demo-")))
@@ -134,7 +140,7 @@ async def _scene(
             title, provider = _provider(name, http, f"Bearer {tokens[name]}", random)
             people = people_of(name, max(4, numbers[name]), random)
             tenants.append(Tenant(name, title, provider, portal, people, GROUPS[name]))
-        yield directory, bridge, tenants, tokens
+        yield Scene(directory, bridge, tenants, tokens)
 
 
 async def _portals(stack: AsyncExitStack, processes: ProcessGroup, seed: int) -> dict[str, Portal]:
@@ -165,10 +171,13 @@ async def _settle(tenants: Sequence[Tenant]) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _served(tenant: Tenant) -> report.RemoteSnapshot:
+async def _outcome(tenant: Tenant, before: Members) -> report.Outcome:
+    """Compare an identity provider with its HubSpot, and with what the bridge serves."""
     session = tenant.provider.session
+    after, calls = await tenant.portal.snapshot(), await tenant.portal.calls()
     users = await list_all(session, "/Users", count=100)
-    return snapshot_of(users, await list_all(session, "/Groups", count=100))
+    served = snapshot_of(users, await list_all(session, "/Groups", count=100))
+    return report.outcome(tenant, before, after, served, calls)
 
 
 async def _tamper(tenant: Tenant) -> None:

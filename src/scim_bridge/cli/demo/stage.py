@@ -1,6 +1,7 @@
 """What is seen meanwhile, and what can be done afterwards."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ class Stage:
 async def explore(
     console: Console, directory: Path, bridge: BridgeProcess, tenants: Sequence[Tenant], tokens: Mapping[str, str]
 ) -> None:
-    """Say where everything is, and stay until Ctrl-C."""
+    """Say where everything is, and stay until Ctrl-C or SIGTERM."""
     first = tenants[0]
     base, token = f"{bridge.url}/{first.id}/scim/v2", tokens[first.id]
     console.print(f"\nThe bridge: {bridge.url} · its files: {directory}")
@@ -85,4 +86,12 @@ async def explore(
     ):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print("\nCtrl-C ends everything.")
-    await asyncio.Event().wait()
+    await _interrupted()
+
+
+async def _interrupted() -> None:
+    """Wait for SIGINT or SIGTERM, which is no failure here."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()

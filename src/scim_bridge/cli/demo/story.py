@@ -8,7 +8,9 @@ from typing import Any
 
 from scim_bridge.cli.demo.bridge import BridgeProcess
 from scim_bridge.cli.demo.portal import Call, Portal
-from scim_bridge.testing.clients import IdentityProvider, Person, Progress
+from scim_bridge.testing.clients import IdentityProvider, Person, Progress, RequestFailedError
+from scim_bridge.testing.clients.directory import PATCH
+from scim_bridge.testing.clients.session import listed
 
 ADMIN_ROUNDS = 5
 """How often administrators press the retry button before they give up."""
@@ -260,6 +262,24 @@ async def accept_invitations(tenant: Tenant) -> None:
     """Let everybody who was invited accept; before that, HubSpot changes nobody's name."""
     for email in await tenant.portal.snapshot():
         await tenant.portal.in_pages("activate", email=email)
+
+
+async def try_to_end_a_super_admin(tenant: Tenant) -> str | None:
+    """Tell the bridge, as an identity provider, to end a Super Admin's access.
+
+    :returns: The answer when it was the refusal it should be, else ``None``.
+    """
+    members = await tenant.portal.snapshot()
+    name = min(email for email, member in members.items() if member["super_admin"])
+    session = tenant.provider.session
+    query = [("filter", f'userName eq "{name}"')]
+    user = listed(await session.send("GET", "/Users", query=query))[0]
+    body = {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]}
+    try:
+        await session.send("PATCH", f"/Users/{user['id']}", body=body)
+    except RequestFailedError as error:
+        return f"{name}: {error}" if error.status == 403 else None
+    return None
 
 
 def count(calls: Iterable[Call], troubles: Iterable[Trouble]) -> None:
