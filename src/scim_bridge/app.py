@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from starlette.types import ASGIApp
-
 from scim_bridge.config import ConnectionSettings, Settings
 from scim_bridge.connections import BoundConnector, ConnectionPool, discover
 from scim_bridge.connections.pool import StateFactory
@@ -86,7 +84,10 @@ class StoredState:
 class NoState:
     """The small store of a connector that is only checked: it remembers nothing."""
 
-    async def get(self, key: str) -> dict[str, Any] | None:
+    def __init__(self, connection_id: str) -> None:
+        self.connection_id = connection_id
+
+    async def get(self, key: str) -> dict[str, Any] | None:  # noqa: ARG002 - the protocol has the key
         """Return nothing."""
         return None
 
@@ -122,7 +123,7 @@ async def connectors_of(
     settings: Settings,
     *,
     http_client: ClientFactory | None = None,
-    state: StateFactory = lambda connection_id: NoState(),
+    state: StateFactory = NoState,
 ) -> AsyncIterator[ConnectionPool]:
     """Open the connectors of all configured connections, for the length of a ``with`` block."""
     registry: ConnectorRegistry = discover(settings.server.plugins)
@@ -159,9 +160,7 @@ async def open_bridge(
         )
         stack.push_async_callback(store.close)
         state = partial(StoredState, store, clock=around.clock)
-        pool = await stack.enter_async_context(
-            connectors_of(settings, http_client=around.http_client, state=state)
-        )
+        pool = await stack.enter_async_context(connectors_of(settings, http_client=around.http_client, state=state))
         bridge = Bridge(settings, store, drives=drive)
         secret = settings.server.cursor_secret
         cursor_secret = secrets.token_bytes(32) if secret is None else secret.get_secret_value().encode()
@@ -180,9 +179,7 @@ async def open_bridge(
             bridge.connections[connection_id] = await _served(
                 connection, connector, provisioning, cursor_secret, metrics
             )
-            bridge.reconcilers[connection_id] = _reconciler(
-                store, connector, provisioning, connection
-            )
+            bridge.reconcilers[connection_id] = _reconciler(store, connector, provisioning, connection)
             if drive:
                 await _start(stack, provisioning, bridge.reconcilers[connection_id], connection, around.chance)
         yield bridge
@@ -251,13 +248,13 @@ async def _start(
         await running
 
     stack.push_async_callback(stop)
-    comparing = asyncio.create_task(_compare(reconciler, connection, chance), name=f"reconcile {provisioning.connection_id}")
+    comparing = asyncio.create_task(
+        _compare(reconciler, connection, chance), name=f"reconcile {provisioning.connection_id}"
+    )
     stack.callback(comparing.cancel)
 
 
-async def _compare(
-    reconciler: Reconciler, connection: ConnectionSettings, chance: Callable[[], float]
-) -> None:
+async def _compare(reconciler: Reconciler, connection: ConnectionSettings, chance: Callable[[], float]) -> None:
     """Compare at the start and then periodically, with jitter; what fails is tried again sooner."""
     interval = connection.reconcile_minutes * 60.0
     if not connection.import_at_start:
@@ -280,7 +277,7 @@ async def _compare(
         await asyncio.sleep(delay)
 
 
-def create_app(settings: Settings, *, surroundings: Surroundings | None = None) -> ASGIApp:
+def create_app(settings: Settings, *, surroundings: Surroundings | None = None) -> Server:
     """Return the bridge as an ASGI application; its lifespan opens and closes everything.
 
     :param surroundings: Replaces network, clock and chance, for emulators in process and simulations.
@@ -296,7 +293,7 @@ def create_app(settings: Settings, *, surroundings: Surroundings | None = None) 
     return serving.server(lifespan)
 
 
-async def run(settings: Settings, *, started: Callable[[str], None] = lambda url: None) -> None:
+async def run(settings: Settings, *, started: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT.
 
     :param started: Called with the root URL once the server listens.
@@ -347,8 +344,7 @@ class Serving:
 
 async def _warn_of_missing_tokens(bridge: Bridge) -> None:
     for connection_id in bridge.connections:
-        wanted = connection_id
-        known = await bridge.store.read(lambda tx: tokens.list_tokens(tx, wanted))
+        known = await bridge.store.read(partial(tokens.list_tokens, connection_id=connection_id))
         if not any(record.revoked_at is None for record in known):
             logger.warning(
                 'connection "%s" has no token and refuses every request; run: scim-bridge token create %s',

@@ -181,7 +181,7 @@ class Settings(Table):
 
 
 def load_settings(path: Path | None = None, *, environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings: from ``path``, else from the file that ``SCIM_BRIDGE_CONFIG`` names, else ``scim-bridge.toml``.
+    """Read the settings from ``path``, else the file ``SCIM_BRIDGE_CONFIG`` names, else ``scim-bridge.toml``.
 
     :raises ConfigurationError: with one line per mistake.
     """

@@ -134,7 +134,9 @@ class OperationNotSupportedError(ConnectorError):
 
 
 class RemoteUnavailableError(ConnectorError):
-    """Transient: outage, timeout, reset, 5xx. The outcome of a write may be unknown: the driver probes before it repeats.
+    """Transient: outage, timeout, reset, 5xx.
+
+    The outcome of a write may be unknown: the driver probes before it repeats.
 
     :param ambiguous: Whether the call may have taken effect (bytes were sent and no whole answer came back).
     """
@@ -158,8 +160,10 @@ class RemoteRateLimitedError(RemoteUnavailableError):
 
 
 class RemoteCredentialsError(ConnectorError):
-    """The remote system refuses the bridge's own credentials. Never passed through as 401 or 403: Entra ID would
-    quarantine the whole job at once."""
+    """The remote system refuses the bridge's own credentials.
+
+    Never passed through as 401 or 403: Entra ID would quarantine the whole job at once.
+    """
 
     status = 429
 

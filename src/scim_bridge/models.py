@@ -1,7 +1,7 @@
 """The vocabulary that the bridge shares with its connectors.
 
-Connectors import SCIM's types from here and nowhere else: scim2-models is bound below its next minor, and this module is
-where a change of it would be absorbed.
+Connectors import SCIM's types from here and nowhere else: scim2-models is bound below its next minor, and this module
+is where a change of it would be absorbed.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,26 @@ from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
 import scim2_models
 from pydantic import Field
-from scim2_models import Group as Group
-from scim2_models import GroupMembership as GroupMembership
-from scim2_models import Name as Name
-from scim2_models import CaseExact, Reference, Required
+from scim2_models import CaseExact, Group, GroupMembership, Name, Reference, Required
 from scim2_models.resources import enterprise_user
+
+__all__ = [
+    "CoreUser",
+    "Email",
+    "EnterpriseUser",
+    "Explanation",
+    "Finding",
+    "Group",
+    "GroupMembership",
+    "Kind",
+    "Lane",
+    "Manager",
+    "Name",
+    "Page",
+    "RateLimit",
+    "Remote",
+    "User",
+]
 
 
 class Email(scim2_models.Email):
@@ -107,7 +122,8 @@ class Finding:
     """One line of a preflight check.
 
     :param subject: What was looked at (``"scope settings.users.write"``).
-    :param level: ``"ok"``, ``"info"``, ``"warning"`` or ``"error"``; an error means that a configured feature cannot work.
+    :param level: ``"ok"``, ``"info"``, ``"warning"`` or ``"error"``; an error means that a configured feature cannot
+        work.
     :param message: What was found.
     :param remedy: What to do about it; empty when there is nothing to do.
     """

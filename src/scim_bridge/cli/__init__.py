@@ -39,7 +39,7 @@ class Commands(click.Group):
 @click.version_option(package_name="scim-bridge")
 @click.pass_context
 def main(ctx: click.Context, path: Path | None) -> None:
-    """A SCIM 2.0 service provider that turns what identity providers push into calls of a connector."""
+    """Serve SCIM 2.0 to identity providers and turn what they push into calls of a connector."""
     ctx.obj = path
 
 

@@ -1,4 +1,4 @@
-"""``scim-bridge check``: is this going to work?"""
+"""``scim-bridge check``: whether this is going to work."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``scim-bridge explain``: why does this person have what they have?"""
+"""``scim-bridge explain``: why a person has what they have."""
 
 import asyncio
 from pathlib import Path
@@ -58,7 +58,9 @@ def _print_groups(groups: list[GroupReference], explanation: Explanation | None)
         effect = ""
         if explanation is not None and group.remote_id is not None:
             shadowed = explanation.shadowed.get(group.remote_id)
-            effect = f"shadowed: {shadowed}" if shadowed else "effective" if group.remote_id in explanation.effective else ""
+            effect = (
+                f"shadowed: {shadowed}" if shadowed else "effective" if group.remote_id in explanation.effective else ""
+            )
         table.add_row(group.name, group.remote_id or "-", str(group.desired), str(group.observed), effect)
     Console().print(table)
 

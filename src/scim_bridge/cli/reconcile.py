@@ -33,7 +33,7 @@ def import_(path: Path | None, connection: str) -> None:
 @click.argument("connection")
 @click.option("--plan/--apply", "plan", default=True, help="Only tell (the default), or repair.")
 @click.pass_obj
-def reconcile(path: Path | None, connection: str, plan: bool) -> None:
+def reconcile(path: Path | None, connection: str, *, plan: bool) -> None:
     """Compare the remote system of CONNECTION with what is desired.
 
     Exit status 2: somebody has more than they should have, and it was not repaired.

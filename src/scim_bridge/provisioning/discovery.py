@@ -96,5 +96,4 @@ class Discovery:
         groups = [group.id for group in found if group is not None]
         memberships.observe_user(tx, self.connection_id, row.id, groups)
         for group_id in groups:
-            memberships.set_desired(tx, self.connection_id, group_id, [row.id], True)
-
+            memberships.set_desired(tx, self.connection_id, group_id, [row.id], desired=True)

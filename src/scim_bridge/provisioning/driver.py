@@ -1,7 +1,8 @@
 """The driver of a connection: brings the remote system to what is desired, one resource at a time per key.
 
-There is no queue beside the store: the driver reads the most urgent pending rows, works on each until nothing differs, and
-records every step. So a crash, an outage, a rate limit and a retry are one case: desired differs from observed, go on.
+There is no queue beside the store: the driver reads the most urgent pending rows, works on each until nothing
+differs, and records every step. So a crash, an outage, a rate limit and a retry are one case: desired differs from
+observed, go on.
 """
 
 import asyncio
@@ -139,7 +140,9 @@ class Driver:
         self._looked = self.clock()
         released, held = await self.store.write(self._guard.release_overdue)
         if released:
-            self.logger.error("mass-change guard: %d held changes were released, nobody had rejected them", len(released))
+            self.logger.error(
+                "mass-change guard: %d held changes were released, nobody had rejected them", len(released)
+            )
         if held:
             self.logger.error("mass-change guard: %d changes are held; approve or reject them", held)
 
@@ -247,7 +250,7 @@ class Driver:
             pass
         return None
 
-    async def _call(self, situation: Situation, step: Step) -> Answer:
+    async def _call(self, situation: Situation, step: Step) -> Answer:  # noqa: PLR0911 - one hook a step
         """Call the hook of a step."""
         connector, remote_id = self.connector, situation.row.remote_id or ""
         match step:
@@ -299,7 +302,7 @@ class Driver:
         )
 
     def _delay(self, error: ConnectorError, attempt: int) -> float:
-        """Return the seconds until the next attempt: what the remote system asked for, else 1, 2, 4 … 60 with jitter."""
+        """Return the seconds until the next attempt: what was asked for, else 1, 2, 4 … 60 with jitter."""
         if isinstance(error, RemoteCredentialsError):
             return CREDENTIALS_BACKOFF
         asked = error.retry_after if isinstance(error, RemoteUnavailableError) else None
@@ -311,9 +314,7 @@ class Driver:
     async def _refuse(self, situation: Situation, error: ConnectorError) -> Situation | None:
         row = situation.row
         level = logging.ERROR if situation.is_removal else logging.WARNING
-        self.logger.log(
-            level, "%s of %s %s was refused: %s", situation.step, row.kind, row.id, type(error).__name__
-        )
+        self.logger.log(level, "%s of %s %s was refused: %s", situation.step, row.kind, row.id, type(error).__name__)
         return await self.store.write(lambda tx: self.outcomes.refuse(tx, situation, error))
 
 

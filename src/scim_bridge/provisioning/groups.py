@@ -1,7 +1,7 @@
 """Writes of Groups: the transactions that turn them into desired state.
 
-Membership is rows, and a change of it costs what it changes. Where the remote system keeps membership on the person, it is
-the persons that get a new generation; where it keeps it on the group, the group.
+Membership is rows, and a change of it costs what it changes. Where the remote system keeps membership on the person,
+it is the persons that get a new generation; where it keeps it on the group, the group.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -39,7 +39,7 @@ class GroupIntake:
             row = self.intake.store(tx, row, group, lane=Lane.CREATE, matters=self.intake.matters(row, group))
             return self._members(tx, row, deltas)
         if row is not None and not self.intake.policy.duplicate_group_names:
-            raise taken("Group", name)
+            raise taken("Group")
         unique = not self.intake.policy.duplicate_group_names
         return self._members(tx, self.intake.insert(tx, "Group", group, unique=unique), deltas)
 
@@ -82,9 +82,7 @@ class GroupIntake:
     def _deleted(self, tx: Connection, row: ResourceRow, affected: Sequence[str]) -> Accepted:
         waits = self.intake.waits_of(row)
         if self.intake.capabilities.user_centric:
-            bumped = resources.bump(
-                tx, self.intake.connection_id, affected, lane=Lane.REMOVE, now=self.intake.clock()
-            )
+            bumped = resources.bump(tx, self.intake.connection_id, affected, lane=Lane.REMOVE, now=self.intake.clock())
             if self.intake.guard.hold_removals(tx, bumped):
                 self._hold(tx, bumped)
             return Accepted(row, waits | bumped, frozenset({row.id, *bumped}), then_members=True)
@@ -140,7 +138,8 @@ class GroupIntake:
     ) -> tuple[dict[str, int], frozenset[str]]:
         """Return the people named here whose earlier change is still on its way, and those of them who leave.
 
-        Without it, the retry of a request that was answered 429 would find its change already desired and claim it done.
+        Without it, the retry of a request that was answered 429 would find its change already desired and claim it
+        done.
         """
         named = {member for delta in deltas for member in delta.ids}
         whole = any(delta.action == "replace" for delta in deltas)

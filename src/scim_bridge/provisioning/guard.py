@@ -42,7 +42,9 @@ class Guard:
         :raises ForbiddenException: With the reason.
         """
         if fold(row.name) in self._protected:
-            raise ForbiddenException(detail="this account is protected by the operator of the bridge; nothing was changed")
+            raise ForbiddenException(
+                detail="this account is protected by the operator of the bridge; nothing was changed"
+            )
         if not leaves or not self._keep_holder:
             return
         for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
@@ -145,7 +147,7 @@ class Guard:
     def _revert(self, tx: Connection, row: ResourceRow) -> None:
         active = row.observed is not None and row.observed.present and row.observed.active
         for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
-            memberships.set_desired(tx, self.connection_id, group.id, [row.id], group.observed)
+            memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=group.observed)
         user = documents.decode(row, User)
         user.active = active
         reverted = replace(

@@ -6,7 +6,10 @@ from uuid import UUID
 
 
 def new_id() -> str:
-    """Return a UUID of version 7 (RFC 9562 §5.7): never reused, and ordered by time, so that indexes grow at their end."""
+    """Return a UUID of version 7 (RFC 9562 §5.7).
+
+    It is never reused, and ordered by time, so that indexes grow at their end.
+    """
     milliseconds = time.time_ns() // 1_000_000
     value = (milliseconds & (2**48 - 1)) << 80 | secrets.randbits(80)
     value = value & ~(0xF << 76) | 0x7 << 76

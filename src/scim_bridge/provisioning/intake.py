@@ -1,7 +1,7 @@
 """From a write to *desired* state: one local transaction, durable before any byte goes upstream.
 
-Every method runs inside a transaction of the store. It locks the row, checks ``If-Match``, applies the change, counts the
-generation, writes the audit entry and returns what the request has to wait for. Nothing here calls a remote system.
+Every method runs inside a transaction of the store. It locks the row, checks ``If-Match``, applies the change, counts
+the generation, writes the audit entry and returns what the request has to wait for. Nothing here calls a remote system.
 """
 
 import json
@@ -209,7 +209,7 @@ def etag(row: ResourceRow) -> str:
     return f'W/"{row.version}"'
 
 
-def taken(kind: Kind, name: str) -> UniquenessException:
+def taken(kind: Kind) -> UniquenessException:
     """Return the 409 of a name that another resource of the connection has."""
     attribute = "userName" if kind == "User" else "displayName"
     return UniquenessException(detail=f"a {kind} with this {attribute} already exists")

@@ -1,8 +1,8 @@
 """From what a hook answered to *observed* state: the second local transaction of a write.
 
 :class:`Outcomes` holds the transactions that the driver runs after each call: what was seen is recorded whatever the
-generation, since it is true either way; *settled* is written only when nothing differs any more; a refusal is written only
-against the generation that was refused.
+generation, since it is true either way; *settled* is written only when nothing differs any more; a refusal is written
+only against the generation that was refused.
 """
 
 import json
@@ -226,7 +226,7 @@ class Outcomes:
         memberships.observe_user(tx, self.connection_id, row.id, [group.id for group in held])
         for group in held:
             if keep_unmanaged and group.ownership is Ownership.DISCOVERED:
-                memberships.set_desired(tx, self.connection_id, group.id, [row.id], True)
+                memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=True)
 
     def _observe_members(
         self,
@@ -271,10 +271,10 @@ class Outcomes:
                 return self._rewritten(tx, replace(row, active=False), {"active"}, {"active": False})
             case Step.SET_USER_GROUPS:
                 for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
-                    memberships.set_desired(tx, self.connection_id, group.id, [row.id], group.observed)
+                    memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=group.observed)
             case Step.ADD_GROUP_MEMBERS:
                 to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
-                memberships.set_desired(tx, self.connection_id, row.id, to_add, False)
+                memberships.set_desired(tx, self.connection_id, row.id, to_add, desired=False)
             case Step.UPDATE_USER | Step.UPDATE_GROUP:
                 return self._rewritten(tx, row, differing(situation.desired, situation.seen), situation.seen.attributes)
             case _:
@@ -288,9 +288,7 @@ class Outcomes:
         named = {path for path in paths if path in values or path not in {"userName", "displayName"}}
         document = with_values(json.loads(row.document), named, values)
         resource = (User if row.kind == "User" else Group).model_validate(document)
-        row = replace(
-            row, name=name_of(resource), document=documents.encode(resource, row.id), version=row.version + 1
-        )
+        row = replace(row, name=name_of(resource), document=documents.encode(resource, row.id), version=row.version + 1)
         resources.replace(tx, row, resource)
         return row
 

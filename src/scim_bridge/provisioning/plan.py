@@ -1,8 +1,8 @@
 """What is to be done next to bring a remote system from what it holds to what is desired: pure, without I/O.
 
-The driver asks for one step, takes it, records what it saw and asks again; so a step that has just become wrong, because
-a newer desired state arrived, is never taken. Two rules order the steps: what takes access away goes first, and nothing is
-granted to an account that is not meant to be active.
+The driver asks for one step, takes it, records what it saw and asks again; so a step that has just become wrong,
+because a newer desired state arrived, is never taken. Two rules order the steps: what takes access away goes first, and
+nothing is granted to an account that is not meant to be active.
 """
 
 from collections.abc import Mapping
@@ -66,16 +66,12 @@ class Seen:
 
 def next_user_step(desired: Desired, seen: Seen, operations: frozenset[str]) -> Step | None:
     """Return the next step for an account, or ``None`` when nothing differs that the connector could change."""
-    if not desired.exists:
-        if seen.present and Step.DELETE_USER in operations:
+    if not (desired.exists and desired.active):
+        if not desired.exists and seen.present and Step.DELETE_USER in operations:
             return Step.DELETE_USER
         return Step.DEACTIVATE_USER if seen.present and seen.active else None
-    if not desired.active:
-        return Step.DEACTIVATE_USER if seen.present and seen.active else None
-    if not seen.present:
+    if not (seen.present and seen.active):
         return Step.REACTIVATE_USER if seen.known else Step.CREATE_USER
-    if not seen.active:
-        return Step.REACTIVATE_USER
     groups_differ = desired.links != seen.links and Step.SET_USER_GROUPS in operations
     if groups_differ and seen.links - desired.links:
         return Step.SET_USER_GROUPS
@@ -86,9 +82,9 @@ def next_user_step(desired: Desired, seen: Seen, operations: frozenset[str]) -> 
 
 def next_group_step(desired: Desired, seen: Seen, operations: frozenset[str]) -> Step | None:
     """Return the next step for a group, or ``None`` when nothing differs that the connector could change."""
-    if seen.present and seen.links - (desired.links if desired.exists else frozenset()):
-        if Step.REMOVE_GROUP_MEMBERS in operations:
-            return Step.REMOVE_GROUP_MEMBERS
+    leaving = seen.links - (desired.links if desired.exists else frozenset())
+    if seen.present and leaving and Step.REMOVE_GROUP_MEMBERS in operations:
+        return Step.REMOVE_GROUP_MEMBERS
     if not desired.exists:
         return Step.DELETE_GROUP if seen.present and Step.DELETE_GROUP in operations else None
     if not seen.present:
@@ -119,11 +115,11 @@ def same(path: str, one: Any, other: Any) -> bool:
 
 
 def _normal(path: str, value: Any) -> Any:
-    if value is None or value == "" or value == []:
+    if value is None or value in ("", []):
         return None
     if isinstance(value, str):
         trimmed = value.strip()
-        return trimmed.casefold() if path in {"userName"} or path.startswith("emails") else trimmed
+        return trimmed.casefold() if path == "userName" or path.startswith("emails") else trimmed
     if isinstance(value, list):
         return [_normal(path, item) for item in value]
     if isinstance(value, dict):

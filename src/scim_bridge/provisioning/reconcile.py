@@ -1,7 +1,7 @@
 """Comparing everything: what the remote system shows against what is desired, page by page.
 
-What differs is drift. Drift that gives somebody more than they should have is a matter of security and is always repaired;
-the rest by policy. Accounts that no client owns are taken into the store and left as they are.
+What differs is drift. Drift that gives somebody more than they should have is a matter of security and is always
+repaired; the rest by policy. Accounts that no client owns are taken into the store and left as they are.
 """
 
 import logging
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Literal
 
 from scim_bridge.connections.bound import BoundConnector
@@ -107,7 +108,7 @@ class Reconciler:
         self.attribute_drift = attribute_drift
         self.logger = logging.getLogger(f"scim_bridge.reconcile.{connection_id}")
 
-    async def run(self, *, apply: bool = True, progress: Callable[[int], None] = lambda compared: None) -> Comparison:
+    async def run(self, *, apply: bool = True, progress: Callable[[int], None] | None = None) -> Comparison:
         """Compare everything, groups first: the groups of an account are known by then.
 
         :param apply: Take over what is new and hand drift to the driver; else only tell.
@@ -122,7 +123,8 @@ class Reconciler:
                     seen[kind].add(remote.remote_id)
                     await self._compare(kind, remote, read_at, comparison, apply=apply)
                 comparison.compared += len(page.items)
-                progress(comparison.compared)
+                if progress is not None:
+                    progress(comparison.compared)
         if "list_users" in self.connector.operations:
             await self._look_for_missing(seen["User"], comparison, apply=apply)
         comparison.complete = True
@@ -132,9 +134,7 @@ class Reconciler:
             self.logger.error("security drift: %s of %s %s", one.drift, one.kind, one.resource_id)
         return comparison
 
-    async def _pages(
-        self, kind: Kind, *, apply: bool
-    ) -> AsyncIterator[tuple[Page[User] | Page[Group], datetime]]:
+    async def _pages(self, kind: Kind, *, apply: bool) -> AsyncIterator[tuple[Page[User] | Page[Group], datetime]]:
         """Yield the pages of a listing, each with the time before it was read; a crash resumes at the last page."""
         hook = "list_users" if kind == "User" else "list_groups"
         if hook not in self.connector.operations:
@@ -170,7 +170,13 @@ class Reconciler:
     # -- One account or group --------------------------------------------------------------------------------------
 
     async def _compare(
-        self, kind: Kind, remote: Remote[User] | Remote[Group], read_at: datetime, comparison: Comparison, *, apply: bool
+        self,
+        kind: Kind,
+        remote: Remote[User] | Remote[Group],
+        read_at: datetime,
+        comparison: Comparison,
+        *,
+        apply: bool,
     ) -> None:
         row = await self.store.read(lambda tx: self.discovery.known(tx, kind, remote))
         if row is None:
@@ -272,7 +278,8 @@ class Reconciler:
         security = SECURITY.intersection(drifts)
         repair = apply and (bool(security) or self.attribute_drift == "enforce")
         comparison.drifts += [
-            Drift(one, row.kind, row.id, str(row.remote_id), subject, repaired=repair) for one, subject in drifts.items()
+            Drift(one, row.kind, row.id, str(row.remote_id), subject, repaired=repair)
+            for one, subject in drifts.items()
         ]
         if repair:
             lane = Lane.REMOVE if DriftClass.EXTRA_ACTIVE in drifts else Lane.REPAIR if security else Lane.UPDATE
@@ -304,18 +311,24 @@ class Reconciler:
         if row.kind == "User" and self.capabilities.user_centric:
             seen = (groups_seen(remote.resource) if remote is not None else None) or frozenset()
             groups = [resources.find_by_remote_id(tx, self.connection_id, "Group", one) for one in sorted(seen)]
-            memberships.observe_user(tx, self.connection_id, row.id, [group.id for group in groups if group is not None])
-        event = {"event": "drift", "kind": row.kind, "id": row.id, "generation": fresh.generation, "drift": list(drifts)}
+            memberships.observe_user(
+                tx, self.connection_id, row.id, [group.id for group in groups if group is not None]
+            )
+        event = {
+            "event": "drift",
+            "kind": row.kind,
+            "id": row.id,
+            "generation": fresh.generation,
+            "drift": list(drifts),
+        }
         audit.append(tx, self.connection_id, event, now=self.clock())
 
     async def _look_for_missing(self, listed: set[str], comparison: Comparison, *, apply: bool) -> None:
         """Read directly those owned accounts that should be active and that no page showed."""
         after: str | None = None
         while True:
-            start = after
-            rows = await self.store.scan(
-                lambda tx: resources.iterate(tx, self.connection_id, "User", after=start, limit=PAGE)
-            )
+            page = partial(resources.iterate, connection_id=self.connection_id, kind="User", after=after, limit=PAGE)
+            rows = await self.store.scan(page)
             for row in rows:
                 owned = row.ownership is not Ownership.DISCOVERED and not row.deleted and row.remote_id is not None
                 if owned and row.active and row.state is State.SETTLED and row.remote_id not in listed:

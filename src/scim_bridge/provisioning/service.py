@@ -1,4 +1,4 @@
-"""What the server calls: a write becomes desired state, the driver makes it true, the answer says which of both it is."""
+"""What the server calls: a write becomes desired state, the driver makes it true, the answer says which it is."""
 
 import asyncio
 import logging
@@ -44,8 +44,9 @@ FIND_TIMEOUT = 5.0
 """Seconds a filter that found nothing may spend on asking the remote system."""
 
 HELD = "accepted, and held: too many removals or privileged grants at once; an operator has to approve"
-PENDING = "accepted; pending upstream; retry to observe"
+now = partial(datetime.now, UTC)
 
+PENDING = "accepted; pending upstream; retry to observe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Provisioning:
         connector: BoundConnector,
         policy: ProvisioningPolicy,
         *,
-        clock: Callable[[], datetime] = partial(datetime.now, UTC),
+        clock: Callable[[], datetime] = now,
         new_id: Callable[[], str] = mint,
         chance: Callable[[], float] = random.random,
     ) -> None:

@@ -117,9 +117,7 @@ def situation_of(tx: Connection, row: ResourceRow, capabilities: Capabilities) -
     return Situation(row, desired, seen, probe, choose(desired, seen, capabilities.operations))
 
 
-def _links(
-    tx: Connection, row: ResourceRow, capabilities: Capabilities
-) -> tuple[frozenset[str], frozenset[str]]:
+def _links(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> tuple[frozenset[str], frozenset[str]]:
     """Return the remote ids of links that are desired and that are held.
 
     Of a group only the members that differ are read; of a person all groups, which are few.
@@ -156,7 +154,8 @@ def observed_of(remote: Remote[User] | Remote[Group], paths: frozenset[str]) -> 
     """Return what a hook's answer says of the remote state."""
     document = remote.resource.model_dump()
     active = getattr(remote.resource, "active", None) is not False
-    return Observed(True, active, attributes_of(document, paths), tuple(sorted(remote.deferred)))
+    values = attributes_of(document, paths)
+    return Observed(present=True, active=active, attributes=values, deferred=tuple(sorted(remote.deferred)))
 
 
 def name_of(resource: User | Group) -> str:

@@ -36,7 +36,7 @@ class UserIntake:
             return Accepted(row, self.intake.waits_of(row), repeated=True)
         if row.ownership is Ownership.DISCOVERED or not row.active:
             return self._changed(tx, row, user)
-        raise taken("User", name)
+        raise taken("User")
 
     def modify(self, tx: Connection, user_id: str, change: Callable[[User], User | None], check: Check) -> Accepted:
         """Accept a replacement or a modification (RFC 7644 §3.5).
@@ -71,7 +71,9 @@ class UserIntake:
         self.intake.guard.permit_user(tx, row, leaves=row.active)
         hold = row.active and self.intake.guard.hold_removals(tx, [row.id])
         memberships.remove_user(tx, self.intake.connection_id, row.id)
-        row = replace(self.intake.rearm(row, Lane.REMOVE, hold=hold), deleted=True, active=False, modified_at=self.intake.clock())
+        row = replace(
+            self.intake.rearm(row, Lane.REMOVE, hold=hold), deleted=True, active=False, modified_at=self.intake.clock()
+        )
         resources.replace(tx, row)
         self.intake.record(tx, row, "delete")
         return Accepted(row, self.intake.waits_of(row), frozenset({row.id}))
@@ -92,11 +94,8 @@ class UserIntake:
         user.active = active
         observed_active = row.observed is not None and row.observed.present and row.observed.active
         matters = active != row.active or row.ownership is Ownership.DISCOVERED or self.intake.matters(row, user)
-        if row.active and not active:
-            lane = Lane.REMOVE
-        else:
-            lane = Lane.CREATE if active and not row.active else Lane.UPDATE
-        leaves = row.active and not active
+        leaves, returns = row.active and not active, active and not row.active
+        lane = Lane.REMOVE if leaves else Lane.CREATE if returns else Lane.UPDATE
         if matters:
             self.intake.guard.permit_user(tx, row, leaves=leaves)
         hold = leaves and observed_active and self.intake.guard.hold_removals(tx, [row.id])

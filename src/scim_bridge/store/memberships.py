@@ -138,8 +138,8 @@ def set_desired(
     connection_id: str,
     group_id: str,
     user_ids: Collection[str],
-    desired: bool,  # noqa: FBT001 - the verb of the sentence
     *,
+    desired: bool,
     now: datetime | None = None,
 ) -> None:
     """Want people in a group, or want them no longer."""

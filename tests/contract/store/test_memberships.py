@@ -239,7 +239,7 @@ def do(tx: Connection, step: tuple[Any, ...]) -> None:
         known = [user_id for user_id in step[1] if user_id in USERS]
         memberships.observe_group(tx, CONNECTION, "group-1", added=known, removed=step[2])
     elif step[0] == "desire":
-        memberships.set_desired(tx, CONNECTION, "group-1", step[1], step[2])
+        memberships.set_desired(tx, CONNECTION, "group-1", step[1], desired=step[2])
     else:
         memberships.remove_user(tx, CONNECTION, step[1])
 

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import partial
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scim_bridge.models import Group, User
+from scim_bridge.models import Group, Name, User
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
+from scim_bridge.provisioning.service import now
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import ResourceRow, State
@@ -29,13 +29,13 @@ def always(etag: str) -> None:
 
 def user(name: str = "ada@corp.example", **attributes: Any) -> User:
     """Build a User as a client creates it."""
-    return User(user_name=name, name={"givenName": "Ada", "familyName": "Byron"}, active=True, **attributes)
+    return User(user_name=name, name=Name(given_name="Ada", family_name="Byron"), active=True, **attributes)
 
 
-def setting(**values: Any) -> Callable[[User], User | None]:
+def setting(**values: Any) -> Callable[[Any], Any]:
     """Return a change that sets attributes, or tells that nothing changes."""
 
-    def change(current: User) -> User | None:
+    def change(current: Any) -> Any:
         if all(getattr(current, name) == value for name, value in values.items()):
             return None
         for name, value in values.items():
@@ -66,7 +66,7 @@ class Bridge:
 
     async def group_with(self, name: str, *members: str) -> str:
         """Create a group of the client with these members and return its id."""
-        group = Group(display_name=name, members=[{"value": member} for member in members])
+        group = Group.model_validate({"displayName": name, "members": [{"value": member} for member in members]})
         return (await self.provisioning.create_group(group)).row.id
 
     def answer_within(self, seconds: float) -> None:
@@ -85,9 +85,9 @@ class Bridge:
             await asyncio.sleep(0.001)
 
     @staticmethod
-    def _pending(tx: Any) -> int:
+    def _pending(tx: Any) -> bool:
         counts = resources.counts(tx, CONNECTION)
-        return sum(number for (_, state), number in counts.items() if state is State.PENDING)
+        return any(state is State.PENDING for _, state in counts)
 
 
 @asynccontextmanager
@@ -97,7 +97,7 @@ async def bridge_on(
     *,
     policy: ProvisioningPolicy | None = None,
     groups: bool = False,
-    clock: Callable[[], datetime] = partial(datetime.now, UTC),
+    clock: Callable[[], datetime] = now,
 ) -> AsyncIterator[Bridge]:
     """Open a connection on a store file; entering it a second time is a restart."""
     store = await Store.open(f"sqlite:///{path}")

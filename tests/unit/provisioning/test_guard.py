@@ -21,6 +21,7 @@ class Clock:
         self.time = datetime.now(UTC)
 
     def __call__(self) -> datetime:
+        """Tell the time."""
         return self.time
 
 

@@ -10,9 +10,7 @@ from scim_bridge.provisioning.plan import Desired, Seen, Step, differing, next_g
 USER_HOOKS = frozenset(
     {"create_user", "update_user", "deactivate_user", "reactivate_user", "delete_user", "set_user_groups"}
 )
-GROUP_HOOKS = frozenset(
-    {"create_group", "update_group", "delete_group", "add_group_members", "remove_group_members"}
-)
+GROUP_HOOKS = frozenset({"create_group", "update_group", "delete_group", "add_group_members", "remove_group_members"})
 PATHS = ("userName", "name.givenName", "name.familyName")
 
 attributes = st.dictionaries(st.sampled_from(PATHS), st.sampled_from(["Ada", "ada ", "Byron", ""]), max_size=3)
@@ -55,7 +53,7 @@ def take_group_step(step: Step, desired: Desired, seen: Seen) -> Seen:
     raise AssertionError(step)
 
 
-@settings(max_examples=2000, derandomize=True, deadline=None)
+@settings(max_examples=600, derandomize=True, deadline=None)
 @given(desired_states, seen_states)
 def test_taking_the_steps_reaches_what_is_desired_of_an_account(desired: Desired, seen: Seen) -> None:
     """From any observed state, at most five steps reach the desired one, and then none is left."""
@@ -74,7 +72,7 @@ def test_taking_the_steps_reaches_what_is_desired_of_an_account(desired: Desired
         assert not differing(desired, seen)
 
 
-@settings(max_examples=2000, derandomize=True, deadline=None)
+@settings(max_examples=600, derandomize=True, deadline=None)
 @given(desired_states, seen_states)
 def test_removals_come_before_anything_else(desired: Desired, seen: Seen) -> None:
     """While an active account holds what it should not, the next step takes it away."""
@@ -86,7 +84,7 @@ def test_removals_come_before_anything_else(desired: Desired, seen: Seen) -> Non
         assert step is Step.SET_USER_GROUPS
 
 
-@settings(max_examples=2000, derandomize=True, deadline=None)
+@settings(max_examples=600, derandomize=True, deadline=None)
 @given(desired_states, seen_states)
 def test_nothing_is_granted_to_an_account_that_should_not_be_active(desired: Desired, seen: Seen) -> None:
     """A deleted or inactive person gets neither an account nor a group."""
@@ -98,7 +96,7 @@ def test_nothing_is_granted_to_an_account_that_should_not_be_active(desired: Des
     assert step in {None, Step.DELETE_USER, Step.DEACTIVATE_USER}
 
 
-@settings(max_examples=1000, derandomize=True, deadline=None)
+@settings(max_examples=300, derandomize=True, deadline=None)
 @given(desired_states)
 def test_equal_states_need_no_step(desired: Desired) -> None:
     """What is already as desired is left alone."""
@@ -112,7 +110,7 @@ def test_equal_states_need_no_step(desired: Desired) -> None:
     }
 
 
-@settings(max_examples=2000, derandomize=True, deadline=None)
+@settings(max_examples=600, derandomize=True, deadline=None)
 @given(desired_states, seen_states)
 def test_taking_the_steps_reaches_what_is_desired_of_a_group(desired: Desired, seen: Seen) -> None:
     """From any observed state, at most five steps reach the desired one, and then none is left."""

@@ -286,8 +286,7 @@ async def test_transient_failures_are_told_with_a_fitting_retry_after(
 
         assert pending.value.status == 429
         assert pending.value.retry_after == retry_after
-        row = await bridge.store.read(lambda tx: resources.find_by_name(
-            tx, "acme", "User", "ada@corp.example"))
+        row = await bridge.store.read(lambda tx: resources.find_by_name(tx, "acme", "User", "ada@corp.example"))
         assert row is not None
         assert row.state is State.PENDING
 
@@ -365,11 +364,7 @@ async def test_an_unknown_user_name_is_asked_for_once_and_taken_over(bridge: Bri
 
     await bridge.provisioning.find_user("bob@corp.example")
 
-    rows = await bridge.store.read(
-        lambda tx: resources.iterate(
-            tx, "acme", "User", after=None, limit=10
-        )
-    )
+    rows = await bridge.store.read(lambda tx: resources.iterate(tx, "acme", "User", after=None, limit=10))
     assert [row.ownership for row in rows] == [Ownership.DISCOVERED]
     with pytest.raises(ForbiddenException):
         await bridge.provisioning.delete_user(rows[0].id, always)
@@ -380,11 +375,7 @@ async def test_an_account_made_by_hand_can_be_deactivated_by_the_client(bridge: 
     """Offboarding works for accounts the client did not create; writing one claims it."""
     bridge.remote.add_account("bob@corp.example")
     await bridge.provisioning.find_user("bob@corp.example")
-    rows = await bridge.store.read(
-        lambda tx: resources.iterate(
-            tx, "acme", "User", after=None, limit=10
-        )
-    )
+    rows = await bridge.store.read(lambda tx: resources.iterate(tx, "acme", "User", after=None, limit=10))
 
     outcome = await bridge.provisioning.modify_user(rows[0].id, setting(active=False), always)
 
