@@ -23,7 +23,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from scim_bridge.errors import StoreConfigurationError, StoreInUseError
+from scim_bridge.errors import StoreConfigurationError, StoreError, StoreInUseError
 from scim_bridge.store import migrations
 from scim_bridge.store.failures import is_transient
 
@@ -136,8 +136,9 @@ class DatabaseFile:
 
     def release(self) -> None:
         """Let other processes have the file."""
-        if self._lock is not None:
-            os.close(self._lock)
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
 
 
 def file_system_of(path: Path) -> str:
@@ -223,6 +224,8 @@ class Writer:
 
     def submit(self, work: Callable[[Connection], Any]) -> asyncio.Future[Any]:
         """Queue a transaction; the future is done after its COMMIT. Cancelling the future does not undo the work."""
+        if not self._thread.is_alive():
+            raise StoreError("the store is closed")
         write = _Write(work)
         self._queue.put(write)
         return write.future

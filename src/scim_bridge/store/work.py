@@ -62,9 +62,9 @@ _NEXT_BY_LANE = union_all(
 ).subquery()
 _NEXT = select(func.min(_NEXT_BY_LANE.c.due_at))
 _COUNTS = (
-    select(resource.c.kind, resource.c.state, func.count())
+    select(resource.c.state, resource.c.kind, func.count())
     .where(resource.c.connection_id == bindparam("connection"))
-    .group_by(resource.c.kind, resource.c.state)
+    .group_by(resource.c.state, resource.c.kind)
 )
 
 
@@ -115,4 +115,4 @@ def next_due(tx: Connection, connection_id: str, *, now: datetime) -> datetime |
 def counts(tx: Connection, connection_id: str) -> dict[tuple[Kind, State], int]:
     """Return how many resources of each kind are in each state."""
     found = tx.execute(_COUNTS, {"connection": connection_id})
-    return {(kind, State(state)): number for kind, state, number in found}
+    return {(kind, State(state)): number for state, kind, number in found}

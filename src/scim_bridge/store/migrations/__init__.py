@@ -8,6 +8,7 @@ from sqlalchemy import Column, MetaData, String, Table, inspect, select
 from sqlalchemy.engine import Connection
 
 from scim_bridge.errors import StoreConfigurationError
+from scim_bridge.store.migrations import sqlite_statistics
 
 HEAD = "0001"
 """The revision this code works with."""
@@ -48,6 +49,8 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
             "install that version again, or restore a backup made before the upgrade"
         ) from None
     command.upgrade(config, revision)
+    if connection.dialect.name == "sqlite":
+        sqlite_statistics.write(connection)
 
 
 def require_current(connection: Connection) -> None:

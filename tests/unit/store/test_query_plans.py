@@ -1,0 +1,115 @@
+"""Hot statements never scan: SQLite tells how it would run them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from scim2_models import ScimFilter
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+from scim_bridge.models import Group, Lane, User
+from scim_bridge.store import audit, connector_state, memberships, query, resources, tokens
+from scim_bridge.store.engine import Store
+from scim_bridge.store.rows import MemberDelta, Ownership
+from tests.contract.store.examples import CONNECTION, NOON, row_of, user
+
+Work = Callable[[Connection], object]
+
+
+def search(filter_: str, kind: Any = "User", **options: Any) -> Work:
+    """Return a search."""
+    model: Any = User if kind == "User" else Group
+    return lambda tx: query.query(
+        tx,
+        CONNECTION,
+        [kind],
+        models={kind: model},
+        filter=ScimFilter[model](filter_).ast if filter_ else None,
+        listed=list(Ownership),
+        **{"count": 10, **options},
+    )
+
+
+HOT: dict[str, Work] = {
+    "get": lambda tx: resources.get(tx, CONNECTION, "User", "1"),
+    "find by name": lambda tx: resources.find_by_name(tx, CONNECTION, "User", "a"),
+    "find by external id": lambda tx: resources.find_by_external_id(tx, CONNECTION, "User", "a"),
+    "find by remote id": lambda tx: resources.find_by_remote_id(tx, CONNECTION, "User", "a"),
+    "replace": lambda tx: resources.replace(tx, row_of(user("user-1"), id="user-1"), user("user-1")),
+    "remove": lambda tx: resources.remove(tx, CONNECTION, "user-2"),
+    "pending": lambda tx: resources.pending(tx, CONNECTION, now=NOON, limit=5),
+    "next due": lambda tx: resources.next_due(tx, CONNECTION, now=NOON),
+    "ledger": lambda tx: resources.ledger(tx, CONNECTION),
+    "counts": lambda tx: resources.counts(tx, CONNECTION),
+    "bump": lambda tx: resources.bump(tx, CONNECTION, ["1", "2"], lane=Lane.REMOVE, now=NOON),
+    "touch": lambda tx: resources.touch(tx, CONNECTION, ["1", "2"]),
+    "iterate": lambda tx: resources.iterate(tx, CONNECTION, "User", after="1", limit=5),
+    "add members": lambda tx: memberships.apply(tx, CONNECTION, "g", [MemberDelta("add", ("user-1",))], NOON),
+    "remove members": lambda tx: memberships.apply(tx, CONNECTION, "g", [MemberDelta("remove", ("user-1",))], NOON),
+    "replace members": lambda tx: memberships.apply(tx, CONNECTION, "g", [MemberDelta("replace", ("user-1",))], NOON),
+    "members": lambda tx: memberships.members_of(tx, CONNECTION, "g", after="1", limit=5),
+    "groups": lambda tx: memberships.groups_of(tx, CONNECTION, ["1", "2"]),
+    "observe user": lambda tx: memberships.observe_user(tx, CONNECTION, "user-1", ["g"]),
+    "observe group": lambda tx: memberships.observe_group(tx, CONNECTION, "g", added=["user-1"], removed=["2"]),
+    "unsettled": lambda tx: memberships.unsettled_of_group(tx, CONNECTION, "g"),
+    "holders": lambda tx: memberships.count_holders(tx, CONNECTION, "g"),
+    "remove user": lambda tx: memberships.remove_user(tx, CONNECTION, "1"),
+    "remove group": lambda tx: memberships.remove_group(tx, CONNECTION, "g"),
+    "state": lambda tx: connector_state.get(tx, CONNECTION, "key"),
+    "token": lambda tx: tokens.find(tx, "12345678"),
+    "audit": lambda tx: audit.append(tx, CONNECTION, {}, now=NOON),
+    "list": search(""),
+    "list by cursor": search("", by_cursor=True, position={"d": "next", "k": 5, "i": "1"}),
+    "userName eq": search('userName eq "a"'),
+    "userName sw": search('userName sw "a"'),
+    "userName and": search('userName eq "a" and active eq true'),
+    "externalId eq": search('externalId eq "a"'),
+    "id eq": search('id eq "a"'),
+    "emails eq": search('emails eq "a@x.y"'),
+    "emails.value eq": search('emails.value eq "a@x.y"'),
+    "emails[type and value]": search('emails[type eq "work" and value eq "a@x.y"]'),
+    "displayName eq": search('displayName eq "a"', "Group"),
+    "members eq": search('id eq "g" and members eq "1"', "Group"),
+    "groups.value eq": search('groups.value eq "g"'),
+}
+
+
+UNBOUNDED = {"counts"}
+"""What looks at a whole connection by nature, through a covering index."""
+
+
+@pytest.mark.parametrize("name", HOT)
+async def test_a_hot_statement_searches_by_key(sqlite_url: str, name: str) -> None:
+    """No statement of a hot function scans a table or an index without a bound on its first column."""
+    store = await Store.open(sqlite_url)
+    asked: list[tuple[str, Any]] = []
+
+    def listen(_connection: Connection, _cursor: object, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    def fill(tx: Connection) -> None:
+        for number in range(3):
+            id_ = f"user-{number}"
+            resources.insert(tx, row_of(user(id_), id=id_), user(id_))
+
+    def plans(tx: Connection) -> list[str]:
+        event.listen(Engine, "before_cursor_execute", listen)
+        HOT[name](tx)
+        event.remove(Engine, "before_cursor_execute", listen)
+        lines = []
+        for statement, parameters in [each for each in asked if each[0].startswith(("SELECT", "UPDATE", "DELETE"))]:
+            given = parameters[0] if isinstance(parameters, list) else parameters
+            for plan in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given):
+                lines.append(plan[3])
+        return lines
+
+    await store.write(fill)
+    found = await store.write(plans)
+    await store.close()
+    assert found
+    scans = [line for line in found if line.startswith("SCAN") and not line.startswith(("SCAN anon_", "SCAN CONSTANT"))]
+    assert scans == []
+    whole_connection = [line for line in found if line.endswith("(connection_id=?)") and "audit_head" not in line]
+    assert name in UNBOUNDED or whole_connection == []
+    assert name.startswith("list") or not any("resource_list" in line for line in found), "walks all users in order"
