@@ -1,15 +1,28 @@
 """Who is in the demonstration."""
 
-import itertools
-from collections.abc import Iterator
 from random import Random
 
 from scim_bridge.testing.clients import Person
 
 DOMAIN = "corp.example"
 
-BY_HAND = ("Mary", "Jackson")
-"""Somebody who was given an account in HubSpot by hand before; every identity provider assigns her too."""
+HOLDER = Person(
+    id="hand-1",
+    user_name=f"mary.jackson@{DOMAIN}",
+    given_name="Mary",
+    family_name="Jackson",
+    display_name="Mary Jackson",
+)
+"""Somebody with an account made by hand, and a permission set (``--seed-demo`` of the emulator)."""
+
+GUEST = Person(
+    id="hand-2", user_name=f"mae.jemison@{DOMAIN}", given_name="Mae", family_name="Jemison", display_name="Mae Jemison"
+)
+"""Somebody with an account made by hand and no permission set. Entra ID takes away no membership that it has not given,
+for it never reads whom a group holds."""
+
+BY_HAND = {"okta": HOLDER, "entra": GUEST, "generic": HOLDER}
+"""Who had an account before, and is assigned by an identity provider too."""
 
 GIVEN = (
     *("Ada", "Agnes", "Ana", "Anders", "Björn", "Chen", "Dorothy", "Edsger", "Elif", "Emma", "Farid", "Frances"),
@@ -26,23 +39,18 @@ TITLES = ("Account Executive", "Analyst", "Consultant", "Manager", "Specialist",
 
 
 def people_of(provider: str, number: int, random: Random) -> list[Person]:
-    """Return so many people; the first one is who has an account by hand."""
-    names = itertools.chain([BY_HAND], _names(random))
-    return [
+    """Return so many people; the first one has an account already."""
+    others = [
         Person(
             id=f"{provider}-{position:03}",
-            user_name=f"{provider}.person{position:03}@{DOMAIN}" if position else f"mary.jackson@{DOMAIN}",
-            given_name=given,
-            family_name=family,
+            user_name=f"{provider}.person{position:03}@{DOMAIN}",
+            given_name=(given := random.choice(GIVEN)),
+            family_name=(family := random.choice(FAMILY)),
             display_name=f"{given} {family}",
             title=random.choice(TITLES),
             department=random.choice(DEPARTMENTS),
             employee_number=str(10_000 + position),
         )
-        for position, (given, family) in enumerate(itertools.islice(names, number))
+        for position in range(1, number)
     ]
-
-
-def _names(random: Random) -> Iterator[tuple[str, str]]:
-    while True:
-        yield random.choice(GIVEN), random.choice(FAMILY)
+    return [BY_HAND[provider], *others]

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from scim_bridge.cli.demo import report
 from scim_bridge.cli.demo.bridge import BridgeProcess, write_configuration
-from scim_bridge.cli.demo.people import people_of
+from scim_bridge.cli.demo.people import GUEST, people_of
 from scim_bridge.cli.demo.portal import Members, Portal, remote_snapshot, start_portal
 from scim_bridge.cli.demo.processes import ProcessGroup, process_group
 from scim_bridge.cli.demo.report import Ending
@@ -147,6 +147,9 @@ async def _portals(stack: AsyncExitStack, processes: ProcessGroup, seed: int) ->
     started = await asyncio.gather(*(start_portal(processes, name, seed=seed) for name in CLIENTS))
     for portal in started:
         stack.push_async_callback(portal.close)
+        await portal.in_pages(
+            "add_person", email=GUEST.user_name, first_name=GUEST.given_name, last_name=GUEST.family_name
+        )
     return dict(zip(CLIENTS, started, strict=True))
 
 
