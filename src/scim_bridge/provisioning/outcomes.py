@@ -104,7 +104,8 @@ class Outcomes:
         if row.generation != situation.row.generation:
             not_before = self.clock()
         resources.replace(
-            tx, replace(row, attempt=row.attempt + 1, not_before=not_before, ambiguous=row.ambiguous or ambiguous)
+            tx,
+            replace(row, attempt=row.attempt + 1, not_before=not_before, ambiguous=situation.probe or ambiguous),
         )
 
     def refuse(self, tx: Connection, situation: Situation, error: ConnectorError) -> Situation | None:
@@ -117,16 +118,15 @@ class Outcomes:
         if row is None:
             return None
         self._audit(tx, row, situation.step, "refused", type(error).__name__)
+        row = replace(row, ambiguous=False)
         if row.generation != situation.row.generation:
             return self._go_on(tx, row)
         refusal = Refusal(error.status, error.scim_type, error.detail)
         if situation.is_removal:
             not_before = self.clock() + REMOVAL_RETRY
-            resources.replace(
-                tx, replace(row, refusal=refusal, attempt=row.attempt + 1, not_before=not_before, ambiguous=False)
-            )
+            resources.replace(tx, replace(row, refusal=refusal, attempt=row.attempt + 1, not_before=not_before))
             return None
-        return self._go_on(tx, self._reverted(tx, replace(row, refusal=refusal, ambiguous=False), situation))
+        return self._go_on(tx, self._reverted(tx, replace(row, refusal=refusal), situation))
 
     # -- Going on --------------------------------------------------------------------------------------------------
 
@@ -141,7 +141,9 @@ class Outcomes:
         if situation.step is None and not situation.probe:
             self._settle(tx, row)
             return None
-        resources.replace(tx, row)
+        # A call is about to be sent. Should the process die before its outcome is recorded, whoever goes on has to ask
+        # first; so the row says "ambiguous" while a call is under way.
+        resources.replace(tx, replace(row, ambiguous=True))
         return situation
 
     def _settle(self, tx: Connection, row: ResourceRow) -> None:

@@ -310,6 +310,26 @@ async def test_what_was_pending_at_a_crash_is_driven_after_the_restart(tmp_path:
         assert row.state is State.SETTLED
 
 
+async def test_a_call_that_a_crash_cut_off_is_asked_for_before_it_is_repeated(
+    tmp_path: Path, remote: MemoryRemote
+) -> None:
+    """The creation had landed when the process died: the restart finds the account and makes no second one."""
+    async with bridge_on(tmp_path / "b.db", remote) as bridge:
+        gate = remote.hold("create_user", after_effect=True)
+        writing = asyncio.create_task(bridge.provisioning.create_user(user()))
+        await gate.entered.wait()
+        writing.cancel()
+    gate.release()
+
+    async with bridge_on(tmp_path / "b.db", remote) as bridge:
+        await bridge.idle()
+
+        assert [call.hook for call in remote.calls] == ["create_user", "find_user"]
+        assert len(remote.accounts) == 1
+        outcome = await bridge.provisioning.create_user(user())
+        assert outcome.row.state is State.SETTLED
+
+
 async def test_five_pushes_to_one_user_may_be_one_call(tmp_path: Path, remote: MemoryRemote) -> None:
     """Newer generations absorb older ones while the driver is busy."""
     async with bridge_on(tmp_path / "b.db", remote) as bridge:
