@@ -19,9 +19,9 @@ help: ## Show this list
 install: $(STAMP) ## Create .venv with everything in it
 
 $(STAMP): .ci/constraints.txt $(PROJECTS)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "scim-bridge needs Python 3.11 or later; $(PYTHON) is" \
-	    "$$($(PYTHON) -V 2>&1 || echo missing). Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "scim-bridge needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>/dev/null || echo missing)." \
+	    "Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@echo "Installing into $(VENV) (once) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --require-hashes --requirement .ci/constraints.txt

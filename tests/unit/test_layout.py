@@ -5,6 +5,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,21 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def functions(path: Path) -> Iterator[tuple[str, int]]:
+def functions(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """Yield name and length in lines, the docstring not counted, of every function of a file."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             documented = ast.get_docstring(node) is not None and len(node.body) > 1
             first = node.body[1].lineno - 1 if documented else node.lineno
             yield node.name, (node.end_lineno or first) - first
+
+
+@cache
+def too_long(path: Path) -> frozenset[str]:
+    """Return the file, and its functions, that are over their measure."""
+    text = path.read_text("utf-8")
+    long = {f"{name(path)}:{one}" for one, lines in functions(ast.parse(text)) if lines > FUNCTION_LINES}
+    return frozenset(long | ({name(path)} if len(text.splitlines()) > FILE_LINES else set()))
 
 
 def committed() -> list[Path]:
@@ -55,15 +64,12 @@ def test_a_module_is_a_room_whose_name_says_what_lives_in_it(path: Path) -> None
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_a_file_or_function_over_its_measure_has_a_reason(path: Path) -> None:
     """A file is at most 400 lines long and a function 40, or the reason stands in this test."""
-    too_long = {name(path)} if len(path.read_text("utf-8").splitlines()) > FILE_LINES else set()
-    too_long |= {f"{name(path)}:{function}" for function, lines in functions(path) if lines > FUNCTION_LINES}
-    assert too_long <= REASONS.keys()
+    assert too_long(path) <= REASONS.keys()
 
 
 def test_every_reason_is_still_needed() -> None:
     """A reason whose file or function has become short, or is gone, is removed."""
-    needed = {name(path) for path in MODULES if len(path.read_text("utf-8").splitlines()) > FILE_LINES}
-    needed |= {f"{name(path)}:{one}" for path in MODULES for one, lines in functions(path) if lines > FUNCTION_LINES}
+    needed = {one for path in MODULES for one in too_long(path)}
     assert needed >= REASONS.keys()
 
 
