@@ -57,7 +57,7 @@ class PostgresqlServer:
         self._numbers = itertools.count(1)
         self._template: str | None = None
         initialise = ["initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
-        finished = subprocess.run(
+        finished = subprocess.run(  # noqa: S603 - our own arguments
             [*self._command(initialise), "--no-sync"], capture_output=True, check=False, **self._as_account()
         )
         if finished.returncode:
@@ -102,7 +102,7 @@ class PostgresqlServer:
         with (self._home / "log").open("ab") as log:
             while True:
                 # The children of a killed server may hold its memory a moment longer: then the start is refused.
-                self._process = subprocess.Popen(
+                self._process = subprocess.Popen(  # noqa: S603 - our own arguments
                     self._command(command), stdout=log, stderr=log, start_new_session=True, **self._as_account()
                 )
                 if self._answers(deadline):

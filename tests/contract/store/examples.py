@@ -17,7 +17,7 @@ CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 
-def row_of(resource: Resource[Any], *, id: str | None = None, **changes: Any) -> ResourceRow:  # noqa: A002
+def row_of(resource: Resource[Any], *, id: str | None = None, **changes: Any) -> ResourceRow:
     """Return the row of a resource, with some columns changed."""
     kind: Kind = "Group" if isinstance(resource, Group) else "User"
     name = getattr(resource, "user_name" if kind == "User" else "display_name")

@@ -17,7 +17,6 @@ from scim2_models import (
     CaseExact,
     ComplexAttribute,
     Extension,
-    Group,
     InvalidFilterException,
     ScimFilter,
     ScimPolicy,
@@ -35,7 +34,6 @@ from scim2_models.path import (
 )
 from scim2_models.resources.group import GroupMember
 from scim2_models.resources.user import GroupMembership
-from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from scim_bridge.models import EnterpriseUser, Kind, User
@@ -43,7 +41,7 @@ from scim_bridge.models import Group as BridgeGroup
 from scim_bridge.store import documents, filters, memberships, query, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, Ownership, ResourceRow
-from tests.contract.store.examples import CONNECTION, CORE, ENTERPRISE, NOON, group, row_of, user
+from tests.contract.store.examples import CONNECTION, CORE, ENTERPRISE, NOON, group, row_of
 
 T = TypeVar("T")
 
@@ -142,7 +140,7 @@ user_lists = st.lists(
 
 def paths(uri: str | None, *names: str) -> list[AttrPath]:
     """Return attribute paths of a schema."""
-    return [AttrPath(*name.split("."), uri=uri) for name in names]
+    return [AttrPath(attr, sub or None, uri) for attr, _, sub in (name.partition(".") for name in names)]
 
 
 TEXT_PATHS = [
@@ -217,7 +215,7 @@ filter_nodes = combined(st.one_of(leaves, value_paths), 4)
 memberships_of_users = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5), st.booleans()), max_size=6)
 
 
-class Undo(Exception):
+class UndoError(Exception):
     """Rolls a transaction back."""
 
 
@@ -228,9 +226,9 @@ def undone(store: Store) -> Iterator[Callable[[Callable[[Connection], None]], No
     def run(work: Callable[[Connection], None]) -> None:
         def transaction(tx: Connection) -> None:
             work(tx)
-            raise Undo
+            raise UndoError
 
-        with pytest.raises(Undo):
+        with pytest.raises(UndoError):
             asyncio.run(store.write(transaction))
 
     yield run
@@ -303,7 +301,7 @@ def test_a_filter_in_sql_selects_what_scim_filter_match_selects(any_store_url: s
                     next(compared)
                     expected: set[str] | None
                     try:
-                        bound = ScimFilter[model](str(node))
+                        bound: ScimFilter[Any] = ScimFilter.__class_getitem__(model)(str(node))
                     except InvalidFilterException:
                         next(refused)
                         continue

@@ -8,7 +8,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, create_engine, inspect, select, text, update
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.schema import CreateTable
 
 from scim_bridge.errors import StoreConfigurationError
 from scim_bridge.store import migrations
@@ -74,11 +76,8 @@ def test_the_code_names_the_last_revision() -> None:
 
 def test_text_is_compared_byte_by_byte_on_postgresql() -> None:
     """No column leaves its order to the locale of a server."""
-    from sqlalchemy.dialects import postgresql
-    from sqlalchemy.schema import CreateTable
-
     for table in metadata.sorted_tables:
-        statement = str(CreateTable(table).compile(dialect=postgresql.dialect()))
+        statement = str(CreateTable(table).compile(dialect=PGDialect_psycopg()))
         assert statement.count(" TEXT") == statement.count(' TEXT COLLATE "C"')
 
 

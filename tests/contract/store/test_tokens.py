@@ -1,6 +1,7 @@
 """Inbound tokens as they are stored."""
 
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import select
 
@@ -31,7 +32,7 @@ async def test_several_tokens_are_in_force_until_revoked(store: Store) -> None:
     pairs = [tokens.mint(CONNECTION, now=NOON + DAY * number) for number in range(2)]
     _, foreign = tokens.mint("other", now=NOON)
     for record in (*(record for _, record in pairs), foreign):
-        await store.write(lambda tx, record=record: tokens.create(tx, record))
+        await store.write(partial(tokens.create, record=record))
     old = pairs[0][1].lookup_id
     assert await store.write(lambda tx: tokens.revoke(tx, old, NOON)) is True
     assert await store.write(lambda tx: tokens.revoke(tx, old, NOON + DAY)) is False
@@ -43,5 +44,5 @@ async def test_several_tokens_are_in_force_until_revoked(store: Store) -> None:
     ]
     assert [record.revoked_at for record in found] == [NOON, None]
     assert [record.used_at for record in found] == [None, NOON]
-    assert len(await store.read(lambda tx: tokens.list_tokens(tx))) == 3
+    assert len(await store.read(tokens.list_tokens)) == 3
     assert await store.read(lambda tx: tokens.find(tx, "nobody00")) is None

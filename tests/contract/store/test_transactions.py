@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,9 +22,14 @@ def put(key: str) -> Any:
     return lambda tx: connector_state.put(tx, CONNECTION, key, {"x": 1}, NOON)
 
 
+def got(key: str) -> Callable[[Connection], dict[str, Any] | None]:
+    """Return work that reads a key."""
+    return lambda tx: connector_state.get(tx, CONNECTION, key)
+
+
 async def get(store: Store, key: str) -> dict[str, Any] | None:
     """Read a key back."""
-    return await store.read(lambda tx: connector_state.get(tx, CONNECTION, key))
+    return await store.read(got(key))
 
 
 class FaultError(Exception):
@@ -79,7 +86,7 @@ async def test_a_write_is_seen_by_the_next_read(store: Store) -> None:
     for number in range(20):
         await store.write(put(f"key-{number}"))
         assert await get(store, f"key-{number}") is not None
-        assert await store.scan(lambda tx, key=f"key-{number}": connector_state.get(tx, CONNECTION, key)) is not None
+        assert await store.scan(got(f"key-{number}")) is not None
 
 
 async def test_a_statement_that_is_wrong_is_a_failure_of_the_store(store: Store) -> None:
@@ -93,7 +100,7 @@ async def test_a_statement_that_is_wrong_is_a_failure_of_the_store(store: Store)
 async def test_values_of_the_connector_survive_and_are_forgotten(store: Store) -> None:
     """A key holds the value written last, in its own connection, until it is deleted."""
     for value in ({"a": "\U0001f701"}, {"b": [1, None, True]}):
-        await store.write(lambda tx, value=value: connector_state.put(tx, CONNECTION, "key", value, NOON))
+        await store.write(partial(connector_state.put, connection_id=CONNECTION, key="key", value=value, now=NOON))
     assert await get(store, "key") == {"b": [1, None, True]}
     assert await store.read(lambda tx: connector_state.get(tx, "other", "key")) is None
     await store.write(lambda tx: connector_state.delete(tx, "other", "key"))
@@ -106,7 +113,7 @@ async def test_concurrent_appends_make_one_audit_chain(store: Store) -> None:
     """Events appended from everywhere at once are numbered without gaps and the chain holds."""
     numbers = await asyncio.gather(
         *(
-            store.write(lambda tx, number=number: audit.append(tx, CONNECTION, {"n": number}, now=NOON))
+            store.write(partial(audit.append, connection_id=CONNECTION, event={"n": number}, now=NOON))
             for number in range(30)
         )
     )

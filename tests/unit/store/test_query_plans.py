@@ -97,11 +97,10 @@ async def test_a_hot_statement_searches_by_key(sqlite_url: str, name: str) -> No
         event.listen(Engine, "before_cursor_execute", listen)
         HOT[name](tx)
         event.remove(Engine, "before_cursor_execute", listen)
-        lines = []
+        lines: list[str] = []
         for statement, parameters in [each for each in asked if each[0].startswith(("SELECT", "UPDATE", "DELETE"))]:
             given = parameters[0] if isinstance(parameters, list) else parameters
-            for plan in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given):
-                lines.append(plan[3])
+            lines += [plan[3] for plan in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)]
         return lines
 
     await store.write(fill)

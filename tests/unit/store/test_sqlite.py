@@ -22,6 +22,11 @@ def put(key: str, size: int = 1) -> Any:
     return lambda tx: connector_state.put(tx, CONNECTION, key, {"x": "x" * size}, NOON)
 
 
+def got(key: str) -> Any:
+    """Return work that reads a key."""
+    return lambda tx: connector_state.get(tx, CONNECTION, key)
+
+
 def path_of(url: str) -> Path:
     """Return the file of a URL."""
     return Path(url.removeprefix("sqlite:///"))
@@ -75,7 +80,7 @@ async def test_a_damaged_database_is_refused(sqlite_url: str) -> None:
     for page in range(len(content) // 8192, len(content) // 4096):
         content[page * 4096 : page * 4096 + 64] = b"\xff" * 64
     path.write_bytes(content)
-    with pytest.raises(StoreConfigurationError, match="damaged|cannot be opened"):
+    with pytest.raises(StoreConfigurationError, match=r"damaged|cannot be opened"):
         await Store.open(sqlite_url)
 
 
@@ -106,7 +111,7 @@ async def test_production_refuses_file_systems_that_lose_data(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
     production: bool,
-    refused: bool,  # noqa: FBT001
+    refused: bool,
 ) -> None:
     """Network file systems, overlays and memory are refused in production, and only there."""
     monkeypatch.setattr(sqlite, "file_system_of", lambda _: kind)
@@ -141,9 +146,7 @@ async def test_writes_that_queue_up_share_one_commit(sqlite_url: str) -> None:
     gate.set()
     await asyncio.gather(first, *others)
     event.remove(Engine, "commit", count)
-    found = [
-        await store.read(lambda tx, n=number: connector_state.get(tx, CONNECTION, f"key-{n}")) for number in range(50)
-    ]
+    found = [await store.read(got(f"key-{number}")) for number in range(50)]
     await store.close()
     assert commits <= 3
     assert None not in found
@@ -159,7 +162,7 @@ async def test_a_full_disk_accepts_nothing_and_the_store_recovers(sqlite_url: st
     )
     assert any(isinstance(outcome, StoreUnavailableError) for outcome in outcomes)
     for number, outcome in enumerate(outcomes):
-        found = await store.read(lambda tx, n=number: connector_state.get(tx, CONNECTION, f"key-{n}"))
+        found = await store.read(got(f"key-{number}"))
         assert (found is None) == isinstance(outcome, StoreUnavailableError)
     await store.write(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 1000000").scalar_one())
     await store.write(put("afterwards"))
@@ -215,8 +218,6 @@ async def test_a_copy_of_the_files_of_a_running_store_holds_what_was_acknowledge
     shutil.copy(f"{path_of(sqlite_url)}-wal", f"{copy}-wal")
     await store.close()
     again = await Store.open(f"sqlite:///{copy}")
-    found = [
-        await again.read(lambda tx, n=number: connector_state.get(tx, CONNECTION, f"key-{n}")) for number in range(20)
-    ]
+    found = [await again.read(got(f"key-{number}")) for number in range(20)]
     await again.close()
     assert None not in found

@@ -1,8 +1,8 @@
 """What SQLite's planner is told of the tables: the figures of a large customer, whatever the data.
 
-Without figures SQLite answers ``userName eq`` by walking the list of all users, because that list is in the right order.
-With ``ANALYZE`` its plans would follow the data of the day. Figures that never change give plans that never change, and
-a test that asserts them.
+Without figures SQLite answers ``userName eq`` by walking the list of all users, because that list is in the right
+order. With ``ANALYZE`` its plans would follow the data of the day. Figures that never change give plans that never
+change, and a test that asserts them.
 """
 
 from sqlalchemy import Column, MetaData, Table, Text, delete, insert

@@ -1,0 +1,198 @@
+"""Who drives a connection, and how processes wake each other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import func, select, text, update
+from sqlalchemy.engine import Connection
+
+from scim_bridge.store import leadership as leaderships
+from scim_bridge.store.engine import Store
+from scim_bridge.store.leadership import Leadership, leadership, lock_key
+from scim_bridge.store.notifications import Listener, notify
+from scim_bridge.store.tables import ownership
+from scim_bridge.testing.postgresql import PostgresqlServer
+from tests.contract.store.examples import CONNECTION
+
+PATIENCE = 20.0
+"""Seconds after which something that should have happened did not."""
+
+
+@pytest.fixture
+async def replicated(postgresql_url: str) -> AsyncIterator[Store]:
+    """A store on PostgreSQL."""
+    opened = await Store.open(postgresql_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def pair(replicated: Store) -> AsyncIterator[tuple[Leadership, Leadership]]:
+    """Two processes that compete."""
+    one, other = (leadership(replicated, owner=name) for name in ("one", "other"))
+    yield one, other
+    await one.close()
+    await other.close()
+
+
+async def end_session(store: Store, connection_id: str = CONNECTION) -> None:
+    """End the session that holds a connection's lock, as the death of its process would."""
+    key = lock_key(connection_id)
+    statement = text(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        " AND ((classid::bigint << 32) | objid::bigint) = :key"
+    )
+    assert await store.write(lambda tx: tx.execute(statement, {"key": key}).scalar_one()) is True
+
+
+async def test_one_process_leads_and_leads_alone(store: Store) -> None:
+    """On both databases a process can lead connections, prove it, and let go."""
+    mine = leadership(store, owner="me")
+    assert await mine.acquire(CONNECTION)
+    assert await mine.acquire(CONNECTION)
+    assert await mine.acquire("other")
+    assert mine.held == {CONNECTION, "other"}
+    assert await mine.check()
+    await mine.heartbeat()
+    assert await store.write(lambda tx: leaderships.owns(tx, CONNECTION, mine.term))
+    await mine.release("other")
+    assert mine.held == {CONNECTION}
+    await mine.close()
+    assert mine.held == frozenset()
+
+
+async def test_of_two_processes_one_leads(pair: tuple[Leadership, Leadership], replicated: Store) -> None:
+    """A second process is refused until the first lets go; connections are separate."""
+    one, other = pair
+    assert await one.acquire(CONNECTION)
+    assert not await other.acquire(CONNECTION)
+    assert await other.acquire("second")
+    await one.release(CONNECTION)
+    assert await other.acquire(CONNECTION)
+    assert not await one.acquire(CONNECTION)
+    assert await replicated.write(lambda tx: leaderships.owns(tx, CONNECTION, other.term))
+    assert not await replicated.write(lambda tx: leaderships.owns(tx, CONNECTION, one.term))
+
+
+async def test_a_leader_whose_session_ended_knows_and_is_followed(
+    pair: tuple[Leadership, Leadership], replicated: Store
+) -> None:
+    """With the session go all its locks: the check fails, nothing is held, and the next term is a new one."""
+    one, other = pair
+    assert await one.acquire(CONNECTION)
+    assert await one.acquire("second")
+    term = one.term
+    await end_session(replicated)
+    assert await other.acquire(CONNECTION)
+    assert not await one.check()
+    assert one.held == frozenset()
+    assert not await one.acquire(CONNECTION)
+    assert await one.acquire("second")
+    assert one.term != term
+
+
+async def test_a_frozen_leader_is_replaced_and_a_beating_one_is_not(
+    pair: tuple[Leadership, Leadership], replicated: Store
+) -> None:
+    """Only a heartbeat older than the limit, by the server's clock, costs a leader its session."""
+    one, other = pair
+    assert await one.acquire(CONNECTION)
+    ago = int((leaderships.TAKEOVER_SECONDS + 1) * 1_000_000)
+    frozen = update(ownership).values(heartbeat_at=ownership.c.heartbeat_at - ago)
+    await replicated.write(lambda tx: tx.execute(frozen))
+    await one.heartbeat()
+    assert not await other.acquire(CONNECTION)
+    assert await one.check()
+    await replicated.write(lambda tx: tx.execute(frozen))
+    assert await other.acquire(CONNECTION)
+    assert not await one.check()
+    assert await other.check()
+
+
+async def test_a_cancelled_acquire_leaves_no_lock_unnoticed(pair: tuple[Leadership, Leadership]) -> None:
+    """Whoever is cancelled while it takes a lock still knows that it has it."""
+    one, other = pair
+    task = asyncio.create_task(one.acquire(CONNECTION))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await one.acquire(CONNECTION)
+    await one.release(CONNECTION)
+    assert await other.acquire(CONNECTION)
+
+
+async def test_a_server_that_restarts_ends_every_term(
+    pair: tuple[Leadership, Leadership], replicated: Store, postgresql_server: PostgresqlServer
+) -> None:
+    """After a crash of the server nobody leads; then one of them does again, and ordinary work goes on."""
+    one, other = pair
+    assert await one.acquire(CONNECTION)
+    postgresql_server.kill()
+    assert not await one.check()
+    assert not await other.acquire(CONNECTION)
+    postgresql_server.start()
+    assert await other.acquire(CONNECTION)
+    assert not await one.acquire(CONNECTION)
+    assert await replicated.read(lambda tx: tx.execute(select(func.count()).select_from(ownership)).scalar_one()) == 1
+
+
+class Heard:
+    """Collects what a listener is told."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[tuple[str, str | None]] = asyncio.Queue()
+
+    def __call__(self, channel: str, payload: str | None) -> None:
+        """Take what the listener tells."""
+        self.queue.put_nowait((channel, payload))
+
+    async def next(self) -> tuple[str, str | None]:
+        """Return what comes next."""
+        return await asyncio.wait_for(self.queue.get(), PATIENCE)
+
+
+class UndoError(Exception):
+    """Rolls a transaction back."""
+
+
+async def test_a_notification_arrives_exactly_when_its_transaction_commits(replicated: Store) -> None:
+    """What is rolled back is never heard; other channels are not heard either."""
+    heard = Heard()
+
+    def undone(tx: Connection) -> None:
+        notify(tx, "intent", "undone")
+        raise UndoError
+
+    async with Listener(replicated, ["intent", "outcome"], heard):
+        with pytest.raises(UndoError):
+            await replicated.write(undone)
+        await replicated.write(lambda tx: notify(tx, "elsewhere", "1"))
+        await replicated.write(lambda tx: notify(tx, "intent", "2"))
+        await replicated.write(lambda tx: notify(tx, "outcome", "3"))
+        assert [await heard.next(), await heard.next()] == [("intent", "2"), ("outcome", "3")]
+    await replicated.write(lambda tx: notify(tx, "intent", "4"))
+    assert heard.queue.empty()
+
+
+async def test_a_listener_reconnects_and_says_that_it_may_have_missed_something(
+    replicated: Store, postgresql_server: PostgresqlServer
+) -> None:
+    """After the server was away, every channel is told of the gap, and notifications arrive again."""
+    heard = Heard()
+    async with Listener(replicated, ["intent"], heard):
+        postgresql_server.restart()
+        assert await heard.next() == ("intent", None)
+        await replicated.write(lambda tx: notify(tx, "intent", "1"))
+        assert await heard.next() == ("intent", "1")
+
+
+async def test_on_sqlite_there_is_nobody_to_wake(sqlite_url: str) -> None:
+    """Notifications are accepted and go nowhere."""
+    store = await Store.open(sqlite_url)
+    heard = Heard()
+    async with Listener(store, ["intent"], heard):
+        await store.write(lambda tx: notify(tx, "intent", "1"))
+    await store.close()
+    assert heard.queue.empty()
