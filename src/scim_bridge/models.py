@@ -46,7 +46,7 @@ class Manager(enterprise_user.Manager):
     """A User's manager; neither part is required by itself (RFC 7643 §8.7.1), and clients send only the id."""
 
     value: Annotated[str | None, Required.false, CaseExact.true] = None
-    ref: Annotated[Reference["CoreUser"] | None, Required.false] = Field(  # type: ignore[assignment,type-arg]
+    ref: Annotated[Reference["User"] | None, Required.false] = Field(  # type: ignore[assignment]
         None, serialization_alias="$ref", validation_alias="$ref"
     )
 
