@@ -33,6 +33,9 @@ from scim_bridge.store import connector_state, tokens
 from scim_bridge.store.engine import Store
 from scim_bridge.upstream import HttpClients
 
+RECOVERY = 4.0
+"""Seconds that readiness waits at most for pending removals to be tried after a start."""
+
 COMPARE_RETRY = 15.0
 """Seconds after which a comparison that failed is tried again."""
 
@@ -316,10 +319,12 @@ class Serving:
         self.metrics = Metrics()
         self.connections: dict[str, ServedConnection] = {}
         self.authentication: TokenAuthentication | None = None
+        self.opened_at = 0.0
 
     def open(self, bridge: Bridge) -> None:
         """Let requests in."""
         self.authentication = TokenAuthentication(bridge.store)
+        self.opened_at = asyncio.get_running_loop().time()
         self.connections.update(bridge.connections)
 
     def server(self, lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext) -> Server:
@@ -339,7 +344,10 @@ class Serving:
         return None if self.authentication is None else await self.authentication(connection_id, token)
 
     async def _ready(self) -> Mapping[str, bool]:
-        return {"open": self.authentication is not None}
+        waited = asyncio.get_running_loop().time() - self.opened_at
+        drivers = [connection.provisioning.driver for connection in self.connections.values()]
+        recovered = waited > RECOVERY or all(driver.recovered for driver in drivers)
+        return {"open": self.authentication is not None, "recovered": recovered}
 
 
 async def _warn_of_missing_tokens(bridge: Bridge) -> None:

@@ -78,6 +78,8 @@ class Driver:
         self.logger = logging.getLogger(f"scim_bridge.driver.{connection_id}")
         self._guard = guard
         self._looked = clock()
+        self.recovered = False
+        """Whether every removal that was pending at the start has been tried."""
         self.failures: dict[str, ConnectorError] = {}
         """The last transient failure by resource id, for the answer to who waits."""
         self._running: dict[str, tuple[asyncio.Task[None], Lane]] = {}
@@ -156,6 +158,8 @@ class Driver:
             keys = await self.store.read(
                 lambda tx: resources.pending(tx, self.connection_id, now=now, limit=limit, exclude=running)
             )
+        if not any(key.lane is Lane.REMOVE for key in keys):
+            self.recovered = True
         for key in keys:
             if self._has_place(key.lane):
                 task = asyncio.create_task(self._work(key), name=f"drive {key.kind} {key.id}")
