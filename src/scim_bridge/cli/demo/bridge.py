@@ -63,6 +63,10 @@ class BridgeProcess:
         await self.start()
         self.down_seconds += time.monotonic() - began
 
+    def last_words(self) -> str:
+        """Return the end of its log."""
+        return self._processes.last_words("bridge")
+
     async def create_token(self, connection: str) -> str:
         """Create a bearer token as an operator does: ``scim-bridge token create``."""
         command = ("--config", str(self.configuration), "token", "create", connection, "--name", "demo")

@@ -35,6 +35,7 @@ class ProcessGroup:
     def __init__(self, directory: Path, watchdog: Process) -> None:
         self.directory = directory
         self._watchdog = watchdog
+        self._started: list[Process] = []
 
     async def start(self, name: str, *command: str, environment: Mapping[str, str] | None = None) -> Process:
         """Start a process; its standard output and error go to its log.
@@ -43,7 +44,7 @@ class ProcessGroup:
         :param environment: Variables on top of this process's own.
         """
         with self.log(name).open("ab") as log:
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -51,6 +52,8 @@ class ProcessGroup:
                 env={**os.environ, **(environment or {})},
                 process_group=self._watchdog.pid,
             )
+        self._started.append(process)
+        return process
 
     async def output(self, name: str, *command: str) -> str:
         """Run a command to its end and return what it printed. :raises ProcessFailedError: When it fails."""
@@ -62,10 +65,17 @@ class ProcessGroup:
                 stderr=log,
                 process_group=self._watchdog.pid,
             )
+        self._started.append(process)
         printed, _ = await process.communicate()
         if process.returncode != 0:
             raise self.failure(name, f"ended with status {process.returncode}")
         return printed.decode().strip()
+
+    async def end(self) -> None:
+        """Kill every process of the group, and wait until they are gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._watchdog.pid, signal.SIGKILL)
+        await asyncio.gather(*(process.wait() for process in (self._watchdog, *self._started)))
 
     def log(self, name: str) -> Path:
         """Return where a process writes."""
@@ -73,8 +83,12 @@ class ProcessGroup:
 
     def failure(self, name: str, message: str) -> ProcessFailedError:
         """Return the error of a process, with the end of what it wrote."""
-        lines = self.log(name).read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
-        return ProcessFailedError("\n".join([f"{name}: {message}", *lines]))
+        return ProcessFailedError(f"{name}: {message}\n{self.last_words(name)}")
+
+    def last_words(self, name: str) -> str:
+        """Return the end of a process's log."""
+        lines = self.log(name).read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-TAIL_LINES:])
 
     async def wait_for(
         self, name: str, process: Process, condition: Callable[[], Awaitable[bool]], *, seconds: float, what: str
@@ -105,12 +119,11 @@ async def process_group(directory: Path) -> AsyncIterator[ProcessGroup]:
         stderr=subprocess.DEVNULL,
         process_group=0,
     )
+    processes = ProcessGroup(directory, watchdog)
     try:
-        yield ProcessGroup(directory, watchdog)
+        yield processes
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(watchdog.pid, signal.SIGKILL)
-        await watchdog.wait()
+        await processes.end()
 
 
 def executable(name: str) -> str:

@@ -42,6 +42,9 @@ GROUPS = {
 }
 """The groups of each identity provider: permission sets that HubSpot has."""
 
+STORY_SECONDS = 240.0
+"""How long the story may take; a second more for each person."""
+
 SETTLE_SECONDS = 40.0
 """How long after the last answer HubSpot may take; large groups are answered before their additions are done."""
 
@@ -86,12 +89,7 @@ async def run(options: Options, console: Console | None = None, *, story: Sequen
     async with _scene(options) as scene:
         before = {tenant.id: await tenant.portal.snapshot() for tenant in scene.tenants}
         console.print(f"started 3 HubSpot emulators and the bridge in {time.monotonic() - began:.1f} s")
-        with Stage(console) as stage:
-            chance = Random(options.seed)  # noqa: S311 - a demonstration must be repeatable
-            teller = Storyteller(scene.tenants, scene.bridge, chance, stage.watch)
-            for chapter in story:
-                with stage.chapter(chapter.title, scene.tenants):
-                    await teller.tell(chapter)
+        await _tell(story, scene, console, options)
         await _settle(scene.tenants)
         refusal = await try_to_end_a_super_admin(scene.tenants[0])
         if options.tamper:
@@ -161,6 +159,20 @@ def _provider(name: str, http: httpx2.AsyncClient, authorization: str, random: R
         schedule = Schedule(cycle=1.0, escrow=(1.0, 2.0, 4.0))
         return "Entra ID", EntraClient(http, authorization=authorization, random=random, schedule=schedule)
     return "AccessOwl-like", GenericClient(http, authorization=authorization, random=random)
+
+
+async def _tell(story: Sequence[Chapter], scene: Scene, console: Console, options: Options) -> None:
+    """Let everything happen; what takes too long is given up, and the table shows what is missing."""
+    chance = Random(options.seed)  # noqa: S311 - a demonstration must be repeatable
+    with Stage(console) as stage:
+        teller = Storyteller(scene.tenants, scene.bridge, chance, stage.watch)
+        try:
+            async with asyncio.timeout(STORY_SECONDS + options.people):
+                for chapter in story:
+                    with stage.chapter(chapter.title, scene.tenants):
+                        await teller.tell(chapter)
+        except TimeoutError:
+            console.print(f"[bold red]given up[/]; the log of the bridge ends:\n{scene.bridge.last_words()}")
 
 
 async def _settle(tenants: Sequence[Tenant]) -> None:
