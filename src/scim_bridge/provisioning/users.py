@@ -31,9 +31,9 @@ class UserIntake:
         if row is None:
             row = self.intake.insert(tx, "User", user, unique=True)
             return Accepted(row, self.intake.waits_of(row))
-        if self.intake.is_repeat(row, user.external_id):
-            row = self.intake.untouched(tx, row)
-            return Accepted(row, self.intake.waits_of(row), repeated=True)
+        returns = not row.active and user.active is not False
+        if not returns and self.intake.is_repeat(row, user.external_id):
+            return self._repeated(tx, row, user)
         if row.ownership is Ownership.DISCOVERED or not row.active:
             return self._changed(tx, row, user)
         raise taken("User")
@@ -77,6 +77,14 @@ class UserIntake:
         resources.replace(tx, row)
         self.intake.record(tx, row, "delete")
         return Accepted(row, self.intake.waits_of(row), frozenset({row.id}))
+
+    def _repeated(self, tx: Connection, row: ResourceRow, user: User) -> Accepted:
+        """Take a creation that was already made, and what it says differently this time."""
+        user.active = row.active
+        if documents.encode(user, row.id) != row.document:
+            return replace(self._changed(tx, row, user), repeated=True)
+        row = self.intake.untouched(tx, row)
+        return Accepted(row, self.intake.waits_of(row), repeated=True)
 
     def _delete_unowned(self, tx: Connection, row: ResourceRow) -> Accepted:
         if self.intake.policy.delete_unowned == "refuse":

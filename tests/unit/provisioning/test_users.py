@@ -16,7 +16,6 @@ from scim_bridge.errors import (
     RemoteUnavailableError,
 )
 from scim_bridge.models import Name
-from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.store import resources
 from scim_bridge.store.rows import Ownership, State
 from scim_bridge.testing.memory_remote import MemoryRemote
@@ -74,8 +73,8 @@ async def test_a_repeated_creation_is_calm(bridge: Bridge) -> None:
 
 async def test_a_creation_that_was_answered_pending_is_repeated_calmly(tmp_path: Path, remote: MemoryRemote) -> None:
     """After a 429 the same creation answers 201 with one account, also without an externalId."""
-    async with bridge_on(tmp_path / "b.db", remote, policy=ProvisioningPolicy(budget=0.3)) as bridge:
-        remote.fail("create_user", RemoteRateLimitedError("limit", retry_after=0.5))
+    async with bridge_on(tmp_path / "b.db", remote) as bridge:
+        remote.fail("create_user", RemoteRateLimitedError("limit", retry_after=29.5))
         with pytest.raises(PendingError) as pending:
             await bridge.provisioning.create_user(user())
 
@@ -86,7 +85,7 @@ async def test_a_creation_that_was_answered_pending_is_repeated_calmly(tmp_path:
             except PendingError:
                 continue
 
-        assert pending.value.retry_after == 5
+        assert pending.value.retry_after == 30
         assert not repeated.created
         assert len(remote.accounts) == 1
         assert remote.effects[0].hook == "create_user"
