@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from scim_bridge.errors import RemoteRateLimitedError, RemoteUnavailableError
+from scim_bridge.errors import RemoteInvalidValueError, RemoteRateLimitedError, RemoteUnavailableError
 
 from .config import ApiVersion, HubSpotConfig
 from .errors import INTERVAL_SECONDS, DailyLimitError, error_of
@@ -29,8 +29,8 @@ from .wire import (
     TokenInfo,
 )
 
-PAGE = 100
-"""The largest page that is known to work (hubspot.md section 7)."""
+PAGE, SMALLER_PAGE = 100, 50
+"""Page sizes in use; HubSpot publishes no maximum (hubspot.md section 7). A refused one gives way to the smaller."""
 
 COLLECTION: Mapping[ApiVersion, str] = {
     "v3": "/settings/v3/users/",
@@ -69,6 +69,7 @@ class HubSpotClient:
         self._http = http
         self._users = COLLECTION[config.api_version]
         self._has_seats = config.has_seats
+        self._page = PAGE
         self.remaining_today: int | None = None
         """What is left of the account's daily limit, by the last answer that told."""
         self.utc_offset: timedelta | None = None
@@ -78,10 +79,7 @@ class HubSpotClient:
 
     async def users(self, after: str | None, limit: int) -> Collection[PublicUser]:
         """Return a page of the members, in no order."""
-        query: dict[str, Any] = {"limit": min(max(limit, 1), PAGE)}
-        if after is not None:
-            query["after"] = after
-        page = await self._read(Collection[PublicUser], self._users, query)
+        page = await self._list(Collection[PublicUser], self._users, {"after": after}, max(limit, 1))
         return page.model_copy(update={"results": [self._member(user) for user in page.results]})
 
     async def user(self, user_id: str) -> PublicUser:
@@ -132,34 +130,22 @@ class HubSpotClient:
 
     async def owners(self, *, archived: bool, email: str | None = None, after: str | None = None) -> Collection[Owner]:
         """Return a page of the owners of records; archived ones belong to deactivated or removed people."""
-        query: dict[str, Any] = {"archived": "true" if archived else "false", "limit": PAGE}
-        if email is not None:
-            query["email"] = email
-        if after is not None:
-            query["after"] = after
-        return await self._read(Collection[Owner], "/crm/owners/2026-03", query)
+        query = {"archived": "true" if archived else "false", "email": email, "after": after}
+        return await self._list(Collection[Owner], "/crm/owners/2026-03", query)
 
     async def search_crm_users(
         self, property_name: str, value: str, *, after: str | None = None, limit: int = PAGE
     ) -> Collection[CrmUser]:
         """Return the CRM users whose property has a value."""
         condition = {"propertyName": property_name, "operator": "EQ", "value": value}
-        body: dict[str, Any] = {
-            "filterGroups": [{"filters": [condition]}],
-            "properties": list(CRM_PROPERTIES),
-            "limit": limit,
-        }
-        if after is not None:
-            body["after"] = after
-        response = await self._send("POST", f"{CRM_USERS}/search", json=body, write=False)
-        return _parse(Collection[CrmUser], response)
+        groups = [{"filters": [condition]}]
+        body = {"filterGroups": groups, "properties": list(CRM_PROPERTIES), "after": after}
+        return await self._list(Collection[CrmUser], f"{CRM_USERS}/search", body, limit, method="POST")
 
     async def crm_users(self, after: str | None) -> Collection[CrmUser]:
         """Return a page of the CRM users."""
-        query: dict[str, Any] = {"limit": PAGE, "properties": ",".join(CRM_PROPERTIES)}
-        if after is not None:
-            query["after"] = after
-        return await self._read(Collection[CrmUser], CRM_USERS, query)
+        query = {"properties": ",".join(CRM_PROPERTIES), "after": after}
+        return await self._list(Collection[CrmUser], CRM_USERS, query)
 
     async def write_job_title(self, crm_user_id: str, title: str) -> None:
         """Write the CRM property ``hs_job_title``."""
@@ -205,6 +191,25 @@ class HubSpotClient:
 
     async def _read(self, model: type[ModelT], path: str, query: Mapping[str, Any] | None = None) -> ModelT:
         return _parse(model, await self._send("GET", path, query=query))
+
+    async def _list(
+        self, model: type[ModelT], path: str, query: Mapping[str, Any], limit: int = PAGE, *, method: str = "GET"
+    ) -> ModelT:
+        """Read a page of at most so many items; when HubSpot refuses so many, of fewer, from then on."""
+        asked = {name: value for name, value in query.items() if value is not None}
+        size = min(limit, self._page)
+        try:
+            return await self._page_of(model, path, {**asked, "limit": size}, method)
+        except RemoteInvalidValueError:
+            if size <= SMALLER_PAGE:
+                raise
+            self._page = SMALLER_PAGE
+            return await self._page_of(model, path, {**asked, "limit": SMALLER_PAGE}, method)
+
+    async def _page_of(self, model: type[ModelT], path: str, query: Mapping[str, Any], method: str) -> ModelT:
+        if method == "GET":
+            return await self._read(model, path, query)
+        return _parse(model, await self._send(method, path, json=query, write=False))
 
     async def _send(
         self,

@@ -1,10 +1,17 @@
 """Whose token this is: asked once, needed by the guard, the inventory and the check."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from scim_bridge.errors import RemoteConflictError, RemoteForbiddenError, RemoteInvalidValueError, RemoteNotFoundError
+from scim_bridge.errors import (
+    ConnectorError,
+    RemoteConflictError,
+    RemoteForbiddenError,
+    RemoteInvalidValueError,
+    RemoteNotFoundError,
+)
 
 from .authentication import Authentication
 from .client import HubSpotClient
@@ -13,6 +20,9 @@ from .errors import MissingScopeError
 
 UNKNOWN = (RemoteNotFoundError, RemoteInvalidValueError, RemoteForbiddenError, RemoteConflictError, MissingScopeError)
 """Definite refusals: HubSpot will not tell. For service keys nobody has shown that it does."""
+
+FRESH_SECONDS = 3600.0
+"""For how long the answer is taken to hold; scopes of a token can be changed in HubSpot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,33 +39,39 @@ class TokenOwner:
 
 
 class Identity:
-    """Asks for the token's owner once. A transient failure is raised and asked again: guards must not guess."""
+    """Asks for the token's owner now and then. A transient failure is raised: guards must not guess.
+
+    Time is the running loop's.
+    """
 
     def __init__(self, client: HubSpotClient, config: HubSpotConfig, authentication: Authentication) -> None:
         self._client = client
         self._config = config
         self._authentication = authentication
         self._lock = asyncio.Lock()
-        self._owner: TokenOwner | None = None
+        self._kept: tuple[float, TokenOwner] | None = None
 
     async def owner(self) -> TokenOwner:
         """Return the token's owner, as far as HubSpot tells."""
         async with self._lock:
-            if self._owner is None:
-                try:
-                    await self._learn_time_zone()
-                    self._owner = await self._ask()
-                except UNKNOWN:
-                    self._owner = TokenOwner()
-            return self._owner
+            now = asyncio.get_running_loop().time()
+            if self._kept is None or now - self._kept[0] > FRESH_SECONDS:
+                await self._learn_time_zone()
+                self._kept = (now, await self._told())
+            return self._kept[1]
+
+    async def _told(self) -> TokenOwner:
+        """Return what HubSpot tells; nothing, when it will not."""
+        try:
+            return await self._ask()
+        except UNKNOWN:
+            return TokenOwner()
 
     async def _learn_time_zone(self) -> None:
         """Ask for the account's time zone, by which its daily limit is reset; not knowing it costs only patience."""
-        try:
+        with suppress(ConnectorError):
             details = await self._client.account_details()
-        except UNKNOWN:
-            return
-        self._client.utc_offset = timedelta(milliseconds=details.utc_offset_milliseconds)
+            self._client.utc_offset = timedelta(milliseconds=details.utc_offset_milliseconds)
 
     async def _ask(self) -> TokenOwner:
         oauth = self._config.oauth

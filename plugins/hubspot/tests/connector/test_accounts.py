@@ -120,10 +120,11 @@ async def test_job_titles_are_written_or_deferred(reading: str) -> None:
         assert (await connector.get_user(made.remote_id)).resource.title is None
 
 
+@pytest.mark.parametrize("cap", [50, 100])
 @pytest.mark.parametrize("limit", [7, 100, 1000])
-async def test_every_account_is_listed_once(limit: int) -> None:
-    """Pages of any size together hold everybody, Super Admins included, each once."""
-    portal = world(limit_over_cap="400")
+async def test_every_account_is_listed_once(limit: int, cap: int) -> None:
+    """Pages of any size together hold everybody, Super Admins included, each once, also if HubSpot caps them."""
+    portal = world(limit_over_cap="400", page_size_cap=cap)
     wanted = {portal.hubspot.owner.id}
     wanted |= {portal.hubspot.add_person(f"p{number}@corp.example").id for number in range(150)}
     seen: list[str] = []

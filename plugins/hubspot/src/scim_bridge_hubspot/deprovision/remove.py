@@ -21,7 +21,7 @@ class Removal:
         self._accounts = accounts
 
     async def is_inactive(self, user: PublicUser) -> bool:
-        """An account can only be inactive because somebody deactivated it in HubSpot."""
+        """Tell whether somebody deactivated the account in HubSpot."""
         return await self._accounts.deactivated.contains(user)
 
     async def listing(self) -> Callable[[PublicUser], bool]:
@@ -29,7 +29,7 @@ class Removal:
         deactivated = await self._accounts.deactivated.all()
         return lambda user: user.id in deactivated
 
-    async def deactivate(self, remote_id: str, user: User) -> None:
+    async def deactivate(self, remote_id: str, user: User) -> None:  # noqa: ARG002 - one way needs it
         """Remove the account, its tombstone written before."""
         try:
             account = await self._accounts.guarded(remote_id)

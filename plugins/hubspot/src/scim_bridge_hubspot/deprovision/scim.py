@@ -6,7 +6,9 @@ believes only what it reads back.
 """
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
@@ -64,9 +66,10 @@ class ScimEndpoint:
 
     async def set_active(self, user_id: str, *, active: bool) -> bool:
         """Switch a user on or off, and return what a read then shows."""
+        path = f"/Users/{quote(user_id, safe='')}"
         operation = {"op": "replace", "value": {"active": active}}
-        await self._send("PATCH", f"/Users/{user_id}", json={"schemas": [PATCH_SCHEMA], "Operations": [operation]})
-        return is_active(await self._json("GET", f"/Users/{user_id}"))
+        await self._send("PATCH", path, json={"schemas": [PATCH_SCHEMA], "Operations": [operation]})
+        return is_active(await self._json("GET", path))
 
     async def _json(self, method: str, path: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
         response = await self._send(method, path, query=query)
@@ -122,10 +125,8 @@ class ScimDeactivation:
     async def deactivate(self, remote_id: str, user: User) -> None:
         """Deactivate the account; one that only HubSpot's other API knows is refused, never passed over."""
         account: PublicUser | None = None
-        try:
+        with suppress(RemoteNotFoundError):  # It is gone, or it is inactive and this API hides it.
             account = await self._accounts.guarded(remote_id)
-        except RemoteNotFoundError:
-            pass  # It is gone, or it is inactive and this API hides it.
         email = account.normal_email if account else str(user.user_name).strip().lower()
         found = await self._endpoint.find(email)
         if found is None and account is not None:

@@ -1,4 +1,4 @@
-"""``deprovision = "strip"``: the account stays and can still be logged in to, but holds a permission set without rights.
+"""``deprovision = "strip"``: the account stays and works, but holds a permission set without rights.
 
 This is *access stripped*, not deactivated; the documentation says so.
 """
@@ -34,7 +34,7 @@ class Stripping:
         mapper = await self._accounts.inventory.mapper()
         return user.roles == {mapper.stripped(assignment_of(user)).role_id}
 
-    async def deactivate(self, remote_id: str, user: User) -> None:
+    async def deactivate(self, remote_id: str, user: User) -> None:  # noqa: ARG002 - one way needs it
         """Strip the account, its tombstone written before; several permission sets go as readily as one."""
         accounts = self._accounts
         try:
