@@ -31,9 +31,14 @@ SETTINGS = {
 """Set in every pooled session. Migrations lift the statement timeout."""
 
 
-def connect_arguments(settings: dict[str, str]) -> dict[str, Any]:
-    """Return the driver's arguments for a session with these settings, which notices a dead peer within seconds."""
-    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+def connect_arguments(url: URL, settings: dict[str, str]) -> dict[str, Any]:
+    """Return the driver's arguments for a session with these settings, which notices a dead peer within seconds.
+
+    Options that the URL itself has come first.
+    """
+    given = url.query.get("options", ())
+    own = (f"-c {name}={value}" for name, value in settings.items())
+    options = " ".join(((given,) if isinstance(given, str) else given) + tuple(own))
     return {
         "options": options,
         "connect_timeout": 5,
@@ -54,7 +59,7 @@ def pooled_engine(url: URL) -> Engine:
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=True,
-        connect_args=connect_arguments(SETTINGS),
+        connect_args=connect_arguments(url, SETTINGS),
     )
 
 

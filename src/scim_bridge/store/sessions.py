@@ -26,4 +26,4 @@ async def connect(url: URL) -> psycopg.AsyncConnection:
     :raises psycopg.OperationalError: when the server cannot be reached.
     """
     address = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return await psycopg.AsyncConnection.connect(address, autocommit=True, **connect_arguments(SETTINGS))
+    return await psycopg.AsyncConnection.connect(address, autocommit=True, **connect_arguments(url, SETTINGS))

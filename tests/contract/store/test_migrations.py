@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -76,8 +77,9 @@ def test_the_code_names_the_last_revision() -> None:
 
 def test_text_is_compared_byte_by_byte_on_postgresql() -> None:
     """No column leaves its order to the locale of a server."""
+    dialect: Any = PGDialect_psycopg()  # type: ignore[no-untyped-call]
     for table in metadata.sorted_tables:
-        statement = str(CreateTable(table).compile(dialect=PGDialect_psycopg()))
+        statement = str(CreateTable(table).compile(dialect=dialect))
         assert statement.count(" TEXT") == statement.count(' TEXT COLLATE "C"')
 
 
