@@ -54,7 +54,7 @@ async def entra_group(acme: Tenant, name: str = "displayName") -> dict[str, Any]
 
 @pytest.mark.parametrize("attribute", ["userName", "externalId", 'emails[type eq "work"].value', "emails.value"])
 async def test_e1_a_random_match_value_finds_nothing_with_status_200(acme: Tenant, attribute: str) -> None:
-    """"Test Connection" asks for a random GUID; anything but an empty list fails it."""
+    """The test of a connection asks for a random GUID; anything but an empty list fails it."""
     response = await acme.get(f'/Users?filter={attribute} eq "{uuid4()}"')
     assert response.status_code == 200
     assert response.json()["totalResults"] == 0

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scim2_models import SCIMException
 
-from scim_bridge.models import User
 from scim_bridge.protocol import BridgeProvider, BridgeService, Limits, preset
 from scim_bridge.protocol.limits import check_filter
 from scim_bridge.protocol.strict_json import decode
+from tests.http.bridge import attempt
 
 SERVICES = {
     name: BridgeService(BridgeProvider(policy=preset(name).policy), preset(name), secret="s" * 32)
@@ -28,7 +27,7 @@ attribute_names = st.sampled_from(
     [
         "userName", "USERNAME", "name", "name.givenName", "active", "emails", 'emails[type eq "work"]', "manager",
         'emails[type eq "work"].value', "members", 'members[value eq "a"]', "members.value", "groups", "id", "meta",
-        "schemas", "password", "displayName", "roles", 'roles[primary eq "True"].value', "x509Certificates", "externalId",
+        "schemas", "password", "displayName", "roles", 'roles[primary eq "True"].value', "externalId",
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager",
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User.department",
@@ -56,10 +55,8 @@ operations = st.fixed_dictionaries(
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
     """The only errors are 400 and 413."""
-    try:
-        decode(body)
-    except SCIMException as error:
-        assert error.status in DECLARED
+    _, error = attempt(lambda: decode(body))
+    assert error is None or error.status in DECLARED
 
 
 @settings(max_examples=1_500)
@@ -67,9 +64,8 @@ def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
 def test_what_is_decoded_is_what_every_parser_reads(value: Any) -> None:
     """An accepted text means the same to the standard library; what JSON cannot say is refused."""
     text = json.dumps(value)
-    try:
-        decoded = decode(text.encode())
-    except SCIMException as error:
+    decoded, error = attempt(lambda: decode(text.encode()))
+    if error is not None:
         assert error.status in DECLARED
         return
     assert decoded == json.loads(text)
@@ -82,13 +78,11 @@ def test_what_is_decoded_is_what_every_parser_reads(value: Any) -> None:
 def test_any_resource_is_validated_or_refused(name: str, body: dict[str, Any], kind: Any) -> None:
     """What is taken carries no password and an active flag."""
     service = SERVICES[name]
-    try:
-        resource = service.creation(kind, body)
-        service.replacement(kind, body)
-    except SCIMException as error:
-        assert error.status in DECLARED
-        return
-    if isinstance(resource, User):
+    resource: Any
+    resource, error = attempt(lambda: service.creation(kind, body))
+    _, of_replacement = attempt(lambda: service.replacement(kind, body))
+    assert {one.status for one in (error, of_replacement) if one is not None} <= DECLARED
+    if kind == "User" and resource is not None:
         assert resource.password is None
         assert resource.active is not None
 
@@ -105,12 +99,14 @@ def test_any_patch_is_applied_or_refused_whole(name: str, given_operations: list
         current.members = None
     current.meta = {"resourceType": kind, "version": 'W/"1"'}
     before = current.model_copy(deep=True)
-    try:
-        wanted = service.modification(
-            kind, {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": given_operations}
-        )
-        changed = None if wanted.change is None else wanted.change(current)
-    except SCIMException as error:
+    body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": given_operations}
+    wanted, error = attempt(lambda: service.modification(kind, body))
+    change = wanted.change if wanted is not None else None
+    changed = None
+    if change is not None:
+        changed, error = attempt(lambda: change(current))
+    if error is not None or wanted is None:
+        assert error is not None
         assert error.status in DECLARED
         assert current == before
         return
@@ -127,10 +123,9 @@ def test_any_filter_is_read_or_refused(text: str) -> None:
     """`invalidFilter` is the only answer to what is none."""
     service = SERVICES["generic"]
     with service.provider:
-        try:
-            service.read_search([service.resource_type_at("Users")], {"filter": text})
-        except SCIMException as error:
-            assert error.status in DECLARED
+        types = [service.resource_type_at("Users")]
+        _, error = attempt(lambda: service.read_search(types, {"filter": text}))
+    assert error is None or error.status in DECLARED
 
 
 @settings(max_examples=500)
@@ -140,9 +135,6 @@ def test_a_filter_over_a_limit_never_reaches_the_parser(depth: int, terms: int, 
     text = "(" * depth + " and ".join([f"title eq {json.dumps(literal)}"] * (terms + 1)) + ")" * depth
     limits = Limits()
     within = depth <= limits.filter_depth and terms + 1 <= limits.filter_terms
-    try:
-        check_filter(text, limits)
-        assert within
-    except SCIMException as error:
-        assert not within
-        assert error.scim_type == "invalidFilter"
+    _, error = attempt(lambda: check_filter(text, limits))
+    assert (error is None) is within
+    assert error is None or error.scim_type == "invalidFilter"

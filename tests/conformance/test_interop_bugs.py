@@ -244,7 +244,9 @@ async def test_bug_20_a_member_change_of_a_big_group_costs_its_own_size(acme: Te
     assert changed == {ids[0]}
 
 
-@pytest.mark.parametrize("path", ["noSuchAttribute", "name.nonsense", f"{ENTERPRISE}:nonsense", "urn:x:y:title", "members"])
+@pytest.mark.parametrize(
+    "path", ["noSuchAttribute", "name.nonsense", f"{ENTERPRISE}:nonsense", "urn:x:y:title", "members"]
+)
 async def test_bug_21_an_unknown_path_is_refused_not_ignored(acme: Tenant, path: str) -> None:
     """200 with nothing done is the worst answer."""
     user = await acme.user()
@@ -279,7 +281,9 @@ async def test_bug_23_a_partial_value_is_merged_and_primary_moves_only_when_aske
     assert [one["value"] for one in changed["emails"] if one.get("primary")] == ["c@x.io"]
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "application/scim+json;charset=utf-8", "APPLICATION/JSON"])
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/scim+json;charset=utf-8", "APPLICATION/JSON"]
+)
 async def test_bug_24_json_is_taken_under_either_name(acme: Tenant, content_type: str) -> None:
     """With or without charset; anything else is 415 in SCIM's form."""
     body = {"schemas": [USER], "userName": "ada@example.com"}

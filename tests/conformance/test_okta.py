@@ -156,7 +156,9 @@ async def test_o9_a_lost_link_finds_and_creates_the_inactive_user_again(acme: Te
 
 async def test_o10_a_group_is_sought_and_pushed(acme: Tenant) -> None:
     """The search for a name is empty, then the POST makes the group upstream."""
-    assert (await acme.get("/Groups?filter=displayName%20eq%20%22X%22&startIndex=1&count=100")).json()["Resources"] == []
+    assert (await acme.get("/Groups?filter=displayName%20eq%20%22X%22&startIndex=1&count=100")).json()[
+        "Resources"
+    ] == []
     response = await acme.post("/Groups", {"schemas": [GROUP], "displayName": "X", "members": []})
     assert response.status_code == 201
     assert response.json()["id"]

@@ -109,9 +109,7 @@ async def test_a_gateway_leaves_schemas_out_and_merges_a_partial_name(acme: Tena
     user = response.json()
     assert user["schemas"] == [USER]
     value = {"active": False, "name": {"familyName": "Smith"}, "emails": [{"type": "work", "value": "c@example.com"}]}
-    response = await acme.send(
-        "PATCH", f"/Users/{user['id']}", {"Operations": [{"op": "replace", "value": value}]}
-    )
+    response = await acme.send("PATCH", f"/Users/{user['id']}", {"Operations": [{"op": "replace", "value": value}]})
     assert response.status_code == 200
     changed = response.json()
     assert changed["name"] == {"givenName": "B", "familyName": "Smith"}

@@ -138,7 +138,13 @@ async def test_row_62_discovery_is_read_only_and_not_searched(acme: Tenant) -> N
 )  # fmt: skip
 async def test_row_67_ambiguous_json_is_400(acme: Tenant, body: bytes) -> None:
     """RFC 8259, RFC 7493: what two parsers could read differently is refused by the first."""
-    for method, path in (("POST", "/Users"), ("PUT", "/Users/x"), ("PATCH", "/Groups/x"), ("POST", "/Bulk"), ("POST", "/.search")):
+    for method, path in (
+        ("POST", "/Users"),
+        ("PUT", "/Users/x"),
+        ("PATCH", "/Groups/x"),
+        ("POST", "/Bulk"),
+        ("POST", "/.search"),
+    ):
         response = await acme.send(method, path, body)
         assert response.status_code == 400, (path, response.text)
         assert response.json()["schemas"] == [ERROR]

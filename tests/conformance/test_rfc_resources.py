@@ -76,7 +76,7 @@ async def test_row_08_external_id_belongs_to_the_client_and_its_connection(tmp_p
 
 
 async def test_row_09_meta_is_ours(acme: Tenant) -> None:
-    """RFC 7643 §3.1: the client's is ignored, created equals lastModified at the start, the location is the header's."""
+    """RFC 7643 §3.1: the client's is ignored, created is lastModified at the start, the location is the header's."""
     body = {"schemas": [USER], "userName": "a", "meta": {"resourceType": "X", "created": "2001-01-01T00:00:00Z"}}
     response = await acme.post("/Users", body)
     meta = response.json()["meta"]
@@ -119,7 +119,7 @@ async def test_row_12_user_name_is_required_and_not_empty(acme: Tenant, user_nam
 async def test_row_13_a_password_is_never_returned(acme: Tenant) -> None:
     """RFC 7643 §4.1.1: whatever `attributes` asks, and it is nowhere in the store."""
     user = await acme.user(password="s3cret-s3cret")
-    operations = [
+    operations: list[dict[str, Any]] = [
         {"op": "add", "path": "password", "value": "s3cret-s3cret"},
         {"op": "replace", "value": {"password": "s3cret-s3cret"}},
     ]

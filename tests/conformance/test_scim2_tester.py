@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 import uvicorn
@@ -13,7 +14,6 @@ from scim2_tester import Status, check_server
 
 from scim_bridge.server.serve import Listen, configuration
 from tests.http.bridge import GROUP, Tenant, bridge
-
 
 KEPT = "PATCH modify() did not remove attribute 'active'"
 """The one departure that is meant: an account is active or it is not, and to unset that decides neither."""
@@ -46,7 +46,7 @@ class Live:
             server.should_exit = True
             await serving
 
-    def __enter__(self) -> "Live":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(10)
         return self

@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx2
+from scim2_models import SCIMException
+from sqlalchemy.engine import Connection
 
 from scim_bridge.protocol import ClientPreset, Limits, preset
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
@@ -38,6 +41,8 @@ ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+
+T = TypeVar("T")
 
 SECRET = "a secret of at least thirty-two characters"
 
@@ -89,7 +94,7 @@ class Tenant:
         """Send a DELETE."""
         return await self.send("DELETE", path, **headers)
 
-    async def user(self, user_name: str = "ada@example.com", **attributes: Any) -> dict[str, Any]:
+    async def user(self, user_name: str = "ada@example.com", /, **attributes: Any) -> dict[str, Any]:
         """Create a User and return it as it was answered."""
         response = await self.post("/Users", {"schemas": [USER], "userName": user_name, **attributes})
         assert response.status_code == 201, response.text
@@ -182,10 +187,8 @@ async def bridge(
             )
             drivers.append(asyncio.create_task(provisioning.driver.run()))
             token, record = tokens.mint(connection_id, now=datetime.now(UTC), environment="test")
-            await store.write(lambda tx, record=record: tokens.create(tx, record))
-            tenant = Tenant(
-                connection_id, token, MemoryRemote.named(name), provisioning, store, http, server
-            )
+            await store.write(partial(_keep, record=record))
+            tenant = Tenant(connection_id, token, MemoryRemote.named(name), provisioning, store, http, server)
             connections[connection_id] = served(
                 provisioning,
                 client or preset("generic"),
@@ -206,6 +209,18 @@ async def bridge(
                 await context.__aexit__(None, None, None)
                 MemoryRemote.forget(name)
             await store.close()
+
+
+def _keep(tx: Connection, record: tokens.TokenRecord) -> None:
+    tokens.create(tx, record)
+
+
+def attempt(call: Callable[[], T]) -> tuple[T | None, SCIMException | None]:
+    """Return what a call returned, or the SCIM error it raised; any other error fails the test."""
+    try:
+        return call(), None
+    except SCIMException as error:
+        return None, error
 
 
 def moment(text: str) -> datetime:

@@ -12,13 +12,33 @@ from scim_bridge.server.authentication import REMEMBER_SECONDS, FailedAuthentica
 from scim_bridge.store import tokens
 from tests.http.bridge import Tenant, bridge
 
-ROUTES = ("/Users", "/Users/x", "/Groups", "/Bulk", "/.search", "/Me", "/Schemas", "/ServiceProviderConfig", "/nope", "")
+ROUTES = (
+    "/Users",
+    "/Users/x",
+    "/Groups",
+    "/Bulk",
+    "/.search",
+    "/Me",
+    "/Schemas",
+    "/ServiceProviderConfig",
+    "/nope",
+    "",
+)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FOO"])
 async def test_every_route_is_closed_without_a_token(acme: Tenant, method: str) -> None:
     """401, a challenge and a SCIM error, whatever the route, also of a connection that does not exist."""
-    for prefix in ("/acme/scim/v2", "/other/scim/v2", "/acme/scim/v1", "/acme", "", "/metrics", "/healthzz", "/healthz/x"):
+    for prefix in (
+        "/acme/scim/v2",
+        "/other/scim/v2",
+        "/acme/scim/v1",
+        "/acme",
+        "",
+        "/metrics",
+        "/healthzz",
+        "/healthz/x",
+    ):
         for route in ROUTES:
             response = await acme.http.request(method, prefix + (route or "/"))
             assert response.status_code in (401, 429), (method, prefix, route)
@@ -54,7 +74,9 @@ async def test_a_token_opens_its_own_connection_only(tmp_path: Path) -> None:
         assert crossed.status_code == 401
         assert (await one.get(f"/Users/{theirs['id']}")).status_code == 404
         assert (await one.delete(f"/Users/{theirs['id']}")).status_code == 404
-        assert (await one.patch(f"/Users/{theirs['id']}", {"op": "replace", "path": "active", "value": False})).status_code == 404
+        assert (
+            await one.patch(f"/Users/{theirs['id']}", {"op": "replace", "path": "active", "value": False})
+        ).status_code == 404
         group = await one.group("X", mine["id"], theirs["id"])
         assert await one.members(group) == {mine["id"]}
         assert (await one.get("/Users")).json()["totalResults"] == 1

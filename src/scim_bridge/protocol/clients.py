@@ -1,8 +1,8 @@
 """What clients really send: their quirks as data, and presets that switch them.
 
 A *quirk* is a form that the RFC does not have and a client does. Each has a name, is counted when it is met
-(``scim_bridge_quirks_total``) and can be switched per connection. :mod:`scim_bridge.protocol.normalisation` rewrites the
-forms; nothing behind it knows them. What scim2-models tolerates by itself is chosen by the preset's
+(``scim_bridge_quirks_total``) and can be switched per connection. :mod:`scim_bridge.protocol.normalisation` rewrites
+the forms; nothing behind it knows them. What scim2-models tolerates by itself is chosen by the preset's
 :class:`~scim2_models.ScimPolicy`.
 """
 
@@ -48,7 +48,7 @@ QUIRKS = _quirks(
         ("object_for_list", "okta entra", "an object for a multi-valued attribute is a list of one element"),
         ("empty_complex", "entra", '`manager: ""` and `manager: {"value": ""}` remove it'),
         ("null_active", "okta entra", "`active: null` changes nothing: neither activates nor deactivates"),
-        ("read_only_in_value", "okta entra", "`id`, `meta`, `groups`, `schemas` in a PATCH value without path are ignored"),
+        ("read_only_in_value", "okta entra", "`id`, `meta`, `groups`, `schemas` in a value without path are ignored"),
         ("null_members", "okta", "`members: null` in a PATCH value without path is not given"),
         ("member_display", "okta entra", "a change of a member's `display`, `type` or `$ref` changes nothing"),
         ("complex_in_filter", "entra", '`manager eq "id"` compares `manager.value`'),
@@ -89,7 +89,7 @@ class ClientPreset:
         on, off = frozenset(on), frozenset(off)
         unknown = (on | off) - QUIRKS.keys()
         if unknown:
-            raise ConnectionSettingsError(f"unknown quirk {sorted(unknown)[0]!r}; quirks: {', '.join(QUIRKS)}")
+            raise ConnectionSettingsError(f"unknown quirk {min(unknown)!r}; quirks: {', '.join(QUIRKS)}")
         return replace(self, quirks=(self.quirks | on) - off)
 
 
@@ -123,7 +123,7 @@ class Quirks:
     :param count: Called with the name of each quirk that is met.
     """
 
-    def __init__(self, enabled: Iterable[str], count: Callable[[str], Any] = lambda name: None) -> None:
+    def __init__(self, enabled: Iterable[str], count: Callable[[str], Any] = lambda _: None) -> None:
         self._enabled = frozenset(enabled)
         self._count = count
 

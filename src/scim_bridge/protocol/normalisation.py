@@ -1,4 +1,4 @@
-"""Rewrites the forms of :mod:`scim_bridge.protocol.clients` into those of the RFC, on decoded JSON, before validation."""
+"""Rewrites the forms of :mod:`scim_bridge.protocol.clients` into those of the RFC, before anything is validated."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -232,7 +232,8 @@ class Normaliser:
                 return ValuePath(self._filter_path(node.attr_path), node.val_filter, node.sub_attr)
             case Comparison():
                 return self._comparison(node)
-        return node
+            case _:
+                return node
 
     def _comparison(self, node: Comparison) -> Comparison:
         path = self._filter_path(node.attr_path)

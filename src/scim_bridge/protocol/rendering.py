@@ -1,7 +1,8 @@
 """Writes representations: the stored bytes with what is derived spliced in, no model in between.
 
 A stored document is a JSON object without ``meta``, ``groups`` and ``members``; they are appended before its closing
-brace. Only ``attributes`` and ``excludedAttributes`` need a model (:meth:`~scim_bridge.protocol.service.BridgeService.projected`).
+brace. Only ``attributes`` and ``excludedAttributes`` need a model
+(:meth:`~scim_bridge.protocol.service.BridgeService.projected`).
 """
 
 import json

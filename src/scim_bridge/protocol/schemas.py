@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from scim2_models import (
     Extension,
@@ -167,10 +167,7 @@ class BridgeProvider(ScimProvider):
 
     def model(self, kind: Kind) -> type[Resource[Any]]:
         """Return the class that a resource type's requests are validated with, extensions included."""
-        model = self.model_for(kind)
-        assert isinstance(model, type)
-        assert issubclass(model, Resource)
-        return model
+        return cast("type[Resource[Any]]", self.model_for(kind))
 
 
 def _resource_type(name: str, extensions: list[dict[str, Any]]) -> dict[str, Any]:

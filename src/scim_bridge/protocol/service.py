@@ -1,7 +1,7 @@
 """The SCIM protocol of one connection, without input or output: what a request means, and what answers it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
@@ -83,7 +83,7 @@ class BridgeService(ScimService):
         *,
         secret: str | bytes,
         limits: Limits | None = None,
-        count: Callable[[str], Any] = lambda name: None,
+        count: Callable[[str], Any] = lambda _: None,
     ) -> None:
         super().__init__(provider, secret=secret)
         self.limits = limits or Limits()
@@ -283,9 +283,8 @@ class BridgeService(ScimService):
     def schemas(self, location: str, query: Mapping[str, str]) -> ScimResponse:
         """Return the schemas as the files have them."""
         response = super().schemas(location, query)
-        assert response.body is not None
-        response.body["Resources"] = [_located(document, location) for document in self.provider.documents]
-        return response
+        documents = [_located(document, location) for document in self.provider.documents]
+        return replace(response, body={**(response.body or {}), "Resources": documents})
 
     def schema(self, location: str, schema_id: str, query: Mapping[str, str]) -> ScimResponse:
         """Return one schema as its file has it."""
@@ -329,7 +328,7 @@ def _bulk_operation(operation: Mapping[str, Any]) -> BulkOperation[Resource[Any]
     if any(value is not None and not isinstance(value, str) for value in texts.values()):
         raise InvalidSyntaxException(detail="method, bulkId, path and version of a Bulk operation are strings")
     method = texts["method"].upper() if texts["method"] else None
-    return BulkOperation[User].model_construct(
+    return cast("Any", BulkOperation[User]).model_construct(  # type: ignore[no-any-return]
         method=BulkOperation.Method(method) if method in list(BulkOperation.Method) else None,
         bulk_id=texts["bulkId"],
         path=texts["path"],

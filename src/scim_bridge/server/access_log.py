@@ -1,4 +1,4 @@
-"""One JSON line per request: what was asked, how it ended, how long it took. No query, no path of a person, no secret."""
+"""One JSON line per request: what was asked, how it ended, how long it took. No query, no personal data, no secret."""
 
 import json
 import logging

@@ -81,7 +81,15 @@ def create_server(
     :param mounts: Other applications by the first segment of their paths (``console``); each has its own way in.
     :param lifespan: Entered when the server starts and left when it stops.
     """
-    return Server(connections, authenticate, ready, metrics or Metrics(), options or ServerOptions(), mounts or {}, lifespan)
+    return Server(
+        connections=connections,
+        authenticate=authenticate,
+        ready=ready,
+        metrics=metrics or Metrics(),
+        options=options or ServerOptions(),
+        mounts=mounts or {},
+        lifespan=lifespan,
+    )
 
 
 class Server:
@@ -89,6 +97,7 @@ class Server:
 
     def __init__(
         self,
+        *,
         connections: Mapping[str, ServedConnection],
         authenticate: Authenticate,
         ready: Ready,
@@ -220,7 +229,8 @@ class Server:
         if rest.strip("/") != PREFIX and not rest.startswith(f"{PREFIX}/"):
             raise NotFoundException(detail="No SCIM endpoint at this path; SCIM 2.0 is below /scim/v2")
         headers = Headers(scope=scope)
-        base_url = f"{self._options.base_url or origin_of(scope, headers.get('host'))}/{connection.connection_id}/{PREFIX}"
+        origin = self._options.base_url or origin_of(scope, headers.get("host"))
+        base_url = f"{origin}/{connection.connection_id}/{PREFIX}"
         request = ScimRequest(
             scope["method"], base_url, rest[len(PREFIX) :] or "/", query_of(scope), headers, subject=entry.token
         )

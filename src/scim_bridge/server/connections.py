@@ -56,7 +56,7 @@ def served(
     extensions: Iterable[Mapping[str, Any]] = (),
     options: ConnectionOptions | None = None,
     limits: Limits | None = None,
-    count: Callable[[str], Any] = lambda name: None,
+    count: Callable[[str], Any] = lambda _: None,
 ) -> ServedConnection:
     """Return a connection as the server serves it.
 

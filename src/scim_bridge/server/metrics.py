@@ -52,7 +52,5 @@ class Metrics:
 def _labels(key: tuple[tuple[str, str], ...]) -> str:
     if not key:
         return ""
-    escaped = (
-        (name, value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")) for name, value in key
-    )
+    escaped = ((name, value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")) for name, value in key)
     return "{" + ",".join(f'{name}="{value}"' for name, value in escaped) + "}"

@@ -8,6 +8,7 @@ from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalEx
 from scim2_server.requests import ScimRequest
 from scim2_server.routing import Target
 from scim2_server.storage import SearchPage
+from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Kind
 from scim_bridge.protocol import rendering
@@ -15,7 +16,6 @@ from scim_bridge.protocol.rendering import Representation
 from scim_bridge.server.answers import Answer, json_answer
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.store import memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.query import QueryPage, query
 from scim_bridge.store.rows import GroupReference, ResourceRow
 
@@ -141,9 +141,8 @@ class Reads:
         ]
         with self._service.provider:
             page = SearchPage(found.total, [], found.next, found.previous)
-            envelope = self._service.search_response(base_url, types, page, search_request).body
-        assert envelope is not None
-        return Answer(200, rendering.page(envelope, bodies))
+            envelope = self._service.search_response(base_url, types, page, search_request)
+        return Answer(200, rendering.page(envelope.body or {}, bodies))
 
     async def _query(
         self, kinds: Sequence[Kind], search_request: SearchRequest[Any], position: Any
@@ -180,7 +179,8 @@ def _sought_user_name(node: FilterNode) -> str | None:
             return value
         case LogicalExpr(op=LogicalOperator.and_, terms=terms):
             return next((name for term in terms if (name := _sought_user_name(term)) is not None), None)
-    return None
+        case _:
+            return None
 
 
 def _is_indexed(node: FilterNode) -> bool:
@@ -190,4 +190,5 @@ def _is_indexed(node: FilterNode) -> bool:
             return path.attr.lower() in {"username", "externalid", "id", "displayname"} and path.sub_attr is None
         case LogicalExpr(op=LogicalOperator.and_, terms=terms):
             return any(_is_indexed(term) for term in terms)
-    return False
+        case _:
+            return False

@@ -62,9 +62,7 @@ def configuration(application: ASGIApp, listen: Listen) -> uvicorn.Config:
     )
 
 
-async def serve(
-    application: ASGIApp, listen: Listen, *, started: Callable[[str], None] = lambda url: None
-) -> None:
+async def serve(application: ASGIApp, listen: Listen, *, started: Callable[[str], None] = lambda _: None) -> None:
     """Serve until SIGTERM or SIGINT: then accept nothing new, end what is under way, leave the lifespan.
 
     :param started: Called with the root URL once the server listens.

@@ -10,7 +10,7 @@ from scim2_server.requests import ScimRequest
 from scim2_server.routing import Target
 
 from scim_bridge.errors import ServingError
-from scim_bridge.models import Kind, User
+from scim_bridge.models import Kind
 from scim_bridge.protocol import Modification, rendering
 from scim_bridge.server.answers import Answer, error_body, failure, json_answer
 from scim_bridge.server.connections import ServedConnection
@@ -83,7 +83,7 @@ class Writes:
         resource = self._service.creation(kind, payload)
         if isinstance(resource, Group):
             return (await self._provisioning.create_group(resource)).row
-        return (await self._provisioning.create_user(cast("User", resource))).row
+        return (await self._provisioning.create_user(resource)).row
 
     async def _modify(
         self, kind: Kind, resource_id: str, wanted: Modification, check: Callable[[str], None]
@@ -121,7 +121,7 @@ class Writes:
             resource_type = self._service.route_bulk_operation(operation)
             operation = plan.resolve(step)
             if resource_type is None or operation.method is None:
-                raise InvalidValueException(detail="A Bulk operation needs a method (POST, PUT, PATCH, DELETE) and a path")
+                raise InvalidValueException(detail="A Bulk operation needs a method and a path")
             self._service.locate_bulk_operation(request.base_url, resource_type, operation, outcome)
             row = await self._apply(cast("Kind", resource_type.name), operation)
         except (SCIMException, ServingError) as error:

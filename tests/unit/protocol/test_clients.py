@@ -6,7 +6,6 @@ import pytest
 from scim2_models import SCIMException
 
 from scim_bridge.errors import ConnectionSettingsError
-from scim_bridge.models import User
 from scim_bridge.protocol import PRESETS, QUIRKS, BridgeProvider, BridgeService, preset
 from scim_bridge.protocol.schemas import ENTERPRISE_USER, USER
 from scim_bridge.store.rows import MemberDelta
@@ -132,5 +131,4 @@ def test_an_email_keeps_the_case_of_its_domain() -> None:
     """Entra would send the same update in every cycle."""
     bridge, _ = service()
     user = bridge.creation("User", {**BASE, "emails": [{"value": "Ada@CONTOSO.Com"}]})
-    assert isinstance(user, User)
     assert user.model_dump()["emails"] == [{"value": "Ada@CONTOSO.Com"}]

@@ -122,9 +122,12 @@ changes = st.one_of(
 
 
 @given(st.sets(ids), st.lists(changes, max_size=6))
-def test_the_deltas_of_a_patch_come_to_what_its_operations_mean(start: set[str], history: list[tuple[str, list[str]]]) -> None:
+def test_the_deltas_of_a_patch_come_to_what_its_operations_mean(
+    start: set[str], history: list[tuple[str, list[str]]]
+) -> None:
     """Against sets: the order of the operations is that of the deltas."""
-    expected, given_operations = set(start), []
+    expected = set(start)
+    given_operations: list[dict[str, Any]] = []
     for action, chosen in history:
         values = [{"value": id_} for id_ in chosen]
         if action == "filter":

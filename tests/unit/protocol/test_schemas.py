@@ -61,7 +61,9 @@ def test_the_files_and_the_models_agree() -> None:
     found = {
         difference
         for name, model in MODELS.items()
-        for difference in differences(name, load(f"schemas/{name}")["attributes"], model.to_schema().model_dump()["attributes"])
+        for difference in differences(
+            name, load(f"schemas/{name}")["attributes"], model.to_schema().model_dump()["attributes"]
+        )
     }
     assert found == MEANT
 
