@@ -1,0 +1,120 @@
+"""An event loop that a seed drives: virtual time, a chosen order of what is ready, and processes that can die.
+
+A *process* here is everything that runs in one :mod:`contextvars` context marked with a :class:`Mortal`. When it dies,
+nothing of it runs any more: no ``except``, no ``finally``, as after ``kill -9``.
+"""
+
+import asyncio
+import selectors
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context, ContextVar
+from random import Random
+from typing import Any
+from weakref import WeakSet
+
+from scim_bridge.testing.virtual_time import VirtualTimeLoop
+
+
+class Mortal:
+    """Something that can die between two steps of its tasks.
+
+    ``fuse`` is after how many steps it dies by itself (``None``: never), ``at_death`` what its operating system does then. ``alive``
+    tells whether its tasks go on, ``ended`` whether it is over for everybody else.
+    """
+
+    def __init__(self) -> None:
+        self.fuse: int | None = None
+        self.alive = True
+        self.ended = False
+        self.at_death: list[Callable[[], None]] = []
+        self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+
+    def may_step(self) -> bool:
+        """Count a step, and tell whether it is to be taken."""
+        if self.fuse is not None and self.alive:
+            self.fuse -= 1
+            if self.fuse < 0:
+                self.fuse = None
+                self.die()
+        return self.alive
+
+    def die(self) -> None:
+        """Stop at once."""
+        if self.alive:
+            self.alive, self.ended = False, True
+            for action in self.at_death:
+                action()
+
+
+PROCESS: ContextVar[Mortal | None] = ContextVar("PROCESS", default=None)
+"""The process that the running code belongs to."""
+
+
+class DeadlockError(Exception):
+    """Nothing is ready and nothing ever will be."""
+
+
+class _Selector(selectors.DefaultSelector):
+    """Moves the clock on where another selector would block. There are no sockets, so the kernel is never asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise DeadlockError("every task waits for something that nothing will bring about")
+        self.now += max(0.0, timeout)
+        return []
+
+
+class _Ready(deque[asyncio.Handle]):
+    """The callbacks that may run now; the next one is drawn."""
+
+    def __init__(self, random: Random, disorder: float, nothing: asyncio.Handle) -> None:
+        super().__init__()
+        self._random = random
+        self._disorder = disorder
+        self._nothing = nothing
+
+    def popleft(self) -> asyncio.Handle:
+        position = 0
+        if len(self) > 1 and self._disorder and self._random.random() < self._disorder:
+            position = self._random.randrange(len(self))
+        handle = self[position]
+        del self[position]
+        process = handle._context.get(PROCESS)  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+        return handle if process is None or process.may_step() else self._nothing
+
+
+class SimulatedLoop(VirtualTimeLoop):
+    """Runs a history.
+
+    :param random: Draws what runs next.
+    :param disorder: How often something else than the oldest callback runs; 0 is asyncio's own order.
+    """
+
+    def __init__(self, random: Random, disorder: float = 0.0) -> None:
+        super().__init__()
+        selector = _Selector()
+        old, self._selector = self._selector, selector
+        for key in old.get_map().values():
+            selector.register(key.fileobj, key.events, key.data)
+        old.close()
+        self._virtual = selector
+        nothing = asyncio.Handle(lambda: None, (), self)
+        nothing.cancel()
+        self._ready: Any = _Ready(random, disorder, nothing)
+
+    def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a callback; there are no threads here."""
+        return self.call_soon(*args, **kwargs)
+
+    def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> asyncio.Task[Any]:
+        """Start a task, of the process whose code starts it or whose context it is given."""
+        task: asyncio.Task[Any] = super().create_task(coro, name=name, context=context)
+        process = PROCESS.get() if context is None else context.get(PROCESS)
+        if process is not None:
+            process.tasks.add(task)
+        return task

@@ -1,0 +1,69 @@
+"""Looks into the bridge's database from outside, whatever the bridge says: what is desired, what was noted."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CONNECTION = "corp"
+"""The connection of a simulated bridge."""
+
+_ROWS = """
+SELECT id, active AND NOT deleted, state, remote_id, name_key, generation, refusal IS NOT NULL
+FROM resource WHERE connection_id = ? AND kind = 'User' AND (name_key = ? OR (remote_id IS NOT NULL AND remote_id = ?))
+"""
+_GROUPS = """
+SELECT g.name FROM member m JOIN resource g ON g.connection_id = m.connection_id AND g.id = m.group_id
+WHERE m.connection_id = ? AND m.user_id = ? AND m.desired
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Desire:
+    """What the bridge has durably noted that somebody should have.
+
+    :param ids: SCIM ids of the rows about this person.
+    :param groups: Names of the groups the person should be in.
+    :param open: Whether something is still to be done.
+    """
+
+    ids: tuple[str, ...]
+    active: bool
+    groups: frozenset[str]
+    open: bool
+
+
+class Witness:
+    """Reads a database that the bridge has open."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def desire(self, name: str, remote_id: str | None = None) -> Desire:
+        """Return what is desired of somebody, by folded userName or by remote id."""
+        rows = self._connection.execute(_ROWS, (CONNECTION, name, remote_id)).fetchall()
+        wanted = [row[0] for row in rows if row[1]]
+        groups = {group for row in wanted for (group,) in self._connection.execute(_GROUPS, (CONNECTION, row))}
+        return Desire(tuple(row[0] for row in rows), bool(wanted), frozenset(groups), any(row[2] == "pending" for row in rows))
+
+    def last_event(self) -> int:
+        """Return the sequence of the newest audit event."""
+        found = self._connection.execute("SELECT sequence FROM audit_head WHERE connection_id = ?", (CONNECTION,)).fetchone()
+        return 0 if found is None else int(found[0])
+
+    def events(self) -> list[tuple[int, dict[str, Any]]]:
+        """Return the whole audit trail."""
+        rows = self._connection.execute("SELECT sequence, event FROM audit WHERE connection_id = ? ORDER BY sequence", (CONNECTION,))
+        return [(sequence, json.loads(event)) for sequence, event in rows]
+
+    def unsettled(self) -> list[tuple[str, str, str, str | None]]:
+        """Return kind, name, state and refusal of what is not settled."""
+        rows = self._connection.execute(
+            "SELECT kind, name, state, refusal FROM resource WHERE connection_id = ? AND state <> 'settled'", (CONNECTION,)
+        )
+        return rows.fetchall()

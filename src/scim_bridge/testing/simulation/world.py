@@ -1,0 +1,217 @@
+"""Everything of one history: the remote system, the bridge on its database, the identity providers, the oracle."""
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx2
+
+from scim_bridge.app import Surroundings
+from scim_bridge.config import ConnectionSettings, Settings
+from scim_bridge.testing.clients import (
+    EntraClient,
+    GenericClient,
+    IdentityProvider,
+    OktaClient,
+    Person,
+    RequestFailedError,
+    Schedule,
+)
+from scim_bridge.testing.simulation.network import BridgeTransport, RemoteTransport
+from scim_bridge.testing.simulation.oracle import Oracle
+from scim_bridge.testing.simulation.process import Process
+from scim_bridge.testing.simulation.remote import RemoteWorld
+from scim_bridge.testing.simulation.weather import Weather
+from scim_bridge.testing.simulation.witness import CONNECTION, Witness
+from scim_bridge.upstream import HttpClients
+
+BASE_URL = f"http://bridge.test/{CONNECTION}/scim/v2"
+SCHEDULE = Schedule(cycle=120.0, escrow=(300.0, 600.0, 1200.0), patience=36_000.0, quarantine=600.0)
+"""Entra ID's, in fewer minutes: the bridge does not know the difference, and idle hours take time to simulate."""
+
+
+class LoopClock:
+    """The loop's clock, for clients."""
+
+    def now(self) -> float:
+        """Return the time in seconds."""
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after that many seconds."""
+        await asyncio.sleep(seconds)
+
+
+@dataclass
+class Client:
+    """An identity provider with its people.
+
+    :param groups: Names of the groups it may push.
+    """
+
+    name: str
+    provider: IdentityProvider
+    people: list[Person]
+    groups: tuple[str, ...]
+    working: "asyncio.Task[None] | None" = None
+
+    def work(self) -> None:
+        """Let it push what has changed; one that is at it already will see."""
+        if self.working is None or self.working.done():
+            self.working = asyncio.get_running_loop().create_task(self.provider.run_until_idle())
+
+    async def done(self) -> None:
+        """Wait until it has nothing left to do without an administrator."""
+        while self.working is not None and not self.working.done():
+            await asyncio.wait({self.working})
+        if self.working is not None:
+            self.working.result()
+
+
+class World:
+    """One history's world.
+
+    :param seed: Decides everything.
+    :param database: A migrated database file with the clients' token in it.
+    :param authorization: The token, as a header.
+    """
+
+    def __init__(self, seed: int, remote: RemoteWorld, database: Path, authorization: str) -> None:
+        self.seed = seed
+        self.remote = remote
+        self.random = Random(f"{seed}/operations")
+        self.weather = Weather(Random(f"{seed}/weather"))
+        self.witness = Witness(database)
+        self.authorization = authorization
+        self.settings = Settings(
+            store={"url": f"sqlite:///{database}"},
+            connections={
+                CONNECTION: ConnectionSettings(connector=remote.connector, client="generic", config=dict(remote.settings))
+            },
+        )
+        self.process: Process | None = None
+        self.graveyard: list[Process] = []
+        self.trace: list[str] = []
+        self.clients = self._clients()
+        self.oracle = Oracle(self)
+        remote.watch = self.oracle.effect
+
+    # -- Who pushes ----------------------------------------------------------------------------------------------------
+
+    def _clients(self) -> list[Client]:
+        random = Random(f"{self.seed}/clients")
+        kinds = ["okta", "okta", "okta wizard", "entra", "entra rfc", "generic", "generic put", "generic delete"]
+        groups = tuple(self.remote.groups)
+        clients = [self._client(random.choice(kinds), 0, groups[:-1], random, people=5)]
+        if random.random() < 0.3:
+            clients.append(self._client("generic", 1, groups[-1:], random, people=2))
+        return clients
+
+    def _client(self, kind: str, number: int, groups: tuple[str, ...], random: Random, *, people: int) -> Client:
+        http = httpx2.AsyncClient(
+            base_url=BASE_URL,
+            transport=BridgeTransport(kind, self.listening, self.weather, self),
+        )
+        common: dict[str, Any] = {
+            "authorization": self.authorization,
+            "clock": LoopClock(),
+            "random": Random(f"{self.seed}/client {number}"),
+        }
+        makers: dict[str, Callable[[], IdentityProvider]] = {
+            "okta": lambda: OktaClient(http, **common),
+            "okta wizard": lambda: OktaClient(http, kind="wizard", **common),
+            "entra": lambda: EntraClient(http, schedule=SCHEDULE, **common),
+            "entra rfc": lambda: EntraClient(http, schedule=SCHEDULE, rfc_patch=True, **common),
+            "generic": lambda: GenericClient(http, **common),
+            "generic put": lambda: GenericClient(http, update="put", **common),
+            "generic delete": lambda: GenericClient(http, deprovision="delete", **common),
+        }
+        names = ("ada", "bob", "cyd", "dan", "eva") if number == 0 else ("fay", "gus")
+        persons = [
+            Person(f"00u{number}{one}", _spelt(f"{one}@corp.example", random), one.title(), "Lovelace")
+            for one in names[:people]
+        ]
+        return Client(kind, makers[kind](), persons, groups)
+
+    # -- The bridge ----------------------------------------------------------------------------------------------------
+
+    def listening(self) -> Process | None:
+        """Return the bridge that answers now."""
+        return self.process if self.process is not None and not self.process.ended else None
+
+    async def start_bridge(self) -> None:
+        """Start it until it comes up, as a supervisor does."""
+        for _ in range(60):
+            self.process = process = Process(self.settings, self._surroundings)
+            self.graveyard.append(process)
+            if await process.start():
+                return
+            await asyncio.sleep(1.0)
+        raise AssertionError(f"the bridge does not come up: {process.failure}")
+
+    def _surroundings(self) -> Surroundings:
+        number = len(self.graveyard)
+        ids, chance = Random(f"{self.seed}/ids {number}"), Random(f"{self.seed}/chance {number}")
+        loop = asyncio.get_running_loop()
+        transport = RemoteTransport(self.remote.transport(), self.weather, self)
+        return Surroundings(
+            http_client=HttpClients(transport=transport, random=chance.random),
+            clock=lambda: self.weather.clock(loop.time()),
+            new_id=lambda: str(uuid.UUID(int=ids.getrandbits(128), version=4)),
+            chance=chance.random,
+            threads=False,
+        )
+
+    async def close(self) -> None:
+        """End everything."""
+        for client in self.clients:
+            if client.working is not None:
+                client.working.cancel()
+                with suppress(asyncio.CancelledError, RequestFailedError):
+                    await client.working
+        for process in self.graveyard:
+            if not process.ended:
+                process.die()
+            await process.bury()
+        self.witness.close()
+
+    # -- Watching ------------------------------------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """Add a line to the trace."""
+        self.trace.append(f"{asyncio.get_running_loop().time():10.3f}  {text}")
+
+    def departed(self, call: Any) -> None:
+        """Pass on what the network saw."""
+        self.oracle.departed(call)
+
+    def returned(self, call: Any) -> None:
+        """Pass on what the network saw."""
+        self.oracle.returned(call)
+
+    def answered(self, exchange: Any) -> None:
+        """Pass on what the network saw."""
+        self.oracle.answered(exchange)
+
+    def fired(self) -> Counter[str]:
+        """Return how often each fault struck in this history."""
+        return self.weather.fired + self.remote.fired()
+
+    def person_of(self, resource_id: str) -> str:
+        """Return the userName whom clients know by a SCIM id, folded; empty for none."""
+        for client in self.clients:
+            for person, belief in client.provider.believed.items():
+                if belief.remote_id == resource_id:
+                    return client.provider.people[person].user_name.casefold()
+        return ""
+
+
+def _spelt(name: str, random: Random) -> str:
+    """Write some names with capitals."""
+    return name.title() if random.random() < 0.3 else name

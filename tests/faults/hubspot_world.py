@@ -1,0 +1,241 @@
+"""HubSpot as the remote system of a simulation: the emulator, its faults, and what people do in HubSpot's pages."""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from random import Random
+from typing import Any, Literal
+
+import httpx2
+
+from scim_bridge.store.comparison import fold
+from scim_bridge.testing.simulation.remote import NOTHING, Effect, Holding
+from scim_bridge.testing.simulation.weather import EPOCH
+from scim_bridge_hubspot.emulator import PROFILES, HubSpotEmulator, Person, Profile, Switches
+from scim_bridge_hubspot.emulator.wire import Delivery, Request
+
+BASE_URL = "http://localhost"
+ROLES = ("Sales", "Service", "Marketing")
+TEAMS = ("EMEA",)
+BYSTANDERS = ("bystander@corp.example", "boss@corp.example")
+ITEM = re.compile(r"/settings/users/[^/]+/(?!roles$|teams$|seats$)([^/]+)")
+MANY = 10_000
+
+
+class WatchedEmulator(HubSpotEmulator):
+    """An emulator that reports each call with its effect, at the moment of the effect."""
+
+    observe: Callable[[Request], Callable[[Delivery], None]] | None = None
+
+    def handle(self, request: Request) -> Delivery:
+        if self.observe is None:
+            return super().handle(request)
+        report = self.observe(request)
+        delivery = super().handle(request)
+        report(delivery)
+        return delivery
+
+
+class HubSpotWorld:
+    """One HubSpot portal; the seed chooses its limit and how it behaves where nobody knows."""
+
+    connector = "hubspot"
+    groups: Collection[str] = (*ROLES, *TEAMS)
+    untouched: Collection[str] = ("owner@portal.example", *BYSTANDERS)
+
+    def __init__(self, seed: int) -> None:
+        random = Random(f"{seed}/hubspot")
+        most = random.choice([30, 100, 190])
+        self.limit: tuple[int, float] | None = (most, 10.0)
+        clock = asyncio.get_running_loop().time
+        profile = _profile(most)
+        self.hubspot = WatchedEmulator(
+            switches=_switches(random),
+            profile=profile,
+            clock=clock,
+            now=lambda: EPOCH.timestamp() + clock(),
+            seed=seed,
+            log_size=200,
+        )
+        self.settings: Mapping[str, Any] = {
+            "token": self.hubspot.token,
+            "base_url": BASE_URL,
+            "rate_limit": most,
+            "precedence": ROLES,
+            "teams_as_groups": "secondary",
+        }
+        self.watch: Callable[[Effect], None] = lambda effect: None
+        for name in ROLES:
+            self.hubspot.add_role(name)
+        for name in TEAMS:
+            self.hubspot.add_team(name)
+        self.hubspot.add_person(BYSTANDERS[0], roles=["Sales"], first_name="By", last_name="Stander")
+        self.hubspot.add_person(BYSTANDERS[1], super_admin=True)
+        self.hubspot.observe = self._observe
+        self.faults: Mapping[str, Callable[[Random], None]] = _faults(self.hubspot)
+        self.changes: Mapping[str, Callable[[Random, str], bool]] = {
+            "re-adds an account": self._re_add,
+            "gives a role": self._give_role,
+            "removes an account": self._remove,
+            "accepts the invitation": self._activate,
+        }
+
+    # -- What the machinery asks -------------------------------------------------------------------------------------
+
+    def transport(self) -> httpx2.AsyncBaseTransport:
+        """Return the way to it."""
+        return self.hubspot.transport()
+
+    def fired(self) -> Counter[str]:
+        """Return how often each fault struck; the kinds of 5xx and of ``Retry-After`` are told apart."""
+        return Counter({f"hubspot {name}": number for name, number in self._fired().items()})
+
+    def _fired(self) -> Counter[str]:
+        return self.hubspot.faults.fired
+
+    def heal(self) -> None:
+        """End all faults; somebody accepts every invitation, which names have to wait for."""
+        self.hubspot.faults.clear()
+        self.hubspot.tokens[self.hubspot.token].revoked = False
+
+    def holding(self, user_name: str) -> Holding:
+        """Return what somebody holds."""
+        return self._holding(self.hubspot.find(user_name))
+
+    def _holding(self, person: Person | None) -> Holding:
+        if person is None or person.membership is None:
+            return NOTHING
+        account = self.hubspot.account(person)
+        names: tuple[tuple[str, str], ...] = ()
+        if person.membership.activated:
+            names = (("name.familyName", person.last_name), ("name.givenName", person.first_name))
+        teams = {*account.secondary_teams, *([account.primary_team] if account.primary_team else [])}
+        admin = {"Super Admin"} if account.super_admin else set()
+        return Holding(account.active, frozenset({*account.roles, *teams, *admin}), names)
+
+    def come_to(self, groups: Collection[str]) -> frozenset[str]:
+        """Return the strongest permission set, and all teams."""
+        strongest = [name for name in ROLES if name in groups][:1]
+        return frozenset({*strongest, *(name for name in TEAMS if name in groups)})
+
+    def subject_of(self, request: httpx2.Request) -> str:
+        """Return whom a call is about."""
+        return self._subject(request.method, request.url.path, request.content)
+
+    # -- Watching ------------------------------------------------------------------------------------------------------
+
+    def _subject(self, method: str, path: str, body: bytes) -> str:
+        if item := ITEM.fullmatch(path):
+            key = item[1]
+            person = self.hubspot.people.get(key)
+            return fold(key if person is None else person.email)
+        if method == "POST" and (email := re.search(rb'"email":\s*"([^"]+)"', body)):
+            return fold(email[1].decode())
+        return ""
+
+    def _observe(self, request: Request) -> Callable[[Delivery], None]:
+        subject = self._subject(request.method, request.path, request.body)
+        before = self.holding(subject) if subject else NOTHING
+
+        def report(delivery: Delivery) -> None:
+            call = self.hubspot.calls[-1]
+            kinds: dict[str, Literal["create", "write", "remove", "read"]] = {
+                "POST": "create", "PUT": "write", "PATCH": "write", "DELETE": "remove",
+            }  # fmt: skip
+            kind = kinds.get(call.method, "read") if subject else "read"
+            after = self.holding(subject) if subject else NOTHING
+            limited = call.status == 429 and not call.fault
+            self.watch(Effect(subject, kind, call.committed, call.status, limited, before, after))
+
+        return report
+
+    # -- What people do ------------------------------------------------------------------------------------------------
+
+    def _re_add(self, random: Random, name: str) -> bool:
+        if self.holding(name).active:
+            return False
+        self.hubspot.add_person(name, roles=[random.choice(ROLES)], activated=random.random() < 0.5)
+        return True
+
+    def _give_role(self, random: Random, name: str) -> bool:
+        if not self.holding(name).active:
+            return False
+        self.hubspot.ui_assign_roles(name, random.choice(ROLES))
+        return True
+
+    def _remove(self, random: Random, name: str) -> bool:  # noqa: ARG002 - all changes are called alike
+        if not self.holding(name).active:
+            return False
+        self.hubspot.ui_remove(name)
+        return True
+
+    def _activate(self, random: Random, name: str) -> bool:  # noqa: ARG002 - all changes are called alike
+        if not self.holding(name).active:
+            return False
+        self.hubspot.ui_activate(name)
+        return True
+
+
+def _profile(most: int) -> Profile:
+    base = PROFILES["enterprise"]
+    return Profile(
+        name=base.name, permission_sets=True, teams=True, scim=True, max_users=2_500,
+        calls_per_ten_seconds=most, calls_per_day=base.calls_per_day,
+    )  # fmt: skip
+
+
+def _switches(random: Random) -> Switches:
+    """Draw how HubSpot behaves where nobody knows; connector tests take all readings, histories those that matter."""
+    return Switches(
+        duplicate_create=random.choice(["400", "409"]),
+        put_mode=random.choice(["replace", "replace", "merge"]),
+        list_lag_reads=random.choice([0, 1, 3]),
+        retry_after=random.choice(["absent", "seconds", "date"]),
+        names_unactivated=random.choice(["refused", "accepted"]),
+        email_stored=random.choice(["lower", "as_sent"]),
+    )
+
+
+def _faults(hubspot: HubSpotEmulator) -> dict[str, Callable[[Random], None]]:
+    """Return the arrangements of the emulator's faults."""
+
+    def add(kind: Any, **fixed: Any) -> Callable[[Random], None]:
+        def arrange(random: Random) -> None:
+            method = random.choice([None, None, "GET", "POST", "PUT", "DELETE"])
+            times = random.choice([1, 1, 1, 2, 4])
+            hubspot.faults.add(kind, **{"method": method, "nth": random.randint(1, 3), "times": times} | fixed)
+
+        return arrange
+
+    def outage(random: Random) -> None:
+        seconds = random.choice([5.0, 30.0, 120.0, 400.0])
+        hubspot.faults.outage(seconds=seconds, status=random.choice([500, 502, 503, 504]))
+
+    def revoked(random: Random) -> None:
+        hubspot.tokens[hubspot.token].revoked = True
+        loop = asyncio.get_running_loop()
+        loop.call_later(random.choice([10.0, 90.0]), setattr, hubspot.tokens[hubspot.token], "revoked", False)
+
+    return {
+        "reset before": add("drop_before"),
+        "reset after": add("drop_after"),
+        "half JSON": add("half"),
+        "malformed": add("malformed"),
+        "wrong content type": add("content_type"),
+        "timeout after": add("slow", delay=60.0),
+        "slow": lambda random: add("slow", delay=random.choice([1.0, 4.0, 12.0]))(random),
+        "429": add("rate_ten_secondly"),
+        "429 seconds": lambda random: add("rate_ten_secondly", retry_after=random.choice([1, 5, 20]))(random),
+        "429 date": lambda random: add("rate_secondly", retry_after=random.choice([2, 9]), retry_after_date=True)(random),
+        "500": add("error", status=500),
+        "502": add("error", status=502),
+        "503": add("error", status=503, retry_after=3),
+        "504": add("error", status=504),
+        "500 after": add("error", status=500, commit=True),
+        "477": add("migration"),
+        "423": add("locked"),
+        "401": add("unauthorized"),
+        "outage": outage,
+        "token revoked": revoked,
+    }
