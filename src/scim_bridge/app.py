@@ -6,10 +6,12 @@ lifespan; :func:`run` serves it.
 
 import asyncio
 import logging
+import os
 import random
 import secrets
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,10 +21,11 @@ from scim_bridge.config import ConnectionSettings, Settings
 from scim_bridge.connections import BoundConnector, ConnectionPool, discover
 from scim_bridge.connections.pool import StateFactory
 from scim_bridge.connector import ClientFactory, ConnectorRegistry
-from scim_bridge.errors import ConfigurationError, ConnectorError, StoreInUseError, StoreUnavailableError
+from scim_bridge.errors import ConfigurationError, StoreInUseError
 from scim_bridge.protocol.clients import preset
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.identifiers import new_id as mint
+from scim_bridge.provisioning.ownership import CHANNEL, Schedule, drive, own
 from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.server.application import Server, ServerOptions, create_server
 from scim_bridge.server.authentication import TokenAuthentication
@@ -31,13 +34,13 @@ from scim_bridge.server.metrics import Metrics
 from scim_bridge.server.serve import Listen, serve
 from scim_bridge.store import connector_state, tokens
 from scim_bridge.store.engine import Store
+from scim_bridge.store.leadership import Leadership, leadership
+from scim_bridge.store.notifications import Listener
 from scim_bridge.upstream import HttpClients
 
 RECOVERY = 4.0
 """Seconds that readiness waits at most for pending removals to be tried after a start."""
 
-COMPARE_RETRY = 15.0
-"""Seconds after which a comparison that failed is tried again."""
 
 now = partial(datetime.now, UTC)
 
@@ -144,13 +147,13 @@ async def open_bridge(
     surroundings: Surroundings | None = None,
     metrics: Metrics | None = None,
     exclusive: bool = True,
-    drive: bool = True,
+    drives: bool = True,
 ) -> AsyncIterator[Bridge]:
     """Open store, connectors and drivers; on leaving, finish what is under way and leave the rest pending.
 
     :param surroundings: Replaces network, clock and chance, for emulators in process and simulations.
     :param exclusive: Take the database for this process alone; a command beside a running server does not.
-    :param drive: Run the drivers, and the first import.
+    :param drives: Run the drivers, and the first import.
     :raises ConfigurationError: In one line, when the bridge cannot start like this.
     """
     around = surroundings or Surroundings()
@@ -164,7 +167,9 @@ async def open_bridge(
         stack.push_async_callback(store.close)
         state = partial(StoredState, store, clock=around.clock)
         pool = await stack.enter_async_context(connectors_of(settings, http_client=around.http_client, state=state))
-        bridge = Bridge(settings, store, drives=drive)
+        bridge = Bridge(settings, store, drives=drives)
+        leading = leadership(store, owner=f"{socket.gethostname()}:{os.getpid()}")
+        stack.push_async_callback(leading.close)
         secret = settings.server.cursor_secret
         cursor_secret = secrets.token_bytes(32) if secret is None else secret.get_secret_value().encode()
         metrics = metrics or Metrics()
@@ -178,13 +183,15 @@ async def open_bridge(
                 clock=around.clock,
                 new_id=around.new_id,
                 chance=around.chance,
+                leadership=leading,
             )
             bridge.connections[connection_id] = await _served(
                 connection, connector, provisioning, cursor_secret, metrics
             )
             bridge.reconcilers[connection_id] = _reconciler(store, connector, provisioning, connection)
-            if drive:
-                await _start(stack, provisioning, bridge.reconcilers[connection_id], connection, around.chance)
+            if drives:
+                await _start(stack, leading, provisioning, bridge.reconcilers[connection_id], connection, around)
+        await stack.enter_async_context(Listener(store, [CHANNEL], partial(_heard, bridge)))
         yield bridge
 
 
@@ -197,7 +204,7 @@ async def opened(settings: Settings, *, only: str) -> AsyncIterator[Bridge]:
         try:
             bridge = await stack.enter_async_context(open_bridge(settings))
         except StoreInUseError:
-            bridge = await stack.enter_async_context(open_bridge(settings, exclusive=False, drive=False))
+            bridge = await stack.enter_async_context(open_bridge(settings, exclusive=False, drives=False))
         yield bridge
 
 
@@ -237,47 +244,50 @@ def _reconciler(
 
 async def _start(
     stack: AsyncExitStack,
+    leading: Leadership,
     provisioning: Provisioning,
     reconciler: Reconciler,
     connection: ConnectionSettings,
-    chance: Callable[[], float],
+    around: Surroundings,
 ) -> None:
-    """Start the driver and the periodic comparison."""
-    driver = provisioning.driver
-    running = asyncio.create_task(driver.run(), name=f"driver {provisioning.connection_id}")
+    """Drive a connection whenever this process leads it; on leaving, end what is under way."""
+    schedule = Schedule(at_start=connection.import_at_start, seconds=connection.reconcile_minutes * 60.0)
+    clients = around.http_client
+    shared = provisioning.store.dialect == "postgresql"
+    driving = partial(
+        drive,
+        provisioning.driver,
+        reconciler,
+        schedule,
+        chance=around.chance,
+        begin=clients.assume_spent if shared and isinstance(clients, HttpClients) else None,
+    )
+    owning = asyncio.create_task(
+        own(leading, provisioning.connection_id, driving, lost=provisioning.driver.abandon, chance=around.chance),
+        name=f"own {provisioning.connection_id}",
+    )
 
     async def stop() -> None:
-        await driver.stop()
-        await running
+        owning.cancel()
+        with suppress(asyncio.CancelledError):
+            await owning
 
     stack.push_async_callback(stop)
-    comparing = asyncio.create_task(
-        _compare(reconciler, connection, chance), name=f"reconcile {provisioning.connection_id}"
-    )
-    stack.callback(comparing.cancel)
 
 
-async def _compare(reconciler: Reconciler, connection: ConnectionSettings, chance: Callable[[], float]) -> None:
-    """Compare at the start and then periodically, with jitter; what fails is tried again sooner."""
-    interval = connection.reconcile_minutes * 60.0
-    if not connection.import_at_start:
-        if not interval:
-            return
-        await asyncio.sleep(interval)
-    while True:
-        delay = interval * (0.9 + 0.2 * chance())
-        try:
-            comparison = await reconciler.run()
-            reconciler.logger.info("%d accounts and groups compared", comparison.compared)
-        except (ConnectorError, StoreUnavailableError) as error:
-            reconciler.logger.warning("comparing failed: %s", type(error).__name__)
-            delay = COMPARE_RETRY
-        except Exception:
-            reconciler.logger.exception("comparing failed")
-            delay = COMPARE_RETRY
-        if not delay:
-            return
-        await asyncio.sleep(delay)
+def _heard(bridge: Bridge, channel: str, payload: str | None) -> None:  # noqa: ARG001 - there is one channel
+    """Take a notification: there is work, or somebody waits for what another process did."""
+    if payload is None:
+        for connection in bridge.connections.values():
+            connection.provisioning.driver.wake()
+        return
+    kind, connection_id, *rest = payload.split(" ")
+    if connection_id in bridge.connections:
+        driver = bridge.provisioning(connection_id).driver
+        if kind == "intent":
+            driver.wake()
+        elif rest:
+            driver.announce(rest[0])
 
 
 def create_app(settings: Settings, *, surroundings: Surroundings | None = None) -> Server:

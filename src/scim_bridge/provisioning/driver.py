@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from scim_bridge.connections.bound import BoundConnector
@@ -24,13 +25,17 @@ from scim_bridge.errors import (
 from scim_bridge.models import Kind, Lane, Remote
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.outcomes import Answer, Outcomes
+from scim_bridge.provisioning.ownership import CHANNEL, LostLeadershipError
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Situation
-from scim_bridge.store import resources
+from scim_bridge.store import notifications, resources
 from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.leadership import Leadership, owns
 from scim_bridge.store.rows import PendingKey
 from scim_bridge.upstream.lanes import lane as current_lane
+
+T = TypeVar("T")
 
 RESERVED_FOR_REMOVALS = 2
 """Places beside ``concurrency`` that only removals take, so that none waits for a slow creation to end."""
@@ -54,6 +59,8 @@ class Driver:
     :param clock: Tells the time in UTC, as the store's rows have it.
     :param jitter: Returns a number in [0, 1), for back-off.
     :param guard: Whose held changes are looked after.
+    :param leadership: Asked before every call whether this process still leads the connection; ``None``: it always
+        does.
     """
 
     def __init__(
@@ -67,6 +74,7 @@ class Driver:
         clock: Callable[[], datetime],
         jitter: Callable[[], float] = random.random,
         guard: Guard | None = None,
+        leadership: Leadership | None = None,
     ) -> None:
         self.connection_id = connection_id
         self.store = store
@@ -77,6 +85,7 @@ class Driver:
         self.jitter = jitter
         self.logger = logging.getLogger(f"scim_bridge.driver.{connection_id}")
         self._guard = guard
+        self._leadership = leadership
         self._looked = clock()
         self.recovered = False
         """Whether every removal that was pending at the start has been tried."""
@@ -92,6 +101,7 @@ class Driver:
 
     async def run(self) -> None:
         """Work until :meth:`stop`; what is pending when it starts is simply the first work."""
+        self._stopping = False
         while not self._stopping:
             self._wake.clear()
             try:
@@ -177,6 +187,9 @@ class Driver:
         current_lane.set(key.lane)
         try:
             await self._drive(key.kind, key.id)
+        except LostLeadershipError:
+            self.logger.warning("another process leads this connection; %s %s is left to it", key.kind, key.id)
+            await asyncio.sleep(STORE_BACKOFF)
         except StoreUnavailableError:
             # What upstream confirmed could not be recorded: the row is still pending, the next drive asks first.
             self.logger.warning("the store is unavailable; %s %s stays pending", key.kind, key.id)
@@ -186,12 +199,13 @@ class Driver:
             await asyncio.sleep(STORE_BACKOFF)
         finally:
             self._running.pop(key.id, None)
-            self._announce(key.id)
+            self.announce(key.id)
             self._wake.set()
             self._worked.set()
             self._worked.clear()
 
-    def _announce(self, resource_id: str) -> None:
+    def announce(self, resource_id: str) -> None:
+        """Wake who waits for a resource."""
         event = self._changed.pop(resource_id, None)
         if event is not None:
             event.set()
@@ -200,7 +214,7 @@ class Driver:
 
     async def _drive(self, kind: Kind, resource_id: str) -> None:
         """Take steps until nothing differs, or a failure postpones the rest."""
-        situation = await self.store.write(lambda tx: self.outcomes.load(tx, kind, resource_id))
+        situation = await self._record(resource_id, lambda tx: self.outcomes.load(tx, kind, resource_id))
         last: tuple[Step | None, int] | None = None
         taken = 0
         while situation is not None and not self._stopping:
@@ -215,16 +229,17 @@ class Driver:
 
     async def _take(self, situation: Situation) -> Situation | None:
         """Probe or take one step, record what came of it and return what comes next."""
-        step = situation.step
+        step, key = situation.step, situation.row.id
+        await self._permit()
         try:
             if situation.probe:
                 seen = await self._probe(situation)
-                return await self.store.write(lambda tx: self.outcomes.seen(tx, situation, seen))
+                return await self._record(key, lambda tx: self.outcomes.seen(tx, situation, seen))
             if step is None:
                 return None
             answer = await self._call(situation, step)
             self.failures.pop(situation.row.id, None)
-            return await self.store.write(lambda tx: self.outcomes.done(tx, situation, step, answer))
+            return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, answer))
         except RemoteNotFoundError:
             return await self._not_found(situation)
         except (RemoteUnavailableError, RemoteCredentialsError) as error:
@@ -235,10 +250,36 @@ class Driver:
 
     async def _not_found(self, situation: Situation) -> Situation | None:
         """On a removal, absent is success; on anything else it is what was observed."""
-        step = situation.step
+        step, key = situation.step, situation.row.id
         if step in {Step.DELETE_USER, Step.DEACTIVATE_USER, Step.DELETE_GROUP}:
-            return await self.store.write(lambda tx: self.outcomes.done(tx, situation, step, None))
-        return await self.store.write(lambda tx: self.outcomes.gone(tx, situation))
+            return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, None))
+        return await self._record(key, lambda tx: self.outcomes.gone(tx, situation))
+
+    async def _permit(self) -> None:
+        """Make sure that this process still leads the connection.
+
+        :raises LostLeadershipError: When it does not, or cannot tell.
+        """
+        leadership = self._leadership
+        if leadership is not None and not (await leadership.check() and self.connection_id in leadership.held):
+            raise LostLeadershipError
+
+    async def _record(self, resource_id: str, work: Callable[[Connection], T]) -> T:
+        """Run a transaction that records something, unless another process leads by now; wake who waits elsewhere.
+
+        :raises LostLeadershipError: When another process leads; nothing was recorded.
+        """
+        leadership = self._leadership
+        term = "" if leadership is None else leadership.term
+
+        def owned(tx: Connection) -> T:
+            if leadership is not None and not owns(tx, self.connection_id, term):
+                raise LostLeadershipError
+            result = work(tx)
+            notifications.notify(tx, CHANNEL, f"outcome {self.connection_id} {resource_id}")
+            return result
+
+        return await self.store.write(owned)
 
     async def _probe(self, situation: Situation) -> Answer:
         """Ask the remote system what it holds; by identifier, else by the natural key."""
@@ -301,8 +342,9 @@ class Driver:
             step, situation.row.kind, situation.row.id, type(error).__name__, delay,
         )  # fmt: skip
         self.failures[situation.row.id] = error
-        await self.store.write(
-            lambda tx: self.outcomes.postpone(tx, situation, error, ambiguous=ambiguous, delay=delay)
+        await self._record(
+            situation.row.id,
+            lambda tx: self.outcomes.postpone(tx, situation, error, ambiguous=ambiguous, delay=delay),
         )
 
     def _delay(self, error: ConnectorError, attempt: int) -> float:
@@ -319,7 +361,7 @@ class Driver:
         row = situation.row
         level = logging.ERROR if situation.is_removal else logging.WARNING
         self.logger.log(level, "%s of %s %s was refused: %s", situation.step, row.kind, row.id, type(error).__name__)
-        return await self.store.write(lambda tx: self.outcomes.refuse(tx, situation, error))
+        return await self._record(row.id, lambda tx: self.outcomes.refuse(tx, situation, error))
 
 
 async def happened(event: asyncio.Event, timeout: float) -> None:

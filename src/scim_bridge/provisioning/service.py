@@ -26,11 +26,13 @@ from scim_bridge.provisioning.groups import Change, GroupIntake
 from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.intake import Accepted, Check, Intake
 from scim_bridge.provisioning.outcomes import Outcomes
+from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Capabilities
 from scim_bridge.provisioning.users import UserIntake
-from scim_bridge.store import memberships, resources
+from scim_bridge.store import memberships, notifications, resources
 from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.leadership import Leadership
 from scim_bridge.store.rows import MemberDelta, ResourceRow, State
 from scim_bridge.upstream.lanes import lane as current_lane
 
@@ -69,6 +71,7 @@ class Provisioning:
     :param clock: Tells the time in UTC.
     :param new_id: Mints resource ids.
     :param chance: Returns numbers in [0, 1), for the jitter of back-off.
+    :param leadership: Which connections this process drives; ``None``: all.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Provisioning:
         clock: Callable[[], datetime] = now,
         new_id: Callable[[], str] = mint,
         chance: Callable[[], float] = random.random,
+        leadership: Leadership | None = None,
     ) -> None:
         capabilities = Capabilities.of(connector)
         self.connection_id = connection_id
@@ -95,8 +99,17 @@ class Provisioning:
         self.outcomes = Outcomes(connection_id, capabilities, clock=clock)
         self.discovery = Discovery(connection_id, capabilities, new_id=new_id, clock=clock)
         self.guard = intake.guard
+        self.leadership = leadership
         self.driver = Driver(
-            connection_id, store, connector, self.outcomes, policy, clock=clock, jitter=chance, guard=intake.guard
+            connection_id,
+            store,
+            connector,
+            self.outcomes,
+            policy,
+            clock=clock,
+            jitter=chance,
+            guard=intake.guard,
+            leadership=leadership,
         )
         self.logger = logging.getLogger(f"scim_bridge.provisioning.{connection_id}")
 
@@ -127,7 +140,7 @@ class Provisioning:
 
         A filter must see the accounts a creation would run into. When asking fails, the store's answer stands.
         """
-        if "find_user" not in self.connector.operations:
+        if "find_user" not in self.connector.operations or not self._leads():
             return
         token = current_lane.set(Lane.READ)
         try:
@@ -139,6 +152,10 @@ class Provisioning:
             self.logger.info("asking for an unknown userName failed: %s", type(error).__name__)
         finally:
             current_lane.reset(token)
+
+    def _leads(self) -> bool:
+        """Whether this process may call the remote system: its limit is kept by the one that leads."""
+        return self.leadership is None or self.connection_id in self.leadership.held
 
     # -- Groups ----------------------------------------------------------------------------------------------------
 
@@ -172,7 +189,13 @@ class Provisioning:
     async def _write(self, work: Callable[[Connection], Accepted]) -> Outcome:
         """Commit desired state, wait for the remote system within the budget and return how the resource is now."""
         deadline = asyncio.get_running_loop().time() + self.policy.budget
-        accepted = await self.store.write(work)
+
+        def noted(tx: Connection) -> Accepted:
+            accepted = work(tx)
+            notifications.notify(tx, CHANNEL, f"intent {self.connection_id}")
+            return accepted
+
+        accepted = await self.store.write(noted)
         for warning in accepted.warnings:
             self.logger.warning("%s %s: %s", accepted.row.kind, accepted.row.id, warning)
         if accepted.waits or accepted.then_members:

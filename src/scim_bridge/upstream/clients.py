@@ -87,6 +87,11 @@ class HttpClients:
             follow_redirects=False,
         )
 
+    def assume_spent(self) -> None:
+        """Leave every account a window free: another process may have used it up just now."""
+        for account in self._accounts.values():
+            account.limiter.assume_spent()
+
     def _network(self, base_url: str) -> NetworkLayer:
         if self._transport is None:
             return NetworkLayer(httpx2.AsyncHTTPTransport(verify=self._tls, limits=LIMITS), owned=True)

@@ -64,6 +64,11 @@ class Window:
         if lane is not Lane.REMOVE:
             self._paced_until = max(now, self._paced_until) + self.pace
 
+    def assume_spent(self, now: float) -> None:
+        """Take what others than removals may use as used up now."""
+        for _ in range(self.limit.requests - self._reserve):
+            self.take(Lane.READ, now)
+
     def pause(self, until: float) -> None:
         """Send nothing before this time, removals neither: the remote system would only refuse them."""
         self._paused_until = max(self._paused_until, until)
@@ -129,6 +134,13 @@ class RateLimiter:
     def pause(self, seconds: float) -> None:
         """Send nothing for some seconds: the remote system said so."""
         self._window.pause(asyncio.get_running_loop().time() + seconds)
+
+    def assume_spent(self) -> None:
+        """Leave a window free for what another process may have sent just before this one took over.
+
+        Removals need not wait: the part that is kept for them is not the other process's either.
+        """
+        self._window.assume_spent(asyncio.get_running_loop().time())
 
     def paused_until(self) -> float:
         """Return the time at which the pause ends; it may be past."""

@@ -1,0 +1,114 @@
+"""Which process drives a connection, and when it has to stop.
+
+On PostgreSQL any number of processes accept writes; each connection is driven by the one that leads it. The others try
+to become its leader again and again, so that one that dies is followed within seconds.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scim_bridge.errors import ConnectorError, StoreUnavailableError
+from scim_bridge.store.leadership import HEARTBEAT_SECONDS, Leadership
+
+if TYPE_CHECKING:  # the driver raises what is defined here
+    from scim_bridge.provisioning.driver import Driver
+    from scim_bridge.provisioning.reconcile import Reconciler
+
+TRY_SECONDS = 3.0
+"""How often a process tries to become the leader of a connection, with jitter."""
+
+COMPARE_RETRY = 15.0
+"""Seconds after which a comparison that failed is tried again."""
+
+CHANNEL = "scim_bridge"
+"""The channel of notifications: ``intent <connection>`` and ``outcome <connection> <resource id>``."""
+
+
+class LostLeadershipError(Exception):
+    """Another process drives the connection now: nothing may be called or recorded any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When everything is compared.
+
+    :param at_start: Whether when the driving begins.
+    :param seconds: How often after that, with jitter; 0: never.
+    """
+
+    at_start: bool = True
+    seconds: float = 900.0
+
+
+async def own(
+    leadership: Leadership,
+    connection_id: str,
+    driving: Callable[[], AbstractAsyncContextManager[None]],
+    *,
+    lost: Callable[[], None],
+    chance: Callable[[], float],
+) -> None:
+    """Drive a connection whenever this process leads it, until cancelled.
+
+    :param driving: Entered when leadership is won and left when it is lost, or at the end.
+    :param lost: Called when leadership is lost: calls under way are not to be recorded.
+    :param chance: Returns numbers in [0, 1), for jitter.
+    """
+    while True:
+        if await leadership.acquire(connection_id):
+            async with driving():
+                while await leadership.check() and connection_id in leadership.held:
+                    await asyncio.sleep(HEARTBEAT_SECONDS)
+                    await leadership.heartbeat()
+                lost()
+        await asyncio.sleep(TRY_SECONDS * (0.5 + chance() / 2))
+
+
+@asynccontextmanager
+async def drive(
+    driver: "Driver",
+    reconciler: "Reconciler",
+    schedule: Schedule,
+    *,
+    chance: Callable[[], float],
+    begin: Callable[[], None] | None = None,
+) -> AsyncIterator[None]:
+    """Run the driver of a connection and the periodic comparison, for the length of a ``with`` block.
+
+    :param begin: Called first: what another process may have left has to be reckoned with.
+    """
+    if begin is not None:
+        begin()
+    running = asyncio.create_task(driver.run(), name=f"driver {driver.connection_id}")
+    comparing = asyncio.create_task(_compare(reconciler, schedule, chance), name=f"reconcile {driver.connection_id}")
+    try:
+        yield
+    finally:
+        comparing.cancel()
+        await driver.stop()
+        await running
+
+
+async def _compare(reconciler: "Reconciler", schedule: Schedule, chance: Callable[[], float]) -> None:
+    """Compare at the start and then periodically; what fails is tried again sooner."""
+    if not schedule.at_start:
+        if not schedule.seconds:
+            return
+        await asyncio.sleep(schedule.seconds)
+    while True:
+        delay = schedule.seconds * (0.9 + 0.2 * chance())
+        try:
+            comparison = await reconciler.run()
+            reconciler.logger.info("%d accounts and groups compared", comparison.compared)
+        except (ConnectorError, StoreUnavailableError) as error:
+            reconciler.logger.warning("comparing failed: %s", type(error).__name__)
+            delay = COMPARE_RETRY
+        except Exception:
+            reconciler.logger.exception("comparing failed")
+            delay = COMPARE_RETRY
+        if not delay:
+            return
+        await asyncio.sleep(delay)
