@@ -190,7 +190,14 @@ async def open_bridge(
             )
             bridge.reconcilers[connection_id] = _reconciler(store, connector, provisioning, connection)
             if drives:
-                await _start(stack, leading, provisioning, bridge.reconcilers[connection_id], connection, around)
+                await _start(
+                    stack,
+                    leading,
+                    provisioning,
+                    bridge.reconcilers[connection_id],
+                    connection=connection,
+                    around=around,
+                )
         await stack.enter_async_context(Listener(store, [CHANNEL], partial(_heard, bridge)))
         yield bridge
 
@@ -247,6 +254,7 @@ async def _start(
     leading: Leadership,
     provisioning: Provisioning,
     reconciler: Reconciler,
+    *,
     connection: ConnectionSettings,
     around: Surroundings,
 ) -> None:
