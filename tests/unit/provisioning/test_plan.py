@@ -34,7 +34,8 @@ def take_user_step(step: Step, desired: Desired, seen: Seen) -> Seen:
             return replace(seen, attributes=desired.attributes)
         case Step.SET_USER_GROUPS:
             return replace(seen, links=desired.links)
-    raise AssertionError(step)
+        case _:
+            raise AssertionError(step)
 
 
 def take_group_step(step: Step, desired: Desired, seen: Seen) -> Seen:
@@ -50,7 +51,8 @@ def take_group_step(step: Step, desired: Desired, seen: Seen) -> Seen:
             return replace(seen, links=seen.links | desired.links)
         case Step.REMOVE_GROUP_MEMBERS:
             return replace(seen, links=seen.links & (desired.links if desired.exists else frozenset()))
-    raise AssertionError(step)
+        case _:
+            raise AssertionError(step)
 
 
 @settings(max_examples=600, derandomize=True, deadline=None)
