@@ -8,7 +8,6 @@ from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalEx
 from scim2_server.requests import ScimRequest
 from scim2_server.routing import Target
 from scim2_server.storage import SearchPage
-from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Kind
 from scim_bridge.protocol import rendering
@@ -16,6 +15,7 @@ from scim_bridge.protocol.rendering import Representation
 from scim_bridge.server.answers import Answer, json_answer
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.store import memberships, resources
+from scim_bridge.store.engine import Connection
 from scim_bridge.store.query import QueryPage, query
 from scim_bridge.store.rows import GroupReference, ResourceRow
 
