@@ -160,6 +160,21 @@ async def test_row_67_a_body_that_is_too_large_is_413(acme: Tenant, path: str, s
     assert "bytes" in response.json()["detail"]
 
 
+async def test_row_67_a_user_holds_so_many_values(acme: Tenant) -> None:
+    """A PATCH engine that copies thousands of them per operation would stop all other writes."""
+    emails = [{"value": f"{number}@x.io"} for number in range(201)]
+    assert (await acme.post("/Users", {"schemas": [USER], "userName": "a", "emails": emails})).status_code == 413
+    user = await acme.user(emails=emails[:150])
+    for operations in (
+        [{"op": "add", "path": "emails", "value": emails}],
+        [{"op": "add", "value": {"emails": emails}}],
+        [{"op": "add", "path": "emails", "value": emails[150:]}],
+        [{"op": "add", "path": "emails", "value": emails[:3]}] * 67,
+    ):
+        assert (await acme.patch(f"/Users/{user['id']}", *operations)).status_code == 413
+    assert await acme.read(user) == user
+
+
 async def test_row_67_too_many_values_are_413(acme: Tenant) -> None:
     """One megabyte of tiny values costs seconds further down."""
     emails: list[Any] = [{"value": "a"}] * 15_000

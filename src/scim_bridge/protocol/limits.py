@@ -6,6 +6,7 @@ few hundred kilobytes costs them minutes. The figures that clients must know are
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ class Limits:
     :param depth: How deep JSON may nest.
     :param nodes: How many JSON values a body may hold; ``group_nodes`` is the same for Groups.
     :param patch_operations: How many operations a PATCH may hold.
+    :param values: How many values the multi-valued attributes of a User may hold together, and a PATCH may name: each
+        operation costs the PATCH engine a copy of all of them.
     :param member_values: How many members the operations of a PATCH, or a whole Group, may name.
     :param filter_bytes: The longest filter or PATCH path, in bytes of UTF-8.
     :param filter_terms: How many comparisons a filter may join.
@@ -37,6 +40,7 @@ class Limits:
     nodes: int = 20_000
     group_nodes: int = 60_000
     patch_operations: int = 100
+    values: int = 200
     member_values: int = 10_000
     filter_bytes: int = 4_096
     filter_terms: int = 64
@@ -90,6 +94,20 @@ def check_operations(operations: list[Any], limits: Limits) -> None:
         path = operation.get("path") if isinstance(operation, dict) else None
         if isinstance(path, str):
             check_filter(path, limits)
+
+
+def check_values(holders: Iterable[Any], limits: Limits) -> None:
+    """Refuse a User, or a PATCH of one, with too many values of multi-valued attributes.
+
+    :param holders: The values of its attributes, or of its operations; lists count, also one level below.
+    :raises PayloadTooLargeException: naming the limit.
+    """
+    count = 0
+    for holder in holders:
+        for value in holder.values() if isinstance(holder, dict) else (holder,):
+            count += len(value) if isinstance(value, list) else 0
+    if count > limits.values:
+        raise PayloadTooLargeException(detail=f"The attributes of a User hold at most {limits.values} values together")
 
 
 def check_members(count: int, limits: Limits) -> None:

@@ -34,7 +34,7 @@ from scim_bridge.errors import ServingError
 from scim_bridge.models import Kind, User
 from scim_bridge.protocol import members, rendering, strict_json
 from scim_bridge.protocol.clients import ClientPreset, Quirks
-from scim_bridge.protocol.limits import Limits, check_filter, check_operations
+from scim_bridge.protocol.limits import Limits, check_filter, check_operations, check_values
 from scim_bridge.protocol.normalisation import Normaliser, check_paths
 from scim_bridge.protocol.schemas import BridgeProvider
 from scim_bridge.store.documents import decode
@@ -146,6 +146,7 @@ class BridgeService(ScimService):
         ids: tuple[str, ...] = ()
         if kind == "Group":
             payload, ids = members.split_body(payload, self.limits)
+        check_values(payload.values(), self.limits)
         with self.provider:
             resource = self._validated(self.provider.model(kind), self._normalisers[kind].resource(payload), context)
         if isinstance(resource, Group):
@@ -196,6 +197,7 @@ class BridgeService(ScimService):
         deltas: list[MemberDelta] = []
         if kind == "Group":
             operations, deltas = members.split_operations(operations, self._quirks, self.limits)
+        check_values((operation.get("value") for operation in operations), self.limits)
         with self.provider:
             body = self._normalisers[kind].patch(payload, operations)
             model = self.provider.model(kind)
@@ -209,6 +211,7 @@ class BridgeService(ScimService):
                 before = current.model_copy()
                 patched = self.apply_patch(current, patch_op, Conditions())
                 if patched is not None:
+                    check_values(vars(patched).values(), self.limits)
                     _keep_active(before, patched)
                     _require_name(patched)
                 return patched

@@ -47,6 +47,7 @@ _GROUPS = (
     .where(_CONNECTION, _USERS_GIVEN)
     .order_by(member.c.user_id, member.c.group_id)
 )
+_LIVE_GROUPS = _GROUPS.where(~resource.c.deleted)
 _UNSETTLED = (
     select(member.c.user_id, member.c.desired)
     .where(_GROUP, member.c.desired != member.c.observed)
@@ -111,7 +112,7 @@ def groups_of(
 
     :param deleted: Whether groups count that a client deleted while people still hold them.
     """
-    statement = _GROUPS if deleted else _GROUPS.where(~resource.c.deleted)
+    statement = _GROUPS if deleted else _LIVE_GROUPS
     return _references(tx, statement, connection_id, user_ids, "Group")
 
 
