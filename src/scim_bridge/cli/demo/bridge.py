@@ -12,7 +12,7 @@ import httpx2
 from scim_bridge.cli.demo.portal import Portal
 from scim_bridge.cli.demo.processes import ProcessFailedError, ProcessGroup, executable
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 OUTAGE_RETRY_AFTER = 2
 """Seconds that clients are told to wait while HubSpot is down; a minute, the default, is too long to watch."""
 

@@ -13,7 +13,7 @@ from scim_bridge.testing.clients import RemoteAccount, RemoteSnapshot
 Members = Mapping[str, Mapping[str, Any]]
 """What HubSpot's members have, by lower-cased e-mail address."""
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 ANNOUNCEMENT = re.compile(r"on (?P<url>http://\S+) · token (?P<token>\S+)")
 
 
