@@ -1,0 +1,42 @@
+"""SIGKILL at every boundary of database, network and client: nothing lost, nothing doubled, nothing diverged.
+
+500 kills by default; ``SCIM_BRIDGE_KILLS=2000`` for more. ``python -m tests.faults.killing --kills N --seed S`` replays.
+"""
+
+import pytest
+
+from tests.faults.instruments import run, size
+
+SHARDS = 4
+BOUNDARIES = {
+    "before a statement",
+    "after a statement",
+    "before COMMIT",
+    "after COMMIT",
+    "before sending",
+    "after sending",
+    "after the head of the answer",
+    "after the answer",
+    "before the request",
+    "before http.response.start",
+    "after http.response.start",
+    "before http.response.body",
+    "after http.response.body",
+    "migrating: before a statement",
+    "migrating: after a statement",
+    "migrating: before COMMIT",
+    "migrating: after COMMIT",
+}
+"""The kinds of moments at which a process may die."""
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_a_kill_at_any_moment_loses_nothing_doubles_nothing_and_leaves_nothing_different(shard: int) -> None:
+    """After SIGKILL, and after SIGKILL of the recovery, HubSpot is what the clients were told."""
+    kills = size("SCIM_BRIDGE_KILLS", 500) // SHARDS
+    report = run("killing", "--kills", str(kills), "--seed", str(shard))
+    print(f"kill -9: {report}")
+    assert report["violations"] == []
+    assert report["kills"] == kills
+    assert report["double"] >= kills // 20
+    assert set(report["fired"]) == BOUNDARIES, "a moment at which nothing was killed"
