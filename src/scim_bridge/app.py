@@ -15,14 +15,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from scim_bridge.config import ConnectionSettings, Settings
 from scim_bridge.connections import BoundConnector, ConnectionPool, discover
 from scim_bridge.connections.pool import StateFactory
 from scim_bridge.connector import ClientFactory, ConnectorRegistry
 from scim_bridge.errors import ConfigurationError, StoreInUseError
-from scim_bridge.protocol.clients import preset
+from scim_bridge.models import User
+from scim_bridge.protocol import BridgeProvider, preset
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.ownership import CHANNEL, Schedule, drive, own
@@ -172,32 +173,25 @@ async def open_bridge(
         stack.push_async_callback(leading.close)
         secret = settings.server.cursor_secret
         cursor_secret = secrets.token_bytes(32) if secret is None else secret.get_secret_value().encode()
-        metrics = metrics or Metrics()
         for connection_id, connection in settings.connections.items():
-            connector = pool[connection_id]
+            provider = await _provider(pool[connection_id], connection)
             provisioning = Provisioning(
                 connection_id,
                 store,
-                connector,
+                pool[connection_id],
                 connection.policy(),
                 clock=around.clock,
                 new_id=around.new_id,
                 chance=around.chance,
                 leadership=leading,
+                user_model=cast("type[User]", provider.model("User")),
             )
-            bridge.connections[connection_id] = await _served(
-                connection, connector, provisioning, cursor_secret, metrics
+            bridge.connections[connection_id] = _served(
+                connection, provisioning, provider, secret=cursor_secret, metrics=metrics or Metrics()
             )
-            bridge.reconcilers[connection_id] = _reconciler(store, connector, provisioning, connection)
+            reconciler = bridge.reconcilers[connection_id] = _reconciler(provisioning, connection)
             if drives:
-                await _start(
-                    stack,
-                    leading,
-                    provisioning,
-                    bridge.reconcilers[connection_id],
-                    connection=connection,
-                    around=around,
-                )
+                await _start(stack, leading, provisioning, reconciler, connection=connection, around=around)
         await stack.enter_async_context(Listener(store, [CHANNEL], partial(_heard, bridge)))
         yield bridge
 
@@ -215,33 +209,37 @@ async def opened(settings: Settings, *, only: str) -> AsyncIterator[Bridge]:
         yield bridge
 
 
-async def _served(
+async def _provider(connector: BoundConnector, connection: ConnectionSettings) -> BridgeProvider:
+    """Return the schemas of a connection, the connector's own included."""
+    extensions = await connector.schemas() if "schemas" in connector.operations else ()
+    return BridgeProvider(extensions, preset(connection.client).policy)
+
+
+def _served(
     connection: ConnectionSettings,
-    connector: BoundConnector,
     provisioning: Provisioning,
+    provider: BridgeProvider,
+    *,
     secret: bytes,
     metrics: Metrics,
 ) -> ServedConnection:
     count_quirk = metrics.counter("quirks", "Forms that a client sends and the RFC does not have.")
+    options = ConnectionOptions(connection.transient_status, connection.group_patch_status, connection.list_unmanaged)
     return served(
         provisioning,
         preset(connection.client),
+        provider,
         secret=secret,
-        extensions=await connector.schemas() if "schemas" in connector.operations else (),
-        options=ConnectionOptions(
-            connection.transient_status, connection.group_patch_status, connection.list_unmanaged
-        ),
+        options=options,
         count=lambda name: count_quirk(connection=provisioning.connection_id, quirk=name),
     )
 
 
-def _reconciler(
-    store: Store, connector: BoundConnector, provisioning: Provisioning, connection: ConnectionSettings
-) -> Reconciler:
+def _reconciler(provisioning: Provisioning, connection: ConnectionSettings) -> Reconciler:
     return Reconciler(
         provisioning.connection_id,
-        store,
-        connector,
+        provisioning.store,
+        provisioning.connector,
         provisioning.discovery,
         clock=provisioning.clock,
         wake=provisioning.driver.wake,

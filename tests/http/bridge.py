@@ -9,14 +9,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 import httpx2
 from scim2_models import SCIMException
 from sqlalchemy.engine import Connection
 
-from scim_bridge.protocol import ClientPreset, Limits, preset
+from scim_bridge.models import User
+from scim_bridge.protocol import BridgeProvider, ClientPreset, Limits, preset
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
 from scim_bridge.server import (
     ConnectionOptions,
@@ -182,8 +183,14 @@ async def bridge(
             context = connected(MemoryConnector, {"remote": name}, connection_id=connection_id)
             connector = await context.__aenter__()
             contexts.append((context, name))
+            chosen = client or preset("generic")
+            provider = BridgeProvider(extensions, chosen.policy)
             provisioning = Provisioning(
-                connection_id, store, connector, replace(policy or ProvisioningPolicy(), budget=5.0)
+                connection_id,
+                store,
+                connector,
+                replace(policy or ProvisioningPolicy(), budget=5.0),
+                user_model=cast("type[User]", provider.model("User")),
             )
             drivers.append(asyncio.create_task(provisioning.driver.run()))
             token, record = tokens.mint(connection_id, now=datetime.now(UTC), environment="test")
@@ -191,10 +198,10 @@ async def bridge(
             tenant = Tenant(connection_id, token, MemoryRemote.named(name), provisioning, store, http, server)
             connections[connection_id] = served(
                 provisioning,
-                client or preset("generic"),
+                chosen,
+                provider,
                 secret=SECRET,
                 options=options,
-                extensions=extensions,
                 count=tenant.quirks.append,
             )
             tenants.append(tenant)

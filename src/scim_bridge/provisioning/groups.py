@@ -41,7 +41,7 @@ class GroupIntake:
         if row is not None and not self.intake.policy.duplicate_group_names:
             raise taken("Group")
         unique = not self.intake.policy.duplicate_group_names
-        return self._members(tx, self.intake.insert(tx, "Group", group, unique=unique), deltas)
+        return self._members(tx, self.intake.insert(tx, "Group", group, unique=unique), deltas, new=True)
 
     def modify(
         self, tx: Connection, group_id: str, change: Change | None, deltas: Sequence[MemberDelta], check: Check
@@ -88,14 +88,19 @@ class GroupIntake:
             return Accepted(row, waits | bumped, frozenset({row.id, *bumped}), then_members=True)
         return Accepted(row, waits, frozenset({row.id}))
 
-    def _members(self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta]) -> Accepted:
-        """Apply member deltas and hand what they change to the driver."""
+    def _members(
+        self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta], *, new: bool = False
+    ) -> Accepted:
+        """Apply member deltas and hand what they change to the driver.
+
+        :param new: Whether the group was just made: its first members are part of its first version (RFC 7643 §3.1).
+        """
         change = memberships.apply(tx, self.intake.connection_id, row.id, deltas, self.intake.clock())
         if change.unknown and self.intake.policy.unknown_members == "refuse":
             raise unknown_members(change.unknown)
         warnings = tuple(f"member {unknown} is not a User of this connection" for unknown in sorted(change.unknown))
         self.intake.guard.permit_members(tx, row, change)
-        if change.added or change.removed:
+        if (change.added or change.removed) and not new:
             row = replace(row, modified_at=self.intake.clock(), version=row.version + 1)
             resources.replace(tx, row)
         if self.intake.capabilities.user_centric:

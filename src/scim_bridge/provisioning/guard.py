@@ -25,10 +25,13 @@ LEDGER = 10_000
 class Guard:
     """The guards of one connection."""
 
-    def __init__(self, connection_id: str, policy: GuardPolicy, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, connection_id: str, policy: GuardPolicy, *, clock: Callable[[], datetime], user_model: type[User] = User
+    ) -> None:
         self.connection_id = connection_id
         self.policy = policy
         self.clock = clock
+        self.user_model = user_model
         self._protected = frozenset(fold(name) for name in policy.protected)
         self._keep_holder = frozenset(fold(name) for name in policy.keep_holder)
         self._privileged = frozenset(fold(name) for name in policy.privileged)
@@ -148,7 +151,7 @@ class Guard:
         active = row.observed is not None and row.observed.present and row.observed.active
         for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
             memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=group.observed)
-        user = documents.decode(row, User)
+        user = documents.decode(row, self.user_model)
         user.active = active
         reverted = replace(
             row,

@@ -64,7 +64,7 @@ class Intake:
         self.policy = policy
         self.new_id = new_id
         self.clock = clock
-        self.guard = Guard(connection_id, policy.guard, clock=clock)
+        self.guard = Guard(connection_id, policy.guard, clock=clock, user_model=capabilities.user_model)
 
     # -- Shared by users and groups --------------------------------------------------------------------------------
 

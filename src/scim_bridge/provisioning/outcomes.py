@@ -30,6 +30,9 @@ from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, St
 REMOVAL_RETRY = timedelta(hours=1)
 """When a removal that was refused is tried again; it never runs out of attempts."""
 
+HOLDERS_RETRY = timedelta(seconds=30)
+"""When a deleted group looks again whether somebody still holds it; the last one to lose it wakes it."""
+
 Answer = Remote[User] | Remote[Group] | None
 
 
@@ -138,6 +141,9 @@ class Outcomes:
     def _go_on(self, tx: Connection, row: ResourceRow) -> Situation | None:
         """Write the row and return its situation, or settle it when nothing differs."""
         situation = situation_of(tx, row, self.capabilities)
+        if self._waits_for_holders(tx, row):
+            resources.replace(tx, replace(row, not_before=self.clock() + HOLDERS_RETRY))
+            return None
         if situation.step is None and not situation.probe:
             self._settle(tx, row)
             return None
@@ -145,6 +151,12 @@ class Outcomes:
         # first; so the row says "ambiguous" while a call is under way.
         resources.replace(tx, replace(row, ambiguous=True))
         return situation
+
+    def _waits_for_holders(self, tx: Connection, row: ResourceRow) -> bool:
+        """Whether people still hold a deleted group: it goes last, or what they are to lose would be forgotten."""
+        if row.kind != "Group" or not row.deleted or not self.capabilities.user_centric:
+            return False
+        return memberships.is_being_left(tx, self.connection_id, row.id)
 
     def _settle(self, tx: Connection, row: ResourceRow) -> None:
         if row.deleted and row.refusal is None:
@@ -162,6 +174,8 @@ class Outcomes:
             version=row.version + (shown != row.shown_active),
         )
         resources.replace(tx, settled)
+        if row.kind == "User":
+            self._wake_deleted_groups(tx, row, frozenset())
 
     # -- What was seen ---------------------------------------------------------------------------------------------
 
@@ -183,7 +197,7 @@ class Outcomes:
     def _absent(self, tx: Connection, row: ResourceRow) -> ResourceRow:
         """Take over that the remote system has no such account or group."""
         if row.kind == "User" and self.capabilities.user_centric:
-            memberships.observe_user(tx, self.connection_id, row.id, [])
+            self._observe_user(tx, row, [])
         return replace(row, observed=Observed())
 
     def _deactivated(self, tx: Connection, row: ResourceRow, situation: Situation) -> ResourceRow:
@@ -225,10 +239,23 @@ class Outcomes:
             for remote_id in sorted(otherwise if seen is None else seen)
             if (group := resources.find_by_remote_id(tx, self.connection_id, "Group", remote_id)) is not None
         ]
-        memberships.observe_user(tx, self.connection_id, row.id, [group.id for group in held])
+        self._observe_user(tx, row, [group.id for group in held])
         for group in held:
             if keep_unmanaged and group.ownership is Ownership.DISCOVERED:
                 memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=True)
+
+    def _observe_user(self, tx: Connection, row: ResourceRow, group_ids: Collection[str]) -> None:
+        """Record the groups a person was seen in."""
+        self._wake_deleted_groups(tx, row, frozenset(group_ids))
+        memberships.observe_user(tx, self.connection_id, row.id, group_ids)
+
+    def _wake_deleted_groups(self, tx: Connection, row: ResourceRow, kept: Collection[str]) -> None:
+        """Hand the deleted groups that wait for this person, and that the person no longer holds, to the driver."""
+        held = memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, [])
+        for lost in (group for group in held if group.observed and not group.desired and group.id not in kept):
+            group = resources.get(tx, self.connection_id, "Group", lost.id, lock=True, deleted=True)
+            if group is not None and group.deleted:
+                resources.replace(tx, replace(group, not_before=None))
 
     def _observe_members(
         self,
@@ -289,7 +316,7 @@ class Outcomes:
         """Write these values into the desired document; a name stays when none was seen."""
         named = {path for path in paths if path in values or path not in {"userName", "displayName"}}
         document = with_values(json.loads(row.document), named, values)
-        resource = (User if row.kind == "User" else Group).model_validate(document)
+        resource = (self.capabilities.user_model if row.kind == "User" else Group).model_validate(document)
         row = replace(row, name=name_of(resource), document=documents.encode(resource, row.id), version=row.version + 1)
         resources.replace(tx, row, resource)
         return row

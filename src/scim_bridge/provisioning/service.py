@@ -72,6 +72,7 @@ class Provisioning:
     :param new_id: Mints resource ids.
     :param chance: Returns numbers in [0, 1), for the jitter of back-off.
     :param leadership: Which connections this process drives; ``None``: all.
+    :param user_model: The class of Users, with the connector's own extensions.
     """
 
     def __init__(
@@ -85,8 +86,9 @@ class Provisioning:
         new_id: Callable[[], str] = mint,
         chance: Callable[[], float] = random.random,
         leadership: Leadership | None = None,
+        user_model: type[User] = User,
     ) -> None:
-        capabilities = Capabilities.of(connector)
+        capabilities = Capabilities.of(connector, user_model)
         self.connection_id = connection_id
         self.store = store
         self.connector = connector

@@ -24,18 +24,24 @@ class Capabilities:
     :param user_attributes: Attribute paths of a User that the remote system holds.
     :param group_attributes: The same of a Group.
     :param inactive_is_absent: Whether a deactivated account is not to be found there.
+    :param user_model: The class of Users, with the connector's own extensions.
     """
 
     operations: frozenset[str]
     user_attributes: frozenset[str]
     group_attributes: frozenset[str]
     inactive_is_absent: bool
+    user_model: type[User] = User
 
     @classmethod
-    def of(cls, connector: BoundConnector) -> "Capabilities":
+    def of(cls, connector: BoundConnector, user_model: type[User] = User) -> "Capabilities":
         """Read them off a connector."""
         return cls(
-            connector.operations, connector.user_attributes, connector.group_attributes, connector.inactive_is_absent
+            connector.operations,
+            connector.user_attributes,
+            connector.group_attributes,
+            connector.inactive_is_absent,
+            user_model,
         )
 
     @property
@@ -61,6 +67,7 @@ class Situation:
     seen: Seen
     probe: bool
     step: Step | None
+    user_model: type[User] = User
 
     @property
     def is_removal(self) -> bool:
@@ -75,13 +82,13 @@ class Situation:
         document.pop("id", None)
         document["groups"] = [{"value": remote_id} for remote_id in sorted(self.desired.links)]
         document["active"] = self.desired.active
-        return User.model_validate(document)
+        return self.user_model.model_validate(document)
 
     def user_before(self) -> User:
         """Return the User as it was last seen, with the attributes that the connector keeps."""
         document = nested(self.seen.attributes)
         document["groups"] = [{"value": remote_id} for remote_id in sorted(self.seen.links)]
-        return User.model_validate({**document, "active": self.seen.active})
+        return self.user_model.model_validate({**document, "active": self.seen.active})
 
     def group(self) -> Group:
         """Return the desired Group as hooks see it: no id, no members."""
@@ -114,7 +121,8 @@ def situation_of(tx: Connection, row: ResourceRow, capabilities: Capabilities) -
     )
     probe = row.observed is None or row.ambiguous
     choose = next_user_step if row.kind == "User" else next_group_step
-    return Situation(row, desired, seen, probe, choose(desired, seen, capabilities.operations))
+    step = choose(desired, seen, capabilities.operations)
+    return Situation(row, desired, seen, probe, step, capabilities.user_model)
 
 
 def _links(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> tuple[frozenset[str], frozenset[str]]:

@@ -46,7 +46,7 @@ class UserIntake:
         """
         row = self.intake.live(tx, "User", user_id)
         check(etag(row))
-        user = change(documents.decode(row, User))
+        user = change(documents.decode(row, self.intake.capabilities.user_model))
         if user is not None:
             return self._changed(tx, row, user)
         row = self.intake.untouched(tx, row)
@@ -61,7 +61,7 @@ class UserIntake:
         :raises ForbiddenException: When no client has ever written it and the policy protects such accounts.
         """
         pending = resources.get(tx, self.intake.connection_id, "User", user_id, lock=True, deleted=True)
-        if pending is not None and pending.deleted and pending.state is State.PENDING:
+        if pending is not None and pending.deleted and pending.state in {State.PENDING, State.HELD}:
             row = self.intake.untouched(tx, pending)
             return Accepted(row, self.intake.waits_of(row), frozenset({row.id}))
         row = self.intake.live(tx, "User", user_id)
@@ -91,7 +91,7 @@ class UserIntake:
             raise ForbiddenException(
                 detail="this account was not created by this client; deactivate it instead, or allow its deletion"
             )
-        user = documents.decode(row, User)
+        user = documents.decode(row, self.intake.capabilities.user_model)
         user.active = False
         return self._changed(tx, row, user)
 

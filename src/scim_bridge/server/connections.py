@@ -1,6 +1,6 @@
 """What the server is given of each connection."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -51,20 +51,19 @@ class ServedConnection:
 def served(
     provisioning: Provisioning,
     preset: ClientPreset,
+    provider: BridgeProvider,
     *,
     secret: str | bytes,
-    extensions: Iterable[Mapping[str, Any]] = (),
     options: ConnectionOptions | None = None,
     limits: Limits | None = None,
     count: Callable[[str], Any] = lambda _: None,
 ) -> ServedConnection:
     """Return a connection as the server serves it.
 
+    :param provider: The schemas, the connector's own included; the provisioning has its class of Users from it.
     :param secret: Seals the cursors of RFC 9865; the same on every replica.
-    :param extensions: The connector's own schemas.
     :param count: Called with the name of each client quirk that is met.
     """
-    provider = BridgeProvider(extensions, preset.policy)
     return ServedConnection(
         provisioning.connection_id,
         provisioning,
