@@ -240,10 +240,12 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         try:
             account = await self.accounts.guarded(remote_id)
         except RemoteNotFoundError:
+            await self.records.forget(remote_id)
             return
-        await self.records.forget(account)
+        await self.records.note_removal(account)
         if not await self.accounts.remove(account):
             raise RemoteUnavailableError("HubSpot accepted the removal but still shows the account")
+        await self.records.forget(remote_id)
 
     # -- Groups ------------------------------------------------------------------------------------------------------
 

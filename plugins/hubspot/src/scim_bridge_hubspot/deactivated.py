@@ -97,7 +97,7 @@ class DeactivatedAccounts:
         while True:
             page = await self._client.search_crm_users("hs_deactivated", "true", after=after)
             found |= {
-                record.settings_user_id for record in page.results if record.settings_user_id and record.deactivated
+                record.settings_user_id for record in page.results if record.deactivated and record.settings_user_id
             }
             if page.after is None:
                 return frozenset(found)

@@ -55,7 +55,7 @@ class AccountRecords:
                 "removed_at": self._now(),
             },
         )
-        await self._note_removal(user)
+        await self.note_removal(user)
 
     async def tombstone(self, remote_id: str | None, email: str) -> Tombstone | None:
         """Return the tombstone of an account, by remote id or else by e-mail address."""
@@ -74,11 +74,10 @@ class AccountRecords:
         """Forget a tombstone: the account has its access again."""
         await self._state.delete(f"tombstone:{remote_id}")
 
-    async def forget(self, user: PublicUser) -> None:
-        """Forget an account that is deleted; only when it was remains, without a name."""
-        await self._state.delete(f"tombstone:{user.id}")
-        await self._state.delete(f"groups:{user.id}")
-        await self._note_removal(user)
+    async def forget(self, remote_id: str) -> None:
+        """Forget what an account held, because it is deleted."""
+        await self._state.delete(f"tombstone:{remote_id}")
+        await self._state.delete(f"groups:{remote_id}")
 
     async def groups(self, remote_id: str) -> tuple[str, ...] | None:
         """Return the groups that were last set for an account; ``None`` when none ever were."""
@@ -90,7 +89,8 @@ class AccountRecords:
         if await self.groups(remote_id) != tuple(groups):
             await self._state.put(f"groups:{remote_id}", {"groups": list(groups)})
 
-    async def _note_removal(self, user: PublicUser) -> None:
+    async def note_removal(self, user: PublicUser) -> None:
+        """Note when an account was removed, by a digest of its address."""
         await self._state.put(_by_email(user.normal_email), {"remote_id": user.id, "removed_at": self._now()})
 
 

@@ -13,6 +13,8 @@ from scim_bridge.errors import (
     RemoteRateLimitedError,
     RemoteUnavailableError,
 )
+from scim_bridge_hubspot.client import HubSpotClient
+from scim_bridge_hubspot.config import HubSpotConfig
 
 READINGS = ["400", "409"]
 
@@ -137,6 +139,21 @@ async def test_every_account_is_listed_once(limit: int, cap: int) -> None:
             if cursor is None:
                 break
     assert sorted(seen) == sorted(wanted)
+
+
+async def test_seats_that_2026_03_tells_in_lists_are_left_out() -> None:
+    """They cannot be written there, so nothing is concluded from them."""
+    portal = world()
+    portal.hubspot.add_person(ADA, seats=["Core Seat"])
+    for version, expected in (("2026-03", None), ("2026-09-beta", ("Core Seat",))):
+        async with httpx2.AsyncClient(
+            base_url="http://localhost",
+            transport=portal.hubspot.transport(),
+            headers={"Authorization": f"Bearer {portal.hubspot.token}"},
+        ) as http:
+            config = HubSpotConfig.model_validate({"token": "t", "api_version": version})
+            page = await HubSpotClient(http, config).users(None, 10)
+        assert {user.seat_names for user in page.results if user.email == ADA} == {expected}
 
 
 async def test_a_listing_that_does_not_advance_is_an_error() -> None:

@@ -147,6 +147,20 @@ async def test_a_deletion_leaves_no_personal_data_behind() -> None:
     assert portal.account().primary_team is None
 
 
+@pytest.mark.parametrize("mode", ["remove", "strip"])
+async def test_a_deletion_of_an_inactive_account_forgets_its_tombstone(mode: str) -> None:
+    """Deactivated, then deleted: nothing of what the person held is left, and nothing comes back."""
+    portal = stocked()
+    remote_id = portal.hubspot.member(ADA).id
+    async with portal.connector(**MODES[mode]) as connector:
+        await connector.deactivate_user(remote_id, person())
+        assert "ada@" in repr(portal.state.values)
+        await connector.delete_user(remote_id)
+        assert "ada@" not in repr(portal.state.values)
+        await connector.create_user(person())
+    assert (portal.account().roles, portal.account().primary_team) == ((), None)
+
+
 async def test_somebody_deactivated_by_hand_is_drift_and_not_an_error() -> None:
     """HubSpot's pages deactivate; the connector sees it in reads and lists."""
     for signal in ("owners", "search"):

@@ -135,6 +135,13 @@ def test_scopes_are_read_from_wherever_a_body_has_them() -> None:
     assert problem_of(answer(403, body)).scopes == ("settings.users.write", "crm.objects.users.write")
 
 
+def test_codes_scopes_and_policies_are_read_from_inside_a_message() -> None:
+    """What is wrapped counts as if it were not."""
+    inner = {"category": "X.Y", "policyName": "DAILY", "context": {"missingScopes": ["a.b"]}}
+    problem = problem_of(answer(400, {"message": json.dumps(inner)}))
+    assert (problem.codes, problem.scopes, problem.policy) == (("X.Y",), ("a.b",), "DAILY")
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
     lambda inner: (

@@ -1,5 +1,6 @@
 """The known traps of HubSpot's user APIs, one by one, in the order of the reference's checklist."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -109,6 +110,20 @@ async def test_03_a_seat_that_is_not_free_yet_is_waited_for_while_the_person_is_
     for post in posts:
         before = [call for call in portal.calls("GET", ADA) if call.number < post.number][-1]
         assert (before.method, before.status) == ("GET", 404)
+
+
+async def test_03_no_second_account_is_made_while_a_seat_is_waited_for() -> None:
+    """Somebody adds the person by hand in between: the wait ends with that account, not with another POST."""
+    portal, remote_id, _ = with_ada(seat_lag_creates=3)
+    portal.hubspot.seats["Core Seat"].total = 1
+    async with portal.connector(api_version="2026-09-beta") as connector:
+        await connector.deactivate_user(remote_id, person())
+        returning = asyncio.create_task(connector.reactivate_user(remote_id, person()))
+        await asyncio.sleep(0.5)
+        portal.hubspot.add_person(ADA, first_name="Hand")
+        assert (await returning).remote_id == remote_id
+    assert portal.account().first_name == "Hand"
+    assert len(portal.calls("POST", "^/settings/")) == 1
 
 
 async def test_03_without_a_fresh_removal_a_missing_seat_is_refused_at_once_by_name() -> None:

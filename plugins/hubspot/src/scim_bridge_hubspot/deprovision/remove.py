@@ -4,7 +4,6 @@ A person who is added again has the same Settings user id (seen live).
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import User
@@ -50,7 +49,7 @@ class Removal:
             pass
         email = str(user.user_name).strip().lower()
         kept = await accounts.records.tombstone(remote_id, email)
-        held = replace(kept.assignment, role_id=None) if kept else Assignment()
+        held = kept.assignment if kept else Assignment()
         account, _ = await accounts.enrol(user, held)
         await accounts.records.remember_groups(account.id, groups_of(user))
         await accounts.records.unbury(remote_id)
