@@ -116,7 +116,7 @@ def _search(source: RowSource, element: FromClause, inner: _Compiler, node: Filt
     equalities = [term for term in terms if isinstance(term, Comparison) and _is_selective(term)]
     for term in sorted(equalities, key=lambda term: term.attr_path != AttrPath("value")):
         binding = resolver(inner.model).resolve_comparison(term.attr_path, strict=False)
-        if binding is None or binding.is_multivalued:
+        if binding is None:
             continue
         found = condition(columns_of(element), binding, term.op, operand(binding, term.op, term.value))
         rest = [inner.visit(other) for other in terms if other is not term]

@@ -164,7 +164,6 @@ def test_a_random_filter_in_sql_selects_what_scim_filter_match_selects(any_store
     @settings(
         max_examples=EXAMPLES[store.dialect],
         deadline=None,
-        phases=[__import__("hypothesis").Phase.generate],
         suppress_health_check=list(HealthCheck),
         database=None,
     )
