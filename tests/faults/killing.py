@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import itertools
 import json
 import os
 import random
@@ -172,6 +173,8 @@ class Killer:
         self._remote = Remote()
         self._template = self._prepared()
         self._points = self._enumerate()
+        names = sorted({name for hits in self._points for name in hits})
+        self._names = itertools.cycle(self._random.sample(names, len(names)))
 
     def run(self, kills: int) -> Report:
         """Kill so many processes."""
@@ -186,14 +189,14 @@ class Killer:
         return self.report
 
     def _draw(self) -> tuple[int, Target]:
-        """Draw a boundary: evenly among all of them, or evenly among their names."""
+        """Draw a boundary: evenly among all of them, or of the next name."""
         if self._random.random() < 0.5:
             weights = [sum(hits.values()) for hits in self._points]
             (scenario,) = self._random.choices(range(len(self._points)), weights)
             hits = self._points[scenario]
             (name,) = self._random.choices(list(hits), list(hits.values()))
         else:
-            name = self._random.choice(sorted({name for hits in self._points for name in hits}))
+            name = next(self._names)
             scenario = self._random.choice([index for index, hits in enumerate(self._points) if name in hits])
         return scenario, (name, self._random.randint(1, self._points[scenario][name]))
 
