@@ -21,7 +21,7 @@ from scim_bridge.config import ConnectionSettings, Settings
 from scim_bridge.connections import BoundConnector, ConnectionPool, discover
 from scim_bridge.connections.pool import StateFactory
 from scim_bridge.connector import ClientFactory, ConnectorRegistry
-from scim_bridge.errors import ConfigurationError, StoreInUseError
+from scim_bridge.errors import ConfigurationError
 from scim_bridge.models import User
 from scim_bridge.protocol import BridgeProvider, preset
 from scim_bridge.provisioning import Provisioning
@@ -148,13 +148,12 @@ async def open_bridge(
     surroundings: Surroundings | None = None,
     metrics: Metrics | None = None,
     exclusive: bool = True,
-    drives: bool = True,
 ) -> AsyncIterator[Bridge]:
     """Open store, connectors and drivers; on leaving, finish what is under way and leave the rest pending.
 
     :param surroundings: Replaces network, clock and chance, for emulators in process and simulations.
-    :param exclusive: Take the database for this process alone; a command beside a running server does not.
-    :param drives: Run the drivers, and the first import.
+    :param exclusive: Take the database for this process alone; a command does not, and drives only when nobody else has
+        it.
     :raises ConfigurationError: In one line, when the bridge cannot start like this.
     """
     around = surroundings or Surroundings()
@@ -168,7 +167,7 @@ async def open_bridge(
         stack.push_async_callback(store.close)
         state = partial(StoredState, store, clock=around.clock)
         pool = await stack.enter_async_context(connectors_of(settings, http_client=around.http_client, state=state))
-        bridge = Bridge(settings, store, drives=drives)
+        bridge = Bridge(settings, store, drives=store.alone)
         leading = leadership(store, owner=f"{socket.gethostname()}:{os.getpid()}")
         stack.push_async_callback(leading.close)
         secret = settings.server.cursor_secret
@@ -190,7 +189,7 @@ async def open_bridge(
                 connection, provisioning, provider, secret=cursor_secret, metrics=metrics or Metrics()
             )
             reconciler = bridge.reconcilers[connection_id] = _reconciler(provisioning, connection)
-            if drives:
+            if bridge.drives:
                 await _start(stack, leading, provisioning, reconciler, connection=connection, around=around)
         await stack.enter_async_context(Listener(store, [CHANNEL], partial(_heard, bridge)))
         yield bridge
@@ -201,11 +200,7 @@ async def opened(settings: Settings, *, only: str) -> AsyncIterator[Bridge]:
     """Open one connection for a command: with its driver when no server runs, else beside the server that does."""
     connection = settings.connections[only].model_copy(update={"import_at_start": False, "reconcile_minutes": 0})
     settings = settings.model_copy(update={"connections": {only: connection}})
-    async with AsyncExitStack() as stack:
-        try:
-            bridge = await stack.enter_async_context(open_bridge(settings))
-        except StoreInUseError:
-            bridge = await stack.enter_async_context(open_bridge(settings, exclusive=False, drives=False))
+    async with open_bridge(settings, exclusive=False) as bridge:
         yield bridge
 
 

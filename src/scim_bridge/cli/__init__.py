@@ -1,19 +1,47 @@
 """The command line: ``scim-bridge``.
 
 Every command stops with one clear line and exit status 2 when it cannot do what was asked because of the configuration.
+Each lives in a module of its own, loaded when it is asked for: a short command does not pay for the long ones.
 """
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
-from scim_bridge.cli import audit, check, connectors, demo, explain, guard, reconcile, serve, token
 from scim_bridge.errors import ConfigurationError, ServingError
+
+COMMANDS = {
+    "serve": "serve:serve",
+    "check": "check:check",
+    "connectors": "connectors:connectors",
+    "token": "token:token",
+    "import": "reconcile:import_",
+    "reconcile": "reconcile:reconcile",
+    "explain": "explain:explain",
+    "approve": "guard:approve",
+    "reject": "guard:reject",
+    "audit": "audit:audit",
+    "demo": "demo:demo",
+}
+"""The commands, in the order in which help shows them, with module and name."""
 
 
 class Commands(click.Group):
     """The group of all commands; turns the errors of a wrong configuration into one line each."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Load a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"{__name__}.{module}"), name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -41,19 +69,3 @@ class Commands(click.Group):
 def main(ctx: click.Context, path: Path | None) -> None:
     """Serve SCIM 2.0 to identity providers and turn what they push into calls of a connector."""
     ctx.obj = path
-
-
-for command in (
-    serve.serve,
-    check.check,
-    connectors.connectors,
-    token.token,
-    reconcile.import_,
-    reconcile.reconcile,
-    explain.explain,
-    guard.approve,
-    guard.reject,
-    audit.audit,
-    demo.demo,
-):
-    main.add_command(command)

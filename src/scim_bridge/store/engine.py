@@ -26,6 +26,9 @@ Work = Callable[[Connection], T]
 class Database(Protocol):
     """What the two databases do differently. Methods with ``inline`` run on the calling thread."""
 
+    alone: bool
+    """Whether no other process has the file."""
+
     async def read(self, work: Work[T]) -> T:
         """Run a bounded read."""
 
@@ -56,6 +59,8 @@ class Store:
     def __init__(self, url: URL, database: Database, *, threads: bool) -> None:
         self.url = url
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql"
+        self.alone = database.alone
+        """Whether no other process has the SQLite file; on PostgreSQL always true: there, leadership decides."""
         self._database = database
         self._threads = threads
 

@@ -82,6 +82,9 @@ class PostgresqlDatabase:
     :raises StoreConfigurationError: when the server's settings are unsafe.
     """
 
+    alone = True
+    """Leadership decides who drives."""
+
     def __init__(self, url: URL) -> None:
         self._engine = pooled_engine(url)
         self._threads = ThreadPoolExecutor(POOL_SIZE, "scim-bridge store")

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -31,6 +32,9 @@ T = TypeVar("T")
 
 OLDEST_SQLITE = (3, 37, 0)
 """STRICT tables."""
+
+LOCK_SECONDS = 3.0
+"""How long a server waits for a command that has the file for a moment."""
 
 READERS = 4
 """Connections, and threads, of reads that may scan."""
@@ -109,15 +113,18 @@ class DatabaseFile:
 
     def _take_lock(self, *, exclusive: bool) -> int | None:
         lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        # A command that runs for a moment must not keep a server from starting.
+        until = time.monotonic() + (LOCK_SECONDS if exclusive else 0.0)
+        while not _locked(lock):
+            if time.monotonic() < until:
+                time.sleep(0.05)
+                continue
             os.close(lock)
             if not exclusive:
                 return None
             raise StoreInUseError(
                 f"{self.path} is in use by another scim-bridge process; stop it, or use PostgreSQL for several"
-            ) from None
+            )
         return lock
 
     def _create(self) -> None:
@@ -139,6 +146,14 @@ class DatabaseFile:
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def file_system_of(path: Path) -> str:
@@ -318,6 +333,7 @@ class SqliteDatabase:
 
     def __init__(self, url: URL, *, production: bool, exclusive: bool = True) -> None:
         self._file = DatabaseFile(url, production=production, exclusive=exclusive)
+        self.alone = not self._file.shared
         self._writer_engine = writer_engine(self._file.path)
         self._inline_engine = reader_engine(self._file.path, size=1, busy_timeout=0)
         self._scan_engine = reader_engine(self._file.path, size=READERS, busy_timeout=5000)
