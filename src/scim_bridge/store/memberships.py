@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from scim_bridge.models import Kind
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.dialects import chunks, upsert
-from scim_bridge.store.rows import GroupReference, MemberDelta, MembershipChange
+from scim_bridge.store.rows import GroupReference, MemberDelta, MembershipChange, State
 from scim_bridge.store.tables import member, resource
 
 _CONNECTION = member.c.connection_id == bindparam("connection")
@@ -52,6 +52,12 @@ _UNSETTLED = (
     select(member.c.user_id, member.c.desired)
     .where(_GROUP, member.c.desired != member.c.observed)
     .order_by(member.c.user_id)
+)
+_LEAVING = (
+    select(member.c.user_id)
+    .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.user_id))
+    .where(_GROUP, ~member.c.desired, member.c.observed, resource.c.state.in_([State.PENDING, State.HELD]))
+    .limit(1)
 )
 _HOLDERS = (
     select(func.count())
@@ -155,6 +161,11 @@ def unsettled_of_group(tx: Connection, connection_id: str, group_id: str) -> tup
     """Return the people who must join a group and those who must leave it."""
     found = tx.execute(_UNSETTLED, {"connection": connection_id, "group": group_id}).all()
     return [id_ for id_, desired in found if desired], [id_ for id_, desired in found if not desired]
+
+
+def is_being_left(tx: Connection, connection_id: str, group_id: str) -> bool:
+    """Tell whether somebody still holds a group and is on the way out of it."""
+    return tx.execute(_LEAVING, {"connection": connection_id, "group": group_id}).first() is not None
 
 
 def count_holders(tx: Connection, connection_id: str, group_id: str) -> int:
