@@ -1,0 +1,161 @@
+"""The command line: what a wrong configuration says, and what the short commands do."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scim_bridge.cli import COMMANDS, main
+from scim_bridge.store import tokens
+
+GOOD = """
+[store]
+url = "sqlite:///{directory}/bridge.db"
+
+[connections.acme]
+connector = "memory"
+"""
+
+
+def run(directory: Path, configuration: str, *arguments: str, **environment: str) -> Result:
+    """Run a command with a configuration file."""
+    file = directory / "scim-bridge.toml"
+    file.write_text(configuration.replace("{directory}", str(directory)))
+    return CliRunner().invoke(main, ["--config", str(file), *arguments], env=environment)
+
+
+def one_line(result: Result) -> str:
+    """Return what a refused command said; it is one line, and the exit status is 2."""
+    assert result.exit_code == 2
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("scim-bridge: ")
+    assert "Traceback" not in result.output
+    return line.removeprefix("scim-bridge: ")
+
+
+@pytest.mark.parametrize(
+    ("configuration", "said"),
+    [
+        ('[connections.acme]\nconnector = "hubspt"', 'unknown connector "hubspt"; installed: hubspot, memory'),
+        (
+            '[connections.acme]\nconnector = "hubspot"\n[connections.acme.config]\ntoken = { env = "NOT_THERE" }',
+            "configuration: connections.acme.config.token: environment variable NOT_THERE is not set",
+        ),
+        (
+            '[connections.acme]\nconnector = "hubspot"\n[connections.acme.config]\ntoken = { file = "none" }',
+            "configuration: connections.acme.config.token: secret file",
+        ),
+        ('[connections.acme]\nconnector = "hubspot"', 'connection "acme": config'),
+        ('[connections.acme]\nconnector = "memory"\nclient = "octa"', "unknown client 'octa'; clients: okta, entra"),
+        ('[connections.acme]\nconnector = "memory"\ncolour = 1', "configuration: connections.acme.colour"),
+        ('[connections.Ac_me]\nconnector = "memory"', 'connection "Ac_me": an id has'),
+        ('[store]\nurl = "mysql://x"\n[connections.acme]\nconnector = "memory"', "[store] url is neither sqlite"),
+        (
+            '[store]\nurl = "sqlite:////proc/nowhere/b.db"\n[connections.acme]\nconnector = "memory"',
+            "the directory /proc/nowhere does not exist",
+        ),
+        ("[server", "not valid TOML"),
+        ("", "no connections are configured"),
+    ],
+)
+def test_a_wrong_configuration_stops_with_one_clear_line(tmp_path: Path, configuration: str, said: str) -> None:
+    """Each mistake says what is wrong, with what, and nothing else."""
+    if "[store]" not in configuration and not configuration.startswith("[server"):
+        configuration = '[store]\nurl = "sqlite:///{directory}/bridge.db"\n' + configuration
+
+    line = one_line(run(tmp_path, configuration, "serve"))
+
+    assert said in line
+
+
+def test_an_unsafe_database_file_is_refused(tmp_path: Path) -> None:
+    """A database that others can read stops the server, with the command that mends it."""
+    database = tmp_path / "bridge.db"
+    database.touch()
+    database.chmod(0o644)
+
+    line = one_line(run(tmp_path, GOOD, "serve"))
+
+    assert f"chmod 600 {database}" in line
+
+
+def test_a_missing_configuration_file_is_named(tmp_path: Path) -> None:
+    """The line tells which file was looked for and how to name another."""
+    result = CliRunner().invoke(main, ["--config", str(tmp_path / "none.toml"), "serve"])
+
+    assert "none.toml" in one_line(result)
+
+
+def test_a_secret_is_never_shown(tmp_path: Path) -> None:
+    """A value that does not validate is not repeated: it may be the secret in the wrong place."""
+    configuration = GOOD + '[connections.acme.config]\nremote = { env = "SECRET" }\nlatency = { env = "SECRET" }\n'
+
+    result = run(tmp_path, configuration, "check", SECRET="canary-7f3a")
+
+    assert result.exit_code == 2
+    assert "canary-7f3a" not in result.output
+
+
+def test_tokens_are_made_listed_and_revoked(tmp_path: Path) -> None:
+    """The clear text is shown once and is not in the database; a revoked token says so."""
+    created = run(tmp_path, GOOD, "token", "create", "acme", "--name", "okta")
+    clear = created.stdout.strip()
+    lookup_id = tokens.parse(clear)
+    assert lookup_id is not None
+
+    listed = run(tmp_path, GOOD, "token", "list", COLUMNS="200")
+    assert lookup_id in listed.stdout
+    assert "valid" in listed.stdout
+    assert clear not in listed.stdout
+    stored = b"".join(file.read_bytes() for file in tmp_path.glob("bridge.db*"))
+    assert clear.encode() not in stored
+
+    run(tmp_path, GOOD, "token", "revoke", lookup_id)
+    assert "revoked" in run(tmp_path, GOOD, "token", "list", COLUMNS="200").stdout
+
+
+def test_a_token_for_an_unknown_connection_is_refused(tmp_path: Path) -> None:
+    """The line lists what is configured."""
+    line = one_line(run(tmp_path, GOOD, "token", "create", "acne"))
+
+    assert line == 'unknown connection "acne"; configured: acme'
+
+
+def test_check_prints_a_table_and_tells_by_its_exit_status(tmp_path: Path) -> None:
+    """A remote system that answers is exit status 0; one that refuses the credentials is 1."""
+    good = run(tmp_path, GOOD, "check")
+    bad = run(
+        tmp_path, GOOD + '[connections.acme.config]\nfaults = { check_connection = ["credentials"] }\n', "check", "acme"
+    )
+
+    assert good.exit_code == 0
+    assert "Connection acme" in good.stdout
+    assert bad.exit_code == 1
+
+
+def test_an_import_and_the_audit_trail_of_nothing(tmp_path: Path) -> None:
+    """The short commands work on an empty remote system, without a server."""
+    assert "0 accounts and groups listed" in run(tmp_path, GOOD, "import", "acme").stdout
+    assert "0 compared, 0 differ" in run(tmp_path, GOOD, "reconcile", "acme", "--plan").stdout
+    assert "unbroken" in run(tmp_path, GOOD, "audit", "verify", "acme").stdout
+    assert [json.loads(line) for line in run(tmp_path, GOOD, "audit", "export", "acme").stdout.splitlines()] == []
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_help(command: str) -> None:
+    """Each command loads, and says what it does."""
+    result = CliRunner().invoke(main, [command, "--help"])
+
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_the_connectors_are_listed(tmp_path: Path) -> None:
+    """The HubSpot plugin and the memory connector are found through their entry points."""
+    result = CliRunner().invoke(main, ["connectors"], env={"COLUMNS": "200", **os.environ})
+
+    assert "scim-bridge-hubspot" in result.stdout
+    assert "memory" in result.stdout
+    assert tmp_path.is_dir()
