@@ -165,6 +165,12 @@ class Preflight:
             return
         self._add("permission sets", "ok", _listed([item.name for item in sets]))
         self._billed(sets)
+        mapper = Mapper(self._config, self._inventory)
+        barred = [item.name for item in sets if mapper.is_barred(item.id)]
+        if barred:
+            self._add(
+                "permission sets", "info", f"privileged, never granted: {_listed(barred)}", "see allow_privileged"
+            )
         doubled = sorted({item.name for item in sets if [other.name for other in sets].count(item.name) > 1})
         if doubled:
             self._add("permission sets", "warning", f"name used twice: {_listed(doubled)}", "map such a group by id")

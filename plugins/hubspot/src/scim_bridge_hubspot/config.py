@@ -104,7 +104,8 @@ class HubSpotConfig(Settings):
     :param several_roles: What to do with accounts that were given several sets in HubSpot's user interface, which any
         write through the API would collapse to one: ``refuse`` the write, or ``take_over``.
     :param protected: E-mail addresses that are never changed.
-    :param privileged: Permission sets that may not be granted unless ``allow_privileged`` names them too.
+    :param privileged: Permission sets that may not be granted unless ``allow_privileged`` names them too, besides those
+        with "Super Admin" in their name.
     :param adopt: Whether an account that exists already is taken over when its person is provisioned.
     :param rename: What a new userName does; no API of HubSpot can change an e-mail address.
     :param send_welcome_email: Whether HubSpot invites new people by mail; not needed with single sign-on.
@@ -131,7 +132,7 @@ class HubSpotConfig(Settings):
     fallback_seat: Name | None = None
     several_roles: Literal["refuse", "take_over"] = "refuse"
     protected: frozenset[Email] = frozenset()
-    privileged: tuple[Name, ...] = ("Super Admin",)
+    privileged: tuple[Name, ...] = ()
     allow_privileged: tuple[Name, ...] = ()
     adopt: Literal["always", "never"] = "always"
     rename: Literal["refuse", "recreate"] = "refuse"

@@ -333,11 +333,16 @@ class Mapper:
 
         :raises RemoteForbiddenError: naming it.
         """
-        names = {role_id, self.set_name(role_id).casefold()}
-        if names & _folded(self._config.privileged) and not names & _folded(self._config.allow_privileged):
+        if self.is_barred(role_id):
             raise RemoteForbiddenError(
                 f'permission set "{self.set_name(role_id)}" is privileged; allow_privileged must name it to be granted'
             )
+
+    def is_barred(self, role_id: str) -> bool:
+        """Whether a permission set is privileged, by the configuration or by its own name, and not allow-listed."""
+        names = {role_id, self.set_name(role_id).casefold()}
+        privileged = names & _folded(self._config.privileged) or "super admin" in self.set_name(role_id).casefold()
+        return bool(privileged) and not names & _folded(self._config.allow_privileged)
 
     def _refuse_unbillable(self, role_id: str) -> None:
         item = self._sets.get(role_id)
