@@ -1,7 +1,7 @@
 """What the end of a run says of the instruments: their figures, seeds and how often each fault fired.
 
-An instrument prints its figures; pytest keeps what is printed with the report. With ``SCIM_BRIDGE_EVIDENCE`` set to a file
-name, the same is written there as the table that the README links (``make evidence``).
+An instrument prints its figures; pytest keeps what is printed with the report. With ``SCIM_BRIDGE_EVIDENCE`` set to a
+file name, the same is written there: the page that the README links (``make evidence``).
 """
 
 import os

@@ -41,13 +41,16 @@ _MEMBERS = (
     .where(_CONNECTION, _GROUPS_GIVEN, ~resource.c.deleted)
     .order_by(member.c.group_id, member.c.user_id)
 )
-_GROUPS = (
+_ALL_GROUPS = (
     select(member.c.user_id, *_REFERENCE)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.group_id))
-    .where(_CONNECTION, _USERS_GIVEN)
     .order_by(member.c.user_id, member.c.group_id)
 )
+_GROUPS = _ALL_GROUPS.where(_CONNECTION, _USERS_GIVEN)
 _LIVE_GROUPS = _GROUPS.where(~resource.c.deleted)
+# A list of ids is compiled anew at each call; one person, the most frequent question, need not pay for that.
+_GROUPS_OF_ONE = _ALL_GROUPS.where(_USER)
+_LIVE_GROUPS_OF_ONE = _GROUPS_OF_ONE.where(~resource.c.deleted)
 _UNSETTLED = (
     select(member.c.user_id, member.c.desired)
     .where(_GROUP, member.c.desired != member.c.observed)
@@ -118,6 +121,11 @@ def groups_of(
 
     :param deleted: Whether groups count that a client deleted while people still hold them.
     """
+    if len(user_ids) == 1:
+        (user_id,) = user_ids
+        of_one = _GROUPS_OF_ONE if deleted else _LIVE_GROUPS_OF_ONE
+        found = tx.execute(of_one, {"connection": connection_id, "user": user_id})
+        return {user_id: [_reference(record, "Group") for record in found]}
     statement = _GROUPS if deleted else _LIVE_GROUPS
     return _references(tx, statement, connection_id, user_ids, "Group")
 
