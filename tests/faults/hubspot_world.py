@@ -70,7 +70,8 @@ class HubSpotWorld:
             self.hubspot.add_role(name)
         for name in TEAMS:
             self.hubspot.add_team(name)
-        self.hubspot.add_person(BYSTANDERS[0], roles=["Sales"], first_name="By", last_name="Stander")
+        self.hubspot.add_role("Finance")
+        self.hubspot.add_person(BYSTANDERS[0], roles=["Finance"], first_name="By", last_name="Stander")
         self.hubspot.add_person(BYSTANDERS[1], super_admin=True)
         self.hubspot.observe = self._observe
         self.faults: Mapping[str, Callable[[Random], None]] = _faults(self.hubspot)

@@ -55,7 +55,9 @@ class SimulatedSqlite(sqlite.SqliteDatabase):
 
     def write_inline(self, work: Callable[[Connection], T]) -> T:
         self._check("write")
-        return super().write_inline(work)
+        result = super().write_inline(work)
+        self.weather.committed()
+        return result
 
     def _check(self, what: str) -> None:
         if not self._open or self.weather.database_is_busy(what):

@@ -12,8 +12,7 @@ from random import Random
 from typing import Any
 
 from scim_bridge.store.comparison import fold
-from scim_bridge.testing.clients import IdentityProvider
-from scim_bridge.testing.clients.entra import EntraClient
+from scim_bridge.testing.clients import IdentityProvider, Person
 from scim_bridge.testing.simulation.database import Template, simulated_databases
 from scim_bridge.testing.simulation.loop import SimulatedLoop
 from scim_bridge.testing.simulation.oracle import Violation
@@ -63,6 +62,7 @@ class History:
         self.calm = calm
         self.random = world.random
         self.counts: Counter[str] = Counter()
+        self.reminders: list[tuple[Client, str, Person]] = []
 
     async def run(self) -> None:
         """Let things happen, let all be well, and compare."""
@@ -221,7 +221,7 @@ class History:
             for client in world.clients:
                 client.work()
                 await client.done()
-            if not self._press_the_button():
+            if not self._take_back() and not self._press_the_button():
                 break
         await self._settle()
         await self._restart()  # compares everything at its start
@@ -243,17 +243,35 @@ class History:
                 provider.admin_retry()
                 pressed = True
             for person in list(provider.people.values()):
-                holding = self.world.remote.holding(person.user_name)
-                if person.id not in provider.assigned and person.id not in provider.believed and holding.active:
-                    self.counts["forgotten"] += 1
-                    provider.assign(person)
-                    provider.unassign(person) if isinstance(provider, EntraClient) else self._end_later(client, person)
-                    pressed = True
+                pressed = self._remind(client, person) or pressed
         return pressed
 
-    def _end_later(self, client: Client, person: Any) -> None:
-        """Unassign again once the assignment is through: both are pushed in order."""
-        client.provider.unassign(person)
+    def _remind(self, client: Client, person: Any) -> bool:
+        """Let an administrator grant and end again what a client never heard was granted, and so has forgotten.
+
+        The bridge did what it was asked; no client can be made to ask for the end of what it does not know.
+        """
+        provider, name, unheard = client.provider, fold(person.user_name), self.world.oracle.unheard
+        desire = self.world.witness.desire(name)
+        reminded = False
+        if person.id not in provider.assigned and desire.active and (name, "") in unheard:
+            provider.assign(person)
+            provider.unassign(person)
+            reminded = True
+        for group in provider.groups.values():
+            if group.name in desire.groups and person.id not in group.members and (name, group.name) in unheard:
+                self.reminders.append((client, group.name, person))
+                provider.add_member(group.name, person)
+                reminded = True
+        self.counts["forgotten"] += reminded
+        return reminded
+
+    def _take_back(self) -> bool:
+        """Remove the members again that were added as reminders."""
+        reminders, self.reminders = self.reminders, []
+        for client, group, person in reminders:
+            client.provider.remove_member(group, person)
+        return bool(reminders)
 
     async def _settle(self) -> None:
         """Wait until the bridge has nothing left to do (I3)."""

@@ -29,6 +29,7 @@ class Mortal:
         self.ended = False
         self.at_death: list[Callable[[], None]] = []
         self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self.withheld: list[asyncio.Handle] = []
 
     def may_step(self) -> bool:
         """Count a step, and tell whether it is to be taken."""
@@ -85,7 +86,10 @@ class _Ready(deque[asyncio.Handle]):
         handle = self[position]
         del self[position]
         process = handle._context.get(PROCESS)  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
-        return handle if process is None or process.may_step() else self._nothing
+        if process is None or process.may_step():
+            return handle
+        process.withheld.append(handle)
+        return self._nothing
 
 
 class SimulatedLoop(VirtualTimeLoop):
@@ -118,3 +122,9 @@ class SimulatedLoop(VirtualTimeLoop):
         if process is not None:
             process.tasks.add(task)
         return task
+
+    def revive(self, process: Mortal) -> None:
+        """Let the tasks of a dead process take their next steps after all, so that they can be ended in good order."""
+        process.alive = True
+        self._ready.extend(process.withheld)
+        process.withheld.clear()

@@ -71,8 +71,14 @@ class Listener(Protocol):
     def returned(self, call: Outbound) -> None:
         """Note that the bridge has the outcome of a call."""
 
+    def asked(self, exchange: Inbound) -> None:
+        """Note that a client sends a request."""
+
     def answered(self, exchange: Inbound) -> None:
         """Note that the bridge answered a request."""
+
+    def heard(self, exchange: Inbound) -> None:
+        """Note that the client has the answer."""
 
 
 class BridgeTransport(httpx2.AsyncBaseTransport):
@@ -94,6 +100,7 @@ class BridgeTransport(httpx2.AsyncBaseTransport):
         body = await request.aread()
         now = asyncio.get_running_loop().time
         exchange = Inbound(self._client, request.method, request.url.raw_path.decode(), body, now())
+        self._listener.asked(exchange)
         await asyncio.sleep(weather.delay())
         process = self._find()
         if process is None or process.application is None:
@@ -105,6 +112,7 @@ class BridgeTransport(httpx2.AsyncBaseTransport):
         answers = await asyncio.gather(*(self._exchange(process, request, exchange) for _ in range(copies)))
         if weather.strikes("answer lost"):
             raise httpx2.ReadError("connection reset by peer", request=request)
+        self._listener.heard(exchange)
         await asyncio.sleep(weather.delay())
         return answers[0]
 
@@ -112,7 +120,7 @@ class BridgeTransport(httpx2.AsyncBaseTransport):
         """Let the bridge answer one copy of a request."""
         loop = asyncio.get_running_loop()
         wire = _Wire(request, exchange.body, loop.create_future())
-        process.connections.add(wire.answer)
+        process.connections[wire.answer] = None
         exchange.arrived_at = loop.time()
         task = loop.create_task(process.application(wire.scope(), wire.receive, wire.send), context=process.context.copy())
         wire.task = task
@@ -128,7 +136,7 @@ class BridgeTransport(httpx2.AsyncBaseTransport):
             wire.hang_up(cancel=False)
             raise
         finally:
-            process.connections.discard(wire.answer)
+            process.connections.pop(wire.answer, None)
         exchange.answered_at = loop.time()
         exchange.status = response.status_code
         exchange.retry_after = response.headers.get("retry-after")

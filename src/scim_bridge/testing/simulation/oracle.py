@@ -7,11 +7,13 @@ was durably desired before. Nothing is taken from the bridge's own word.
 import asyncio
 import math
 from collections import defaultdict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scim_bridge.models import Lane
 from scim_bridge.store.comparison import fold
+from scim_bridge.testing.simulation.loop import Mortal
 from scim_bridge.testing.simulation.network import Inbound, Outbound
 from scim_bridge.testing.simulation.remote import Effect
 from scim_bridge.testing.simulation.requests import Meaning, meaning_of
@@ -67,9 +69,12 @@ class Oracle:
     worked_on: dict[str, float] = field(default_factory=dict)
     """When the bridge last called about somebody, other than to compare."""
     samples: dict[str, deque[tuple[float, Desire]]] = field(default_factory=lambda: defaultdict(deque))
-    paused_until: float = 0.0
+    paused_until: dict[Mortal, float] = field(default_factory=dict)
     arrivals: deque[float] = field(default_factory=deque)
     unanswered_creations: dict[str, float] = field(default_factory=dict)
+    sampled_at_event: int = 0
+    unheard: set[tuple[str, str]] = field(default_factory=set)
+    """Grants that a client asked for without ever hearing that they were made: (userName, group or nothing)."""
 
     def violated(self, invariant: str, detail: str) -> None:
         """Note a violation."""
@@ -86,8 +91,9 @@ class Oracle:
     def departed(self, call: Outbound) -> None:
         """Check what may be sent now (I4, I9), and remember what is desired of whom it is about."""
         now = call.left_at
-        if now < self.paused_until - 0.001:
-            self.violated("I9", f"a call {self.paused_until - now:.1f} s before the Retry-After had passed")
+        paused_until = self.paused_until.get(call.process, 0.0)
+        if now < paused_until - 0.001:
+            self.violated("I9", f"a call {paused_until - now:.1f} s before the Retry-After had passed")
         subject = self.world.remote.subject_of(call.request)
         if not subject:
             return
@@ -105,7 +111,8 @@ class Oracle:
         status = None if response is None else response.status_code
         self.world.note(f"   upstream {call.request.method} {call.request.url.path} -> {status or 'nothing'} [{call.lane.name}]")
         if response is not None and status == 429 and (wait := retry_after(response)) is not None:
-            self.paused_until = max(self.paused_until, asyncio.get_running_loop().time() + wait)
+            paused_until = self.paused_until.get(call.process, 0.0)
+            self.paused_until[call.process] = max(paused_until, asyncio.get_running_loop().time() + wait)
         subject = self.world.remote.subject_of(call.request)
         unclear = response is None or response.status_code >= 500 or not _is_json(response)
         if call.request.method == "POST" and subject and unclear and self._reached(call):
@@ -142,15 +149,25 @@ class Oracle:
             self.violated("I5", f"{effect.subject} was given {sorted(gained - allowed)} though nobody wants that")
 
     def _count(self, now: float, *, limited: bool) -> None:
-        """Check the remote system's own limit."""
+        """Check the remote system's own limit; a bridge that has just been started cannot know what another one sent."""
         if self.world.remote.limit is None:
             return
         most, seconds = self.world.remote.limit
         self.arrivals.append(now)
         while self.arrivals[0] <= now - seconds:
             self.arrivals.popleft()
-        if len(self.arrivals) > most or limited:
+        started = self.world.started_at
+        if (len(self.arrivals) > most or limited) and started + seconds <= now:
             self.violated("I9", f"{len(self.arrivals)} calls within {seconds:.0f} s, the limit is {most}")
+
+    def committed(self) -> None:
+        """Remember what is desired of everybody whenever that may have changed."""
+        last = self.world.witness.last_event()
+        if last != self.sampled_at_event:
+            self.sampled_at_event = last
+            for client in self.world.clients:
+                for person in client.people:
+                    self._sample(fold(person.user_name))
 
     def _sample(self, subject: str) -> None:
         now = asyncio.get_running_loop().time()
@@ -165,6 +182,21 @@ class Oracle:
         return tuple(sorted({id_ for _, desire in self.samples[subject] for id_ in desire.ids}))
 
     # -- The bridge's answers ----------------------------------------------------------------------------------------------
+
+    def asked(self, exchange: Inbound) -> None:
+        """Remember grants that are asked for: a client that never hears of them may forget them."""
+        self.unheard |= set(self._grants(meaning_of(exchange)))
+
+    def heard(self, exchange: Inbound) -> None:
+        """Forget grants that the client was told of."""
+        if 200 <= (exchange.status or 0) < 300:
+            self.unheard -= set(self._grants(meaning_of(exchange)))
+
+    def _grants(self, meaning: Meaning) -> Iterator[tuple[str, str]]:
+        if meaning.kind == "Users" and meaning.active:
+            yield fold(meaning.name) if meaning.name else self.world.person_of(meaning.id), ""
+        for member in meaning.joining:
+            yield self.world.person_of(member), self.world.group_of(meaning.id)
 
     def answered(self, exchange: Inbound) -> None:
         """Check an answer at the moment it leaves the bridge (I2, I10)."""

@@ -10,7 +10,10 @@ import httpx2
 
 from scim_bridge.app import Bridge, Serving, Surroundings, open_bridge
 from scim_bridge.config import Settings
-from scim_bridge.testing.simulation.loop import PROCESS, Mortal
+from scim_bridge.testing.simulation.loop import PROCESS, Mortal, SimulatedLoop
+
+BURIALS = 20
+"""How often the tasks of a dead process are cancelled before they are left behind."""
 
 Application = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
 
@@ -29,7 +32,7 @@ class Process(Mortal):
         self.failure = ""
         self.context = copy_context()
         self.context.run(PROCESS.set, self)
-        self.connections: set[asyncio.Future[Any]] = set()
+        self.connections: dict[asyncio.Future[Any], None] = {}  # in order, unlike a set
         self.at_death.append(self._vanish)
         self._settings = settings
         self._surroundings = surroundings
@@ -55,14 +58,17 @@ class Process(Mortal):
 
     async def bury(self) -> None:
         """Let the tasks of a dead process end, with nothing left that they could reach."""
-        self.alive = True
-        frozen, self._frozen = self._frozen, []
-        while frozen:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimulatedLoop)
+        loop.revive(self)
+        for _ in range(BURIALS):
+            frozen = [task for task in self.tasks if not task.done()]
+            if not frozen:
+                break
             for task in frozen:
                 task.cancel()
             await asyncio.wait(frozen, timeout=60)
-            frozen = [task for task in self.tasks if not task.done()]
-        self.alive = False
+        self._frozen.clear()
 
     async def _live(self) -> None:
         serving = Serving(self._settings)
@@ -100,7 +106,7 @@ class Process(Mortal):
         """Do what the kernel does: reset the connections; whoever waits for the process is told."""
         self.application = None
         self.freeze()
-        for connection in self.connections:
+        for connection in list(self.connections):
             if not connection.done():
                 connection.set_exception(httpx2.ReadError("connection reset by peer"))
         if not self._started.done():

@@ -20,6 +20,7 @@ class Meaning:
     :param id: The SCIM id in the path.
     :param name: The ``userName`` of a creation.
     :param active: What it says of access: ``None`` is nothing.
+    :param joining: SCIM ids of members it adds.
     :param leaving: SCIM ids of members it removes.
     :param only: SCIM ids of the only members it leaves; ``None`` when it does not say.
     """
@@ -28,6 +29,7 @@ class Meaning:
     id: str = ""
     name: str = ""
     active: bool | None = None
+    joining: frozenset[str] = frozenset()
     leaving: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
 
@@ -47,11 +49,13 @@ def meaning_of(exchange: Inbound) -> Meaning:
     only = None
     if kind == "Groups" and exchange.method == "PUT":
         only = frozenset(_values(document.get("members") or []))
-    return Meaning(kind, id_, str(document.get("userName", "")), active, only=only)
+    joining = frozenset(_values(document.get("members") or [])) if kind == "Groups" else frozenset()
+    return Meaning(kind, id_, str(document.get("userName", "")), active, joining=joining, only=only)
 
 
 def _patched(kind: str, id_: str, document: dict[str, Any]) -> Meaning:
     active: bool | None = None
+    joining: set[str] = set()
     leaving: set[str] = set()
     only: frozenset[str] | None = None
     for operation in document.get("Operations", []):
@@ -64,7 +68,10 @@ def _patched(kind: str, id_: str, document: dict[str, Any]) -> Meaning:
             leaving |= {found[1]} if (found := _MEMBER.match(path)) else set(_values(value or []))
         if kind == "Groups" and op == "replace" and path == "members":
             only = frozenset(_values(value or []))
-    return Meaning(kind, id_, "", active, frozenset(leaving), only)
+            joining |= only
+        if kind == "Groups" and op == "add" and path == "members":
+            joining |= set(_values(value or []))
+    return Meaning(kind, id_, "", active, frozenset(joining), frozenset(leaving), only)
 
 
 def _values(members: list[Any]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The faults in force around a bridge: its database, its network, its clock. Each one that strikes is counted."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -38,6 +39,7 @@ class Weather:
     :param spells: The faults in force, by name.
     :param fired: How often each fault struck.
     :param skew: How far the bridge's wall clock is off.
+    :param committed: Called after each transaction of the bridge.
     :param unreachable_until: When connections to the remote system are possible again, on the loop's clock.
     """
 
@@ -46,6 +48,7 @@ class Weather:
     fired: Counter[str] = field(default_factory=Counter)
     skew: timedelta = timedelta()
     unreachable_until: float = 0.0
+    committed: Callable[[], None] = lambda: None
 
     def add(self, name: str, *, passing: int = 0, times: int = 1) -> None:
         """Let a fault strike."""

@@ -96,11 +96,13 @@ class World:
             },
         )
         self.process: Process | None = None
+        self.started_at = 0.0
         self.graveyard: list[Process] = []
         self.trace: list[str] = []
         self.clients = self._clients()
         self.oracle = Oracle(self)
         remote.watch = self.oracle.effect
+        self.weather.committed = self.oracle.committed
 
     # -- Who pushes ----------------------------------------------------------------------------------------------------
 
@@ -150,6 +152,7 @@ class World:
         for _ in range(60):
             self.process = process = Process(self.settings, self._surroundings)
             self.graveyard.append(process)
+            self.started_at = asyncio.get_running_loop().time()
             if await process.start():
                 return
             await asyncio.sleep(1.0)
@@ -195,9 +198,25 @@ class World:
         """Pass on what the network saw."""
         self.oracle.returned(call)
 
+    def asked(self, exchange: Any) -> None:
+        """Pass on what the network saw."""
+        self.oracle.asked(exchange)
+
     def answered(self, exchange: Any) -> None:
         """Pass on what the network saw."""
         self.oracle.answered(exchange)
+
+    def heard(self, exchange: Any) -> None:
+        """Pass on what the network saw."""
+        self.oracle.heard(exchange)
+
+    def group_of(self, resource_id: str) -> str:
+        """Return the name that a group of this SCIM id is wanted to have; empty for none."""
+        for client in self.clients:
+            for group, belief in client.provider.believed_groups.items():
+                if belief.remote_id == resource_id:
+                    return belief.name if group not in client.provider.groups else client.provider.groups[group].name
+        return ""
 
     def fired(self) -> Counter[str]:
         """Return how often each fault struck in this history."""
