@@ -49,6 +49,10 @@ REMAINING_TODAY = "x-hubspot-ratelimit-daily-remaining"
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
+class AnyDocument(BaseModel):
+    """A JSON object of which nothing is needed."""
+
+
 def pause_after(response: httpx2.Response) -> float | None:
     """Tell the transport for how long the account must make no call after a 429, by the policy its body names."""
     if response.status_code != 429:
@@ -102,8 +106,13 @@ class HubSpotClient:
         return self._member(_parse(PublicUser, response, write=True))
 
     async def replace_user(self, user_id: str, body: Mapping[str, Any]) -> None:
-        """Write names and assignments (``PublicUserUpdate``). The answer proves nothing: read again."""
-        await self._send("PUT", self._item(user_id), json=body)
+        """Write names and assignments (``PublicUserUpdate``). The answer proves nothing: read again.
+
+        :raises RemoteUnavailableError: Also when the answer is no JSON: then somebody else gave it, on the way.
+        """
+        response = await self._send("PUT", self._item(user_id), json=body)
+        if response.content:
+            _parse(AnyDocument, response, write=True)
 
     async def remove_user(self, user_id: str) -> None:
         """Remove a member from the account; 204 for one who was removed before, too."""
