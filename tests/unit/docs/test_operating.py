@@ -1,0 +1,104 @@
+"""The reference of settings, quirks, limits and metrics says what the code says."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from scim_bridge.config import RESERVED_IDS, ConnectionSettings, GuardSettings, ServerSettings, StoreSettings
+from scim_bridge.errors import StoreUnavailableError
+from scim_bridge.protocol.clients import PRESETS, QUIRKS
+from scim_bridge.protocol.limits import Limits
+from scim_bridge.provisioning.service import (
+    AMBIGUOUS_RETRY_AFTER,
+    CREDENTIALS_RETRY_AFTER,
+    RATE_LIMIT_RETRY_AFTER,
+)
+from scim_bridge.server.authentication import FailureLimit
+from tests.unit.docs.pages import ROOT, table, text
+
+TABLES: dict[str, type[BaseModel]] = {
+    "### `[server]`": ServerSettings,
+    "### `[store]`": StoreSettings,
+    "### `[connections.ID]`": ConnectionSettings,
+    "### `[connections.ID.guard]`": GuardSettings,
+}
+
+
+def written(value: Any) -> str:
+    """Return a default as the reference writes it."""
+    if value is PydanticUndefined:
+        return "required"
+    if value is None:
+        return "none"
+    return f"`{json.dumps(sorted(value) if isinstance(value, frozenset) else value)}`"
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_every_setting_is_told_with_its_default(heading: str) -> None:
+    """No setting is missing, none is invented, and each default is the true one."""
+    model = TABLES[heading]
+    expected = {
+        name: written(field.get_default(call_default_factory=True))
+        for name, field in model.model_fields.items()
+        if name != "guard"
+    }
+    told = {row[0].strip("`"): row[1] for row in table(text("docs/operating.md"), heading)}
+    assert told == expected
+    assert all(row[2] for row in table(text("docs/operating.md"), heading))
+
+
+def test_the_ids_that_cannot_be_taken_are_told() -> None:
+    """A connection cannot be called like a path of the server."""
+    for reserved in RESERVED_IDS:
+        assert f"`{reserved}`" in text("docs/operating.md").partition("### `[connections.ID]`")[2][:600]
+
+
+def test_every_quirk_is_told_with_the_presets_that_read_it() -> None:
+    """The table of quirks is the code's."""
+    told = {
+        row[0].strip("`"): set(row[1].split(", ")) for row in table(text("docs/operating.md"), "### Client presets")
+    }
+    assert told == {quirk: {name for name, preset in PRESETS.items() if quirk in preset.quirks} for quirk in QUIRKS}
+
+
+def test_every_limit_is_told() -> None:
+    """The figures of the table are those that are enforced."""
+    rows = table(text("docs/operating.md"), "### Limits of a request")
+    limits = Limits()
+    enforced = [getattr(limits, name) for name in limits.__dataclass_fields__]
+    assert sorted(int(row[1].replace(",", "")) for row in rows) == sorted(enforced)
+
+
+def test_the_waits_told_to_a_client_are_the_codes() -> None:
+    """``Retry-After`` by situation."""
+    rows = {row[0]: row for row in table(text("docs/operating.md"), "## What a client is answered")}
+    outage = ConnectionSettings(connector="any").outage_retry_after
+
+    def wait(start: str) -> str:
+        return next(row[2] for situation, row in rows.items() if situation.startswith(start))
+
+    assert wait("the remote system limits") == f"its own wait, at least {RATE_LIMIT_RETRY_AFTER}"
+    assert wait("the remote system is down") == f"`outage_retry_after` ({outage})"
+    assert wait("it took too long") == f"{AMBIGUOUS_RETRY_AFTER} (or `outage_retry_after`, if less)"
+    assert wait("the remote system refuses the bridge's own") == str(CREDENTIALS_RETRY_AFTER)
+    assert wait("the database") == str(StoreUnavailableError.retry_after)
+    assert f"more than {FailureLimit().failures} requests a minute" in text("docs/operating.md")
+    assert FailureLimit().seconds == 60
+
+
+def test_every_metric_is_told() -> None:
+    """Each counter and gauge of the code has a row."""
+    told = {row[0].strip("`") for row in table(text("docs/operating.md"), "## Health, metrics, logs")}
+    told |= set(re.findall(r"`(scim_bridge_\w+)`", text("docs/operating.md")))
+    sources = [path.read_text("utf-8") for path in Path(ROOT / "src/scim_bridge").rglob("*.py")]
+    counters = {
+        f"scim_bridge_{one}_total" for source in sources for one in re.findall(r'\.counter\(\s*"(\w+)"', source)
+    }
+    gauges = {f"scim_bridge_{one}" for source in sources for one in re.findall(r'\.gauge\(\s*"(\w+)"', source)}
+    assert counters
+    assert counters | gauges == {metric for metric in told if metric.startswith("scim_bridge_")}
