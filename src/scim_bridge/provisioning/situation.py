@@ -7,7 +7,7 @@ from typing import Any
 
 from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.models import Group, Kind, Remote, User
-from scim_bridge.provisioning.plan import Desired, Seen, Step, next_group_step, next_user_step
+from scim_bridge.provisioning.plan import REMOVALS, Desired, Seen, Step, next_group_step, next_user_step
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, ResourceRow
@@ -74,7 +74,7 @@ class Situation:
         """Whether the next step takes access away."""
         if self.step is Step.SET_USER_GROUPS:
             return bool(self.seen.links - self.desired.links)
-        return self.step in {Step.DELETE_USER, Step.DEACTIVATE_USER, Step.DELETE_GROUP, Step.REMOVE_GROUP_MEMBERS}
+        return self.step in REMOVALS
 
     def user(self) -> User:
         """Return the desired User as hooks see it: no id, ``groups`` holding remote ids."""
