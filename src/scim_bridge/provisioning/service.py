@@ -4,7 +4,9 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -49,6 +51,9 @@ HELD = "accepted, and held: too many removals or privileged grants at once; an o
 now = partial(datetime.now, UTC)
 
 PENDING = "accepted; pending upstream; retry to observe"
+
+answer_by: ContextVar[float | None] = ContextVar("answer_by", default=None)
+"""When the request that some writes belong to is answered, by the event loop's clock; ``None``: each has a budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,15 @@ class Provisioning:
         """Delete a Group (RFC 7644 §3.6); returns when nobody holds it any more."""
         await self._write(lambda tx: self.groups.delete(tx, group_id, check))
 
+    @contextmanager
+    def one_budget(self) -> Iterator[None]:
+        """Let the writes inside share one budget, as the operations of a Bulk request do (RFC 7644 §3.7)."""
+        token = answer_by.set(asyncio.get_running_loop().time() + self.policy.budget)
+        try:
+            yield
+        finally:
+            answer_by.reset(token)
+
     # -- Writing and waiting ---------------------------------------------------------------------------------------
 
     async def _created(self, work: Callable[[Connection], Accepted]) -> Outcome:
@@ -190,7 +204,7 @@ class Provisioning:
 
     async def _write(self, work: Callable[[Connection], Accepted]) -> Outcome:
         """Commit desired state, wait for the remote system within the budget and return how the resource is now."""
-        deadline = asyncio.get_running_loop().time() + self.policy.budget
+        deadline = answer_by.get() or asyncio.get_running_loop().time() + self.policy.budget
 
         def noted(tx: Connection) -> Accepted:
             accepted = work(tx)

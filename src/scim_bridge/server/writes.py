@@ -101,12 +101,16 @@ class Writes:
     # -- Bulk ----------------------------------------------------------------------------------------------------------
 
     async def bulk(self, request: ScimRequest, target: Target) -> Answer:
-        """Answer ``POST /Bulk``: each operation takes the path of a request of its own (RFC 7644 §3.7)."""
+        """Answer ``POST /Bulk``: each operation takes the path of a request of its own, all in the budget of one.
+
+        What is durable and not confirmed by then has status 429 (RFC 7644 §3.7).
+        """
         del target
         plan = self._service.bulk_plan(self._service.payload(request.body, request.header("Content-Type")))
-        for step in plan:
-            outcome, row = await self._run(request, plan, step)
-            plan.record(step, outcome, cast("Any", row))
+        with self._provisioning.one_budget():
+            for step in plan:
+                outcome, row = await self._run(request, plan, step)
+                plan.record(step, outcome, cast("Any", row))
         operations = [{**outcome, "status": str(outcome["status"])} for outcome in plan.outcomes()]
         shown = [{_BULK_NAMES.get(name, name): value for name, value in one.items() if value} for one in operations]
         return json_answer({"schemas": [BULK_RESPONSE], "Operations": shown})
