@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "tests" / "README.md", *ROOT.glob("docs/*.md")])
+READMES = [ROOT / place / "README.md" for place in (".", "tests", "plugins", "plugins/hubspot")]
+PAGES = sorted([ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md"), *READMES])
 
 
 def name(page: Path) -> str:
