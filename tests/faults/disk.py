@@ -66,7 +66,7 @@ class Disk:
         if failure:
             return failure
         result = original()
-        self.counts[event.kind] += 1
+        self.counts[event.kind if result == OK else "failed"] += 1
         if result == OK and self.recording:
             self.events.append(event)
         return result

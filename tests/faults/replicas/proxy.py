@@ -24,6 +24,11 @@ class Link:
         self._server: asyncio.Server | None = None
         self.port = 0
 
+    @property
+    def whole(self) -> bool:
+        """Whether the replica reaches the database."""
+        return self._whole.is_set()
+
     async def open(self) -> None:
         """Listen."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)

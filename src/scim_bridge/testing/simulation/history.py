@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from scim_bridge.store.comparison import fold
-from scim_bridge.testing.clients import IdentityProvider, Person
+from scim_bridge.testing.clients import IdentityProvider
 from scim_bridge.testing.simulation.database import Template, simulated_databases
 from scim_bridge.testing.simulation.loop import SimulatedLoop
 from scim_bridge.testing.simulation.oracle import Violation
@@ -62,7 +63,7 @@ class History:
         self.calm = calm
         self.random = world.random
         self.counts: Counter[str] = Counter()
-        self.reminders: list[tuple[Client, str, Person]] = []
+        self.reminders: list[Callable[[], Any]] = []
 
     async def run(self) -> None:
         """Let things happen, let all be well, and compare."""
@@ -247,30 +248,39 @@ class History:
         return pressed
 
     def _remind(self, client: Client, person: Any) -> bool:
-        """Let an administrator grant and end again what a client never heard was granted, and so has forgotten.
+        """Let an administrator do and undo again what a client never heard was done, and so has forgotten.
 
-        The bridge did what it was asked; no client can be made to ask for the end of what it does not know.
+        The bridge did what it was asked; no client can be made to take back what it does not know it said. The same goes
+        for what somebody gave by hand before the account or the group was taken over.
         """
-        provider, name, unheard = client.provider, fold(person.user_name), self.world.oracle.unheard
+        provider, name, oracle = client.provider, fold(person.user_name), self.world.oracle
         desire = self.world.witness.desire(name)
+
+        def forgotten(group: str) -> bool:
+            return (name, group) in oracle.unheard or name in oracle.touched
+
         reminded = False
-        if person.id not in provider.assigned and desire.active and (name, "") in unheard:
+        if person.id not in provider.assigned and desire.active and forgotten(""):
             provider.assign(person)
-            provider.unassign(person)
+            self.reminders.append(partial(provider.unassign, person))
             reminded = True
         for group in provider.groups.values():
-            if group.name in desire.groups and person.id not in group.members and (name, group.name) in unheard:
-                self.reminders.append((client, group.name, person))
-                provider.add_member(group.name, person)
+            wanted = person.id in group.members and person.id in provider.believed
+            if (group.name in desire.groups) != wanted and desire.active and forgotten(group.name):
+                do, undo = provider.add_member, provider.remove_member
+                if wanted:
+                    do, undo = undo, do
+                do(group.name, person)
+                self.reminders.append(partial(undo, group.name, person))
                 reminded = True
         self.counts["forgotten"] += reminded
         return reminded
 
     def _take_back(self) -> bool:
-        """Remove the members again that were added as reminders."""
+        """Want again what reminders pretended not to want."""
         reminders, self.reminders = self.reminders, []
-        for client, group, person in reminders:
-            client.provider.remove_member(group, person)
+        for take_back in reminders:
+            take_back()
         return bool(reminders)
 
     async def _settle(self) -> None:

@@ -74,7 +74,7 @@ class Oracle:
     unanswered_creations: dict[str, float] = field(default_factory=dict)
     sampled_at_event: int = 0
     unheard: set[tuple[str, str]] = field(default_factory=set)
-    """Grants that a client asked for without ever hearing that they were made: (userName, group or nothing)."""
+    """What a client asked for without ever hearing that it was done: (userName, group or, for access, nothing)."""
 
     def violated(self, invariant: str, detail: str) -> None:
         """Note a violation."""
@@ -184,19 +184,23 @@ class Oracle:
     # -- The bridge's answers ----------------------------------------------------------------------------------------------
 
     def asked(self, exchange: Inbound) -> None:
-        """Remember grants that are asked for: a client that never hears of them may forget them."""
-        self.unheard |= set(self._grants(meaning_of(exchange)))
+        """Remember what is asked for: a client that never hears of it may forget it."""
+        self.unheard |= set(self._asked_for(meaning_of(exchange)))
 
     def heard(self, exchange: Inbound) -> None:
-        """Forget grants that the client was told of."""
+        """Forget what the client was told of."""
         if 200 <= (exchange.status or 0) < 300:
-            self.unheard -= set(self._grants(meaning_of(exchange)))
+            self.unheard -= set(self._asked_for(meaning_of(exchange)))
 
-    def _grants(self, meaning: Meaning) -> Iterator[tuple[str, str]]:
-        if meaning.kind == "Users" and meaning.active:
+    def _asked_for(self, meaning: Meaning) -> Iterator[tuple[str, str]]:
+        if meaning.kind == "Users" and meaning.active is not None:
             yield fold(meaning.name) if meaning.name else self.world.person_of(meaning.id), ""
-        for member in meaning.joining:
-            yield self.world.person_of(member), self.world.group_of(meaning.id)
+        if meaning.kind == "Groups" and (group := self.world.group_of(meaning.id)):
+            ids = meaning.joining | meaning.leaving
+            if meaning.only is not None:
+                ids |= {one.remote_id for client in self.world.clients for one in client.provider.believed.values()}
+            for member in ids:
+                yield self.world.person_of(member), group
 
     def answered(self, exchange: Inbound) -> None:
         """Check an answer at the moment it leaves the bridge (I2, I10)."""
@@ -249,7 +253,7 @@ class Oracle:
             person = self.world.person_of(belief.remote_id)
             if not gone or name not in self.world.remote.holding(person).privileges or self._only_touched(person):
                 continue
-            if self.touched.get(person, -math.inf) < (exchange.arrived_at or 0.0):
+            if person not in self.touched or not self.world.witness.desire(person).open:
                 self.violated("I2", f"{exchange.status} to taking {name} from {person}, who still has it")
 
     # -- The end -------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,132 @@
+"""What has to be true of everything that HubSpot was sent and of everybody's history."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from tests.faults.replicas.clients import Person
+from tests.faults.replicas.cluster import RATE_LIMIT, Cluster
+from tests.faults.replicas.linearizability import (
+    ABSENT,
+    Operation,
+    Register,
+    is_linearizable,
+    shortest_failure,
+)
+
+WINDOW = 10.0
+LATE = 2.5
+"""Seconds that a call may arrive after another replica took over: the check before it may take one, the rest is load.
+
+HubSpot knows no fencing; what this bounds is how long a former leader can go on."""
+
+Call = Mapping[str, Any]
+
+
+@dataclass
+class Verdict:
+    """What was judged, and what was wrong.
+
+    :param late: Writes that arrived after another replica took over, within what is allowed.
+    """
+
+    violations: list[str] = field(default_factory=list)
+    calls: int = 0
+    writes: int = 0
+    fullest_window: int = 0
+    late: int = 0
+    overlaps_within_reason: int = 0
+
+
+def judge_calls(calls: list[Call], owners: list[tuple[float, str, int]], thawed: Mapping[int, list[float]]) -> Verdict:
+    """Judge the emulator's log.
+
+    :param owners: When which replica became the leader of which connection, in order.
+    :param thawed: When each replica went on after having been frozen: a call it had checked before may be sent then.
+    """
+    verdict = Verdict(calls=len(calls), writes=sum(call["committed"] for call in calls))
+    for account in sorted({call["account"] for call in calls}):
+        own = [call for call in calls if call["account"] == account]
+        verdict.fullest_window = max(verdict.fullest_window, _fullest_window(own))
+        terms = [(at, replica) for at, connection, replica in owners if connection == account]
+        for call in own:
+            late = _late_by(call, terms)
+            if late <= 0 or call["method"] == "GET":
+                continue
+            verdict.late += 1
+            after_thaw = any(0 <= call["came"] - at < LATE for at in thawed.get(call["replica"], ()))
+            if late > LATE and not after_thaw:
+                verdict.violations.append(
+                    f"replica {call['replica']} sent {call['method']} for {call['person']} of {account}"
+                    f" {late:.1f} s after another had taken over"
+                )
+    if verdict.fullest_window > RATE_LIMIT:
+        verdict.violations.append(f"{verdict.fullest_window} calls in ten seconds")
+    for person in sorted({call["person"] for call in calls if call["person"]}):
+        verdict.violations += _overlaps([call for call in calls if call["person"] == person])
+    return verdict
+
+
+def _fullest_window(calls: Iterable[Call]) -> int:
+    times = sorted(call["came"] for call in calls)
+    first, fullest = 0, 0
+    for last, time in enumerate(times):
+        while times[first] <= time - WINDOW:
+            first += 1
+        fullest = max(fullest, last - first + 1)
+    return fullest
+
+
+def _late_by(call: Call, terms: list[tuple[float, int]]) -> float:
+    """Return the seconds since the sender's last term ended when a call came; 0 while it leads."""
+    ended = float("inf")
+    leads = False
+    for at, replica in terms:
+        if at > call["came"]:
+            break
+        if replica == call["replica"]:
+            leads = True
+        elif leads:
+            leads, ended = False, at
+    return 0.0 if leads else call["came"] - ended if ended < float("inf") else float("inf")
+
+
+def _overlaps(calls: list[Call]) -> list[str]:
+    """Return the writes for one person that were under way at the same time."""
+    writes = sorted((call for call in calls if call["method"] != "GET"), key=lambda call: call["came"])
+    return [
+        f"{one['method']} by replica {one['replica']} and {other['method']} by replica {other['replica']}"
+        f" for {one['person']} were under way at the same time"
+        for one, other in pairwise(writes)
+        if (one["left"] or float("inf")) > other["came"]
+    ]
+
+
+def judge_person(cluster: Cluster, person: Person, calls: list[Call]) -> list[str]:
+    """Judge one person's history, by what clients read and by what HubSpot held after every write."""
+    wrong = list(person.unexpected)
+    writes = [one for one in person.operations if one.action != "read"]
+    looks = [
+        Operation("upstream", call["applied"], call["applied"], seen=_held(call["held"]), client=f"replica {call['replica']}")
+        for call in calls
+        if call["person"] == person.email and call["committed"]
+    ]
+    for what, history in (("clients", person.operations), ("HubSpot", [*writes, *looks])):
+        if not is_linearizable(history):
+            told = "\n".join(f"    {_line(one)}" for one in shortest_failure(history))
+            wrong.append(f"{person.email} as {what} saw it:\n{told}")
+    return wrong
+
+
+def _held(held: Any) -> Register:
+    return Register("active", frozenset(held[1])) if held and held[0] else ABSENT
+
+
+def _line(one: Operation) -> str:
+    seen = f" saw {one.seen.status} {sorted(one.seen.groups)}" if one.action in {"read", "upstream"} else ""
+    ended = f"{one.ended % 1000:.3f}" if one.ended < float("inf") else "…"
+    return (
+        f"{one.began % 1000:8.3f} to {ended:8} {one.client}: {one.action} {one.group}{seen}"
+        f" → {one.status or ('' if one.action == 'upstream' else 'accepted' if one.certain else 'unknown')}"
+    )

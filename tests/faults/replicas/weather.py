@@ -1,0 +1,146 @@
+"""What happens to replicas and database: one fault after the other, chosen by a seed, each counted."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from scim_bridge.store.leadership import lock_key
+from tests.faults.replicas.cluster import CONNECTIONS, TAKEOVER_SECONDS, Cluster, Replica
+
+PAUSE = (1.0, 3.5)
+"""Seconds between faults."""
+
+CUT_SECONDS = 9.0
+"""How long a link stays cut: longer than it takes another replica to follow."""
+
+END_SESSION = """
+SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
+AND ((classid::bigint << 32) | objid::bigint) = %(key)s
+"""
+END_LISTENERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%' LIMIT 1"
+
+
+@dataclass
+class Weather:
+    """Strikes until told to stop, and mends what it broke.
+
+    :param fired: How often each kind struck.
+    :param notes: When and whom, for people to read.
+    :param thawed: When each replica went on after having been frozen.
+    """
+
+    cluster: Cluster
+    random: random.Random
+    fired: dict[str, int] = field(default_factory=dict)
+    notes: list[tuple[float, str, int]] = field(default_factory=list)
+    thawed: dict[int, list[float]] = field(default_factory=dict)
+    mending: set[asyncio.Task[None]] = field(default_factory=set)
+    _bag: list[str] = field(default_factory=list)
+
+    async def run(self) -> None:
+        """Strike without end; every kind comes once before any comes again."""
+        while True:
+            await asyncio.sleep(self.random.uniform(*PAUSE))
+            if not self._bag:
+                self._bag = list(self.kinds)
+                self.random.shuffle(self._bag)
+            await self.strike(self._bag.pop())
+
+    @property
+    def kinds(self) -> dict[str, Callable[[], Awaitable[Replica | None]]]:
+        """What can happen; each returns whom it happened to, or ``None`` when it could not."""
+        return {
+            "owner killed": self._kill_owner,
+            "another killed": self._kill_another,
+            "PostgreSQL killed": self._kill_database,
+            "lock session ended": self._end_session,
+            "owner frozen": self._freeze_owner,
+            "owner cut off": self._cut_owner,
+            "LISTEN session ended": self._end_listener,
+        }
+
+    async def strike(self, kind: str) -> None:
+        """Let something happen."""
+        struck = await self.kinds[kind]()
+        if struck is not None:
+            self.fired[kind] = self.fired.get(kind, 0) + 1
+            self.notes.append((time.time(), kind, struck.number))
+
+    async def calm(self) -> None:
+        """Wait until everything is mended."""
+        while self.mending:
+            await asyncio.gather(*self.mending)
+
+    async def _owner(self) -> Replica | None:
+        owner = await self.cluster.owner(self.random.choice(CONNECTIONS))
+        return owner if owner is not None and self._is_well(owner) else None
+
+    def _is_well(self, replica: Replica) -> bool:
+        return replica.alive and not replica.frozen and replica.link.whole
+
+    def _mend(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self.mending.add(task)
+        task.add_done_callback(self.mending.discard)
+
+    async def _kill(self, replica: Replica | None) -> Replica | None:
+        if replica is not None:
+            await self.cluster.kill(replica)
+            self._mend(self.cluster.start(replica))
+        return replica
+
+    async def _kill_owner(self) -> Replica | None:
+        return await self._kill(await self._owner())
+
+    async def _kill_another(self) -> Replica | None:
+        owner = await self._owner()
+        others = [one for one in self.cluster.replicas if one is not owner and self._is_well(one)]
+        return await self._kill(self.random.choice(others)) if owner and others else None
+
+    async def _kill_database(self) -> Replica | None:
+        def restart() -> None:
+            self.cluster.server.kill()
+            self.cluster.server.start()
+
+        await asyncio.to_thread(restart)
+        return self.cluster.replicas[0]
+
+    async def _end_session(self) -> Replica | None:
+        connection = self.random.choice(CONNECTIONS)
+        owner = await self.cluster.owner(connection)
+        ended = await self.cluster.query(END_SESSION, {"key": lock_key(connection)})
+        return owner if ended else None
+
+    async def _freeze_owner(self) -> Replica | None:
+        owner = await self._owner()
+        if owner is None:
+            return None
+        process = owner.process
+        self.cluster.freeze(owner)
+
+        async def thaw() -> None:
+            await asyncio.sleep(TAKEOVER_SECONDS + self.random.uniform(3, 5))
+            assert owner.process is process
+            self.thawed.setdefault(owner.number, []).append(time.time())
+            self.cluster.thaw(owner)
+
+        self._mend(thaw())
+        return owner
+
+    async def _cut_owner(self) -> Replica | None:
+        owner = await self._owner()
+        if owner is None:
+            return None
+        owner.link.part()
+
+        async def mend() -> None:
+            await asyncio.sleep(CUT_SECONDS)
+            owner.link.join()
+
+        self._mend(mend())
+        return owner
+
+    async def _end_listener(self) -> Replica | None:
+        return self.cluster.replicas[0] if await self.cluster.query(END_LISTENERS) else None
