@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 import random
-import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
@@ -62,6 +61,11 @@ class Surroundings:
     new_id: Callable[[], str] = mint
     chance: Callable[[], float] = random.random
     threads: bool = True
+
+    @property
+    def provisioning(self) -> Callable[..., Provisioning]:
+        """What makes the provisioning of a connection, with this clock, these ids and this chance."""
+        return partial(Provisioning, clock=self.clock, new_id=self.new_id, chance=self.chance)
 
 
 logger = logging.getLogger("scim_bridge.app")
@@ -168,25 +172,25 @@ async def open_bridge(
         state = partial(StoredState, store, clock=around.clock)
         pool = await stack.enter_async_context(connectors_of(settings, http_client=around.http_client, state=state))
         bridge = Bridge(settings, store, drives=store.alone)
-        leading = leadership(store, owner=f"{socket.gethostname()}:{os.getpid()}")
+        leading = leadership(
+            store,
+            owner=f"{socket.gethostname()}:{os.getpid()}",
+            takeover_seconds=settings.store.takeover_seconds,
+        )
         stack.push_async_callback(leading.close)
-        secret = settings.server.cursor_secret
-        cursor_secret = secrets.token_bytes(32) if secret is None else secret.get_secret_value().encode()
+        secret = settings.server.cursor_key()
         for connection_id, connection in settings.connections.items():
             provider = await _provider(pool[connection_id], connection)
-            provisioning = Provisioning(
+            provisioning = around.provisioning(
                 connection_id,
                 store,
                 pool[connection_id],
                 connection.policy(),
-                clock=around.clock,
-                new_id=around.new_id,
-                chance=around.chance,
                 leadership=leading,
                 user_model=cast("type[User]", provider.model("User")),
             )
             bridge.connections[connection_id] = _served(
-                connection, provisioning, provider, secret=cursor_secret, metrics=metrics or Metrics()
+                connection, provisioning, provider, secret=secret, metrics=metrics or Metrics()
             )
             reconciler = bridge.reconcilers[connection_id] = _reconciler(provisioning, connection)
             if bridge.drives:

@@ -21,6 +21,7 @@ Whatever is wrong becomes one clear line per mistake; a value is never shown, it
 
 import os
 import re
+import secrets
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -67,16 +68,24 @@ class ServerSettings(Table):
     metrics: bool = True
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    def cursor_key(self) -> bytes:
+        """Return what cursors are sealed with: the secret, or a fresh one."""
+        secret = self.cursor_secret
+        return secrets.token_bytes(32) if secret is None else secret.get_secret_value().encode()
+
 
 class StoreSettings(Table):
     """``[store]``.
 
     :param url: ``sqlite:///path`` or ``postgresql+psycopg://user@host/database``.
     :param production: Refuse file systems on which SQLite can lose what it acknowledged.
+    :param takeover_seconds: On PostgreSQL, after how many seconds without a sign of life another replica takes a
+        connection over from one that is frozen. No call to a remote system outlasts it.
     """
 
     url: str = "sqlite:///scim-bridge.db"
     production: bool = False
+    takeover_seconds: Annotated[float, Field(ge=6, le=600)] = 60.0
 
 
 class GuardSettings(Table):
