@@ -20,8 +20,8 @@ def run(module: str, *arguments: str) -> dict[str, Any]:
     command = [sys.executable, "-m", f"tests.faults.{module}", *arguments]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     ended = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, check=False, text=True
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=False, text=True
     )
-    assert ended.returncode == 0, f"{' '.join(command)} ended with {ended.returncode}"
+    assert ended.returncode == 0, f"{' '.join(command)} ended with {ended.returncode}: {ended.stderr[-4000:]}"
     report: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     return report
