@@ -22,7 +22,7 @@ from scim_bridge.connections.pool import StateFactory
 from scim_bridge.connector import ClientFactory, ConnectorRegistry
 from scim_bridge.errors import ConfigurationError
 from scim_bridge.models import User
-from scim_bridge.protocol import BridgeProvider, preset
+from scim_bridge.protocol import BridgeProvider, ClientPreset, preset
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.ownership import CHANNEL, Schedule, drive, own
@@ -139,7 +139,7 @@ async def connectors_of(
     """Open the connectors of all configured connections, for the length of a ``with`` block."""
     registry: ConnectorRegistry = discover(settings.server.plugins)
     for connection in settings.connections.values():
-        preset(connection.client)
+        preset_of(connection)
     clients = HttpClients() if http_client is None else http_client
     async with ConnectionPool(registry, settings.connections, http_client=clients, state=state) as pool:
         yield pool
@@ -208,10 +208,18 @@ async def opened(settings: Settings, *, only: str) -> AsyncIterator[Bridge]:
         yield bridge
 
 
+def preset_of(connection: ConnectionSettings) -> ClientPreset:
+    """Return how the client of a connection is understood.
+
+    :raises ConnectionSettingsError: When its preset, or a quirk, is none; the message lists them.
+    """
+    return preset(connection.client).switched(on=connection.quirks_on, off=connection.quirks_off)
+
+
 async def _provider(connector: BoundConnector, connection: ConnectionSettings) -> BridgeProvider:
     """Return the schemas of a connection, the connector's own included."""
     extensions = await connector.schemas() if "schemas" in connector.operations else ()
-    return BridgeProvider(extensions, preset(connection.client).policy)
+    return BridgeProvider(extensions, preset_of(connection).policy)
 
 
 def _served(
@@ -226,7 +234,7 @@ def _served(
     options = ConnectionOptions(connection.transient_status, connection.group_patch_status, connection.list_unmanaged)
     return served(
         provisioning,
-        preset(connection.client),
+        preset_of(connection),
         provider,
         secret=secret,
         options=options,

@@ -131,6 +131,8 @@ class ConnectionSettings(Table):
     :param connector: The connector type (``hubspot``).
     :param client: The preset of client quirks (``okta``, ``entra``, ``generic``, ``strict``).
     :param config: The settings of the connector; its own model validates them.
+    :param quirks_on: Quirks that are understood besides those of the preset.
+    :param quirks_off: Quirks of the preset that are refused as the RFC says.
     :param transient_status: What transient failures answer. Okta retries by itself on 429 alone.
     :param group_patch_status: What a Group PATCH answers when no attributes are asked for.
     :param list_unmanaged: Whether listings show accounts that no client has written.
@@ -150,6 +152,8 @@ class ConnectionSettings(Table):
     connector: str
     client: str = "generic"
     config: dict[str, Any] = Field(default_factory=dict)
+    quirks_on: frozenset[str] = frozenset()
+    quirks_off: frozenset[str] = frozenset()
     transient_status: Literal[429, 503] = 429
     group_patch_status: Literal[204, 200] = 204
     list_unmanaged: bool = True

@@ -160,7 +160,8 @@ class GroupIntake:
     def _bump_group(self, tx: Connection, row: ResourceRow, change: MembershipChange) -> Accepted:
         """Give the group a new generation, and its persons a new version: their ``groups`` read differently now."""
         if change.added or change.removed:
-            row = self.intake.rearm(row, Lane.REMOVE if change.removed else Lane.UPDATE)
+            hold = self.intake.guard.hold_removals(tx, change.removed)
+            row = self.intake.rearm(row, Lane.REMOVE if change.removed else Lane.UPDATE, hold=hold)
             resources.replace(tx, row)
             resources.touch(tx, self.intake.connection_id, change.added | change.removed)
             self.intake.record(tx, row, "members")

@@ -148,11 +148,6 @@ class Guard:
         return [row.id for row in rows]
 
     def _revert(self, tx: Connection, row: ResourceRow) -> None:
-        active = row.observed is not None and row.observed.present and row.observed.active
-        for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
-            memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=group.observed)
-        user = documents.decode(row, self.user_model)
-        user.active = active
         reverted = replace(
             row,
             state=State.BLOCKED,
@@ -160,12 +155,27 @@ class Guard:
             observed_generation=row.generation,
             not_before=None,
             deleted=False,
-            active=active,
-            shown_active=active,
             version=row.version + 1,
-            document=documents.encode(user, row.id),
         )
-        resources.replace(tx, reverted, user)
+        if row.kind == "Group":
+            self._revert_group(tx, reverted)
+        else:
+            self._revert_user(tx, reverted)
+
+    def _revert_group(self, tx: Connection, row: ResourceRow) -> None:
+        to_add, to_remove = memberships.unsettled_of_group(tx, self.connection_id, row.id)
+        memberships.set_desired(tx, self.connection_id, row.id, to_add, desired=False)
+        memberships.set_desired(tx, self.connection_id, row.id, to_remove, desired=True)
+        resources.replace(tx, replace(row, active=True))
+
+    def _revert_user(self, tx: Connection, row: ResourceRow) -> None:
+        active = row.observed is not None and row.observed.present and row.observed.active
+        for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
+            memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=group.observed)
+        user = documents.decode(row, self.user_model)
+        user.active = active
+        document = documents.encode(user, row.id)
+        resources.replace(tx, replace(row, active=active, shown_active=active, document=document), user)
 
     def _record(self, tx: Connection, row: ResourceRow, decision: str) -> None:
         event = {"event": "guard", "decision": decision, "kind": row.kind, "id": row.id, "generation": row.generation}

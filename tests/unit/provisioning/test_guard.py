@@ -159,11 +159,14 @@ async def test_undoing_what_was_just_set_up_is_no_mass_removal(tmp_path: Path, r
         assert not remote.accounts
 
 
-async def test_emptying_a_group_at_once_is_a_mass_removal(tmp_path: Path, remote: MemoryRemote) -> None:
+@pytest.mark.parametrize("groups", [False, True], ids=["user-centric", "group-centric"])
+async def test_emptying_a_group_at_once_is_a_mass_removal(
+    tmp_path: Path, remote: MemoryRemote, *, groups: bool
+) -> None:
     """A replace with an empty list that takes a group from many people is held as a whole."""
     clock = Clock()
     policy = guarded(removals=Budget(floor=2, share=0.0))
-    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock) as bridge:
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock, groups=groups) as bridge:
         ids = await people(bridge, 4)
         group = await bridge.group_with("Sales", *ids)
         clock.time += timedelta(hours=1)
@@ -175,6 +178,27 @@ async def test_emptying_a_group_at_once_is_a_mass_removal(tmp_path: Path, remote
         await bridge.store.write(lambda tx: bridge.provisioning.guard.approve(tx, None))
         await bridge.idle()
         assert not remote.members
+
+
+@pytest.mark.parametrize("groups", [False, True], ids=["user-centric", "group-centric"])
+async def test_a_rejected_emptying_of_a_group_keeps_everybody_in_it(
+    tmp_path: Path, remote: MemoryRemote, *, groups: bool
+) -> None:
+    """After the rejection the group is as the remote system has it, and nothing is left to do."""
+    clock = Clock()
+    policy = guarded(removals=Budget(floor=1, share=0.0))
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock, groups=groups) as bridge:
+        ids = await people(bridge, 3)
+        group = await bridge.group_with("Sales", *ids)
+        clock.time += timedelta(hours=1)
+        with pytest.raises(PendingError):
+            await bridge.provisioning.modify_group(group, None, [MemberDelta("replace", ())], always)
+
+        await bridge.store.write(lambda tx: bridge.provisioning.guard.reject(tx, None))
+        await bridge.idle()
+
+        assert len(remote.members) == 3
+        assert [await bridge.groups_of(one) for one in ids] == [{"Sales": (True, True)}] * 3
 
 
 async def test_privileged_grants_above_the_budget_are_held(tmp_path: Path, remote: MemoryRemote) -> None:
