@@ -65,9 +65,12 @@ class Window:
             self._paced_until = max(now, self._paced_until) + self.pace
 
     def assume_spent(self, now: float) -> None:
-        """Take what others than removals may use as used up now."""
-        for _ in range(self.limit.requests - self._reserve):
-            self.take(Lane.READ, now)
+        """Take what others than removals may use as used up now. Said twice, it means no more than once."""
+        shared = self.limit.requests - self._reserve
+        recent = [at for at in self._sent if at > now - self._length]
+        self._sent.clear()
+        self._sent.extend(recent[:-shared] + [now] * shared)
+        self._paced_until = max(self._paced_until, now + shared * self.pace)
 
     def pause(self, until: float) -> None:
         """Send nothing before this time, removals neither: the remote system would only refuse them."""
