@@ -11,10 +11,12 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from math import inf
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from scim_bridge.connections.bound import BoundConnector
+from scim_bridge.connector import call_deadline
 from scim_bridge.errors import (
     ConnectorError,
     RemoteCredentialsError,
@@ -41,6 +43,9 @@ RESERVED_FOR_REMOVALS = 2
 """Places beside ``concurrency`` that only removals take, so that none waits for a slow creation to end."""
 
 MAX_BACKOFF = 60.0
+MAX_ASKED = 600.0
+"""Seconds for which the remote system can put an attempt off at most: a removal must not wait for an hour."""
+
 CREDENTIALS_BACKOFF = 60.0
 STORE_BACKOFF = 1.0
 IDLE_POLL = 5.0
@@ -256,13 +261,16 @@ class Driver:
         return await self._record(key, lambda tx: self.outcomes.gone(tx, situation))
 
     async def _permit(self) -> None:
-        """Make sure that this process still leads the connection.
+        """Make sure that this process still leads the connection, and let no call outlast that.
 
         :raises LostLeadershipError: When it does not, or cannot tell.
         """
         leadership = self._leadership
-        if leadership is not None and not (await leadership.check() and self.connection_id in leadership.held):
+        if leadership is None:
+            return
+        if not (await leadership.check() and self.connection_id in leadership.held):
             raise LostLeadershipError
+        call_deadline.set(leadership.ends if leadership.ends < inf else None)
 
     async def _record(self, resource_id: str, work: Callable[[Connection], T]) -> T:
         """Run a transaction that records something, unless another process leads by now; wake who waits elsewhere.
@@ -353,7 +361,7 @@ class Driver:
             return CREDENTIALS_BACKOFF
         asked = error.retry_after if isinstance(error, RemoteUnavailableError) else None
         if asked is not None:
-            return max(0.05, asked)
+            return min(max(0.05, asked), MAX_ASKED)
         backoff: float = min(MAX_BACKOFF, 2.0 ** min(attempt, 10))
         return backoff * (0.5 + self.jitter() / 2)
 

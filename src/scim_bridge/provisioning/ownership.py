@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scim_bridge.errors import ConnectorError, StoreUnavailableError
-from scim_bridge.store.leadership import HEARTBEAT_SECONDS, Leadership
+from scim_bridge.store.leadership import Leadership
 
 if TYPE_CHECKING:  # the driver raises what is defined here
     from scim_bridge.provisioning.driver import Driver
@@ -61,7 +61,7 @@ async def own(
         if await leadership.acquire(connection_id):
             async with driving():
                 while await leadership.check() and connection_id in leadership.held:
-                    await asyncio.sleep(HEARTBEAT_SECONDS)
+                    await asyncio.sleep(leadership.beat_seconds)
                     await leadership.heartbeat()
                 lost()
         await asyncio.sleep(TRY_SECONDS * (0.5 + chance() / 2))

@@ -9,6 +9,7 @@ ends the leader's session and takes over. On SQLite there is one process, which 
 import asyncio
 import hashlib
 from collections.abc import Coroutine, Mapping
+from math import inf
 from types import MappingProxyType
 from typing import Protocol
 from uuid import uuid4
@@ -22,11 +23,14 @@ from scim_bridge.store.engine import Store
 from scim_bridge.store.sessions import connect
 from scim_bridge.store.tables import ownership
 
-HEARTBEAT_SECONDS = 5.0
-"""How often a leader should call :meth:`Leadership.heartbeat`."""
-
 TAKEOVER_SECONDS = 60.0
 """How old a heartbeat must be before another process ends the leader's session."""
+
+BEATS = 12
+"""How many heartbeats fit into the time after which another process takes over."""
+
+RESERVE = 6
+"""Which part of that time a leader does not use: a sixth, for clocks and the network."""
 
 CHECK_SECONDS = 1.0
 """How long the session may take to prove that it is alive."""
@@ -74,6 +78,14 @@ class Leadership(Protocol):
     def term(self) -> str:
         """Names this term: what a process did under an older term is not this one's doing."""
 
+    @property
+    def beat_seconds(self) -> float:
+        """How often a leader should call :meth:`heartbeat`."""
+
+    @property
+    def ends(self) -> float:
+        """The loop's time until which no process takes over from this one; no call may last longer."""
+
     async def acquire(self, connection_id: str) -> bool:
         """Try to become the leader of a connection; at once, without waiting."""
 
@@ -109,6 +121,8 @@ class SoleLeadership:
 
     def __init__(self, owner: str) -> None:
         self.term = f"{owner}:{uuid4()}"
+        self.beat_seconds = TAKEOVER_SECONDS / BEATS
+        self.ends = inf
         self._held: set[str] = set()
 
     @property
@@ -147,6 +161,8 @@ class SessionLeadership:
 
     def __init__(self, store: Store, *, owner: str, takeover_seconds: float = TAKEOVER_SECONDS) -> None:
         self.term = ""
+        self.beat_seconds = takeover_seconds / BEATS
+        self.ends = -inf
         self._url = store.url
         self._owner = owner
         self._takeover_seconds = takeover_seconds
@@ -212,6 +228,8 @@ class SessionLeadership:
             await self._session.execute(_END_FROZEN, values | {"age": age})
             if not await self._ask(self._session, _ACQUIRE, values):
                 return False
+        if not self._held:  # what is held already was last heard of earlier
+            self._reckon(asyncio.get_running_loop().time())
         await self._session.execute(_RECORD, values)
         self._held.add(connection_id)
         return True
@@ -226,8 +244,14 @@ class SessionLeadership:
 
     async def _heartbeat(self) -> bool:
         if self._session is not None and self._held:
+            began = asyncio.get_running_loop().time()
             await self._session.execute(_HEARTBEAT, {"term": self.term})
+            self._reckon(began)
         return True
+
+    def _reckon(self, heard: float) -> None:
+        """Reckon until when nobody takes over, from when the last sign of life was sent."""
+        self.ends = heard + self._takeover_seconds * (1 - 1 / RESERVE)
 
     async def _release(self, connection_id: str) -> bool:
         if self._session is not None and connection_id in self._held:

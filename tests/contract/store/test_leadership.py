@@ -214,3 +214,22 @@ async def test_on_sqlite_there_is_nobody_to_wake(sqlite_url: str) -> None:
         await store.write(lambda tx: notify(tx, "intent", "1"))
     await store.close()
     assert heard.queue.empty()
+
+
+async def test_a_leader_knows_until_when_nobody_takes_over(postgresql_url: str) -> None:
+    """Its time ends a sixth before a heartbeat sent now would be too old, and each heartbeat moves it on."""
+    store = await Store.open(postgresql_url)
+    mine = leadership(store, owner="me", takeover_seconds=12.0)
+    loop = asyncio.get_running_loop()
+    assert mine.ends < loop.time()
+    began = loop.time()
+    assert await mine.acquire(CONNECTION)
+    first = mine.ends
+    assert began <= first - 10.0 <= loop.time()
+    assert await mine.acquire("second")
+    assert mine.ends == first, "the first connection was last heard of before"
+    await mine.heartbeat()
+    assert mine.ends > first
+    assert mine.beat_seconds == 1.0
+    await mine.close()
+    await store.close()
