@@ -54,6 +54,7 @@ class Outcomes:
         row = self._fresh(tx, situation)
         if row is None:
             return None
+        self._audit(tx, row, None, "absent" if answer is None else "present")
         row = replace(row, ambiguous=False)
         row = self._absent(tx, row) if answer is None else self._present(tx, row, answer)
         return self._go_on(tx, row)
@@ -90,6 +91,7 @@ class Outcomes:
         row = self._fresh(tx, situation)
         if row is None:
             return None
+        self._audit(tx, row, situation.step, "absent")
         row = self._absent(tx, replace(row, ambiguous=False))
         if situation.step is Step.REACTIVATE_USER:
             row = replace(row, remote_id=None)
