@@ -173,8 +173,10 @@ class GenericClient(QueueingProvider):
                 await self._patch(path, [{"op": "remove", "path": target}])
             belief.members.discard(gone)
         if new := wanted - belief.members:
+            links = {one: self.believed[one].remote_id for one in new}
             await self._patch(path, [{"op": "add", "path": "members", "value": self._references(new)}])
-            belief.members |= new
+            # Somebody deleted meanwhile is no member, and neither is the account that was made for them since.
+            belief.members |= {one for one, user in self.believed.items() if links.get(one) == user.remote_id}
 
     async def _create_group(self, name: str) -> str:
         body = {"schemas": [GROUP], "displayName": name}
