@@ -1,8 +1,21 @@
-"""Planted defects: changes to the product, made in a process of its own, that an instrument has to find."""
+"""Planted defects: changes to the product, made in a process of its own, that an instrument has to find.
 
+``python -m tests.faults.<instrument> --defect <name>`` shows it by one command. P-numbers are those of the reference.
+"""
+
+import asyncio
+import os
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
-from scim_bridge.store import sqlite
+from scim_bridge.provisioning import driver
+from scim_bridge.provisioning.driver import Driver
+from scim_bridge.provisioning.plan import Step
+from scim_bridge.provisioning.service import Outcome, Provisioning
+from scim_bridge.store import resources, sqlite
 
 DEFECTS: dict[str, Callable[[], None]] = {}
 """Each defect by its name; calling it plants it in this process."""
@@ -15,6 +28,73 @@ def defect(plant: Callable[[], None]) -> Callable[[], None]:
 
 
 @defect
+def acknowledge_before_commit() -> None:
+    """P1: a change is answered from a transaction that is rolled back, and made durable afterwards."""
+    original = Provisioning._write
+    later: set[asyncio.Task[Any]] = set()
+
+    class UndoneError(Exception):
+        pass
+
+    async def write(self: Provisioning, work: Callable[[Any], Any]) -> Outcome:
+        seen = []
+
+        def tentative(tx: Any) -> None:
+            seen.append(work(tx))
+            raise UndoneError
+
+        with suppress(UndoneError):
+            await self.store.write(tentative)
+        (accepted,) = seen
+        if accepted.row.generation < 2:
+            return await original(self, work)
+        task = asyncio.create_task(original(self, work))
+        later.add(task)
+        task.add_done_callback(later.discard)
+        return Outcome(accepted.row, created=False, warnings=accepted.warnings)
+
+    Provisioning._write = write  # type: ignore[method-assign]
+
+
+@defect
 def synchronous_normal() -> None:
     """P4: commits are not synced."""
     sqlite.WRITER_PRAGMAS["synchronous"] = 1
+
+
+@defect
+def no_recovery() -> None:
+    """P12: what was pending when the process started is left alone."""
+    left: dict[int, dict[str, int]] = {}
+
+    def pending(tx: Any, connection_id: str, *, now: Any, limit: int, **rest: Any) -> list[Any]:
+        process = os.getpid()
+        if process not in left:
+            every = resources.pending(tx, connection_id, now=now + timedelta(days=1), limit=1000)
+            left[process] = {key.id: key.generation for key in every}
+        found = resources.pending(tx, connection_id, now=now, limit=limit + len(left[process]), **rest)
+        return [key for key in found if left[process].get(key.id) != key.generation]
+
+    names = {**vars(resources), "pending": pending, "next_due": lambda *_, **__: None}
+    driver.resources = SimpleNamespace(**names)  # type: ignore[attr-defined]
+
+
+@defect
+def failed_commit_is_success() -> None:
+    """Whoever waited for a COMMIT that failed is told that it succeeded."""
+    sqlite._Write.fail = lambda _self, _error: None  # type: ignore[assignment,method-assign]
+
+
+@defect
+def no_answer_is_success() -> None:
+    """A change that was not answered counts as made; it is not asked for."""
+    original = Driver._postpone
+    changes = {Step.SET_USER_GROUPS, Step.DEACTIVATE_USER, Step.DELETE_USER}
+
+    async def postpone(self: Driver, situation: Any, error: Any) -> None:
+        if situation.probe or situation.step not in changes:
+            await original(self, situation, error)
+        else:
+            await self.store.write(lambda tx: self.outcomes.done(tx, situation, situation.step, None))
+
+    Driver._postpone = postpone  # type: ignore[method-assign]

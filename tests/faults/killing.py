@@ -52,7 +52,7 @@ SCENARIOS: tuple[tuple[Life, ...], ...] = (
 MIGRATION = len(SCENARIOS)
 """The scenario of a bridge that makes its tables, and dies doing so."""
 
-PATIENCE = 120
+PATIENCE = 120.0
 """Seconds after which a process is taken to be stuck."""
 
 SHARE_OF_DOUBLE_KILLS = 0.15
@@ -165,21 +165,22 @@ class Killer:
     :param directory: Where databases are.
     """
 
-    def __init__(self, directory: Path, seed: int) -> None:
+    def __init__(self, directory: Path, seed: int, patience: float = PATIENCE) -> None:
         self.directory = directory
         self.report = Report(seed)
         self._random = random.Random(seed)
         self._here = directory / "point"
+        self._patience = patience
         self._remote = Remote()
         self._template = self._prepared()
         self._points = self._enumerate()
         names = sorted({name for hits in self._points for name in hits})
         self._names = itertools.cycle(self._random.sample(names, len(names)))
 
-    def run(self, kills: int) -> Report:
-        """Kill so many processes."""
+    def run(self, kills: int, most_violations: int) -> Report:
+        """Kill so many processes, or until there were so many violations."""
         seen = set()
-        while self.report.kills < kills and self.report.missed <= kills and len(self.report.violations) < 20:
+        while self.report.kills < kills and self.report.missed <= kills and len(self.report.violations) < most_violations:
             scenario, target = self._draw()
             if self._kill(scenario, target):
                 seen.add((scenario, target))
@@ -231,7 +232,7 @@ class Killer:
 
     def _wait(self, process: int) -> int:
         """Return the status of a process, negative the signal that ended it; end one that is stuck."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self._patience
         while time.monotonic() < deadline:
             ended, status = os.waitpid(process, os.WNOHANG)
             if ended:
@@ -315,11 +316,11 @@ class Killer:
         if scenario != MIGRATION:
             violations += self._judge(scenario, at_any_time)
         with _noted(violations):
-            asyncio.run(asyncio.wait_for(recover(), PATIENCE / 2))
+            asyncio.run(asyncio.wait_for(recover(), self._patience / 2))
         (self._here / "violations").write_text(json.dumps(violations))
 
     async def _resume(self, bridge: RunningBridge, scenario: int, violations: list[str]) -> None:
-        async with asyncio.timeout(PATIENCE / 4):
+        async with asyncio.timeout(self._patience / 4):
             await bridge.idle()
         violations += self._judge(scenario, at_rest)
         journal_path = self._here / "journal"
@@ -327,7 +328,7 @@ class Killer:
         journal = Journal(journal_path)
         client = Client(bridge.send, self._template.groups, journal.note, progress=progress)
         await client.lead(SCENARIOS[scenario])
-        async with asyncio.timeout(PATIENCE / 4):
+        async with asyncio.timeout(self._patience / 4):
             await bridge.idle()
         violations += self._judge(scenario, at_rest)
         violations += [f"afterwards {drift}" for drift in await bridge.drifts()]
@@ -386,6 +387,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--patience", type=float, default=PATIENCE)
+    parser.add_argument("--most-violations", type=int, default=20, help="end the run after so many")
     parser.add_argument("--defect", choices=sorted(defects.DEFECTS), default=None)
     arguments = parser.parse_args()
     failpoints.install()
@@ -394,7 +397,7 @@ def main() -> None:
     # What the kernel has written survives SIGKILL; so memory is as good as a disk here.
     memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="scim-bridge-kill-", dir=memory) as directory:
-        report = Killer(Path(directory), arguments.seed).run(arguments.kills)
+        report = Killer(Path(directory), arguments.seed, arguments.patience).run(arguments.kills, arguments.most_violations)
     print(json.dumps({each.name: getattr(report, each.name) for each in fields(report)}))
 
 
