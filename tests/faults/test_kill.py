@@ -3,9 +3,13 @@
 500 kills by default; ``SCIM_BRIDGE_KILLS=2000`` for more. ``python -m tests.faults.killing --kills N --seed S`` replays.
 """
 
+from pathlib import Path
+
 import pytest
 
 from tests.faults.instruments import run, size
+from tests.faults.killed_servers import siege
+from tests.faults.lives import WHOLE, life
 
 SHARDS = 4
 BOUNDARIES = {
@@ -40,3 +44,16 @@ def test_a_kill_at_any_moment_loses_nothing_doubles_nothing_and_leaves_nothing_d
     assert report["kills"] == kills
     assert report["double"] >= kills // 20
     assert set(report["fired"]) == BOUNDARIES, "a moment at which nothing was killed"
+
+
+async def test_a_server_that_is_killed_under_load_keeps_every_promise(tmp_path: Path) -> None:
+    """``scim-bridge serve``, with uvicorn and sockets, is killed at moments drawn by a seed while clients write."""
+    kills, seed = size("SCIM_BRIDGE_KILLS", 500) // 100, 1
+    async with siege(tmp_path, [life(f"person{number}", *WHOLE) for number in range(6)]) as under_siege:
+        await under_siege.run(kills, seed)
+        report = {name: getattr(under_siege, name) for name in ("kills", "dropped", "statuses", "violations")}
+        print(f"kill -9 of a server, seed {seed}: {report}, down {under_siege.process.down_seconds / kills:.1f} s each")
+        assert under_siege.violations == []
+        assert under_siege.kills == kills
+        assert under_siege.dropped > 0, "no kill struck a request"
+        assert set(under_siege.statuses) <= {200, 201, 204, 404, 409, 429}
