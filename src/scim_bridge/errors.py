@@ -27,6 +27,7 @@ Two families never mix: what is wrong while starting (never on the wire) and wha
       PendingError                    429  the write is durable and will be driven; the remote system is not confirmed
       StoreError                      500
         StoreUnavailableError         429  transient: locked, full, down; nothing was accepted
+      LostLeadershipError                  never on the wire: another process drives the connection now
 
 Faults of SCIM itself (a bad filter, a bad PATCH, a stale ``If-Match``) are scim2-models' ``…Exception`` classes, raised
 by the protocol layer. Each class here names its HTTP status and ``scimType`` (RFC 7644 §3.12); 429 is our choice for
@@ -203,3 +204,7 @@ class StoreUnavailableError(StoreError):
 
     status = 429
     retry_after: ClassVar[int] = 60
+
+
+class LostLeadershipError(BridgeError):
+    """Another process drives the connection now: nothing may be called or recorded any more."""

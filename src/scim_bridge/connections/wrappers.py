@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeAlias
 
 from scim_bridge.connector import call_deadline
-from scim_bridge.errors import ConnectorError, RemoteUnavailableError
+from scim_bridge.errors import ConnectorError, LostLeadershipError, RemoteUnavailableError
 from scim_bridge.hookspecs import HOOKS, ConnectorSpec, hookimpl
 
 Observer: TypeAlias = Callable[[str, str | None, str, float], None]
@@ -73,7 +73,7 @@ class Wrappers:
         try:
             async with asyncio.timeout_at(ends):
                 return await call
-        except ConnectorError:
+        except (ConnectorError, LostLeadershipError):
             raise
         except TimeoutError as error:
             raise RemoteUnavailableError("the remote system did not answer in time", ambiguous=True) from error

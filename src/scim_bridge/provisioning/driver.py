@@ -19,6 +19,7 @@ from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.connector import call_deadline
 from scim_bridge.errors import (
     ConnectorError,
+    LostLeadershipError,
     RemoteCredentialsError,
     RemoteNotFoundError,
     RemoteUnavailableError,
@@ -27,7 +28,7 @@ from scim_bridge.errors import (
 from scim_bridge.models import Kind, Lane, Remote
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.outcomes import Answer, Outcomes
-from scim_bridge.provisioning.ownership import CHANNEL, LostLeadershipError
+from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Situation
@@ -36,6 +37,7 @@ from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, owns
 from scim_bridge.store.rows import PendingKey
 from scim_bridge.upstream.lanes import lane as current_lane
+from scim_bridge.upstream.lanes import permission
 
 T = TypeVar("T")
 
@@ -190,6 +192,7 @@ class Driver:
     async def _work(self, key: PendingKey) -> None:
         """Drive one resource, whatever happens, and make room again."""
         current_lane.set(key.lane)
+        permission.set(self._permit)
         try:
             await self._drive(key.kind, key.id)
         except LostLeadershipError:
@@ -236,6 +239,8 @@ class Driver:
         """Probe or take one step, record what came of it and return what comes next."""
         step, key = situation.step, situation.row.id
         await self._permit()
+        if self._leadership is not None and self._leadership.ends < inf:
+            call_deadline.set(self._leadership.ends)
         try:
             if situation.probe:
                 seen = await self._probe(situation)
@@ -261,16 +266,13 @@ class Driver:
         return await self._record(key, lambda tx: self.outcomes.gone(tx, situation))
 
     async def _permit(self) -> None:
-        """Make sure that this process still leads the connection, and let no call outlast that.
+        """Make sure that this process still leads the connection; asked before every hook and every HTTP call.
 
         :raises LostLeadershipError: When it does not, or cannot tell.
         """
         leadership = self._leadership
-        if leadership is None:
-            return
-        if not (await leadership.check() and self.connection_id in leadership.held):
+        if leadership is not None and not (await leadership.check() and self.connection_id in leadership.held):
             raise LostLeadershipError
-        call_deadline.set(leadership.ends if leadership.ends < inf else None)
 
     async def _record(self, resource_id: str, work: Callable[[Connection], T]) -> T:
         """Run a transaction that records something, unless another process leads by now; wake who waits elsewhere.

@@ -27,10 +27,6 @@ CHANNEL = "scim_bridge"
 """The channel of notifications: ``intent <connection>`` and ``outcome <connection> <resource id>``."""
 
 
-class LostLeadershipError(Exception):
-    """Another process drives the connection now: nothing may be called or recorded any more."""
-
-
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """When everything is compared.

@@ -14,7 +14,7 @@ import httpx2
 from scim_bridge.connector import call_deadline
 from scim_bridge.errors import RemoteRateLimitedError, RemoteUnavailableError
 from scim_bridge.upstream.breaker import Breaker
-from scim_bridge.upstream.lanes import correlation_id, lane
+from scim_bridge.upstream.lanes import correlation_id, lane, permission
 from scim_bridge.upstream.limiter import HEADROOM, RateLimiter
 from scim_bridge.upstream.responses import RETRY_FLOOR, SAFE_METHODS, retry_after
 
@@ -235,8 +235,11 @@ class LimitLayer(Layer):
         self._pause_after = pause_after
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request when its turn comes. :raises RemoteRateLimitedError: when that is too late."""
+        """Send a request in its turn, if it still may be. :raises RemoteRateLimitedError: when that is too late."""
         await self._limiter.acquire(lane.get(), call_deadline.get())
+        permit = permission.get()
+        if permit is not None:
+            await permit()
         response = await self._inner.handle_async_request(request)
         pause = self._pause_after(response) if self._pause_after is not None else None
         if response.status_code in {429, 503}:

@@ -9,10 +9,11 @@ import httpx2
 import pytest
 
 from scim_bridge.connector import call_deadline
-from scim_bridge.errors import ConfigurationError, RemoteRateLimitedError, RemoteUnavailableError
+from scim_bridge.errors import ConfigurationError, LostLeadershipError, RemoteRateLimitedError, RemoteUnavailableError
 from scim_bridge.models import Lane, RateLimit
 from scim_bridge.testing.virtual_time import run_virtually
 from scim_bridge.upstream import HttpClients, correlation_id, lane
+from scim_bridge.upstream.lanes import permission
 from scim_bridge.upstream.transports import MAX_BODY
 
 Outcome = int | httpx2.Response | Exception
@@ -281,6 +282,27 @@ def test_removals_overtake_what_waits() -> None:
     talk(script, conversation, limit=RateLimit(1, 1.0))
 
     assert [sent.url.path.rpartition("/")[2] for sent in script.requests] == ["read", "remove", "update", "read"]
+
+
+def test_a_call_that_lost_its_permission_while_it_waited_is_not_sent() -> None:
+    """Permission is asked for after the wait for the rate limit; a refusal is no failure to repeat."""
+    script = Script()
+    asked: list[float] = []
+
+    async def permit() -> None:
+        asked.append(asyncio.get_running_loop().time())
+        if asked[-1] > 5.0:
+            raise LostLeadershipError
+
+    async def conversation(client: httpx2.AsyncClient) -> None:
+        permission.set(permit)
+        await client.get("/first")
+        await client.put("/second")
+
+    with pytest.raises(LostLeadershipError):
+        talk(script, conversation, limit=RateLimit(1, 10.0))
+    assert script.times == [0.0]
+    assert asked == [0.0, pytest.approx(10.2)]
 
 
 def test_clients_of_one_account_share_its_limit_and_others_do_not() -> None:
