@@ -1,5 +1,6 @@
 """A whole bridge in this process – SQLite file, drivers, server – and HubSpot emulators it talks to."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,6 +22,7 @@ from scim_bridge.upstream import HttpClients
 from scim_bridge_hubspot.emulator import HubSpotEmulator, Switches
 from tests.faults.lives import Answer, Held
 
+GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 CONNECTION = "corp"
 GROUPS = ("Sales", "Support")
 UNLIMITED = RateLimit(1_000_000, 1.0)
@@ -113,19 +115,15 @@ class RunningBridge:
             lambda tx: resources.pending(tx, CONNECTION, now=datetime.now(UTC) + FOREVER, limit=1)
         ):
             await provisioning.driver.idle()
-            await _a_moment()
+            await asyncio.sleep(0.005)
 
     async def drifts(self) -> list[str]:
         """Compare everything and return what differs."""
         comparison = await self.bridge.reconcilers[CONNECTION].run()
         await self.idle()
-        return [f"{one.drift} of {one.kind} {one.subject}" for one in comparison.drifts if one.drift != DriftClass.UNMANAGED]
-
-
-async def _a_moment() -> None:
-    import asyncio
-
-    await asyncio.sleep(0.005)
+        return [
+            f"{one.drift} of {one.kind} {one.subject}" for one in comparison.drifts if one.drift != DriftClass.UNMANAGED
+        ]
 
 
 def settings(database: Path, hubspot: str, **connection: Any) -> Settings:
@@ -176,9 +174,6 @@ async def prepare(directory: Path) -> Template:
             answer = await one.send("POST", "/Groups", {"schemas": [GROUP], "displayName": name})
             groups[name] = str(answer.document["id"])
     return Template(path.read_bytes(), secret, groups)
-
-
-GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 
 
 def held(snapshot: Mapping[str, Mapping[str, Any]], email: str) -> Held | None:

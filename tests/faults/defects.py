@@ -76,7 +76,7 @@ def no_recovery() -> None:
         return [key for key in found if left[process].get(key.id) != key.generation]
 
     names = {**vars(resources), "pending": pending, "next_due": lambda *_, **__: None}
-    driver.resources = SimpleNamespace(**names)  # type: ignore[attr-defined]
+    vars(driver)["resources"] = SimpleNamespace(**names)
 
 
 @defect

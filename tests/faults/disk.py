@@ -1,10 +1,10 @@
 """The disk under SQLite in this process: every write and sync goes through here, is recorded, and can be made to fail.
 
-SQLite reaches files through a table of functions, its VFS. This module registers a copy of the usual one, as the default,
-whose ``xWrite``, ``xSync``, ``xTruncate`` and ``xDelete`` are ours; each calls the original. The symbols are looked up in
-Python's own ``_sqlite3`` module, so that it is the very SQLite that the store uses, linked statically or not. Nothing is
-compiled, no tracing tool is needed, and the store under test is the real one with its real settings. Where the symbols
-cannot be reached, :func:`install` fails, and says so.
+SQLite reaches files through a table of functions, its VFS. This module registers a copy of the usual one, as the
+default, whose ``xWrite``, ``xSync``, ``xTruncate`` and ``xDelete`` are ours; each calls the original. The symbols are
+looked up in Python's own ``_sqlite3`` module, so that it is the very SQLite that the store uses, linked statically or
+not. Nothing is compiled, no tracing tool is needed, and the store under test is the real one with its real settings.
+Where the symbols cannot be reached, :func:`install` fails, and says so.
 
 Structures: https://sqlite.org/c3ref/vfs.html, https://sqlite.org/c3ref/io_methods.html
 """
@@ -159,9 +159,7 @@ class Shim:
         return self._disk.run(event, lambda: int(original.xWrite(file, data, size, offset)))
 
     def _truncate(self, original: Methods, file: int, size: int) -> int:
-        return self._disk.run(
-            Event("truncate", self._paths[file], size), lambda: int(original.xTruncate(file, size))
-        )
+        return self._disk.run(Event("truncate", self._paths[file], size), lambda: int(original.xTruncate(file, size)))
 
     def _sync(self, original: Methods, file: int, flags: int) -> int:
         return self._disk.run(Event("sync", self._paths[file]), lambda: int(original.xSync(file, flags)))

@@ -2,14 +2,14 @@
 
 Each point is one request of a life while something is wrong:
 
-- a write or a sync of SQLite's fails, once or from then on (:mod:`tests.faults.disk`), each of them in turn;
+- a write or a sync of SQLite's fails, once or from then on (:mod:`tests.faults.disk`), which one is drawn;
 - the kernel refuses to let files grow (``RLIMIT_FSIZE``);
 - the database may not have more pages (``PRAGMA max_page_count``);
 - another process holds the write lock for 0.1, 1, 5, 10 or 60 s; busy timeout and budget are as many times shorter.
 
-Whatever is answered 2xx is true in HubSpot and stored; everything else is 429 with ``Retry-After``. Once it is over, the
-client repeats its request, and all is well. ``python -m tests.faults.failing_disk --points 300 --seed 1`` prints one JSON
-document.
+Whatever is answered 2xx is true in HubSpot and stored; everything else is 429 with ``Retry-After``. Once it is over,
+the client repeats its request, and all is well. ``python -m tests.faults.failing_disk --points 300 --seed 1`` prints
+one JSON document.
 """
 
 import argparse
@@ -17,43 +17,42 @@ import asyncio
 import json
 import os
 import random
-import resource
-import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from scim_bridge.store import sqlite
-from scim_bridge_hubspot.emulator import HubSpotEmulator
 from tests.faults import defects
-from tests.faults.bridges import FastClients, RunningBridge, Template, held, holdings, portal, prepare, running, settings
-from tests.faults.disk import Disk, install
-from tests.faults.lives import Answer, Client, Life, ViolationError, at_rest, life
-from tests.faults.power import desires
-
-STEPS = (
-    "create",
-    "join Sales",
-    "rename",
-    "leave Sales",
-    "join Support",
-    "deactivate",
-    "rename",
-    "reactivate",
-    "deactivate",
-    "delete",
+from tests.faults.bridges import (
+    FastClients,
+    Template,
+    portal,
+    prepare,
+    running,
+    settings,
 )
-LANES = 10
-SCALE = 10.0
-"""How many times faster than in production a lock, the busy timeout and the budget are."""
+from tests.faults.disk import Disk, install
+from tests.faults.lives import WHOLE, Answer, Client, Life, ViolationError, life
+from tests.faults.troubles import (
+    CODES,
+    SCALE,
+    DiskFailure,
+    Failing,
+    FileSizeLimit,
+    Lane,
+    Lock,
+    PageLimit,
+    Point,
+    lock_holder,
+)
 
+LANES = 10
 LOCKS = (0.1, 1.0, 5.0, 10.0, 60.0)
 """Seconds, before they are scaled."""
 
@@ -62,25 +61,6 @@ LATEST = 0.4
 """Seconds after which what is wrong ends, if no answer came before."""
 
 PATIENCE = 60.0
-
-CODES = {
-    "disk full": ("write", sqlite3.SQLITE_FULL),
-    "write error": ("write", sqlite3.SQLITE_IOERR_WRITE),
-    "sync error": ("sync", sqlite3.SQLITE_IOERR_FSYNC),
-}
-"""What can fail, and SQLite's result code for it."""
-
-HOLDER = """
-import sqlite3, sys
-for path in sys.stdin:
-    connection = sqlite3.connect(path.strip(), isolation_level=None, timeout=60)
-    connection.execute("BEGIN IMMEDIATE")
-    print("held", flush=True)
-    sys.stdin.readline()
-    connection.close()
-    print("free", flush=True)
-"""
-"""Another process: locks the database a line names until the next line."""
 
 
 @dataclass(slots=True)
@@ -99,151 +79,6 @@ class Report:
     statuses: Counter[int] = field(default_factory=Counter)
     slowest: float = 0.0
     violations: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Lane:
-    """A bridge on a database of its own."""
-
-    database: Path
-    hubspot: HubSpotEmulator
-    bridge: RunningBridge
-    client: Client
-    disk: Disk
-
-    def wrong(self, one: Life) -> str:
-        """Return what HubSpot or the database lacks of what somebody was told."""
-        progress = self.client.progress[one.name]
-        connection = sqlite3.connect(self.database)
-        try:
-            stored = desires(connection).get(one.email)
-        finally:
-            connection.close()
-        return at_rest(one, progress, held(holdings(self.hubspot), one.email)) or at_rest(one, progress, stored)
-
-
-class Failing:
-    """Fails operations of SQLite on one file from the nth on, so many times."""
-
-    def __init__(self, name: str, nth: int, times: int) -> None:
-        self.name = name
-        self._operation, self._code = CODES[name]
-        self._nth, self._times = nth, times
-        self.struck = 0
-
-    def __call__(self, kind: str, path: str) -> int:
-        """Return the result code of an operation."""
-        if kind != self._operation or not path.endswith(("-wal", ".db")):
-            return 0
-        self._nth -= 1
-        if self._nth > 0 or self.struck >= self._times:
-            return 0
-        self.struck += 1
-        return self._code
-
-
-class Point:
-    """A trouble, and whether it made a difference."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.fired = False
-
-    async def begin(self, lane: Lane) -> None:
-        """Make it wrong."""
-
-    async def end(self, lane: Lane) -> None:
-        """Make it right."""
-
-
-class DiskFailure(Point):
-    """A write or sync fails."""
-
-    def __init__(self, name: str, nth: int, times: int, troubles: dict[Path, Failing]) -> None:
-        super().__init__(f"{name} {'once' if times == 1 else 'lasting'}")
-        self._failing = Failing(name, nth, times)
-        self._troubles = troubles
-
-    async def begin(self, lane: Lane) -> None:
-        """Let operations fail."""
-        self._troubles[lane.database] = self._failing
-
-    async def end(self, lane: Lane) -> None:
-        """Let them succeed again."""
-        self._troubles.pop(lane.database, None)
-        self.fired = self._failing.struck > 0
-
-
-class FileSizeLimit(Point):
-    """The kernel lets no file of this process grow beyond a size."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__("file size limit")
-        self._limit = limit
-
-    async def begin(self, lane: Lane) -> None:
-        """Set the limit."""
-        lane.disk.counts["failed"] = 0
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self._limit, resource.RLIM_INFINITY))
-
-    async def end(self, lane: Lane) -> None:
-        """Lift it."""
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        self.fired = lane.disk.counts["failed"] > 0
-
-
-class PageLimit(Point):
-    """The database may not grow."""
-
-    def __init__(self) -> None:
-        super().__init__("page limit")
-
-    async def begin(self, lane: Lane) -> None:
-        """Let it have no more pages than it has, and use up those that are free."""
-        store = lane.bridge.bridge.store
-
-        def limit(tx: Any) -> None:
-            tx.exec_driver_sql("CREATE TABLE IF NOT EXISTS filling (content)")
-            pages = tx.exec_driver_sql("PRAGMA page_count").scalar()
-            tx.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-
-        await store.write(limit)
-        filler = "INSERT INTO filling VALUES (zeroblob(200))"
-        for _ in range(200):
-            try:
-                await store.write(lambda tx: tx.exec_driver_sql(filler))
-            except Exception as error:  # noqa: BLE001 - the store's own error, whichever it is
-                self.fired = type(error).__name__ == "StoreUnavailableError"
-                return
-
-    async def end(self, lane: Lane) -> None:
-        """Let it grow."""
-        await lane.bridge.bridge.store.write(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 1000000").close())
-
-
-class Lock(Point):
-    """Another process has the write lock for some time."""
-
-    def __init__(self, seconds: float, holder: subprocess.Popen[str]) -> None:
-        super().__init__(f"locked for {seconds:g} s")
-        self._seconds = seconds / SCALE
-        self._holder = holder
-        self._release: asyncio.Task[None] | None = None
-
-    async def begin(self, lane: Lane) -> None:
-        """Lock it, and let go after the time."""
-        self.fired = await asyncio.to_thread(say, self._holder, str(lane.database)) == "held"
-
-        async def release() -> None:
-            await asyncio.sleep(self._seconds)
-            await asyncio.to_thread(say, self._holder, "")
-
-        self._release = asyncio.create_task(release())
-
-    async def end(self, lane: Lane) -> None:
-        """Wait for the end of the time."""
-        if self._release is not None:
-            await self._release
 
 
 @asynccontextmanager
@@ -281,7 +116,8 @@ async def suffer(one: Lane, subject: Life, point: Point, report: Report, scale: 
 
     client.send = send
     taken = asyncio.create_task(client.step(subject))
-    await asyncio.wait({taken, first}, timeout=LATEST, return_when=asyncio.FIRST_COMPLETED)
+    both: set[asyncio.Future[Any]] = {taken, first}
+    await asyncio.wait(both, timeout=LATEST, return_when=asyncio.FIRST_COMPLETED)
     read = await one.bridge.send("GET", "/Users?count=1", None)
     await point.end(one)
     try:
@@ -303,13 +139,11 @@ async def suffer(one: Lane, subject: Life, point: Point, report: Report, scale: 
     report.statuses[first.result().status if first.done() else 0] += 1
 
 
-async def lead(
-    one: Lane, name: str, points: Callable[[], Point | None], report: Report, *, scale: float = 1.0
-) -> None:
+async def lead(one: Lane, name: str, points: Callable[[], Point | None], report: Report, *, scale: float = 1.0) -> None:
     """Lead lives, each step in trouble, until there is none left."""
     turn = 0
     while True:
-        subject = life(f"{name}x{turn}", *STEPS)
+        subject = life(f"{name}x{turn}", *WHOLE)
         for _ in subject.steps:
             point = points()
             if point is None:
@@ -354,7 +188,7 @@ class Instrument:
                 raise outcome
 
     async def _failures(self, template: Template) -> None:
-        """Every write and sync that a step may make, in turn."""
+        """Writes and syncs that a step may make."""
         left = iter(range(self._points))
 
         def point() -> Point | None:
@@ -378,7 +212,7 @@ class Instrument:
             await self._together([lead(one, "limited", lambda: next(left, None), self.report)])
 
     async def _locks(self, template: Template) -> None:
-        sqlite.WRITER_PRAGMAS["busy_timeout"] = round(sqlite.WRITER_PRAGMAS["busy_timeout"] / SCALE)
+        sqlite.WRITER_PRAGMAS["busy_timeout"] = round(int(str(sqlite.WRITER_PRAGMAS["busy_timeout"])) / SCALE)
 
         async def occupy(number: int) -> None:
             path = self._directory / f"locked{number}.db"
@@ -388,24 +222,6 @@ class Instrument:
                     await lead(one, f"locked{number}", lambda: next(locks, None), self.report, scale=SCALE)
 
         await self._together([occupy(number) for number in range(4)])
-
-
-@contextmanager
-def lock_holder() -> Iterator[subprocess.Popen[str]]:
-    """Run the process that locks databases, for the length of a ``with`` block."""
-    command = [sys.executable, "-c", HOLDER]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        yield holder
-        if holder.stdin is not None:
-            holder.stdin.close()
-
-
-def say(holder: subprocess.Popen[str], line: str) -> str:
-    """Tell the process a line and return its answer."""
-    if holder.stdin is None or holder.stdout is None:
-        raise RuntimeError("the process has no pipes")
-    print(line, file=holder.stdin, flush=True)
-    return holder.stdout.readline().strip()
 
 
 def main() -> None:

@@ -13,32 +13,28 @@ import json
 import os
 import random
 import signal
-import socket
 import sqlite3
-import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from scim_bridge_hubspot.emulator.asgi import make_server
 from tests.faults import defects, failpoints
 from tests.faults.bridges import (
     FastClients,
     RunningBridge,
     Template,
     held,
-    portal,
     prepare,
     running,
     settings,
 )
 from tests.faults.failpoints import POINTS, WatchedTransport
+from tests.faults.forks import Remote, fork
 from tests.faults.lives import Client, Journal, Life, Progress, ViolationError, at_any_time, at_rest, life
 
 SCENARIOS: tuple[tuple[Life, ...], ...] = (
@@ -82,83 +78,6 @@ class Report:
     violations: list[str] = field(default_factory=list)
 
 
-class Remote:
-    """A HubSpot in a process of its own; each scenario has a new one."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._process = fork(self._serve)
-
-    def renew(self) -> None:
-        """Forget everything."""
-        self._get("/renew")
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return what everybody has."""
-        return self._look("snapshot")
-
-    def creations(self, email: str) -> int:
-        """Return how often an account was created."""
-        calls = self._look("calls")["calls"]
-        made = [call for call in calls if call["method"] == "POST" and call["committed"] and call["path"].count("/") == 3]
-        return sum(json.loads(call["body"]).get("email") == email for call in made)
-
-    def end(self) -> None:
-        """End the process."""
-        os.kill(self._process, signal.SIGKILL)
-        os.waitpid(self._process, 0)
-        self._listener.close()
-
-    def _look(self, what: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._get(f"/emulator/{what}"))
-        return found
-
-    def _get(self, path: str) -> bytes:
-        # Not httpx2: each client of it reads all certificates of the machine first.
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=PATIENCE) as answer:
-            content: bytes = answer.read()
-            return content
-
-    def _serve(self) -> None:
-        hubspot = portal()
-
-        async def application(scope: Any, receive: Any, send: Any) -> None:
-            nonlocal hubspot
-            if scope["type"] == "http" and scope["path"] == "/renew":
-                hubspot = portal()
-                await send({"type": "http.response.start", "status": 204, "headers": []})
-                await send({"type": "http.response.body", "body": b""})
-            else:
-                await hubspot.asgi(scope, receive, send)
-
-        async def serve(parent: int = os.getppid()) -> None:
-            serving = asyncio.create_task(make_server(cast("Any", application)).serve(sockets=[self._listener]))
-            while os.getppid() == parent and not serving.done():
-                await asyncio.sleep(0.5)
-            os._exit(0)
-
-        asyncio.run(serve())
-
-
-def fork(work: Callable[[], None]) -> int:
-    """Run something in a process of its own and return its number. Its status is 0 unless it raises or is killed."""
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        signal.alarm(0)
-        work()
-        status = 0
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
-
-
 class Killer:
     """Kills and recovers bridges.
 
@@ -180,7 +99,9 @@ class Killer:
     def run(self, kills: int, most_violations: int) -> Report:
         """Kill so many processes, or until there were so many violations."""
         seen = set()
-        while self.report.kills < kills and self.report.missed <= kills and len(self.report.violations) < most_violations:
+        while (
+            self.report.kills < kills and self.report.missed <= kills and len(self.report.violations) < most_violations
+        ):
             scenario, target = self._draw()
             if self._kill(scenario, target):
                 seen.add((scenario, target))
@@ -252,7 +173,7 @@ class Killer:
             database.write_bytes(self._template.database)
             database.chmod(0o600)
 
-    # -- In processes of their own ---------------------------------------------------------------------------------------
+    # -- In processes of their own ----------------------------------------------------------------------------------
 
     def _prepared(self) -> Template:
         """Return a database to begin with, and lead a life in this process, so that its children are warm.
@@ -368,7 +289,9 @@ class Killer:
     def _rows(self, scenario: int) -> list[str]:
         """Return the names that more than one live User has."""
         connection = sqlite3.connect(self._here / "bridge.db")
-        query = "SELECT name, COUNT(*) FROM resource WHERE kind = 'User' AND NOT deleted GROUP BY name HAVING COUNT(*) > 1"
+        query = (
+            "SELECT name, COUNT(*) FROM resource WHERE kind = 'User' AND NOT deleted GROUP BY name HAVING COUNT(*) > 1"
+        )
         doubled = connection.execute(query).fetchall()
         connection.close()
         return [f"{name} is there {count} times" for name, count in doubled]
@@ -397,7 +320,9 @@ def main() -> None:
     # What the kernel has written survives SIGKILL; so memory is as good as a disk here.
     memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="scim-bridge-kill-", dir=memory) as directory:
-        report = Killer(Path(directory), arguments.seed, arguments.patience).run(arguments.kills, arguments.most_violations)
+        report = Killer(Path(directory), arguments.seed, arguments.patience).run(
+            arguments.kills, arguments.most_violations
+        )
     print(json.dumps({each.name: getattr(report, each.name) for each in fields(report)}))
 
 

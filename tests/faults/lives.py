@@ -8,15 +8,17 @@ was promised.
 import asyncio
 import json
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-MOST_REPEATS = 400
-"""So often a client repeats a request that was answered 429 before the bridge is taken to be stuck."""
+MOST_429 = 400
+"""So many times for each person may be answered 429 before the bridge is taken to be stuck."""
 
 
 class Held(NamedTuple):
@@ -82,7 +84,7 @@ class Life:
     def creations(self) -> int:
         """How often HubSpot has to create the account: removed accounts are created anew."""
         states = [None, *(step.after for step in self.steps)]
-        return sum(before is None and after is not None for before, after in zip(states, states[1:], strict=False))
+        return sum(before is None and after is not None for before, after in pairwise(states))
 
 
 def life(name: str, *names: str) -> Life:
@@ -172,7 +174,7 @@ class Client:
     groups: Mapping[str, str]
     note: Callable[[str, Progress], None] = lambda _name, _progress: None
     pause: float = 0.02
-    statuses: dict[int, int] = field(default_factory=dict)
+    statuses: Counter[int] = field(default_factory=Counter)
     progress: dict[str, Progress] = field(default_factory=dict)
 
     async def lead(self, lives: Sequence[Life]) -> None:
@@ -191,15 +193,15 @@ class Client:
         repeated = progress.begun > progress.answered
         progress.begun = progress.answered + 1
         self.note(one.name, progress)
-        for _ in range(MOST_REPEATS):
-            answer = await self.send(*self.request(one, step, progress.id))
-            self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1
-            if answer.status != 429:
-                break
+        while (answer := await self.send(*self.request(one, step, progress.id))).status == 429:
+            self.statuses[429] += 1
+            if self.statuses[429] > MOST_429 * len(self.progress):
+                raise ViolationError(f"{step.name} of {one.name} is answered 429 without end")
             if not answer.headers.get("retry-after", "").isdigit():
                 raise ViolationError(f"{step.name} of {one.name}: 429 without whole seconds in Retry-After")
             repeated = True
             await asyncio.sleep(self.pause)
+        self.statuses[answer.status] += 1
         progress.id = await self._id_of(one, step, answer, progress.id, repeated=repeated)
         progress.answered += 1
         self.note(one.name, progress)

@@ -1,9 +1,11 @@
 """Cuts the power under a bridge at work: rebuilds the disk as it may be found then, and looks for what was promised.
 
-A real bridge serves real requests while :mod:`tests.faults.disk` records what SQLite writes and syncs. Afterwards images
-of the disk are made, of moments at which a client was just answered and of any others: what was synced is there; of the
-rest nothing, or some writes, or some sectors of 512 bytes of some writes. Each image is opened, checked for damage, and asked for every
-intent that had been answered by then. ``python -m tests.faults.power --images 1000 --seed 1`` prints one JSON document.
+A real bridge serves real requests while :mod:`tests.faults.disk` records what SQLite writes and syncs. Afterwards
+images of the disk are made, of moments at which a client was just answered and of any others: what was synced is there;
+of the rest nothing, or some writes, or some sectors of 512 bytes of some writes. Each image is opened, checked for
+damage, and asked for every intent that had been answered by then.
+
+``python -m tests.faults.power --images 1000 --seed 1`` prints one JSON document.
 """
 
 import argparse
@@ -144,7 +146,7 @@ class Cutter:
         self._progress: dict[str, Progress] = {}
 
     def run(self, events: Sequence[Event], images: int) -> None:
-        """Walk through what happened; cut the power half of the times right after a note of the client, else anywhere."""
+        """Walk through what happened; cut the power half of the times right after a client's note, else anywhere."""
         notes = [index for index, event in enumerate(events) if event.kind == "note"]
         anywhere = self._random.choices(range(notes[0], len(events)), k=images // 2)
         cuts = Counter(anywhere + self._random.sample(notes * images, k=images - len(anywhere)))

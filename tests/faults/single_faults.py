@@ -1,4 +1,4 @@
-"""One fault at a time, on the way between the bridge and HubSpot: every fault, at every call, before and after its effect.
+"""One fault at a time between the bridge and HubSpot: every fault, at every call, before and after its effect.
 
 A bridge in this process talks over real sockets through :class:`~scim_bridge.testing.faultproxy.FaultProxy` to an
 emulator. A life without faults tells how many calls each of its steps makes; then every step is taken once for every

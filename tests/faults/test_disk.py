@@ -9,9 +9,10 @@ from pathlib import Path
 
 from tests.faults.bridges import prepare
 from tests.faults.disk import Disk
-from tests.faults.failing_disk import BUDGET, LOCKS, lane, lock_holder, say
+from tests.faults.failing_disk import BUDGET, LOCKS, lane
 from tests.faults.instruments import run, size
 from tests.faults.lives import life
+from tests.faults.troubles import lock_holder, say
 
 SEED = 1
 MUST_FIRE = {f"{name} {how}" for name in ("disk full", "write error", "sync error") for how in ("once", "lasting")} | {

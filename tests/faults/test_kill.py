@@ -1,6 +1,7 @@
 """SIGKILL at every boundary of database, network and client: nothing lost, nothing doubled, nothing diverged.
 
-500 kills by default; ``SCIM_BRIDGE_KILLS=2000`` for more. ``python -m tests.faults.killing --kills N --seed S`` replays.
+500 kills by default; ``SCIM_BRIDGE_KILLS=2000`` for more.
+``python -m tests.faults.killing --kills N --seed S`` replays.
 """
 
 from pathlib import Path

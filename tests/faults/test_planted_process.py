@@ -8,7 +8,9 @@ from tests.faults.instruments import run
 @pytest.mark.parametrize("defect", ["acknowledge_before_commit", "no_recovery"])
 def test_killing_processes_finds(defect: str) -> None:
     """P1 loses what was answered, P12 leaves it undone."""
-    found = run("killing", "--kills", "60", "--seed", "1", "--patience", "40", "--most-violations", "1", "--defect", defect)
+    found = run(
+        "killing", "--kills", "60", "--seed", "1", "--patience", "40", "--most-violations", "1", "--defect", defect
+    )
     print(f"killing with {defect}: found after {found['kills']} kills: {found['violations'][0][:200]}")
     assert found["violations"]
 

@@ -38,8 +38,8 @@ FaultKind = Literal[
 """What can go wrong:
 
 ``latency`` all of it late · ``bandwidth`` a few bytes at a time, slowly · ``slow_close`` silence, then the end ·
-``timeout`` silence without end · ``reset_peer`` RST · ``slicer`` a few bytes at a time · ``limit_data`` the first bytes,
-then the end · ``too_many_requests`` 429 · ``server_error`` 502 · ``half_body`` the head and half of the body ·
+``timeout`` silence without end · ``reset_peer`` RST · ``slicer`` a few bytes at a time · ``limit_data`` the first
+bytes, then the end · ``too_many_requests`` 429 · ``server_error`` 502 · ``half_body`` the head and half of the body ·
 ``wrong_length`` a ``Content-Length`` that is too short · ``garbage`` 200 and broken JSON · ``duplicate`` the request
 (before) or the answer (after) twice.
 """
