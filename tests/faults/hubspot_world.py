@@ -12,7 +12,7 @@ import httpx2
 from scim_bridge.store.comparison import fold
 from scim_bridge.testing.simulation.remote import NOTHING, Effect, Holding
 from scim_bridge.testing.simulation.weather import EPOCH
-from scim_bridge_hubspot.emulator import PROFILES, HubSpotEmulator, Person, Profile, Switches
+from scim_bridge_hubspot.emulator import PROFILES, FaultKind, HubSpotEmulator, Person, Profile, Rule, Switches
 from scim_bridge_hubspot.emulator.wire import Delivery, Request
 
 BASE_URL = "http://localhost"
@@ -74,7 +74,9 @@ class HubSpotWorld:
         self.hubspot.add_person(BYSTANDERS[0], roles=["Finance"], first_name="By", last_name="Stander")
         self.hubspot.add_person(BYSTANDERS[1], super_admin=True)
         self.hubspot.observe = self._observe
-        self.faults: Mapping[str, Callable[[Random], None]] = _faults(self.hubspot)
+        self.rules: list[tuple[str, Rule]] = []
+        self.struck: Counter[str] = Counter()
+        self.faults: Mapping[str, Callable[[Random], None]] = _faults(self.hubspot, self.rules)
         self.changes: Mapping[str, Callable[[Random, str], bool]] = {
             "re-adds an account": self._re_add,
             "gives a role": self._give_role,
@@ -89,14 +91,14 @@ class HubSpotWorld:
         return self.hubspot.transport()
 
     def fired(self) -> Counter[str]:
-        """Return how often each fault struck; the kinds of 5xx and of ``Retry-After`` are told apart."""
-        return Counter({f"hubspot {name}": number for name, number in self._fired().items()})
-
-    def _fired(self) -> Counter[str]:
-        return self.hubspot.faults.fired
+        """Return how often each fault struck."""
+        fired = self.struck.copy()
+        for name, rule in self.rules:
+            fired[name] += rule.fired
+        return fired
 
     def heal(self) -> None:
-        """End all faults; somebody accepts every invitation, which names have to wait for."""
+        """End all faults."""
         self.hubspot.faults.clear()
         self.hubspot.tokens[self.hubspot.token].revoked = False
 
@@ -146,6 +148,9 @@ class HubSpotWorld:
             }  # fmt: skip
             kind = kinds.get(call.method, "read") if subject else "read"
             after = self.holding(subject) if subject else NOTHING
+            self.struck["token revoked"] += call.status == 401 and not call.fault
+            stale = ITEM.fullmatch(call.path) is None and call.method == "GET" and call.path.startswith("/settings/users/")
+            self.struck["stale list"] += stale and any(one.listed for one in self.hubspot.people.values())
             limited = call.status == 429 and not call.fault
             self.watch(Effect(subject, kind, call.committed, call.status, limited, before, after))
 
@@ -198,45 +203,43 @@ def _switches(random: Random) -> Switches:
     )
 
 
-def _faults(hubspot: HubSpotEmulator) -> dict[str, Callable[[Random], None]]:
-    """Return the arrangements of the emulator's faults."""
+def _faults(hubspot: HubSpotEmulator, rules: list[tuple[str, Rule]]) -> dict[str, Callable[[Random], None]]:
+    """Return the arrangements of the emulator's faults; each notes its rule."""
 
-    def add(kind: Any, **fixed: Any) -> Callable[[Random], None]:
+    def add(name: str, kind: FaultKind, **choices: Any) -> None:
         def arrange(random: Random) -> None:
-            method = random.choice([None, None, "GET", "POST", "PUT", "DELETE"])
-            times = random.choice([1, 1, 1, 2, 4])
-            hubspot.faults.add(kind, **{"method": method, "nth": random.randint(1, 3), "times": times} | fixed)
+            values = {field: random.choice(of) if isinstance(of, list) else of for field, of in choices.items()}
+            values |= {"method": random.choice([None, None, "GET", "POST", "PUT", "DELETE"]), "nth": random.randint(1, 3)}
+            rules.append((name, hubspot.faults.add(kind, times=random.choice([1, 1, 1, 2, 4]), **values)))
 
-        return arrange
+        faults[name] = arrange
 
     def outage(random: Random) -> None:
         seconds = random.choice([5.0, 30.0, 120.0, 400.0])
-        hubspot.faults.outage(seconds=seconds, status=random.choice([500, 502, 503, 504]))
+        rules.append(("outage", hubspot.faults.outage(seconds=seconds, status=random.choice([500, 502, 503, 504]))))
 
     def revoked(random: Random) -> None:
-        hubspot.tokens[hubspot.token].revoked = True
-        loop = asyncio.get_running_loop()
-        loop.call_later(random.choice([10.0, 90.0]), setattr, hubspot.tokens[hubspot.token], "revoked", False)
+        token = hubspot.tokens[hubspot.token]
+        token.revoked = True
+        asyncio.get_running_loop().call_later(random.choice([10.0, 90.0]), setattr, token, "revoked", False)
 
-    return {
-        "reset before": add("drop_before"),
-        "reset after": add("drop_after"),
-        "half JSON": add("half"),
-        "malformed": add("malformed"),
-        "wrong content type": add("content_type"),
-        "timeout after": add("slow", delay=60.0),
-        "slow": lambda random: add("slow", delay=random.choice([1.0, 4.0, 12.0]))(random),
-        "429": add("rate_ten_secondly"),
-        "429 seconds": lambda random: add("rate_ten_secondly", retry_after=random.choice([1, 5, 20]))(random),
-        "429 date": lambda random: add("rate_secondly", retry_after=random.choice([2, 9]), retry_after_date=True)(random),
-        "500": add("error", status=500),
-        "502": add("error", status=502),
-        "503": add("error", status=503, retry_after=3),
-        "504": add("error", status=504),
-        "500 after": add("error", status=500, commit=True),
-        "477": add("migration"),
-        "423": add("locked"),
-        "401": add("unauthorized"),
-        "outage": outage,
-        "token revoked": revoked,
-    }
+    faults: dict[str, Callable[[Random], None]] = {"outage": outage, "token revoked": revoked}
+    add("reset before", "drop_before")
+    add("reset after", "drop_after")
+    add("half JSON", "half")
+    add("malformed", "malformed")
+    add("wrong content type", "content_type")
+    add("timeout after", "slow", delay=60.0)
+    add("slow", "slow", delay=[1.0, 4.0, 12.0])
+    add("429", "rate_ten_secondly")
+    add("429 seconds", "rate_ten_secondly", retry_after=[1, 5, 20])
+    add("429 date", "rate_secondly", retry_after=[2, 9], retry_after_date=True)
+    add("500", "error", status=500)
+    add("502", "error", status=502)
+    add("503", "error", status=503, retry_after=3)
+    add("504", "error", status=504)
+    add("500 after", "error", status=500, commit=True)
+    add("477", "migration")
+    add("423", "locked")
+    add("401", "unauthorized")
+    return faults

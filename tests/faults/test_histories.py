@@ -1,0 +1,73 @@
+"""R1, R7, R10, R11: whatever goes wrong around a bridge, HubSpot ends as the identity providers want it."""
+
+from collections import Counter
+
+import pytest
+
+from tests.faults.instruments import run, size
+
+HISTORIES = size("SCIM_BRIDGE_HISTORIES", 2_000)
+SHARES = 20
+"""Parts of the run, for as many workers as there are."""
+
+MUST_FIRE = frozenset(
+    {
+        "crash",
+        "restart",
+        "bridge down",
+        "request outlives the bridge",
+        "clock jump",
+        "connection refused",
+        "remote unreachable",
+        "database busy on read",
+        "database busy on write",
+        "request lost",
+        "request duplicated",
+        "answer lost",
+        "client gives up",
+        "somebody re-adds an account",
+        "somebody gives a role",
+        "somebody removes an account",
+        "somebody accepts the invitation",
+        "reset before",
+        "reset after",
+        "half JSON",
+        "malformed",
+        "wrong content type",
+        "timeout after",
+        "slow",
+        "429",
+        "429 seconds",
+        "429 date",
+        "500",
+        "502",
+        "503",
+        "504",
+        "500 after",
+        "477",
+        "423",
+        "401",
+        "outage",
+        "token revoked",
+        "stale list",
+    }
+)
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_any_history_of_faults_ends_as_wanted(share: int) -> None:
+    """Forty operations, every fault, crashes at any await: no invariant of the reference is violated."""
+    number = HISTORIES // SHARES
+    found = run("histories", "--first", str(1 + share * number), "--histories", str(number))
+
+    fired = Counter(found["fired"])
+    print(
+        f"seeds {1 + share * number} to {(share + 1) * number}: {found['counts']['operations']} operations,"
+        f" {len(found['failed'])} failed, {found['cpu']:.0f} s CPU, {found['megabytes']:.0f} MB"
+    )
+    print(f"fired: {', '.join(f'{name} {fired[name]}' for name in sorted(fired))}")
+    for seed, violations in found["failed"].items():
+        print(f"replay: python -m tests.faults.histories --seed {seed} --trace", *violations, sep="\n  ")
+    assert not found["failed"]
+    assert found["histories"] == number
+    assert {name for name in MUST_FIRE if not fired[name]} == set()
