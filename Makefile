@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test evidence coverage format lint types imports package
+.PHONY: help install demo test evidence bench coverage format lint types imports package
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -39,6 +39,9 @@ evidence: $(STAMP) ## Run the fault instruments at their full sizes (two hours) 
 	SCIM_BRIDGE_EVIDENCE=docs/evidence.md SCIM_BRIDGE_HISTORIES=10000 SCIM_BRIDGE_KILLS=2000 \
 	  SCIM_BRIDGE_IMAGES=5000 SCIM_BRIDGE_REPLICA_HISTORIES=300 \
 	  $(BIN)/python -m pytest tests/faults --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+bench: $(STAMP) ## Measure the bridge beside scim2-server (minutes) and write docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks --document docs/benchmarks.md $(ARGS)
 
 coverage: $(STAMP) ## Run the tests and show what they leave out
 	$(BIN)/coverage erase

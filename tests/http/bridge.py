@@ -16,6 +16,7 @@ import httpx2
 from scim2_models import SCIMException
 from sqlalchemy.engine import Connection
 
+from scim_bridge.connector import Connector
 from scim_bridge.models import User
 from scim_bridge.protocol import BridgeProvider, ClientPreset, Limits, preset
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
@@ -165,6 +166,7 @@ async def bridge(
     server_options: ServerOptions | None = None,
     policy: ProvisioningPolicy | None = None,
     extensions: tuple[Mapping[str, Any], ...] = (),
+    connector_type: type[Connector[Any]] = MemoryConnector,
 ) -> AsyncIterator[list[Tenant]]:
     """Run a bridge with some connections, each with a token and a remote system of its own."""
     store = await Store.open(f"sqlite:///{directory / 'bridge.db'}")
@@ -180,7 +182,7 @@ async def bridge(
         drivers = []
         for connection_id in connection_ids or ("acme",):
             name = f"{connection_id}-{uuid4()}"
-            context = connected(MemoryConnector, {"remote": name}, connection_id=connection_id)
+            context = connected(connector_type, {"remote": name}, connection_id=connection_id)
             connector = await context.__aenter__()
             contexts.append((context, name))
             chosen = client or preset("generic")
