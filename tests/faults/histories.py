@@ -77,9 +77,12 @@ class Histories:
                 run.failed[seed] = [f"{one.invariant} at {one.at:.3f} s: {one.detail}" for one in report.violations]
                 if len(run.failed) >= most_failures:
                     break
-            if run.histories == 1:
+            if run.histories == 1:  # what is there now stays: models, compiled statements
                 gc.collect()
                 gc.freeze()
+                gc.set_threshold(50_000, 20, 100)
+            if report.violations or run.histories % 10 == 0:
+                print(f"{run.histories} of {number}, {len(run.failed)} failed", *report.violations[:1], file=sys.stderr, flush=True)
         run.cpu = time.process_time()
         run.megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return run

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.util import LRUCache
 
 from scim_bridge.store import engine, sqlite
 from scim_bridge.testing.simulation.loop import PROCESS
@@ -73,11 +75,40 @@ class SimulatedSqlite(sqlite.SqliteDatabase):
             self._dispose()
 
 
+class AlikeDialect(SQLiteDialect_pysqlite):
+    """A dialect that takes every other one for its own, so that engines share what they have compiled."""
+
+    supports_statement_cache = True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AlikeDialect)
+
+    def __hash__(self) -> int:
+        return 1
+
+
+_COMPILED: LRUCache[Any, Any] = LRUCache(2_000)
+_engine = sqlite._engine  # noqa: SLF001 - the one place where engines are made
+
+
+def _sharing_engine(*arguments: Any) -> Engine:
+    """Make an engine of the store; a history makes many, and compiling their statements again takes half its time."""
+    made = _engine(*arguments)
+    made.dialect.__class__ = AlikeDialect
+    made._compiled_cache = _COMPILED  # noqa: SLF001 - SQLAlchemy shares it between engines of one pool only
+    return made
+
+
 @contextmanager
 def simulated_databases(weather: Weather) -> Iterator[None]:
     """Let every store that is opened inside be one of a simulated process."""
     kind = type("SimulatedSqlite", (SimulatedSqlite,), {"weather": weather})
-    with mock.patch.object(engine, "SqliteDatabase", kind), mock.patch.object(sqlite, "Writer", InlineWriter):
+    with (
+        mock.patch.object(engine, "SqliteDatabase", kind),
+        mock.patch.object(sqlite, "Writer", InlineWriter),
+        mock.patch.object(sqlite, "_engine", _sharing_engine),
+        mock.patch.object(sqlite, "check_integrity"),
+    ):
         yield
 
 
