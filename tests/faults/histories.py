@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scim_bridge.store import tokens
-from scim_bridge.testing.simulation import OPERATIONS, Report, Template, Violation, run_history
+from scim_bridge.testing.simulation import OPERATIONS, History, Report, Template, Violation, run_history
 from scim_bridge.testing.simulation.witness import CONNECTION
 from tests.faults import planted
 from tests.faults.hubspot_world import HubSpotWorld
@@ -56,11 +56,11 @@ class Histories:
         asyncio.run(self._template.make(lambda tx: tokens.create(tx, record)))
         self._authorization = f"Bearer {token}"
 
-    def one(self, seed: int, operations: int = OPERATIONS) -> Report:
+    def one(self, seed: int, operations: int = OPERATIONS, kind: type[History] = History) -> Report:
         """Run one history; what stops it with an error is a violation too."""
         report = Report(seed)
         try:
-            run_history(report, self._template, self._authorization, HubSpotWorld, operations=operations)
+            run_history(report, self._template, self._authorization, HubSpotWorld, operations=operations, kind=kind)
         except Exception:  # noqa: BLE001 - whatever it is, it belongs to this seed
             report.violations.append(Violation("error", 0.0, traceback.format_exc()))
         return report

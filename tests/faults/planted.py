@@ -20,7 +20,7 @@ from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.server.application import Server
 from scim_bridge.store import resources
 from scim_bridge.testing.simulation.loop import PROCESS
-from scim_bridge.upstream import transports
+from scim_bridge.upstream.limiter import RateLimiter
 from scim_bridge_hubspot.accounts import Accounts
 from tests.faults import defects
 
@@ -93,7 +93,7 @@ def not_found_is_success() -> None:
 @defect
 def ignore_retry_after() -> None:
     """P6: the remote system's Retry-After is not heeded."""
-    transports.retry_after = lambda _response: None  # type: ignore[attr-defined]
+    RateLimiter.pause = lambda _self, _seconds: None  # type: ignore[assignment,method-assign]
 
 
 @defect

@@ -204,12 +204,35 @@ class Reconciler:
             return
         drifts = await self.store.read(lambda tx: self._drifts(tx, row, remote))
         if not drifts:
+            if apply and await self.store.write(lambda tx: self._try_deferred(tx, row, remote)):
+                self.wake()
             return
         if row.kind == "User":
             # Listings lag: HubSpot still lists an account seconds after its removal. A direct read is believed.
             await self._confirm(row, comparison, apply=apply)
             return
         await self._hand_over(row, remote, drifts, comparison, apply=apply)
+
+    def _try_deferred(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> bool:
+        """Let the driver try again what the remote system did not take when it was last written, if it still differs."""
+        fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
+        if fresh is None or fresh.observed is None or not fresh.observed.deferred:
+            return False
+        observed = observed_of(remote, self.capabilities.attributes(row.kind))
+        different = differing(situation_of(tx, fresh, self.capabilities).desired, Seen(attributes=observed.attributes))
+        if not different or fresh.generation != row.generation or fresh.state is not State.SETTLED:
+            return False
+        changed = replace(
+            fresh,
+            observed=replace(fresh.observed, deferred=()),
+            generation=fresh.generation + 1,
+            state=State.PENDING,
+            lane=Lane.UPDATE,
+            attempt=0,
+            not_before=None,
+        )
+        resources.replace(tx, changed)
+        return True
 
     async def _confirm(self, row: ResourceRow, comparison: Comparison, *, apply: bool) -> None:
         """Read one account directly and act on what that shows."""

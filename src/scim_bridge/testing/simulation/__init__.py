@@ -6,7 +6,7 @@ dies. A history runs the application, its store and a connector; the remote syst
 """
 
 from scim_bridge.testing.simulation.database import Template
-from scim_bridge.testing.simulation.history import OPERATIONS, Report, run_history
+from scim_bridge.testing.simulation.history import OPERATIONS, History, Report, run_history
 from scim_bridge.testing.simulation.oracle import Violation
 from scim_bridge.testing.simulation.remote import NOTHING, Effect, Holding, RemoteWorld
 
@@ -14,6 +14,7 @@ __all__ = [
     "NOTHING",
     "OPERATIONS",
     "Effect",
+    "History",
     "Holding",
     "RemoteWorld",
     "Report",

@@ -343,7 +343,13 @@ class History:
 
 
 def run_history(
-    report: Report, template: Template, authorization: str, remote: MakeRemote, *, operations: int = OPERATIONS
+    report: Report,
+    template: Template,
+    authorization: str,
+    remote: MakeRemote,
+    *,
+    operations: int = OPERATIONS,
+    kind: type[History] = History,
 ) -> None:
     """Run the history of a seed from beginning to end.
 
@@ -351,6 +357,7 @@ def run_history(
     :param authorization: The token in the template's database, as a header.
     :param remote: Makes the remote system of a seed.
     :param operations: How many things happen.
+    :param kind: What happens: a subclass may follow a script.
     """
     random = Random(f"{report.seed}/loop")
     loop = SimulatedLoop(random, random.choice([0.0, 0.1, 0.5, 1.0]))
@@ -359,7 +366,7 @@ def run_history(
         database = Path(directory) / "bridge.db"
         template.copy_to(database)
         try:
-            loop.run_until_complete(_run(report, database, authorization, remote, operations))
+            loop.run_until_complete(_run(report, database, authorization, remote, operations, kind))
         finally:
             logging.disable(logging.NOTSET)
             asyncio.set_event_loop(None)
@@ -370,9 +377,11 @@ _discover = cache(app.discover)
 """Entry points do not change while a history runs, and reading them is a tenth of a start."""
 
 
-async def _run(report: Report, database: Path, authorization: str, remote: MakeRemote, operations: int) -> None:
+async def _run(
+    report: Report, database: Path, authorization: str, remote: MakeRemote, operations: int, kind: type[History]
+) -> None:
     world = World(report.seed, remote(report.seed), database, authorization)
-    history = History(world, operations=operations)
+    history = kind(world, operations=operations)
     with simulated_databases(world.weather), mock.patch.object(app, "discover", _discover):
         try:
             await history.run()
