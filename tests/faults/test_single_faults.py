@@ -30,19 +30,23 @@ def test_after_any_single_fault_hubspot_is_what_the_client_was_told() -> None:
 
 async def test_bytes_after_an_answer_are_never_the_answer_to_the_next_call() -> None:
     """A second answer on a connection is not taken for somebody else's: a connection is used once."""
+    served: list[asyncio.Task[None] | None] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(asyncio.current_task())
         with suppress(asyncio.IncompleteReadError):
             while head := await reader.readuntil(b"\r\n\r\n"):
                 right = message("200 OK", head.split()[1])
                 writer.write(right + message("404 Not Found", MADE_UP))
                 await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()[:2]
         url = f"http://{host}:{port}"
         async with HttpClients()(base_url=url, account="one", rate_limit=RateLimit(1000, 1.0)) as http:
             answers: list[httpx2.Response] = [await http.get(f"/{name}") for name in ("ada", "bob", "cy")]
-        server.close()
+        await asyncio.gather(*filter(None, served))
+    assert len(served) == len(answers)
     assert [(answer.status_code, answer.text) for answer in answers] == [(200, "/ada"), (200, "/bob"), (200, "/cy")]

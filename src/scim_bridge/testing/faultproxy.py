@@ -46,6 +46,9 @@ bytes, then the end · ``too_many_requests`` 429 · ``server_error`` 502 · ``ha
 
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
+CLOSING_SECONDS = 1.0
+"""How long a client may take to read what it was sent before its connection is forgotten."""
+
 SLICE = 16
 """Bytes of a slice."""
 
@@ -290,6 +293,9 @@ class FaultProxy:
             while request := await read_message(reader):
                 await self._exchange(_Exchange(request, reader, client, self._pass_on))
         client.close()
+        with suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await client.wait_closed()
 
     async def _exchange(self, exchange: _Exchange) -> None:
         self.exchanges += 1
