@@ -7,6 +7,7 @@ stands in the way of a single removal, except where an operator named the accoun
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
+from math import ceil
 
 from scim2_models import ForbiddenException
 
@@ -103,16 +104,16 @@ class Guard:
         saved = connector_state.get(tx, self.connection_id, key) or {"times": []}
         since = (now - budget.window).timestamp()
         times = [time for time in saved["times"] if time > since]
-        if len(times) + number > self._limit(tx, budget):
+        if not self._is_usual(tx, budget, len(times) + number):
             return True
         connector_state.put(tx, self.connection_id, key, {"times": [*times, *([now.timestamp()] * number)]}, now)
         return False
 
-    def _limit(self, tx: Connection, budget: Budget) -> int:
-        accounts = sum(
-            number for (kind, _), number in resources.counts(tx, self.connection_id).items() if kind == "User"
-        )
-        return max(budget.floor, int(budget.share * accounts))
+    def _is_usual(self, tx: Connection, budget: Budget, number: int) -> bool:
+        """Tell whether so many changes are within a budget. The directory is not counted: a write would pay for it."""
+        if number <= budget.floor:
+            return True
+        return budget.share > 0 and resources.at_least(tx, self.connection_id, "User", ceil(number / budget.share))
 
     def held(self, tx: Connection) -> list[ResourceRow]:
         """Return what is held."""

@@ -20,9 +20,10 @@ from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.comparison import exact, fold
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 from scim_bridge.store.tables import NAME_LENGTH, member, resource
-from scim_bridge.store.work import bump, counts, next_due, pending, touch
+from scim_bridge.store.work import at_least, bump, counts, next_due, pending, touch
 
 __all__ = [
+    "at_least",
     "bump",
     "counts",
     "find_by_external_id",

@@ -66,6 +66,12 @@ _COUNTS = (
     .where(resource.c.connection_id == bindparam("connection"))
     .group_by(resource.c.state, resource.c.kind)
 )
+_AT = (
+    select(resource.c.sequence)
+    .where(resource.c.connection_id == bindparam("connection"), resource.c.kind == bindparam("kind_is"))
+    .offset(bindparam("before"))
+    .limit(1)
+)
 
 
 def bump(tx: Connection, connection_id: str, ids: Collection[str], *, lane: Lane, now: datetime) -> dict[str, int]:
@@ -116,3 +122,9 @@ def counts(tx: Connection, connection_id: str) -> dict[tuple[Kind, State], int]:
     """Return how many resources of each kind are in each state."""
     found = tx.execute(_COUNTS, {"connection": connection_id})
     return {(kind, State(state)): number for state, kind, number in found}
+
+
+def at_least(tx: Connection, connection_id: str, kind: Kind, number: int) -> bool:
+    """Tell whether a connection has this many resources of a kind; no more of them than that are looked at."""
+    values = {"connection": connection_id, "kind_is": kind, "before": number - 1}
+    return number <= 0 or tx.execute(_AT, values).first() is not None

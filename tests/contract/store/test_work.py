@@ -113,3 +113,19 @@ async def test_the_ledger_lists_what_is_not_settled_removals_first(store: Store)
         }
 
     await store.write(work)
+
+
+async def test_a_connection_has_at_least_as_many_as_it_has(store: Store) -> None:
+    """Resources of one kind count, deleted ones too, and those of other kinds and connections do not."""
+
+    def work(tx: Connection) -> None:
+        assert resources.at_least(tx, CONNECTION, "User", 0)
+        assert not resources.at_least(tx, CONNECTION, "User", 1)
+        for number in range(3):
+            insert(tx, f"user-{number}", deleted=number == 0)
+        insert(tx, "group", "Group")
+        insert(tx, "elsewhere", connection_id="other")
+        assert resources.at_least(tx, CONNECTION, "User", 3)
+        assert not resources.at_least(tx, CONNECTION, "User", 4)
+
+    await store.write(work)

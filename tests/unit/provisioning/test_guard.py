@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from scim2_models import ForbiddenException
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from scim_bridge.errors import PendingError
 from scim_bridge.provisioning import ProvisioningPolicy
@@ -213,3 +215,28 @@ async def test_privileged_grants_above_the_budget_are_held(tmp_path: Path, remot
             await bridge.provisioning.modify_group(group, None, [MemberDelta("add", (ids[1], ids[2]))], always)
 
         assert len(remote.members) == 1
+
+
+async def test_a_removal_never_counts_the_whole_directory(tmp_path: Path, remote: MemoryRemote) -> None:
+    """Whether removals are too many for a directory is asked of the database without counting the directory."""
+    clock = Clock()
+    policy = guarded(removals=Budget(floor=0, share=0.5))
+    asked: list[str] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement.lower())
+
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock) as bridge:
+        ids = await people(bridge, 4)
+        clock.time += timedelta(hours=1)
+        event.listen(Engine, "before_cursor_execute", listen)
+        for one in ids[:2]:
+            await bridge.provisioning.modify_user(one, setting(active=False), always)
+        with pytest.raises(PendingError):
+            await bridge.provisioning.modify_user(ids[2], setting(active=False), always)
+        event.remove(Engine, "before_cursor_execute", listen)
+
+        assert active(remote) == 2
+        assert (await bridge.row("User", ids[2])).state is State.HELD
+        assert asked
+        assert not any("count(" in statement for statement in asked)

@@ -42,6 +42,7 @@ HOT: dict[str, Work] = {
     "next due": lambda tx: resources.next_due(tx, CONNECTION, now=NOON),
     "ledger": lambda tx: resources.ledger(tx, CONNECTION),
     "counts": lambda tx: resources.counts(tx, CONNECTION),
+    "at least": lambda tx: resources.at_least(tx, CONNECTION, "User", 5),
     "bump": lambda tx: resources.bump(tx, CONNECTION, ["1", "2"], lane=Lane.REMOVE, now=NOON),
     "touch": lambda tx: resources.touch(tx, CONNECTION, ["1", "2"]),
     "iterate": lambda tx: resources.iterate(tx, CONNECTION, "User", after="1", limit=5),
