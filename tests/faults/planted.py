@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from scim_bridge.errors import RemoteNotFoundError
+from scim_bridge.models import Remote
 from scim_bridge.provisioning import driver
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.outcomes import Outcomes
@@ -71,23 +72,18 @@ def no_probe_before_retry() -> None:
 
 @defect
 def not_found_is_success() -> None:
-    """P5: 404 on any change counts as done."""
-
-    async def not_found(self: Driver, key: Any, situation: Any = None) -> Any:
-        situation = key if situation is None else situation
-        return await self.store.write(lambda tx: self.outcomes.done(tx, situation, situation.step, None))
-
-    async def reactivate(self: Driver, situation: Any, step: Step) -> Any:
-        if step in {Step.UPDATE_USER, Step.SET_USER_GROUPS, Step.REACTIVATE_USER}:
-            try:
-                return await original(self, situation, step)
-            except RemoteNotFoundError:
-                return None
-        return await original(self, situation, step)
-
+    """P5: 404 on a change of an account counts as if it had been made."""
     original = Driver._call
-    Driver._call = reactivate  # type: ignore[method-assign]
-    Driver._not_found = not_found  # type: ignore[method-assign]
+
+    async def call(self: Driver, situation: Any, step: Step) -> Any:
+        try:
+            return await original(self, situation, step)
+        except RemoteNotFoundError:
+            if step not in {Step.UPDATE_USER, Step.SET_USER_GROUPS}:
+                raise
+            return Remote(situation.row.remote_id, situation.user())
+
+    Driver._call = call  # type: ignore[method-assign]
 
 
 @defect

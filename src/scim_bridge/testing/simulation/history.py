@@ -63,6 +63,8 @@ class History:
         self.operations = operations
         self.random = world.random
         self.counts: Counter[str] = Counter()
+        self.unlinked: set[str] = set()
+        """People whose link an identity provider dropped when it gave up, and with it what it said of their groups."""
         self.reminders: list[Callable[[], Any]] = []
 
     async def run(self) -> None:
@@ -239,6 +241,7 @@ class History:
                 self.counts["failed for good"] += len(provider.tasks)
                 for task in provider.tasks:
                     self.world.note(f"admin task {task}")
+                    self.unlinked.add(task.subject)
                 provider.admin_retry()
                 pressed = True
             for person in list(provider.people.values()):
@@ -255,7 +258,7 @@ class History:
         desire = self.world.witness.desire(name)
 
         def forgotten(group: str) -> bool:
-            return (name, group) in oracle.unheard or name in oracle.touched
+            return (name, group) in oracle.unheard or name in oracle.touched or person.id in self.unlinked
 
         reminded = False
         if person.id not in provider.assigned and desire.active and forgotten(""):

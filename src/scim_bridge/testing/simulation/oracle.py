@@ -247,6 +247,8 @@ class Oracle:
         if group is None or group not in provider.groups:
             return
         name = provider.groups[group].name
+        for member in meaning.joining:
+            self._check_joined(exchange, self.world.person_of(member))
         for belief in provider.believed.values():
             gone = belief.remote_id in meaning.leaving
             gone = gone or (meaning.only is not None and belief.remote_id not in meaning.only)
@@ -255,6 +257,15 @@ class Oracle:
                 continue
             if person not in self.touched or not self.world.witness.desire(person).open:
                 self.violated("I2", f"{exchange.status} to taking {name} from {person}, who still has it")
+
+    def _check_joined(self, exchange: Inbound, person: str) -> None:
+        """Check that whoever was given a group, with calls to that end, has an account at all."""
+        asked = self.worked_on.get(person, -math.inf)
+        if asked < (exchange.arrived_at or 0.0) or self.touched.get(person, -math.inf) >= asked:
+            return
+        desire = self.world.witness.desire(person)
+        if desire.active and not desire.open and not self.world.remote.holding(person).active:
+            self.violated("I2", f"{exchange.status} to a new membership of {person}, who has no access")
 
     # -- The end -------------------------------------------------------------------------------------------------------------
 
