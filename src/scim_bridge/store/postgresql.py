@@ -113,7 +113,10 @@ class PostgresqlDatabase:
 
     async def _run(self, work: Callable[[Connection], T]) -> T:
         # Without the shield, the cancellation of a caller would take back a function that is still queued.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, self.write_inline, work))
+        running = asyncio.get_running_loop().run_in_executor(self._threads, self.write_inline, work)
+        # Once the caller is gone nobody would look at an error, and asyncio would log that with a traceback.
+        running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        return await asyncio.shield(running)
 
     def write_inline(self, work: Callable[[Connection], T]) -> T:
         """Run a transaction on the calling thread."""

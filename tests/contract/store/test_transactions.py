@@ -1,6 +1,7 @@
 """What a transaction promises."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -120,3 +121,29 @@ async def test_concurrent_appends_make_one_audit_chain(store: Store) -> None:
     assert sorted(numbers) == list(range(1, 31))
     assert await store.scan(lambda tx: audit.verify(tx, CONNECTION)) is None
     assert (await store.read(lambda tx: audit.head(tx, CONNECTION))).sequence == 30
+
+
+async def test_an_error_after_its_caller_was_cancelled_is_nobodys_business(store: Store) -> None:
+    """The transaction of a caller that gave up may fail; asyncio has nothing to say about it."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
+    begun, go_on, over = threading.Event(), threading.Event(), threading.Event()
+
+    def fail(_tx: Connection) -> None:
+        begun.set()
+        go_on.wait(10)
+        try:
+            raise LookupError
+        finally:
+            over.set()
+
+    task = asyncio.create_task(store.write(fail))
+    await asyncio.to_thread(begun.wait, 10)
+    task.cancel()
+    go_on.set()
+    with pytest.raises((asyncio.CancelledError, LookupError)):
+        await task
+    await asyncio.to_thread(over.wait, 10)
+    await store.read(lambda _tx: None)
+    gc.collect()
+    assert told == []
