@@ -10,7 +10,7 @@ CONNECTION = "corp"
 """The connection of a simulated bridge."""
 
 _ROWS = """
-SELECT id, active AND NOT deleted, state, remote_id, name_key, generation, refusal IS NOT NULL
+SELECT id, active AND NOT deleted, state, remote_id, name_key, ownership
 FROM resource WHERE connection_id = ? AND kind = 'User' AND (name_key = ? OR (remote_id IS NOT NULL AND remote_id = ?))
 """
 _GROUPS = """
@@ -26,12 +26,14 @@ class Desire:
     :param ids: SCIM ids of the rows about this person.
     :param groups: Names of the groups the person should be in.
     :param open: Whether something is still to be done.
+    :param owned: Whether a client has ever written the account.
     """
 
     ids: tuple[str, ...]
     active: bool
     groups: frozenset[str]
     open: bool
+    owned: bool
 
 
 class Witness:
@@ -49,7 +51,8 @@ class Witness:
         rows = self._connection.execute(_ROWS, (CONNECTION, name, remote_id)).fetchall()
         wanted = [row[0] for row in rows if row[1]]
         groups = {group for row in wanted for (group,) in self._connection.execute(_GROUPS, (CONNECTION, row))}
-        return Desire(tuple(row[0] for row in rows), bool(wanted), frozenset(groups), any(row[2] == "pending" for row in rows))
+        open_, owned = any(row[2] == "pending" for row in rows), any(row[5] != "discovered" for row in rows)
+        return Desire(tuple(row[0] for row in rows), bool(wanted), frozenset(groups), open_, owned)
 
     def last_event(self) -> int:
         """Return the sequence of the newest audit event."""
