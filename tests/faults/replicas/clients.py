@@ -21,6 +21,7 @@ ACTIONS = 4
 """What each client does to each person after the creation."""
 
 PAUSE = 1.5
+RETRY_SECONDS = 2.0
 TIMEOUT = BUDGET_SECONDS + 3
 ACCEPTED = "accepted;"
 """How the detail of a 429 begins when the change will be made."""
@@ -58,8 +59,10 @@ class Clients:
 
     async def lead(self, person: Person) -> None:
         """Create a person at several replicas at once, then let several clients change them."""
+        await asyncio.gather(*(self._act(person, "create", f"client {one}") for one in range(CLIENTS)))
         while not person.ids:
-            await asyncio.gather(*(self._act(person, "create", f"client {one}") for one in range(CLIENTS)))
+            await asyncio.sleep(RETRY_SECONDS)
+            await self._act(person, "create", "client 0")
         await asyncio.gather(*(self._client(person, f"client {one}") for one in range(CLIENTS)))
 
     async def _client(self, person: Person, name: str) -> None:
@@ -74,7 +77,9 @@ class Clients:
             await asyncio.sleep(0.2)
 
     def _replica(self) -> Replica:
-        return self.random.choice([replica for replica in self.cluster.replicas if replica.alive] or self.cluster.replicas)
+        return self.random.choice(
+            [replica for replica in self.cluster.replicas if replica.alive] or self.cluster.replicas
+        )
 
     async def _act(self, person: Person, action: Action, client: str) -> bool:
         """Send a request and note its outcome; tell whether it had one."""
@@ -110,10 +115,12 @@ class Clients:
                 person.ids.append(str(answer.json()["id"]))
             elif action == "read":
                 known["seen"] = self._seen(person, answer.json())
-        elif status == 429 and action != "read":
+        elif status == 429:
+            if action == "read":  # the database is down
+                return False
             # What was not accepted might still have been, when the database died while it committed.
             known |= {"status": 0, "ended": inf, "certain": answer.json()["detail"].startswith(ACCEPTED)}
-        elif not ((status == 409 and action == "create") or (status == 404 and action != "read")):
+        elif (status, action) not in {(409, "create"), (404, "delete"), (404, "deactivate"), (404, "reactivate")}:
             person.unexpected.append(f"{action} of {person.email}: {status} {answer.text}")
             return False
         fields = {name: getattr(operation, name) for name in Operation.__slots__} | known

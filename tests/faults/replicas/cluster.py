@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ import httpx2
 import psycopg
 
 from scim_bridge.cli.demo.bridge import free_port
-from scim_bridge.cli.demo.processes import ProcessGroup, executable, process_group
+from scim_bridge.cli.demo.processes import ProcessFailedError, ProcessGroup, executable, process_group
 from scim_bridge.store.leadership import lock_key
 from scim_bridge.testing.postgresql import PostgresqlServer
 from tests.faults.replicas.portal import GROUPS, token_of
@@ -109,7 +109,7 @@ class Cluster:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as session:
-                    cursor = await session.execute(statement, values)  # type: ignore[arg-type] # our own statements
+                    cursor = await session.execute(statement, values)
                     return await cursor.fetchall() if cursor.description else []
             except psycopg.OperationalError:
                 if time.monotonic() > deadline:
@@ -133,7 +133,15 @@ class Cluster:
     # -- Replicas --------------------------------------------------------------------------------------------------
 
     async def start(self, replica: Replica) -> None:
-        """Start a replica, and return when it listens."""
+        """Start a replica, and return when it listens. One that finds no database ends, and is started again."""
+        while True:
+            try:
+                return await self._start(replica)
+            except ProcessFailedError:
+                if replica.process is None or replica.process.returncode != 1:
+                    raise
+
+    async def _start(self, replica: Replica) -> None:
         if self.defect == "none":
             command = [executable("scim-bridge")]
         else:
@@ -204,7 +212,7 @@ async def cluster(directory: Path, *, seed: int, defect: str = "none", failures:
         one = Cluster(directory, processes, server, await asyncio.to_thread(server.create_database), defect)
         stack.push_async_callback(one.http.aclose)
         await one.query(OWNERS)
-        one.portal_ports = await _start_portal(processes, seed, failures)
+        one.portal_ports = await start_portal(processes, seed, failures, CONNECTIONS)
         for number in range(REPLICAS):
             link = Link(server.port)
             await link.open()
@@ -222,10 +230,16 @@ async def cluster(directory: Path, *, seed: int, defect: str = "none", failures:
         yield one
 
 
-async def _start_portal(processes: ProcessGroup, seed: int, failures: float) -> list[int]:
+async def start_portal(
+    processes: ProcessGroup, seed: int, failures: float, accounts: Sequence[str], *, limit: int = 0
+) -> list[int]:
+    """Start the emulator and return its ports.
+
+    :param limit: Calls in ten seconds that each account may send before it is answered 429; 0: any number.
+    """
     process = await processes.start(
         "portal",
-        *(sys.executable, "-m", "tests.faults.replicas.portal", str(seed), str(failures), *CONNECTIONS),
+        *(sys.executable, "-m", "tests.faults.replicas.portal", str(seed), str(failures), str(limit), *accounts),
         environment={"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     ports: list[int] = []
@@ -271,4 +285,3 @@ async def _create_group(one: Cluster, connection: str, name: str) -> str:
     )
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
-

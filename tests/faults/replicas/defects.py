@@ -3,52 +3,51 @@
 from collections.abc import Callable
 from typing import Any
 
-from scim_bridge.provisioning import driver, ownership
+from scim_bridge.provisioning import driver
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.store.leadership import SessionLeadership
 
 
 def no_session_check_before_a_call() -> None:
     """P7: whoever once led a connection goes on calling, whether or not its lock session lives."""
-
-    async def permit(_driver: Driver) -> None:
-        return
-
-    Driver._permit = permit  # type: ignore[method-assign]
+    setattr(Driver, "_permit", _nothing)  # noqa: B010 - mypy refuses the plain form
 
 
 def everybody_drives() -> None:
-    """Every replica takes itself for the leader: no lock, and outcomes are recorded by whoever comes."""
-
-    async def acquire(leadership: SessionLeadership, connection_id: str) -> bool:
-        leadership._held.add(connection_id)
-        return True
-
-    async def check(_leadership: SessionLeadership) -> bool:
-        return True
-
-    def owns(*_: Any) -> bool:
-        return True
-
-    SessionLeadership.acquire = acquire  # type: ignore[method-assign]
-    SessionLeadership.check = check  # type: ignore[method-assign]
-    driver.owns = owns
+    """Nobody takes the lock: every replica drives every connection, and records whatever comes of it."""
+    setattr(SessionLeadership, "_acquire", _acquire_without_lock)  # noqa: B010
+    recorded_by_whoever_comes()
 
 
-def outcome_recorded_without_asking_who_leads() -> None:
-    """A former leader's late outcome is recorded over what the new one has seen."""
-    driver.owns = lambda *_: True  # type: ignore[assignment]
+def recorded_by_whoever_comes() -> None:
+    """Outcomes are recorded without asking who leads by then."""
+    setattr(driver, "owns", lambda *_: True)  # noqa: B010
 
 
-def not_asked_first_after_a_takeover() -> None:
-    """A new leader takes the old one's calls under way for done."""
+async def _nothing(_driver: Driver) -> None:
+    return
+
+
+async def _acquire_without_lock(leadership: Any, connection_id: str) -> bool:
+    leadership._session = leadership._session or await driver_session(leadership)
+    leadership._held.add(connection_id)
+    leadership._reckon(1e12)
+    return True
+
+
+async def driver_session(leadership: Any) -> Any:
+    """Open the session that would hold the locks."""
+    from scim_bridge.store.sessions import connect
+
+    session = await connect(leadership._url)
+    cursor = await session.execute("SELECT pg_backend_pid()")
+    leadership._backend = (await cursor.fetchone() or [0])[0]
+    return session
 
 
 DEFECTS: dict[str, Callable[[], None]] = {
     "P7": no_session_check_before_a_call,
     "everybody-drives": everybody_drives,
-    "recorded-without-owns": outcome_recorded_without_asking_who_leads,
+    "recorded-by-anybody": recorded_by_whoever_comes,
 }
 """Each defect by its name; calling it plants it in this process."""
-
-_ = ownership

@@ -12,7 +12,7 @@ from math import inf
 from typing import Literal, NamedTuple
 
 MOST_OPERATIONS = 64
-"""The search is exponential in what overlaps; so many operations on one person are taken to be a mistake of the test."""
+"""The search is exponential in what overlaps; so many operations on one person are a mistake of the test."""
 
 Action = Literal["create", "deactivate", "reactivate", "join", "leave", "delete", "read", "upstream"]
 
@@ -49,7 +49,7 @@ class Operation:
     client: str = ""
 
 
-def after(state: Register, operation: Operation) -> Iterable[Register]:
+def after(state: Register, operation: Operation) -> Iterable[Register]:  # noqa: PLR0911 - one for each action
     """Return the states that an operation may lead to; none when it cannot have had its outcome in this state."""
     match operation.action:
         case "read":
@@ -105,6 +105,7 @@ def is_linearizable(operations: Collection[Operation], initial: Register = ABSEN
     """Tell whether there is an order of these operations, true to their times, that explains every outcome."""
     assert len(operations) <= MOST_OPERATIONS, f"{len(operations)} operations on one person"
     history = sorted(operations, key=lambda operation: operation.began)
+    alike = _alike(history)
     certain = sum(1 << index for index, operation in enumerate(history) if operation.certain)
     # Only an outcome that somebody knows of bounds what may come later.
     ends = [operation.ended if operation.certain else inf for operation in history]
@@ -119,7 +120,11 @@ def is_linearizable(operations: Collection[Operation], initial: Register = ABSEN
         for index in left:
             if history[index].began > first_end:
                 break
+            if alike[index] & ~placed:
+                continue
             for reached in after(state, history[index]):
+                if reached == state and not history[index].certain:
+                    continue  # as good as never
                 path = (placed | 1 << index, reached)
                 if path not in tried:
                     tried.add(path)
@@ -127,9 +132,22 @@ def is_linearizable(operations: Collection[Operation], initial: Register = ABSEN
     return False
 
 
+def _alike(history: list[Operation]) -> list[int]:
+    """Return those like each operation that began before: of such whose end nobody knows, the first goes first."""
+    kinds: dict[tuple[object, ...], int] = {}
+    earlier = []
+    for index, one in enumerate(history):
+        kind = (one.action, one.group, one.status, one.certain)
+        is_open = one.ended == inf or not one.certain
+        earlier.append(kinds.get(kind, 0) if is_open else 0)
+        if is_open:
+            kinds[kind] = kinds.get(kind, 0) | 1 << index
+    return earlier
+
+
 def shortest_failure(operations: Collection[Operation]) -> list[Operation]:
     """Return the beginning of a history, in order of what ended, that is already impossible, for people to read."""
-    known = sorted((one.ended for one in operations if one.certain and one.ended < inf))
+    known = sorted(one.ended for one in operations if one.certain and one.ended < inf)
     for end in known:
         part = [
             one if one.ended <= end else replace(one, ended=inf, certain=False, status=0)

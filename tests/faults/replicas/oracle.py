@@ -108,7 +108,9 @@ def judge_person(cluster: Cluster, person: Person, calls: list[Call]) -> list[st
     wrong = list(person.unexpected)
     writes = [one for one in person.operations if one.action != "read"]
     looks = [
-        Operation("upstream", call["applied"], call["applied"], seen=_held(call["held"]), client=f"replica {call['replica']}")
+        Operation(
+            "upstream", call["applied"], call["applied"], seen=_held(call["held"]), client=f"replica {call['replica']}"
+        )
         for call in calls
         if call["person"] == person.email and call["committed"]
     ]

@@ -11,7 +11,7 @@ import re
 import socket
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from scim_bridge_hubspot.emulator import HubSpotEmulator, Profile, Switches
 from scim_bridge_hubspot.emulator.asgi import Message, Receive, Scope, Send, deliver, lifespan, make_server
@@ -21,13 +21,15 @@ from scim_bridge_hubspot.emulator.wire import Request
 LATENCY = (0.002, 0.02)
 SLOW_LATENCY = (0.1, 0.4)
 SLOW_SHARE = 0.03
+"""The share of calls that take so long; none while the emulator keeps a limit: it counts after the delay."""
+MANY = 1_000_000
 UNLIMITED = Profile(
     name="unlimited",
     permission_sets=True,
     teams=True,
     scim=True,
     max_users=1_000_000,
-    calls_per_ten_seconds=1_000_000,
+    calls_per_ten_seconds=MANY,
     calls_per_day=1_000_000_000,
 )
 """The limit is judged by the log: a call too many is to be seen, not to be refused."""
@@ -69,13 +71,14 @@ class NotingPortal:
     """An ASGI application around the emulator.
 
     :param ports: The ports, in the order of the replicas.
+    :param limited: Whether the emulator keeps a limit.
     """
 
     hubspot: HubSpotEmulator
     ports: list[int]
     random: random.Random
+    limited: bool = False
     log: list[Noted] = field(default_factory=list)
-    calm: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request and note it."""
@@ -84,10 +87,9 @@ class NotingPortal:
         elif scope["path"] == "/log":
             since = int(scope["query_string"] or b"0")
             await _send_json(send, [asdict(call) for call in self.log[since:]])
-        elif scope["path"] == "/calm":
-            self.calm = True
-            self.hubspot.faults.clear()
-            await _send_json(send, {})
+        elif scope["path"] == "/held":
+            everybody = {email: self._held(email) for email in self.hubspot.snapshot()}
+            await _send_json(send, {email: held[1] for email, held in everybody.items() if held and held[0]})
         elif scope["path"].startswith("/emulator/"):
             await self.hubspot.asgi(scope, receive, send)
         else:
@@ -96,12 +98,11 @@ class NotingPortal:
     async def _noted(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await request_of(scope, receive)
         account = request.headers.get("authorization", "").rpartition("-")[2]
-        call = Noted(
-            time.time(), self.ports.index(scope["server"][1]), account, request.method, self._person(request)
-        )
+        call = Noted(time.time(), self.ports.index(scope["server"][1]), account, request.method, self._person(request))
         self.log.append(call)
-        slow = not self.calm and self.random.random() < SLOW_SHARE
-        await asyncio.sleep(self.random.uniform(*(SLOW_LATENCY if slow else LATENCY)))
+        if not self.limited:
+            slow = self.random.random() < SLOW_SHARE
+            await asyncio.sleep(self.random.uniform(*(SLOW_LATENCY if slow else LATENCY)))
         number = self.hubspot.calls.total
         delivery = self.hubspot.answer(request)
         call.applied = time.time()
@@ -141,13 +142,19 @@ async def _send_json(send: Send, document: object) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Serve until killed: ``portal SEED RATE ACCOUNT…``; prints the ports.
+    """Serve until killed: ``portal SEED RATE LIMIT ACCOUNT…``; prints the ports.
 
-    RATE is the probability that a call fails in a way that says nothing about whether it took effect.
+    RATE is the probability that a call fails in a way that says nothing about whether it took effect; LIMIT is how many
+    calls each account may send in ten seconds, 0 for any number.
     """
-    seed, rate, *accounts = arguments
+    seed, rate, limit, *accounts = arguments
     switches = Switches(names_unactivated="accepted", list_lag_reads=0)
-    hubspot = HubSpotEmulator(switches=switches, profile=UNLIMITED, seed=int(seed), log_size=10)
+    hubspot = HubSpotEmulator(
+        switches=switches,
+        profile=replace(UNLIMITED, calls_per_ten_seconds=int(limit) or MANY),
+        seed=int(seed),
+        log_size=10,
+    )
     hubspot.add_role(SET)
     hubspot.add_team(TEAM)
     for account in accounts:
@@ -157,7 +164,7 @@ def main(arguments: list[str]) -> None:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
     ports = [listener.getsockname()[1] for listener in sockets]
     print(json.dumps(ports), flush=True)
-    application = NotingPortal(hubspot, ports, random.Random(int(seed)))
+    application = NotingPortal(hubspot, ports, random.Random(int(seed)), limited=int(limit) > 0)
     make_server(application).run(sockets=sockets)  # type: ignore[arg-type] # any ASGI application will do
 
 
@@ -168,5 +175,3 @@ def token_of(account: str) -> str:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
-
-

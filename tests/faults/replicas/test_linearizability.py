@@ -14,34 +14,42 @@ SALES = Register("active", frozenset({"Sales"}))
 
 
 def create(began: float, ended: float = inf, *, certain: bool = True, status: int = 201) -> Operation:
+    """A creation."""
     return Operation("create", began, ended, certain=certain, status=status)
 
 
 def deactivate(began: float, ended: float = inf, *, certain: bool = True, status: int = 200) -> Operation:
+    """A deactivation."""
     return Operation("deactivate", began, ended, certain=certain, status=status)
 
 
 def reactivate(began: float, ended: float = inf, *, certain: bool = True) -> Operation:
+    """A reactivation."""
     return Operation("reactivate", began, ended, certain=certain, status=200)
 
 
 def delete(began: float, ended: float = inf, *, status: int = 204) -> Operation:
+    """A deletion."""
     return Operation("delete", began, ended, status=status)
 
 
 def join(began: float, ended: float = inf, *, certain: bool = True) -> Operation:
+    """An addition to Sales."""
     return Operation("join", began, ended, certain=certain, group="Sales", status=204)
 
 
 def leave(began: float, ended: float = inf) -> Operation:
+    """A removal from Sales."""
     return Operation("leave", began, ended, group="Sales", status=204)
 
 
 def read(began: float, ended: float, seen: Register) -> Operation:
+    """What a client read."""
     return Operation("read", began, ended, seen=seen)
 
 
 def held(at: float, seen: Register) -> Operation:
+    """What HubSpot held."""
     return Operation("upstream", at, at, seen=seen)
 
 
@@ -50,7 +58,9 @@ POSSIBLE = {
     "one after the other": [create(0, 1), read(2, 3, ACTIVE), deactivate(4, 5), read(6, 7, INACTIVE)],
     "a read beside a write sees before": [create(0, 1), deactivate(2, 5), read(3, 4, ACTIVE)],
     "a read beside a write sees after": [create(0, 1), deactivate(2, 5), read(3, 4, INACTIVE)],
-    "two writes at the same time, in either order": [create(0, 1), deactivate(2, 4), reactivate(2, 4), read(5, 6, ACTIVE)],
+    "two writes at the same time, in either order": [
+        create(0, 1), deactivate(2, 4), reactivate(2, 4), read(5, 6, ACTIVE),
+    ],
     "never told, took effect late": [
         create(0, 1), deactivate(2, certain=False), read(8, 9, ACTIVE), read(10, 11, INACTIVE),
     ],
@@ -111,7 +121,7 @@ def test_the_search_agrees_with_trying_every_order() -> None:
     assert min(verdicts.values()) > 300
 
 
-def _random_operation(random_: random.Random) -> Operation:
+def _random_operation(random_: random.Random) -> Operation:  # noqa: PLR0911 - one for each action
     began = random_.uniform(0, 4)
     told = random_.random() < 0.75
     ended = began + random_.uniform(0, 2) if told else inf
