@@ -52,6 +52,10 @@ class Discovery:
 
     def refresh(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> ResourceRow:
         """Bring a row that no client owns up to what the remote system shows now."""
+        # A client may have written it since it was read; then it is the client's, and what the listing showed is old.
+        fresh_row = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
+        if fresh_row != row or row.ownership is not Ownership.DISCOVERED or row.state is not State.SETTLED:
+            return fresh_row or row
         fresh = self._row(row.kind, remote)
         updated = replace(
             row, name=fresh.name, document=documents.encode(remote.resource, row.id), active=fresh.active,

@@ -175,7 +175,8 @@ class Driver:
             keys = await self.store.read(
                 lambda tx: resources.pending(tx, self.connection_id, now=now, limit=limit, exclude=running)
             )
-        if not any(key.lane is Lane.REMOVE for key in keys):
+        removing = any(lane is Lane.REMOVE for _, lane in self._running.values())
+        if not removing and not any(key.lane is Lane.REMOVE for key in keys):
             self.recovered = True
         for key in keys:
             if self._has_place(key.lane):
@@ -223,6 +224,7 @@ class Driver:
     async def _drive(self, kind: Kind, resource_id: str) -> None:
         """Take steps until nothing differs, or a failure postpones the rest."""
         situation = await self._record(resource_id, lambda tx: self.outcomes.load(tx, kind, resource_id))
+        self.failures.pop(resource_id, None)
         last: tuple[Step | None, int] | None = None
         taken = 0
         while situation is not None and not self._stopping:
@@ -248,7 +250,6 @@ class Driver:
             if step is None:
                 return None
             answer = await self._call(situation, step)
-            self.failures.pop(situation.row.id, None)
             return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, answer))
         except RemoteNotFoundError:
             return await self._not_found(situation)
@@ -302,7 +303,10 @@ class Driver:
             if "find_user" in self.connector.operations:
                 return await self.connector.find_user(row.name)
         except RemoteNotFoundError:
-            pass
+            return None
+        if row.ambiguous and not (situation.desired.exists and situation.desired.active):
+            # A creation in doubt that is to be undone: "absent" would be a guess that leaves an account active.
+            raise RemoteUnavailableError("this connector cannot find an account by its userName", ambiguous=True)
         return None
 
     async def _call(self, situation: Situation, step: Step) -> Answer:  # noqa: PLR0911 - one hook a step

@@ -117,6 +117,8 @@ class GroupIntake:
         """
         waits = self.intake.waits_of(row)
         if row.remote_id is None:
+            if self.intake.guard.hold_grants(tx, row, len(change.added)):
+                self._hold(tx, change.added)
             return Accepted(row, waits, then_members=True)
         now = self.intake.clock()
         removed = resources.bump(tx, self.intake.connection_id, change.removed, lane=Lane.REMOVE, now=now)

@@ -45,15 +45,22 @@ class Guard:
         :param leaves: Whether the change deactivates or deletes the account.
         :raises ForbiddenException: With the reason.
         """
-        if fold(row.name) in self._protected:
-            raise ForbiddenException(
-                detail="this account is protected by the operator of the bridge; nothing was changed"
-            )
+        self.permit_name(row.name)
         if not leaves or not self._keep_holder:
             return
         for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
             if group.desired and fold(group.name) in self._keep_holder:
                 self._permit_leaving(tx, group.id, 1)
+
+    def permit_name(self, name: str) -> None:
+        """Refuse to create, and so to adopt, a protected account.
+
+        :raises ForbiddenException: With the reason.
+        """
+        if fold(name) in self._protected:
+            raise ForbiddenException(
+                detail="this account is protected by the operator of the bridge; nothing was changed"
+            )
 
     def permit_members(self, tx: Connection, group: ResourceRow, change: MembershipChange) -> None:
         """Refuse to change the groups of a protected account, or to empty a group that must have a holder.

@@ -95,7 +95,8 @@ class Intake:
             active=active,
             shown_active=active,
             unique_name=unique,
-            observed=Observed(),
+            # An account that is to be inactive may be there already, and active: ask before taking that for done.
+            observed=Observed() if active else None,
             state=State.PENDING,
             lane=Lane.CREATE if active else Lane.UPDATE,
             answered=False,

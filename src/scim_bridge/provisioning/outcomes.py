@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from scim_bridge.errors import ConnectorError
+from scim_bridge.errors import ConnectorError, RemoteUnavailableError
 from scim_bridge.models import Group, Kind, Lane, Remote, User
 from scim_bridge.provisioning.plan import Step, differing
 from scim_bridge.provisioning.situation import (
@@ -47,7 +47,11 @@ class Outcomes:
     def load(self, tx: Connection, kind: Kind, resource_id: str) -> Situation | None:
         """Return where a pending resource stands; ``None`` when there is nothing (more) to do for it."""
         row = resources.get(tx, self.connection_id, kind, resource_id, lock=True, deleted=True)
-        return None if row is None or row.state is not State.PENDING else self._go_on(tx, row)
+        if row is None or row.state is not State.PENDING:
+            return None
+        if row.refusal is not None and situation_of(tx, row, self.capabilities).is_removal:
+            row = replace(row, refusal=None)  # it is tried again; only what is refused now counts
+        return self._go_on(tx, row)
 
     def seen(self, tx: Connection, situation: Situation, answer: Answer) -> Situation | None:
         """Record a probe: the remote system shows this, or nothing (``None``)."""
@@ -72,11 +76,11 @@ class Outcomes:
             case Step.DEACTIVATE_USER:
                 row = self._deactivated(tx, row, situation)
             case Step.ADD_GROUP_MEMBERS:
-                self._observe_members(tx, row, added=situation.desired.links - situation.seen.links)
+                row = self._observe_members(tx, row, added=situation.desired.links - situation.seen.links)
             case Step.REMOVE_GROUP_MEMBERS:
-                self._observe_members(tx, row, removed=situation.seen.links - situation.desired.links)
+                row = self._observe_members(tx, row, removed=situation.seen.links - situation.desired.links)
             case Step.SET_USER_GROUPS:
-                self._observe_groups(tx, row, answer, otherwise=situation.desired.links)
+                row = self._observe_groups(tx, row, answer, otherwise=situation.desired.links)
             case Step.UPDATE_USER | Step.UPDATE_GROUP:
                 row = self._updated(row, situation, answer)
             case Step.CREATE_USER | Step.REACTIVATE_USER | Step.CREATE_GROUP:
@@ -127,6 +131,10 @@ class Outcomes:
         if row.generation != situation.row.generation:
             return self._go_on(tx, row)
         refusal = Refusal(error.status, error.scim_type, error.detail)
+        if situation.step is Step.SET_USER_GROUPS and situation.desired.links - situation.seen.links:
+            # The complete set was refused, and it may be for what it adds: what it takes away must not wait for that.
+            self._withdraw_additions(tx, row)
+            return self._go_on(tx, replace(row, refusal=refusal))
         if situation.is_removal:
             not_before = self.clock() + REMOVAL_RETRY
             resources.replace(tx, replace(row, refusal=refusal, attempt=row.attempt + 1, not_before=not_before))
@@ -177,29 +185,39 @@ class Outcomes:
         )
         resources.replace(tx, settled)
         if row.kind == "User":
-            self._wake_deleted_groups(tx, row, frozenset())
+            self._wake_deleted_groups(tx, self._lost_groups(tx, row, ()))
 
     # -- What was seen ---------------------------------------------------------------------------------------------
 
     def _present(self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group]) -> ResourceRow:
         """Take over what an answer shows of the account or group."""
         first = row.remote_id is None
+        self._await_deletion(tx, row, answer.remote_id)
         observed = observed_of(answer, self.capabilities.attributes(row.kind))
         row = replace(row, remote_id=answer.remote_id, observed=observed)
         adopted = first and answer.existed
         if adopted:
             row = replace(row, ownership=Ownership.ADOPTED)
         if row.kind == "User":
-            self._observe_groups(tx, row, answer, otherwise=frozenset(), keep_unmanaged=adopted)
+            row = self._observe_groups(tx, row, answer, otherwise=frozenset(), keep_unmanaged=adopted)
             self._wake_groups(tx, row)
         elif first:
             self._wake_members(tx, row)
         return row
 
+    def _await_deletion(self, tx: Connection, row: ResourceRow, remote_id: str) -> None:
+        """Leave an account alone whose former User is still being deleted: a client deletes and creates at once.
+
+        :raises RemoteUnavailableError: To ask again when that deletion is through.
+        """
+        other = resources.find_by_remote_id(tx, self.connection_id, row.kind, remote_id)
+        if other is not None and other.id != row.id and other.deleted and other.state in {State.PENDING, State.HELD}:
+            raise RemoteUnavailableError("a deletion of the same account is under way", retry_after=1.0)
+
     def _absent(self, tx: Connection, row: ResourceRow) -> ResourceRow:
         """Take over that the remote system has no such account or group."""
         if row.kind == "User" and self.capabilities.user_centric:
-            self._observe_user(tx, row, [])
+            row = self._observe_user(tx, row, [])
         return replace(row, observed=Observed())
 
     def _deactivated(self, tx: Connection, row: ResourceRow, situation: Situation) -> ResourceRow:
@@ -228,34 +246,42 @@ class Outcomes:
         *,
         otherwise: frozenset[str],
         keep_unmanaged: bool = False,
-    ) -> None:
+    ) -> ResourceRow:
         """Record which groups an account holds.
 
         :param keep_unmanaged: Of an account just adopted: what it holds of groups that no client manages stays desired.
         """
         if not self.capabilities.user_centric:
-            return
+            return row
         seen = None if answer is None else groups_seen(answer.resource)
         held = [
             group
             for remote_id in sorted(otherwise if seen is None else seen)
             if (group := resources.find_by_remote_id(tx, self.connection_id, "Group", remote_id)) is not None
         ]
-        self._observe_user(tx, row, [group.id for group in held])
+        row = self._observe_user(tx, row, [group.id for group in held])
         for group in held:
             if keep_unmanaged and group.ownership is Ownership.DISCOVERED:
                 memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=True)
+        return row
 
-    def _observe_user(self, tx: Connection, row: ResourceRow, group_ids: Collection[str]) -> None:
-        """Record the groups a person was seen in."""
-        self._wake_deleted_groups(tx, row, frozenset(group_ids))
+    def _observe_user(self, tx: Connection, row: ResourceRow, group_ids: Collection[str]) -> ResourceRow:
+        """Record the groups a person was seen in; what is no longer shown is a new version (RFC 7644 §3.14)."""
+        lost = self._lost_groups(tx, row, group_ids)
         memberships.observe_user(tx, self.connection_id, row.id, group_ids)
+        resources.touch(tx, self.connection_id, lost)
+        self._wake_deleted_groups(tx, lost)
+        return replace(row, version=row.version + 1) if lost else row
 
-    def _wake_deleted_groups(self, tx: Connection, row: ResourceRow, kept: Collection[str]) -> None:
-        """Hand the deleted groups that wait for this person, and that the person no longer holds, to the driver."""
+    def _lost_groups(self, tx: Connection, row: ResourceRow, kept: Collection[str]) -> list[str]:
+        """Return the groups that a person was to leave, and has left."""
         held = memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, [])
-        for lost in (group for group in held if group.observed and not group.desired and group.id not in kept):
-            group = resources.get(tx, self.connection_id, "Group", lost.id, lock=True, deleted=True)
+        return [group.id for group in held if group.observed and not group.desired and group.id not in kept]
+
+    def _wake_deleted_groups(self, tx: Connection, lost: Collection[str]) -> None:
+        """Hand the deleted groups that wait for a person who no longer holds them to the driver."""
+        for group_id in lost:
+            group = resources.get(tx, self.connection_id, "Group", group_id, lock=True, deleted=True)
             if group is not None and group.deleted:
                 resources.replace(tx, replace(group, not_before=None))
 
@@ -266,12 +292,15 @@ class Outcomes:
         *,
         added: frozenset[str] = frozenset(),
         removed: frozenset[str] = frozenset(),
-    ) -> None:
+    ) -> ResourceRow:
         def ids(remote_ids: frozenset[str]) -> list[str]:
             found = (resources.find_by_remote_id(tx, self.connection_id, "User", one) for one in sorted(remote_ids))
             return [user.id for user in found if user is not None]
 
-        memberships.observe_group(tx, self.connection_id, row.id, added=ids(added), removed=ids(removed))
+        left = ids(removed)
+        memberships.observe_group(tx, self.connection_id, row.id, added=ids(added), removed=left)
+        resources.touch(tx, self.connection_id, left)
+        return replace(row, version=row.version + 1) if left else row
 
     def _wake_members(self, tx: Connection, row: ResourceRow) -> None:
         """Hand the members of a group that has just got its remote id to the driver."""
@@ -294,15 +323,12 @@ class Outcomes:
         match situation.step:
             case Step.CREATE_USER | Step.CREATE_GROUP:
                 if row.kind == "User":
-                    memberships.remove_user(tx, self.connection_id, row.id)
+                    memberships.remove_user(tx, self.connection_id, row.id, doubtful=False)
                 else:
-                    memberships.remove_group(tx, self.connection_id, row.id)
+                    memberships.remove_group(tx, self.connection_id, row.id, doubtful=False)
                 return replace(row, deleted=True, active=False)
             case Step.REACTIVATE_USER:
                 return self._rewritten(tx, replace(row, active=False), {"active"}, {"active": False})
-            case Step.SET_USER_GROUPS:
-                for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
-                    memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=group.observed)
             case Step.ADD_GROUP_MEMBERS:
                 to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
                 memberships.set_desired(tx, self.connection_id, row.id, to_add, desired=False)
@@ -312,11 +338,24 @@ class Outcomes:
                 pass  # a removal is never reverted
         return row
 
+    def _withdraw_additions(self, tx: Connection, row: ResourceRow) -> None:
+        """Want a person no longer in the groups that were not seen to be held."""
+        for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
+            if group.desired and not group.observed:
+                memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=False)
+
     def _rewritten(
         self, tx: Connection, row: ResourceRow, paths: Collection[str], values: Mapping[str, Any]
     ) -> ResourceRow:
         """Write these values into the desired document; a name stays when none was seen."""
         named = {path for path in paths if path in values or path not in {"userName", "displayName"}}
+        for path in named & {"userName", "displayName"}:
+            holder = resources.find_by_name(tx, self.connection_id, row.kind, str(values[path]))
+            if row.unique_name and holder is not None and holder.id != row.id:
+                # Somebody else has the old name by now: it cannot go back, and is not asked for again in vain.
+                named = named - {path}
+                observed = row.observed or Observed()
+                row = replace(row, observed=replace(observed, deferred=(*observed.deferred, path)))
         document = with_values(json.loads(row.document), named, values)
         resource = (self.capabilities.user_model if row.kind == "User" else Group).model_validate(document)
         row = replace(row, name=name_of(resource), document=documents.encode(resource, row.id), version=row.version + 1)

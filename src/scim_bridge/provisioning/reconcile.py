@@ -13,7 +13,7 @@ from functools import partial
 from typing import Literal
 
 from scim_bridge.connections.bound import BoundConnector
-from scim_bridge.errors import RemoteNotFoundError
+from scim_bridge.errors import RemoteInvalidValueError, RemoteNotFoundError
 from scim_bridge.models import Group, Kind, Lane, Page, Remote, User
 from scim_bridge.provisioning.discovery import Discovery
 from scim_bridge.provisioning.plan import Desired, Seen, differing
@@ -41,6 +41,9 @@ class DriftClass(StrEnum):
     UNMANAGED = "unmanaged"
     """An account or group that no client owns, new to the bridge."""
 
+
+COMPARED = frozenset({State.SETTLED, State.BLOCKED})
+"""States in which nothing is on its way, so that a difference is drift."""
 
 SECURITY = frozenset({DriftClass.EXTRA_ACTIVE, DriftClass.EXTRA_PRIVILEGE})
 """Drift that gives somebody more than they should have."""
@@ -141,18 +144,29 @@ class Reconciler:
             return
         key = f"{CHECKPOINT}:{kind}"
         cursor = await self._checkpoint(key) if apply else None
+        resumed = cursor is not None
         while True:
             read_at = self.clock()
-            if kind == "User":
-                page: Page[User] | Page[Group] = await self.connector.list_users(cursor, PAGE)
-            else:
-                page = await self.connector.list_groups(cursor, PAGE)
+            try:
+                page = await self._page(kind, cursor)
+            except (RemoteInvalidValueError, RemoteNotFoundError):
+                if cursor is None or not resumed:
+                    raise
+                # The place where an earlier comparison was cut off is not to be had any more: begin anew.
+                cursor, resumed = None, False
+                continue
             yield page, read_at
+            resumed = False
             cursor = page.cursor
             if apply:
                 await self._save_checkpoint(key, cursor)
             if cursor is None:
                 return
+
+    async def _page(self, kind: Kind, cursor: str | None) -> Page[User] | Page[Group]:
+        if kind == "User":
+            return await self.connector.list_users(cursor, PAGE)
+        return await self.connector.list_groups(cursor, PAGE)
 
     async def _checkpoint(self, key: str) -> str | None:
         saved = await self.store.read(lambda tx: connector_state.get(tx, self.connection_id, key))
@@ -200,7 +214,7 @@ class Reconciler:
         *,
         apply: bool,
     ) -> None:
-        if row.state is not State.SETTLED or row.modified_at >= read_at:
+        if row.state not in COMPARED or row.modified_at >= read_at:
             return
         drifts = await self.store.read(lambda tx: self._drifts(tx, row, remote))
         if not drifts:
@@ -209,12 +223,12 @@ class Reconciler:
             return
         if row.kind == "User":
             # Listings lag: HubSpot still lists an account seconds after its removal. A direct read is believed.
-            await self._confirm(row, comparison, apply=apply)
+            await self._confirm(row, remote.remote_id, comparison, apply=apply)
             return
         await self._hand_over(row, remote, drifts, comparison, apply=apply)
 
     def _try_deferred(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> bool:
-        """Let the driver try again what the remote system did not take when it was last written, if it still differs."""
+        """Let the driver try again what the remote system did not take when it was written, if it still differs."""
         fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
         if fresh is None or fresh.observed is None or not fresh.observed.deferred:
             return False
@@ -234,10 +248,10 @@ class Reconciler:
         resources.replace(tx, changed)
         return True
 
-    async def _confirm(self, row: ResourceRow, comparison: Comparison, *, apply: bool) -> None:
+    async def _confirm(self, row: ResourceRow, remote_id: str, comparison: Comparison, *, apply: bool) -> None:
         """Read one account directly and act on what that shows."""
         try:
-            remote = await self.connector.get_user(str(row.remote_id))
+            remote = await self.connector.get_user(remote_id)
         except RemoteNotFoundError:
             if row.active:
                 await self._hand_over(row, None, {DriftClass.MISSING: ()}, comparison, apply=apply)
@@ -265,6 +279,13 @@ class Reconciler:
         self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]
     ) -> dict[DriftClass, tuple[str, ...]]:
         """Return what differs, by class, with the subjects."""
+        found = self._all_drifts(tx, row, remote)
+        # What was refused waits for its client; that somebody has more than they should does not.
+        return found if row.state is State.SETTLED else {one: found[one] for one in SECURITY.intersection(found)}
+
+    def _all_drifts(
+        self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]
+    ) -> dict[DriftClass, tuple[str, ...]]:
         desired = situation_of(tx, row, self.capabilities).desired
         observed = observed_of(remote, self.capabilities.attributes(row.kind))
         if not desired.active:
@@ -317,7 +338,7 @@ class Reconciler:
         drifts: list[DriftClass],
     ) -> None:
         fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
-        if fresh is None or fresh.generation != row.generation or fresh.state is not State.SETTLED:
+        if fresh is None or fresh.generation != row.generation or fresh.state not in COMPARED:
             return
         observed = Observed() if remote is None else observed_of(remote, self.capabilities.attributes(row.kind))
         fresh = replace(
@@ -329,6 +350,7 @@ class Reconciler:
             attempt=0,
             not_before=None,
             shown_active=fresh.active or observed.active,
+            remote_id=fresh.remote_id if remote is None else fresh.remote_id or remote.remote_id,
         )
         resources.replace(tx, fresh)
         if row.kind == "User" and self.capabilities.user_centric:
@@ -355,7 +377,7 @@ class Reconciler:
             for row in rows:
                 owned = row.ownership is not Ownership.DISCOVERED and not row.deleted and row.remote_id is not None
                 if owned and row.active and row.state is State.SETTLED and row.remote_id not in listed:
-                    await self._confirm(row, comparison, apply=apply)
+                    await self._confirm(row, str(row.remote_id), comparison, apply=apply)
             if len(rows) < PAGE:
                 return
             after = rows[-1].id

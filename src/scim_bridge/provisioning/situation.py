@@ -143,8 +143,8 @@ def _links(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> tupl
         return frozenset(), frozenset()
     to_add, to_remove = memberships.unsettled_of_group(tx, row.connection_id, row.id)
     return (
-        frozenset(remote_ids_of(tx, row.connection_id, to_add[:MEMBERS_PER_CALL])),
-        frozenset(remote_ids_of(tx, row.connection_id, to_remove[:MEMBERS_PER_CALL])),
+        frozenset(list(remote_ids_of(tx, row.connection_id, to_add))[:MEMBERS_PER_CALL]),
+        frozenset(list(remote_ids_of(tx, row.connection_id, to_remove))[:MEMBERS_PER_CALL]),
     )
 
 

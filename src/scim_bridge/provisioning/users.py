@@ -29,6 +29,7 @@ class UserIntake:
         name = str(user.user_name)
         row = resources.find_by_name(tx, self.intake.connection_id, "User", name, lock=True)
         if row is None:
+            self.intake.guard.permit_name(name)
             row = self.intake.insert(tx, "User", user, unique=True)
             return Accepted(row, self.intake.waits_of(row))
         returns = not row.active and user.active is not False

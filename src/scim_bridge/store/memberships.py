@@ -62,6 +62,15 @@ _LEAVING = (
     .where(_GROUP, ~member.c.desired, member.c.observed, resource.c.state.in_([State.PENDING, State.HELD]))
     .limit(1)
 )
+_MAYBE_GRANTED = (
+    select(resource.c.id)
+    .where(
+        resource.c.connection_id == member.c.connection_id,
+        resource.c.id.in_([member.c.group_id, member.c.user_id]),
+        resource.c.ambiguous,
+    )
+    .exists()
+)
 _HOLDERS = (
     select(func.count())
     .select_from(member)
@@ -162,7 +171,7 @@ def set_desired(
     if desired:
         _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(user_ids)], at)
     else:
-        _unwant(tx, _OF_GROUP, {"connection": connection_id, "group": group_id}, set(user_ids), at)
+        _unwant(tx, _OF_GROUP, {"connection": connection_id, "group": group_id}, set(user_ids), at, doubtful=False)
 
 
 def unsettled_of_group(tx: Connection, connection_id: str, group_id: str) -> tuple[list[str], list[str]]:
@@ -182,19 +191,29 @@ def count_holders(tx: Connection, connection_id: str, group_id: str) -> int:
     return number
 
 
-def remove_user(tx: Connection, connection_id: str, user_id: str, *, now: datetime | None = None) -> list[str]:
-    """Want a person in no group any more, and return the ids of the groups they are or were to be in."""
+def remove_user(
+    tx: Connection, connection_id: str, user_id: str, *, now: datetime | None = None, doubtful: bool = True
+) -> list[str]:
+    """Want a person in no group any more, and return the ids of the groups they are or were to be in.
+
+    :param doubtful: Whether a grant that may have taken effect unseen counts as held.
+    """
     key = {"connection": connection_id, "user": user_id}
     groups = sorted(_ids(tx, select(member.c.group_id).where(_USER), key))
-    _unwant(tx, _OF_USER, key, set(groups), to_microseconds(now) if now else 0)
+    _unwant(tx, _OF_USER, key, set(groups), to_microseconds(now) if now else 0, doubtful=doubtful)
     return groups
 
 
-def remove_group(tx: Connection, connection_id: str, group_id: str, *, now: datetime | None = None) -> list[str]:
-    """Want nobody in a group any more, and return the ids of the people who are or were to be in it."""
+def remove_group(
+    tx: Connection, connection_id: str, group_id: str, *, now: datetime | None = None, doubtful: bool = True
+) -> list[str]:
+    """Want nobody in a group any more, and return the ids of the people who are or were to be in it.
+
+    :param doubtful: Whether a grant that may have taken effect unseen counts as held.
+    """
     key = {"connection": connection_id, "group": group_id}
     users = sorted(_ids(tx, select(member.c.user_id).where(_GROUP), key))
-    _unwant(tx, _OF_GROUP, key, set(users), to_microseconds(now) if now else 0)
+    _unwant(tx, _OF_GROUP, key, set(users), to_microseconds(now) if now else 0, doubtful=doubtful)
     return users
 
 
@@ -253,10 +272,18 @@ def _put(
         tx.execute(upsert(tx, member, columns), rows)
 
 
-def _unwant(tx: Connection, which: ColumnElement[bool], key: dict[str, Any], ids: set[str], at: int) -> None:
-    """Clear the desired flag of rows; those that were not observed either go."""
+def _unwant(
+    tx: Connection, which: ColumnElement[bool], key: dict[str, Any], ids: set[str], at: int, *, doubtful: bool = True
+) -> None:
+    """Clear the desired flag of rows; those that were not observed either go.
+
+    :param doubtful: Whether a grant that is under way, or whose answer was lost, counts as observed. It may be in
+        force, and to forget it would leave it there.
+    """
     for chunk in chunks(sorted(ids)):
         values = key | {"ids": chunk}
+        if doubtful:
+            tx.execute(sql_update(member).where(which, member.c.desired, _MAYBE_GRANTED).values(observed=True), values)
         tx.execute(sql_delete(member).where(which, ~member.c.observed), values)
         tx.execute(sql_update(member).where(which, member.c.desired).values(desired=False, changed_at=at), values)
 

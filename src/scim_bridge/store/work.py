@@ -15,15 +15,17 @@ from scim_bridge.store.tables import resource
 
 _CHOSEN = and_(resource.c.connection_id == bindparam("connection"), resource.c.id.in_(bindparam("ids", expanding=True)))
 _PENDING = resource.c.state == State.PENDING.value
+_STAYS_HELD = and_(resource.c.state == State.HELD.value, bindparam("new_lane") != Lane.REMOVE.value)
+"""What an operator has to decide is not let through by an unrelated write; a single removal is."""
 _BUMP = (
     sql_update(resource)
     .where(_CHOSEN)
     .values(
         generation=resource.c.generation + 1,
         version=resource.c.version + 1,
-        state=State.PENDING.value,
+        state=case((_STAYS_HELD, State.HELD.value), else_=State.PENDING.value),
         attempt=0,
-        due_at=0,
+        due_at=case((_STAYS_HELD, resource.c.due_at), else_=0),
         refusal=None,
         lane=case(
             (and_(_PENDING, resource.c.lane < bindparam("new_lane")), resource.c.lane), else_=bindparam("new_lane")

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Engine
 from scim_bridge.errors import PendingError
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
+from scim_bridge.store import resources
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import Bridge, always, bridge_on, setting, user
@@ -46,7 +47,13 @@ async def test_a_protected_account_is_never_changed(tmp_path: Path, remote: Memo
     """Deactivation, deletion, renaming and membership of a protected account answer 403 and call nothing."""
     policy = guarded(protected=frozenset({"Boss@x.example"}))
     async with bridge_on(tmp_path / "b.db", remote, policy=policy) as bridge:
-        boss = (await bridge.provisioning.create_user(user("boss@x.example"))).row.id
+        remote.add_account("boss@x.example")
+        with pytest.raises(ForbiddenException):
+            await bridge.provisioning.create_user(user("boss@x.example"))
+        await bridge.provisioning.find_user("boss@x.example")
+        found = await bridge.store.read(lambda tx: resources.find_by_name(tx, "acme", "User", "boss@x.example"))
+        assert found is not None
+        boss = found.id
         group = await bridge.group_with("Sales")
         calls = len(remote.calls)
 
