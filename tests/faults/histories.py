@@ -82,7 +82,12 @@ class Histories:
                 gc.freeze()
                 gc.set_threshold(50_000, 20, 100)
             if report.violations or run.histories % 10 == 0:
-                print(f"{run.histories} of {number}, {len(run.failed)} failed", *report.violations[:1], file=sys.stderr, flush=True)
+                print(
+                    f"{run.histories} of {number}, {len(run.failed)} failed",
+                    *report.violations[:1],
+                    file=sys.stderr,
+                    flush=True,
+                )
         run.cpu = time.process_time()
         run.megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return run

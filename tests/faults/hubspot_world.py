@@ -29,6 +29,7 @@ class WatchedEmulator(HubSpotEmulator):
     observe: Callable[[Request], Callable[[Delivery], None]] | None = None
 
     def handle(self, request: Request) -> Delivery:
+        """Answer one request and report it."""
         if self.observe is None:
             return super().handle(request)
         report = self.observe(request)
@@ -149,7 +150,9 @@ class HubSpotWorld:
             kind = kinds.get(call.method, "read") if subject else "read"
             after = self.holding(subject) if subject else NOTHING
             self.struck["token revoked"] += call.status == 401 and not call.fault
-            stale = ITEM.fullmatch(call.path) is None and call.method == "GET" and call.path.startswith("/settings/users/")
+            stale = (
+                ITEM.fullmatch(call.path) is None and call.method == "GET" and call.path.startswith("/settings/users/")
+            )
             self.struck["stale list"] += stale and any(one.listed for one in self.hubspot.people.values())
             limited = call.status == 429 and not call.fault
             self.watch(Effect(subject, kind, call.committed, call.status, limited, before, after))
@@ -170,13 +173,13 @@ class HubSpotWorld:
         self.hubspot.ui_assign_roles(name, random.choice(ROLES))
         return True
 
-    def _remove(self, random: Random, name: str) -> bool:  # noqa: ARG002 - all changes are called alike
+    def _remove(self, random: Random, name: str) -> bool:
         if not self.holding(name).active:
             return False
         self.hubspot.ui_remove(name)
         return True
 
-    def _activate(self, random: Random, name: str) -> bool:  # noqa: ARG002 - all changes are called alike
+    def _activate(self, random: Random, name: str) -> bool:
         if not self.holding(name).active:
             return False
         self.hubspot.ui_activate(name)
@@ -209,7 +212,10 @@ def _faults(hubspot: HubSpotEmulator, rules: list[tuple[str, Rule]]) -> dict[str
     def add(name: str, kind: FaultKind, **choices: Any) -> None:
         def arrange(random: Random) -> None:
             values = {field: random.choice(of) if isinstance(of, list) else of for field, of in choices.items()}
-            values |= {"method": random.choice([None, None, "GET", "POST", "PUT", "DELETE"]), "nth": random.randint(1, 3)}
+            values |= {
+                "method": random.choice([None, None, "GET", "POST", "PUT", "DELETE"]),
+                "nth": random.randint(1, 3),
+            }
             rules.append((name, hubspot.faults.add(kind, times=random.choice([1, 1, 1, 2, 4]), **values)))
 
         faults[name] = arrange

@@ -20,6 +20,7 @@ from scim_bridge.provisioning.situation import Situation
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.server.application import Server
 from scim_bridge.store import resources
+from scim_bridge.store.rows import Ownership, State
 from scim_bridge.testing.simulation.loop import PROCESS
 from scim_bridge.upstream.limiter import RateLimiter
 from scim_bridge_hubspot.accounts import Accounts
@@ -45,7 +46,7 @@ def inactive_before_upstream() -> None:
         if accepted.row.active or accepted.row.observed is None:
             return accepted
         noted = replace(accepted.row, observed=replace(accepted.row.observed, active=False, present=False))
-        noted = replace(noted, observed_generation=noted.generation, state=resources.State.SETTLED)
+        noted = replace(noted, observed_generation=noted.generation, state=State.SETTLED)
         resources.replace(tx, noted)
         return replace(accepted, row=noted, waits={}, removals=frozenset())
 
@@ -61,13 +62,15 @@ def no_probe_before_retry() -> None:
         situation = original(self, tx, row)
         if situation is None or not situation.probe or situation.row.observed is None:
             return situation
-        return Situation(row=situation.row, desired=situation.desired, seen=situation.seen, probe=False, step=situation.step)
+        return Situation(
+            row=situation.row, desired=situation.desired, seen=situation.seen, probe=False, step=situation.step
+        )
 
     async def find(self: Accounts, user_name: str, *, as_written: bool = False) -> None:
         return None
 
     Outcomes._go_on = go_on  # type: ignore[method-assign]
-    Accounts.find = find  # type: ignore[assignment,method-assign]
+    Accounts.find = find  # type: ignore[method-assign]
 
 
 @defect
@@ -99,7 +102,7 @@ def no_generation_check() -> None:
     def fresh(_self: Outcomes, _tx: Any, situation: Situation) -> Any:
         return situation.row
 
-    Outcomes._fresh = fresh  # type: ignore[method-assign]
+    Outcomes._fresh = fresh  # type: ignore[assignment,method-assign]
 
 
 @defect
@@ -132,7 +135,7 @@ def cancellation_aborts_the_drive() -> None:
 
     Driver.run = run  # type: ignore[method-assign]
     Server._finished = finished  # type: ignore[method-assign]
-    driver.resources = SimpleNamespace(**{**vars(resources), "pending": pending})  # type: ignore[attr-defined]
+    vars(driver)["resources"] = SimpleNamespace(**{**vars(resources), "pending": pending})
 
 
 @defect
@@ -148,7 +151,7 @@ def no_recovery() -> None:
         found = resources.pending(tx, connection_id, now=now, limit=limit + len(left[process]), **rest)
         return [key for key in found if left[process].get(key.id) != key.generation]
 
-    driver.resources = SimpleNamespace(**{**vars(resources), "pending": pending})  # type: ignore[attr-defined]
+    vars(driver)["resources"] = SimpleNamespace(**{**vars(resources), "pending": pending})
 
 
 @defect
@@ -169,7 +172,6 @@ def removal_gives_up() -> None:
 def guard_asleep() -> None:
     """Ours: the whole membership is written for whoever is found in HubSpot, owned by a client or not."""
     from scim_bridge.provisioning.reconcile import Reconciler
-    from scim_bridge.store.rows import Ownership
 
     original = Reconciler._compare
 
@@ -178,7 +180,11 @@ def guard_asleep() -> None:
         row = await self.store.read(lambda tx: self.discovery.known(tx, kind, remote))
         if kind == "User" and row is not None and row.ownership is Ownership.DISCOVERED and apply:
             claimed = replace(
-                row, ownership=Ownership.ADOPTED, active=False, generation=row.generation + 1, state=resources.State.PENDING
+                row,
+                ownership=Ownership.ADOPTED,
+                active=False,
+                generation=row.generation + 1,
+                state=State.PENDING,
             )
             await self.store.write(lambda tx: resources.replace(tx, claimed))
             self.wake()

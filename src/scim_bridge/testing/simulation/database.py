@@ -1,4 +1,4 @@
-"""The bridge's real SQLite store with a simulation's hands on it: it can be busy, and it can be dropped as by a crash."""
+"""The bridge's real SQLite store in a simulation's hands: it can be busy, and it can be dropped as by a crash."""
 
 import shutil
 import sqlite3
@@ -49,13 +49,16 @@ class SimulatedSqlite(sqlite.SqliteDatabase):
             process.at_death.append(self._drop)
 
     async def close(self) -> None:
+        """Release the files."""
         self._drop()
 
     def read_inline(self, work: Callable[[Connection], T]) -> T:
+        """Run a read, unless the database is busy."""
         self._check("read")
         return super().read_inline(work)
 
     def write_inline(self, work: Callable[[Connection], T]) -> T:
+        """Run a transaction, unless the database is busy."""
         self._check("write")
         result = super().write_inline(work)
         self.weather.committed()

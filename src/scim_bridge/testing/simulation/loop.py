@@ -13,14 +13,12 @@ from random import Random
 from typing import Any
 from weakref import WeakSet
 
-from scim_bridge.testing.virtual_time import VirtualTimeLoop
-
 
 class Mortal:
     """Something that can die between two steps of its tasks.
 
-    ``fuse`` is after how many steps it dies by itself (``None``: never), ``at_death`` what its operating system does then. ``alive``
-    tells whether its tasks go on, ``ended`` whether it is over for everybody else.
+    ``fuse`` is after how many steps it dies by itself (``None``: never), ``at_death`` what its operating system does
+    then. ``alive`` tells whether its tasks go on, ``ended`` whether it is over for everybody else.
     """
 
     def __init__(self) -> None:
@@ -92,7 +90,7 @@ class _Ready(deque[asyncio.Handle]):
         return self._nothing
 
 
-class SimulatedLoop(VirtualTimeLoop):
+class SimulatedLoop(asyncio.SelectorEventLoop):
     """Runs a history.
 
     :param random: Draws what runs next.
@@ -100,24 +98,19 @@ class SimulatedLoop(VirtualTimeLoop):
     """
 
     def __init__(self, random: Random, disorder: float = 0.0) -> None:
-        super().__init__()
-        selector = _Selector()
-        old, self._selector = self._selector, selector
-        for key in old.get_map().values():
-            selector.register(key.fileobj, key.events, key.data)
-        old.close()
-        self._virtual = selector
+        asyncio.SelectorEventLoop.__init__(self, selector := _Selector())
+        self._clock = selector
         nothing = asyncio.Handle(lambda: None, (), self)
         nothing.cancel()
         self._ready: Any = _Ready(random, disorder, nothing)
 
-    def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a callback; there are no threads here."""
-        return self.call_soon(*args, **kwargs)
+    def time(self) -> float:
+        """Return the virtual seconds since the loop was made."""
+        return self._clock.now
 
-    def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> asyncio.Task[Any]:
+    def create_task(self, coro: Any, *, name: object = None, context: Context | None = None) -> asyncio.Task[Any]:
         """Start a task, of the process whose code starts it or whose context it is given."""
-        task: asyncio.Task[Any] = super().create_task(coro, name=name, context=context)
+        task: asyncio.Task[Any] = super().create_task(coro, name=None if name is None else str(name), context=context)
         process = PROCESS.get() if context is None else context.get(PROCESS)
         if process is not None:
             process.tasks.add(task)

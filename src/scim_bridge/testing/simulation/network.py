@@ -23,6 +23,7 @@ from scim_bridge.upstream.lanes import lane
 LATE_ARRIVAL = 0.5
 """Seconds within which a request that a dead bridge had sent still arrives."""
 
+
 @dataclass(slots=True)
 class Inbound:
     """One request to the bridge.
@@ -119,10 +120,13 @@ class BridgeTransport(httpx2.AsyncBaseTransport):
     async def _exchange(self, process: Process, request: httpx2.Request, exchange: Inbound) -> httpx2.Response:
         """Let the bridge answer one copy of a request."""
         loop = asyncio.get_running_loop()
+        application = process.application
+        if application is None:
+            raise httpx2.ConnectError("connection refused", request=request)
         wire = _Wire(request, exchange.body, loop.create_future())
         process.connections[wire.answer] = None
         exchange.arrived_at = loop.time()
-        task = loop.create_task(process.application(wire.scope(), wire.receive, wire.send), context=process.context.copy())
+        task = loop.create_task(application(wire.scope(), wire.receive, wire.send), context=process.context.copy())
         wire.task = task
         impatient = self._weather.strikes("client gives up")
         try:

@@ -86,7 +86,7 @@ class Oracle:
         """Note that a person changed somebody in the remote system's own pages."""
         self.touched[fold(subject)] = asyncio.get_running_loop().time()
 
-    # -- The bridge's calls ----------------------------------------------------------------------------------------------
+    # -- The bridge's calls ----------------------------------------------------------------------------------------
 
     def departed(self, call: Outbound) -> None:
         """Check what may be sent now (I4, I9), and remember what is desired of whom it is about."""
@@ -109,7 +109,9 @@ class Oracle:
         """Learn what the remote system asked for, and which creations went unanswered."""
         response = call.response
         status = None if response is None else response.status_code
-        self.world.note(f"   upstream {call.request.method} {call.request.url.path} -> {status or 'nothing'} [{call.lane.name}]")
+        self.world.note(
+            f"   upstream {call.request.method} {call.request.url.path} -> {status or 'nothing'} [{call.lane.name}]"
+        )
         if response is not None and status == 429 and (wait := retry_after(response)) is not None:
             paused_until = self.paused_until.get(call.process, 0.0)
             self.paused_until[call.process] = max(paused_until, asyncio.get_running_loop().time() + wait)
@@ -135,7 +137,9 @@ class Oracle:
         desire = self.world.witness.desire(effect.subject)
         if not desire.ids and not self.samples[effect.subject]:
             self.violated("I1", f"{effect.kind} of {effect.subject} without any durable intent")
-        self.mutations.append(Mutation(effect.subject, effect.kind, self._ids(effect.subject), self.world.witness.last_event()))
+        self.mutations.append(
+            Mutation(effect.subject, effect.kind, self._ids(effect.subject), self.world.witness.last_event())
+        )
         if effect.grants:
             self._check_grant(effect)
 
@@ -149,7 +153,7 @@ class Oracle:
             self.violated("I5", f"{effect.subject} was given {sorted(gained - allowed)} though nobody wants that")
 
     def _count(self, now: float, *, limited: bool) -> None:
-        """Check the remote system's own limit; a bridge that has just been started cannot know what another one sent."""
+        """Check the remote system's own limit; a bridge just started cannot know what another one sent."""
         if self.world.remote.limit is None:
             return
         most, seconds = self.world.remote.limit
@@ -181,7 +185,7 @@ class Oracle:
     def _ids(self, subject: str) -> tuple[str, ...]:
         return tuple(sorted({id_ for _, desire in self.samples[subject] for id_ in desire.ids}))
 
-    # -- The bridge's answers ----------------------------------------------------------------------------------------------
+    # -- The bridge's answers ----------------------------------------------------------------------------------------
 
     def asked(self, exchange: Inbound) -> None:
         """Remember what is asked for: a client that never hears of it may forget it."""
@@ -267,19 +271,27 @@ class Oracle:
         if desire.active and not desire.open and not self.world.remote.holding(person).active:
             self.violated("I2", f"{exchange.status} to a new membership of {person}, who has no access")
 
-    # -- The end -------------------------------------------------------------------------------------------------------------
+    # -- The end -------------------------------------------------------------------------------------------------------
 
     def check_audit(self) -> None:
         """Check that each write has an intent before it and an outcome after it (I1, I8)."""
         events = self.world.witness.events()
         for mutation in self.mutations:
             about = [one for one in events if one[1].get("id") in mutation.ids or one[1].get("kind") == "Group"]
-            before = [one for one, event in about if event["event"] in {"intent", "drift", "guard"} and one <= mutation.after_event]
+            before = [
+                one
+                for one, event in about
+                if event["event"] in {"intent", "drift", "guard"} and one <= mutation.after_event
+            ]
             if not before:
-                self.violated("I1", f"{mutation.kind} of {mutation.subject} without an intent in the audit trail before it")
+                self.violated(
+                    "I1", f"{mutation.kind} of {mutation.subject} without an intent in the audit trail before it"
+                )
             after = [one for one, event in about if event["event"] == "outcome" and one > mutation.after_event]
             if not after:
-                self.violated("I8", f"{mutation.kind} of {mutation.subject} without an outcome in the audit trail after it")
+                self.violated(
+                    "I8", f"{mutation.kind} of {mutation.subject} without an outcome in the audit trail after it"
+                )
 
 
 def _is_json(response: object) -> bool:

@@ -1,7 +1,7 @@
 """A bridge as a process of its own: the real application, which may be started, stopped and killed at any await."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping
 from contextlib import asynccontextmanager
 from contextvars import copy_context
 from typing import Any
@@ -43,7 +43,7 @@ class Process(Mortal):
 
     async def start(self) -> bool:
         """Return whether it came up."""
-        asyncio.get_running_loop().create_task(self._live(), context=self.context)
+        self._life = asyncio.get_running_loop().create_task(self._live(), context=self.context)
         return await self._started
 
     async def stop(self) -> None:
@@ -82,15 +82,15 @@ class Process(Mortal):
                 yield
 
         application = serving.server(lifespan)
-        messages = [{"type": "lifespan.startup"}]
+        messages: list[MutableMapping[str, Any]] = [{"type": "lifespan.startup"}]
 
-        async def receive() -> dict[str, Any]:
+        async def receive() -> MutableMapping[str, Any]:
             if messages:
                 return messages.pop()
             await self._stopping.wait()
             return {"type": "lifespan.shutdown"}
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: MutableMapping[str, Any]) -> None:
             if not self._started.done():
                 self.failure = str(message.get("message", ""))
                 self.application = application if message["type"] == "lifespan.startup.complete" else None

@@ -56,17 +56,22 @@ class Witness:
 
     def last_event(self) -> int:
         """Return the sequence of the newest audit event."""
-        found = self._connection.execute("SELECT sequence FROM audit_head WHERE connection_id = ?", (CONNECTION,)).fetchone()
+        found = self._connection.execute(
+            "SELECT sequence FROM audit_head WHERE connection_id = ?", (CONNECTION,)
+        ).fetchone()
         return 0 if found is None else int(found[0])
 
     def events(self) -> list[tuple[int, dict[str, Any]]]:
         """Return the whole audit trail."""
-        rows = self._connection.execute("SELECT sequence, event FROM audit WHERE connection_id = ? ORDER BY sequence", (CONNECTION,))
+        rows = self._connection.execute(
+            "SELECT sequence, event FROM audit WHERE connection_id = ? ORDER BY sequence", (CONNECTION,)
+        )
         return [(sequence, json.loads(event)) for sequence, event in rows]
 
     def unsettled(self) -> list[tuple[str, str, str, str | None]]:
         """Return kind, name, state and refusal of what is not settled."""
         rows = self._connection.execute(
-            "SELECT kind, name, state, refusal FROM resource WHERE connection_id = ? AND state <> 'settled'", (CONNECTION,)
+            "SELECT kind, name, state, refusal FROM resource WHERE connection_id = ? AND state <> 'settled'",
+            (CONNECTION,),
         )
         return rows.fetchall()

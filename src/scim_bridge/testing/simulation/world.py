@@ -5,7 +5,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 
 from scim_bridge.app import Surroundings
-from scim_bridge.config import ConnectionSettings, Settings
+from scim_bridge.config import ConnectionSettings, Settings, StoreSettings
 from scim_bridge.testing.clients import (
     EntraClient,
     GenericClient,
@@ -90,9 +90,11 @@ class World:
         self.witness = Witness(database)
         self.authorization = authorization
         self.settings = Settings(
-            store={"url": f"sqlite:///{database}"},
+            store=StoreSettings(url=f"sqlite:///{database}"),
             connections={
-                CONNECTION: ConnectionSettings(connector=remote.connector, client="generic", config=dict(remote.settings))
+                CONNECTION: ConnectionSettings(
+                    connector=remote.connector, client="generic", config=dict(remote.settings)
+                )
             },
         )
         self.process: Process | None = None
@@ -104,7 +106,7 @@ class World:
         remote.watch = self.oracle.effect
         self.weather.committed = self.oracle.committed
 
-    # -- Who pushes ----------------------------------------------------------------------------------------------------
+    # -- Who pushes ----------------------------------------------------------------------------------------------
 
     def _clients(self) -> list[Client]:
         random = Random(f"{self.seed}/clients")
@@ -141,7 +143,7 @@ class World:
         ]
         return Client(kind, makers[kind](), persons, groups)
 
-    # -- The bridge ----------------------------------------------------------------------------------------------------
+    # -- The bridge ----------------------------------------------------------------------------------------------
 
     def listening(self) -> Process | None:
         """Return the bridge that answers now."""
@@ -149,14 +151,16 @@ class World:
 
     async def start_bridge(self) -> None:
         """Start it until it comes up, as a supervisor does."""
+        failure = ""
         for _ in range(60):
             self.process = process = Process(self.settings, self._surroundings)
             self.graveyard.append(process)
             self.started_at = asyncio.get_running_loop().time()
             if await process.start():
                 return
+            failure = process.failure
             await asyncio.sleep(1.0)
-        raise AssertionError(f"the bridge does not come up: {process.failure}")
+        raise AssertionError(f"the bridge does not come up: {failure}")
 
     def _surroundings(self) -> Surroundings:
         number = len(self.graveyard)
@@ -184,7 +188,7 @@ class World:
             await process.bury()
         self.witness.close()
 
-    # -- Watching ------------------------------------------------------------------------------------------------------
+    # -- Watching ------------------------------------------------------------------------------------------------
 
     def note(self, text: str) -> None:
         """Add a line to the trace."""
