@@ -12,7 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.benchmarks import operations
-from tests.benchmarks.measurement import compare, percentile, throughput
+from tests.benchmarks.measurement import Sample, compare, p99, percentile, throughput
+from tests.benchmarks.operations import Operation
 from tests.benchmarks.report import Figures, document, machine, milliseconds, show
 from tests.benchmarks.systems import System, bridge_system, peer_system
 
@@ -35,7 +36,7 @@ class Sizes:
     small: int = 100
     large: int = 10_000
     group: int = 1_000
-    rounds: int = 7
+    rounds: int = 5
     number: int = 40
     slow: int = 1
     percentile: int = 4_000
@@ -116,18 +117,22 @@ async def goals(systems: Systems, sizes: Sizes, chance: random.Random) -> Figure
     joins = await percentile(large, operations.JOIN_LARGEST, chance, sizes.percentile // 4, sizes.spare)
     per_second, per_processor_second = await throughput(large, chance, sizes.percentile // 4, CLIENTS)
     rows: list[tuple[str, ...]] = [
-        (f"{operations.RETRIEVE.name}, p99 of {len(reads.wall):,}", f"{milliseconds(reads.p99)} ms", "< 50 ms"),
-        (f"{operations.JOIN_LARGEST.name}, p99 of {len(joins.wall):,}", f"{milliseconds(joins.p99)} ms", "< 100 ms"),
-        ("mixed reads and writes, a second", f"{per_second:,.0f}", "≥ 25"),
-        ("mixed reads and writes, a CPU second", f"{per_processor_second:,.0f}", "–"),
+        _p99(operations.RETRIEVE, reads, "< 50 ms"),
+        _p99(operations.JOIN_LARGEST, joins, "< 100 ms"),
+        ("mixed reads and writes, a second", f"{per_second:,.0f}", f"{per_processor_second:,.0f}", "≥ 25"),
     ]
     return Figures(
         "Goals",
         f"One connection, {sizes.large:,} users. The mixture of {CLIENTS} clients is 4 GET by id, 3 searches for a "
         "userName, 1 POST, 1 deactivation and 1 addition to the group that everybody is in, in random order.",
-        ("", "measured", "goal"),
+        ("", "measured", "in CPU time", "goal"),
         rows,
     )
+
+
+def _p99(operation: Operation, sample: Sample, goal: str) -> tuple[str, ...]:
+    name = f"{operation.name}, p99 of {len(sample.wall):,}"
+    return name, f"{milliseconds(p99(sample.wall))} ms", f"{milliseconds(p99(sample.busy))} ms", goal
 
 
 def main() -> None:

@@ -18,10 +18,12 @@ class Sample:
     """What one operation of one system cost.
 
     :param wall: Seconds of each request, from the call to its answer.
+    :param busy: CPU seconds of each request, of all threads, from the call to its answer.
     :param processor: CPU seconds a request of each round, of all threads, with what went on after the answers.
     """
 
     wall: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
 
     @property
@@ -34,10 +36,10 @@ class Sample:
         """The median over the rounds of the CPU seconds of a request."""
         return statistics.median(self.processor)
 
-    @property
-    def p99(self) -> float:
-        """The seconds within which 99 of 100 requests were answered."""
-        return sorted(self.wall)[max(0, -(-len(self.wall) * 99 // 100) - 1)]
+
+def p99(values: Sequence[float]) -> float:
+    """Return what 99 of 100 values do not exceed."""
+    return sorted(values)[max(0, -(-len(values) * 99 // 100) - 1)]
 
 
 async def measure(system: System, operation: Operation, chance: random.Random, number: int, into: Sample) -> None:
@@ -48,9 +50,10 @@ async def measure(system: System, operation: Operation, chance: random.Random, n
     gc.collect()
     began = time.process_time()
     for request in requests:
-        at = time.perf_counter()
+        at, busy = time.perf_counter(), time.process_time()
         answers.append(await system.send(request))
         into.wall.append(time.perf_counter() - at)
+        into.busy.append(time.process_time() - busy)
     await _settled(system)
     into.processor.append((time.process_time() - began) / len(requests))
     for request in operation.undo(system, requests, answers):
