@@ -11,6 +11,7 @@ and seats. Each of these, and each alias of the configuration, is shown to ident
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from scim_bridge.errors import RemoteForbiddenError, RemoteInvalidValueError, RemoteNotFoundError
 
@@ -75,6 +76,9 @@ class Resolution:
 def group_id(kind: str, value: str) -> str:
     """Return the remote id of a group."""
     return f"{kind}:{value}"
+
+
+NamedT = TypeVar("NamedT", PermissionSet, Team)
 
 
 class Mapper:
@@ -357,7 +361,7 @@ def _folded(names: Iterable[str]) -> set[str]:
     return {form for name in names for form in (name, name.casefold())}
 
 
-def _named(name: str, items: Sequence[PermissionSet] | Sequence[Team], what: str) -> "PermissionSet | Team":
+def _named(name: str, items: Sequence[NamedT], what: str) -> NamedT:
     """Return the item of an id, or of a name that only one has."""
     for item in items:
         if item.id == name:
