@@ -24,8 +24,11 @@ from scim_bridge.upstream.transports import (
 
 TIMEOUT = httpx2.Timeout(15.0, connect=5.0)
 LIMITS = httpx2.Limits(max_connections=20, max_keepalive_connections=0)
-"""No connection is used twice: bytes after an answer (a second one, a ``Content-Length`` too short) would be read as the
-answer to the next call, and so one account's state taken for another's. httpcore2 does not notice."""
+"""No connection is used twice.
+
+Bytes after an answer (a second one, a ``Content-Length`` too short) would be read as the answer to the next call, and so
+one account's state taken for another's. httpcore2 does not notice.
+"""
 
 
 @dataclass(slots=True)
