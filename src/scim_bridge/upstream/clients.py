@@ -26,8 +26,8 @@ TIMEOUT = httpx2.Timeout(15.0, connect=5.0)
 LIMITS = httpx2.Limits(max_connections=20, max_keepalive_connections=0)
 """No connection is used twice.
 
-Bytes after an answer (a second one, a ``Content-Length`` too short) would be read as the answer to the next call, and so
-one account's state taken for another's. httpcore2 does not notice.
+Bytes after an answer (a second one, a ``Content-Length`` too short) would be read as the answer to the next call, and
+so one account's state taken for another's. httpcore2 does not notice.
 """
 
 
