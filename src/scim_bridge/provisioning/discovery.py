@@ -3,7 +3,7 @@
 They are listed and found like any other, owned by nobody until a client writes them, and never changed before that.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -24,7 +24,9 @@ class Discovery:
         *,
         new_id: Callable[[], str],
         clock: Callable[[], datetime],
+        forgotten: Mapping[str, datetime],
     ) -> None:
+        self.forgotten = forgotten
         self.connection_id = connection_id
         self.capabilities = capabilities
         self.new_id = new_id
@@ -38,9 +40,17 @@ class Discovery:
         named = resources.find_by_name(tx, self.connection_id, kind, name_of(remote.resource))
         return named if named is not None and named.remote_id is None else None
 
-    def take(self, tx: Connection, kind: Kind, remote: Remote[User] | Remote[Group]) -> ResourceRow | None:
-        """Record something the store does not know yet; ``None`` when it does."""
+    def take(
+        self, tx: Connection, kind: Kind, remote: Remote[User] | Remote[Group], *, asked: datetime
+    ) -> ResourceRow | None:
+        """Record something the store does not know yet; ``None`` when it does, or when a client deleted it meanwhile.
+
+        :param asked: When the remote system was asked: before it answered.
+        """
         if self.known(tx, kind, remote) is not None or not name_of(remote.resource):
+            return None
+        deleted = self.forgotten.get(remote.remote_id)
+        if deleted is not None and deleted >= asked:
             return None
         if resources.find_by_name(tx, self.connection_id, kind, name_of(remote.resource)) is not None:
             return None

@@ -43,6 +43,8 @@ class Outcomes:
         self.connection_id = connection_id
         self.capabilities = capabilities
         self.clock = clock
+        self.forgotten: dict[str, datetime] = {}
+        """When each account was deleted, by remote id: what was read of it before is old. A few bytes a deletion."""
 
     def load(self, tx: Connection, kind: Kind, resource_id: str) -> Situation | None:
         """Return where a pending resource stands; ``None`` when there is nothing (more) to do for it."""
@@ -170,6 +172,8 @@ class Outcomes:
 
     def _settle(self, tx: Connection, row: ResourceRow) -> None:
         if row.deleted and row.refusal is None:
+            if row.remote_id is not None:
+                self.forgotten[row.remote_id] = self.clock()
             resources.remove(tx, self.connection_id, row.id)
             return
         shown = row.active

@@ -195,7 +195,7 @@ class Reconciler:
         row = await self.store.read(lambda tx: self.discovery.known(tx, kind, remote))
         if row is None:
             if apply:
-                row = await self.store.write(lambda tx: self.discovery.take(tx, kind, remote))
+                row = await self.store.write(lambda tx: self.discovery.take(tx, kind, remote, asked=read_at))
             found = Drift(DriftClass.UNMANAGED, kind, "" if row is None else row.id, remote.remote_id, repaired=apply)
             comparison.drifts.append(found)
         elif row.ownership is Ownership.DISCOVERED:

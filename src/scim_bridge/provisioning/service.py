@@ -21,7 +21,7 @@ from scim_bridge.errors import (
     RemoteUnavailableError,
     StoreUnavailableError,
 )
-from scim_bridge.models import Group, Lane, User
+from scim_bridge.models import Group, Lane, Remote, User
 from scim_bridge.provisioning.discovery import Discovery
 from scim_bridge.provisioning.driver import Driver, happened
 from scim_bridge.provisioning.groups import Change, GroupIntake
@@ -34,7 +34,7 @@ from scim_bridge.provisioning.situation import Capabilities
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.store import memberships, notifications, resources
 from scim_bridge.store.engine import Connection, Store
-from scim_bridge.store.leadership import Leadership
+from scim_bridge.store.leadership import Leadership, owns
 from scim_bridge.store.rows import MemberDelta, ResourceRow, State
 from scim_bridge.upstream.lanes import lane as current_lane
 
@@ -104,7 +104,9 @@ class Provisioning:
         self.users = UserIntake(intake)
         self.groups = GroupIntake(intake)
         self.outcomes = Outcomes(connection_id, capabilities, clock=clock)
-        self.discovery = Discovery(connection_id, capabilities, new_id=new_id, clock=clock)
+        self.discovery = Discovery(
+            connection_id, capabilities, new_id=new_id, clock=clock, forgotten=self.outcomes.forgotten
+        )
         self.guard = intake.guard
         self.leadership = leadership
         self.driver = Driver(
@@ -149,16 +151,22 @@ class Provisioning:
         """
         if "find_user" not in self.connector.operations or not self._leads():
             return
+        asked, term = self.clock(), "" if self.leadership is None else self.leadership.term
         token = current_lane.set(Lane.READ)
         try:
             async with asyncio.timeout(FIND_TIMEOUT):
                 remote = await self.connector.find_user(user_name)
             if remote is not None:
-                await self.store.write(lambda tx: self.discovery.take(tx, "User", remote))
+                await self.store.write(lambda tx: self._found(tx, remote, asked, term))
         except (ConnectorError, TimeoutError, StoreUnavailableError) as error:
             self.logger.info("asking for an unknown userName failed: %s", type(error).__name__)
         finally:
             current_lane.reset(token)
+
+    def _found(self, tx: Connection, remote: Remote[User], asked: datetime, term: str) -> None:
+        """Take over what was found, unless another process drives by now: it may have deleted it meanwhile."""
+        if self.leadership is None or owns(tx, self.connection_id, term):
+            self.discovery.take(tx, "User", remote, asked=asked)
 
     def _leads(self) -> bool:
         """Whether this process may call the remote system: its limit is kept by the one that leads."""

@@ -1,5 +1,6 @@
 """A deletion is claimed when it is true: while it is held, while people still hold a group, and of whose account."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -146,3 +147,22 @@ async def test_an_owned_account_may_be_deleted(tmp_path: Path, remote: MemoryRem
         await bridge.provisioning.modify_user(found.id, setting(external_id="1"), always)
         await bridge.provisioning.delete_user(found.id, always)
         assert not remote.accounts
+
+
+async def test_what_was_read_before_a_deletion_brings_nobody_back(bridge: Bridge, remote: MemoryRemote) -> None:
+    """Somebody is deleted while the remote system still answers a filter about them: no ghost is taken over."""
+    person = (await bridge.provisioning.create_user(user())).row.id
+    gate = remote.hold("find_user", after_effect=True)
+    asking = asyncio.create_task(bridge.provisioning.find_user("ada@corp.example"))
+    await gate.entered.wait()
+    await bridge.provisioning.delete_user(person, always)
+    assert remote.find("ada@corp.example") is None
+    gate.release()
+    await asking
+    found = await bridge.store.read(lambda tx: resources.find_by_name(tx, CONNECTION, "User", "ada@corp.example"))
+    assert found is None
+
+    remote.add_account("ada@corp.example")
+    await bridge.provisioning.find_user("ada@corp.example")
+    found = await bridge.store.read(lambda tx: resources.find_by_name(tx, CONNECTION, "User", "ada@corp.example"))
+    assert found is not None, "made by hand afterwards"
