@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test evidence bench coverage format lint types imports package
+.PHONY: help install demo test faults evidence bench coverage format lint types imports package
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -31,9 +31,15 @@ $(STAMP): .ci/constraints.txt $(PROJECTS)
 demo: $(STAMP) ## Show an IdP provisioning HubSpot, with failures in the middle
 	$(BIN)/scim-bridge demo
 
-test: $(STAMP) ## Run all tests but those of the packages
+# The instruments that take long; `make faults` runs them at their usual sizes, `make evidence` at their full ones.
+LONG := $(addprefix --ignore tests/faults/test_,histories.py planted_defects.py planted_process.py kill.py replicas.py)
+
+test: $(STAMP) ## Run all tests but those of the packages and the long fault instruments
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 15 --durations-min 1 \
-	  --ignore tests/packaging $(ARGS)
+	  --ignore tests/packaging $(LONG) $(ARGS)
+
+faults: $(STAMP) ## Run all fault instruments: histories, kill -9, power cuts, disks, replicas, planted defects
+	$(BIN)/python -m pytest tests/faults --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 evidence: $(STAMP) ## Run the fault instruments at their full sizes (two hours) and write docs/evidence.md
 	SCIM_BRIDGE_EVIDENCE=docs/evidence.md SCIM_BRIDGE_HISTORIES=10000 SCIM_BRIDGE_KILLS=2000 \
