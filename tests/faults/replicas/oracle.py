@@ -106,7 +106,8 @@ def _overlaps(calls: list[Call]) -> list[str]:
 def judge_person(cluster: Cluster, person: Person, calls: list[Call]) -> list[str]:
     """Judge one person's history, by what clients read and by what HubSpot held after every write."""
     wrong = list(person.unexpected)
-    writes = [one for one in person.operations if one.action != "read"]
+    # A refusal tells what the store held, as a read does; HubSpot may follow later.
+    writes = [one for one in person.operations if one.action != "read" and one.status not in {404, 409}]
     looks = [
         Operation(
             "upstream", call["applied"], call["applied"], seen=_held(call["held"]), client=f"replica {call['replica']}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from scim_bridge.store.leadership import lock_key
 from tests.faults.replicas.cluster import CONNECTIONS, TAKEOVER_SECONDS, Cluster, Replica
 
-PAUSE = (4.0, 9.0)
+PAUSE = (7.0, 12.0)
 """Seconds between faults. A new leader leaves a window of the rate limit free, but for removals; with less between the
 faults hardly anything else would ever be done."""
 
