@@ -96,7 +96,8 @@ directory in memory, checks no token and confirms nothing. CPU times are of all 
 does after it has answered.
 
 A list costs more in a large directory by nature: `totalResults` is counted, and `startIndex` walks to where the page
-begins. Any other growth would be a defect; `tests/unit/store/test_query_plans.py` holds every hot statement to an index.
+begins. Any other growth would be a defect; `tests/unit/store/test_query_plans.py` holds hot statements to their
+indexes.
 """
 
 
