@@ -1,7 +1,16 @@
 """For connector authors: HTTP clients whose transport limits, retries, breaks and traces, and readers of answers."""
 
 from scim_bridge.upstream.clients import HttpClients
-from scim_bridge.upstream.lanes import correlation_id, lane
+from scim_bridge.upstream.lanes import correlation_id, lane, urgent
 from scim_bridge.upstream.responses import raise_for_status, read_json, read_model, retry_after
 
-__all__ = ["HttpClients", "correlation_id", "lane", "raise_for_status", "read_json", "read_model", "retry_after"]
+__all__ = [
+    "HttpClients",
+    "correlation_id",
+    "lane",
+    "raise_for_status",
+    "read_json",
+    "read_model",
+    "retry_after",
+    "urgent",
+]

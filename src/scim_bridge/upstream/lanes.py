@@ -1,15 +1,31 @@
 """On whose behalf an HTTP call is made: priority, permission and correlation id, as context variables.
 
-The driver sets them around a hook call; the transports read them. A connector never needs to.
+The driver sets them around a hook call; the transports read them.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from scim_bridge.models import Lane
 
 lane: ContextVar[Lane] = ContextVar("scim_bridge_lane", default=Lane.READ)
 """The priority of calls made in this context."""
+
+
+@contextmanager
+def urgent() -> Iterator[None]:
+    """Make calls that everybody waits for as urgent as the most urgent of them, a removal.
+
+    For what a connector asks once and keeps: otherwise a removal would wait for a creation that asked first, and the
+    creation for the rate limit.
+    """
+    token = lane.set(Lane.REMOVE)
+    try:
+        yield
+    finally:
+        lane.reset(token)
+
 
 correlation_id: ContextVar[str | None] = ContextVar("scim_bridge_correlation_id", default=None)
 """What the log lines of calls made in this context carry, so that they are found by the request that caused them."""

@@ -12,6 +12,7 @@ from scim_bridge.errors import (
     RemoteInvalidValueError,
     RemoteNotFoundError,
 )
+from scim_bridge.upstream import urgent
 
 from .authentication import Authentication
 from .client import HubSpotClient
@@ -56,8 +57,9 @@ class Identity:
         async with self._lock:
             now = asyncio.get_running_loop().time()
             if self._kept is None or now - self._kept[0] > FRESH_SECONDS:
-                await self._learn_time_zone()
-                self._kept = (now, await self._told())
+                with urgent():
+                    await self._learn_time_zone()
+                    self._kept = (now, await self._told())
             return self._kept[1]
 
     async def _told(self) -> TokenOwner:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from scim_bridge.errors import RemoteForbiddenError
+from scim_bridge.upstream import urgent
 
 from .client import HubSpotClient
 from .config import HubSpotConfig
@@ -35,7 +36,8 @@ class InventoryReader:
         async with self._lock:
             now = asyncio.get_running_loop().time()
             if fresh or self._kept is None or now - self._kept[0] > FRESH_SECONDS:
-                self._kept = (now, Mapper(self._config, await self._read()))
+                with urgent():
+                    self._kept = (now, Mapper(self._config, await self._read()))
             return self._kept[1]
 
     async def known(self, groups: Sequence[str]) -> tuple[str, ...]:
