@@ -37,11 +37,25 @@ def test_what_three_replicas_do_under_faults_is_linearizable_for_each_person() -
     assert 0 < report["fullest_window"] <= RATE_LIMIT
 
 
-@pytest.mark.parametrize("defect", ["P7", "everybody-drives"])
-def test_a_planted_defect_is_found(defect: str) -> None:
-    """Replicas that go on without the lock, or never take it, are told by HubSpot's log or by somebody's history."""
-    report = run("replicas.run", "--histories", "20", "--seed", "2", "--defect", defect)
-    print(f"replicas with {defect}: {report['violations'][:3]} and {len(report['violations'])} in all")
+def test_a_call_that_waited_while_another_replica_took_over_is_not_sent() -> None:
+    """The lock session is asked after before each call: whoever lost it sends nothing, whatever was under way."""
+    report = run("replicas.late", "--rounds", "2")
+    print(f"late calls: {report}")
+    assert report["writes"] > 0
+    assert report["violations"] == []
+
+
+def test_without_the_question_before_a_call_it_is_sent() -> None:
+    """Planted defect P7 is found."""
+    report = run("replicas.late", "--rounds", "2", "--defect", "P7")
+    print(f"late calls with P7: {len(report['violations'])}, such as {report['violations'][:1]}")
+    assert report["violations"] != []
+
+
+def test_replicas_that_take_no_lock_are_found() -> None:
+    """A planted defect: all replicas drive at once, and HubSpot's log or somebody's history tells."""
+    report = run("replicas.run", "--histories", "8", "--seed", "2", "--defect", "everybody-drives")
+    print(f"without a lock: {len(report['violations'])} violations, such as {report['violations'][:2]}")
     assert report["violations"] != []
 
 

@@ -201,7 +201,9 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(directory: Path, *, seed: int, defect: str = "none", failures: float = 0.0) -> AsyncIterator[Cluster]:
+async def cluster(
+    directory: Path, *, seed: int, defect: str = "none", failures: float = 0.0, lease: float = TAKEOVER_SECONDS
+) -> AsyncIterator[Cluster]:
     """Run a cluster with its groups made, for the length of a ``with`` block.
 
     :param failures: The probability that a call to HubSpot fails.
@@ -218,7 +220,7 @@ async def cluster(directory: Path, *, seed: int, defect: str = "none", failures:
             await link.open()
             stack.push_async_callback(link.close)
             replica = Replica(number, free_port(), link, directory / f"replica-{number}.toml")
-            replica.configuration.write_text(_configuration(one, link.port, number), encoding="utf-8")
+            replica.configuration.write_text(_configuration(one, link.port, number, lease), encoding="utf-8")
             one.replicas.append(replica)
         for connection in CONNECTIONS:
             command = ("--config", str(one.replicas[0].configuration), "token", "create", connection)
@@ -254,9 +256,9 @@ async def start_portal(
     return ports
 
 
-def _configuration(one: Cluster, database_port: int, number: int) -> str:
+def _configuration(one: Cluster, database_port: int, number: int, lease: float) -> str:
     database = f"postgresql+psycopg://postgres@127.0.0.1:{database_port}/{one.database}"
-    lines = ["[store]", f'url = "{database}"', f"takeover_seconds = {TAKEOVER_SECONDS}"]
+    lines = ["[store]", f'url = "{database}"', f"takeover_seconds = {lease}"]
     for connection in CONNECTIONS:
         lines += [
             f"[connections.{connection}]",

@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.faults.replicas.clients import Clients, Person, people
 from tests.faults.replicas.cluster import Cluster, cluster
-from tests.faults.replicas.oracle import Call, judge_calls, judge_person
+from tests.faults.replicas.oracle import Call, judge_calls, judge_person, owners_of
 from tests.faults.replicas.weather import Weather
 
 PEOPLE = 3
@@ -103,10 +103,7 @@ async def main(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _judged(one: Cluster, histories: Histories, weather: Weather, calls: list[Call]) -> dict[str, Any]:
-    owners = []
-    for at, connection, owner in await one.query("SELECT at, connection_id, owner FROM owners ORDER BY at"):
-        replica = one.replica_of(owner)
-        owners.append((at, connection, -1 if replica is None else replica.number))
+    owners = await owners_of(one)
     verdict = judge_calls(calls, owners, weather.thawed)
     wrong = [*histories.stuck, *histories.different, *verdict.violations]
     for person in histories.people:

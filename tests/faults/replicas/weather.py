@@ -111,8 +111,7 @@ class Weather:
     async def _end_session(self) -> Replica | None:
         connection = self.random.choice(CONNECTIONS)
         owner = await self.cluster.owner(connection)
-        ended = await self.cluster.query(END_SESSION, {"key": lock_key(connection)})
-        return owner if ended else None
+        return owner if await end_session(self.cluster, connection) else None
 
     async def _freeze_owner(self) -> Replica | None:
         owner = await self._owner()
@@ -145,3 +144,8 @@ class Weather:
 
     async def _end_listener(self) -> Replica | None:
         return self.cluster.replicas[0] if await self.cluster.query(END_LISTENERS) else None
+
+
+async def end_session(cluster: Cluster, connection: str) -> bool:
+    """End the session that holds a connection's lock; tell whether there was one."""
+    return bool(await cluster.query(END_SESSION, {"key": lock_key(connection)}))
