@@ -34,6 +34,7 @@ by the protocol layer. Each class here names its HTTP status and ``scimType`` (R
 whatever is transient, because Okta retries by itself on 429 alone.
 """
 
+from types import TracebackType
 from typing import ClassVar
 
 
@@ -208,3 +209,20 @@ class StoreUnavailableError(StoreError):
 
 class LostLeadershipError(BridgeError):
     """Another process drives the connection now: nothing may be called or recorded any more."""
+
+
+ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+def without_text(error: BaseException) -> ExceptionInfo:
+    """Return what ``exc_info`` of a log record takes of an unexpected exception: its class and its place.
+
+    The text stays out, and so does that of its causes, whose classes and places are told: a database quotes the values
+    of a row, a validation the answer of a remote system, and neither belongs in a log.
+    """
+    kind = type(error)
+    bare = type(kind.__name__, (Exception,), {"__module__": kind.__module__})()
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        bare.__cause__ = without_text(cause)[1]
+    return type(bare), bare.with_traceback(error.__traceback__), error.__traceback__

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.connections.wrappers import Observer, Wrappers
 from scim_bridge.connector import ClientFactory, Connector, ConnectorContext, ConnectorRegistry, ConnectorState
-from scim_bridge.errors import BridgeError, ConfigurationError, ConnectionSettingsError
+from scim_bridge.errors import BridgeError, ConfigurationError, ConnectionSettingsError, without_text
 from scim_bridge.hookspecs import PROJECT, ConnectorSpec
 
 DEADLINE = 20.0
@@ -73,7 +73,7 @@ async def open_connection(
         except BridgeError:
             raise
         except Exception as error:
-            logger.exception("the %s connector cannot be opened", connector_type.name)
+            logger.exception("the %s connector cannot be opened", connector_type.name, exc_info=without_text(error))
             raise ConfigurationError(
                 f'connection "{connection_id}": the {connector_type.name} connector cannot be opened:'
                 f" {type(error).__name__}"

@@ -11,7 +11,13 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeAlias
 
 from scim_bridge.connector import call_deadline
-from scim_bridge.errors import ConnectorError, LostLeadershipError, RemoteUnavailableError
+from scim_bridge.errors import (
+    ConnectorError,
+    LostLeadershipError,
+    RemoteUnavailableError,
+    StoreUnavailableError,
+    without_text,
+)
 from scim_bridge.hookspecs import HOOKS, ConnectorSpec, hookimpl
 
 Observer: TypeAlias = Callable[[str, str | None, str, float], None]
@@ -25,7 +31,7 @@ class Wrappers:
     """A pluggy plugin with one wrapper per hook of :class:`~scim_bridge.hookspecs.ConnectorSpec`.
 
     :param deadline: Seconds that one hook call may take, waits and retries included.
-    :param logger: Told of every exception that is no ``ConnectorError``, with its traceback.
+    :param logger: Told of every exception that is no ``ConnectorError``, with its class and place.
     :param observer: Called after each call; the place of audit, metrics and tests.
     """
 
@@ -77,8 +83,13 @@ class Wrappers:
             raise
         except TimeoutError as error:
             raise RemoteUnavailableError("the remote system did not answer in time", ambiguous=True) from error
+        except StoreUnavailableError as error:
+            self._logger.warning("the store is unavailable; %s was cut short", hook)
+            raise RemoteUnavailableError("the store is unavailable", ambiguous=True) from error
         except Exception as error:
-            self._logger.exception("the connector failed in %s with an exception of its own", hook)
+            self._logger.exception(
+                "the connector failed in %s with an exception of its own", hook, exc_info=without_text(error)
+            )
             raise RemoteUnavailableError("the connector failed unexpectedly", ambiguous=True) from error
         finally:
             call_deadline.reset(token)

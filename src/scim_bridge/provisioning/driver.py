@@ -24,6 +24,7 @@ from scim_bridge.errors import (
     RemoteNotFoundError,
     RemoteUnavailableError,
     StoreUnavailableError,
+    without_text,
 )
 from scim_bridge.models import Kind, Lane, Remote
 from scim_bridge.provisioning.guard import Guard
@@ -203,8 +204,8 @@ class Driver:
             # What upstream confirmed could not be recorded: the row is still pending, the next drive asks first.
             self.logger.warning("the store is unavailable; %s %s stays pending", key.kind, key.id)
             await asyncio.sleep(STORE_BACKOFF)
-        except Exception:
-            self.logger.exception("driving %s %s failed", key.kind, key.id)
+        except Exception as error:
+            self.logger.exception("driving %s %s failed", key.kind, key.id, exc_info=without_text(error))
             await asyncio.sleep(STORE_BACKOFF)
         finally:
             self._running.pop(key.id, None)

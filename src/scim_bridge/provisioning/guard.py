@@ -12,8 +12,9 @@ from math import ceil
 from scim2_models import ForbiddenException
 
 from scim_bridge.models import User
+from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
-from scim_bridge.store import audit, connector_state, documents, memberships, resources
+from scim_bridge.store import audit, connector_state, documents, memberships, notifications, resources
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MembershipChange, Refusal, ResourceRow, State
@@ -186,5 +187,8 @@ class Guard:
         resources.replace(tx, replace(row, active=active, shown_active=active, document=document), user)
 
     def _record(self, tx: Connection, row: ResourceRow, decision: str) -> None:
+        """Write a decision to the audit chain, and wake who drives the connection and who waits, on every replica."""
         event = {"event": "guard", "decision": decision, "kind": row.kind, "id": row.id, "generation": row.generation}
         audit.append(tx, self.connection_id, event, now=self.clock())
+        notifications.notify(tx, CHANNEL, f"intent {self.connection_id}")
+        notifications.notify(tx, CHANNEL, f"outcome {self.connection_id} {row.id}")

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scim_bridge.errors import ConnectorError, StoreUnavailableError
+from scim_bridge.errors import ConnectorError, StoreUnavailableError, without_text
 from scim_bridge.store.leadership import Leadership
 
 if TYPE_CHECKING:  # the driver raises what is defined here
@@ -102,8 +102,8 @@ async def _compare(reconciler: "Reconciler", schedule: Schedule, chance: Callabl
         except (ConnectorError, StoreUnavailableError) as error:
             reconciler.logger.warning("comparing failed: %s", type(error).__name__)
             delay = COMPARE_RETRY
-        except Exception:
-            reconciler.logger.exception("comparing failed")
+        except Exception as error:
+            reconciler.logger.exception("comparing failed", exc_info=without_text(error))
             delay = COMPARE_RETRY
         if not delay:
             return

@@ -59,6 +59,7 @@ def pooled_engine(url: URL) -> Engine:
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=True,
+        hide_parameters=True,  # they are personal data, and the text of an error travels
         connect_args=connect_arguments(url, SETTINGS),
     )
 

@@ -178,6 +178,7 @@ def _engine(path: Path, begin: str, pragmas: dict[str, Any], size: int) -> Engin
         pool_size=size,
         max_overflow=0,
         pool_reset_on_return=None,
+        hide_parameters=True,  # they are personal data, and the text of an error travels
         connect_args={"check_same_thread": False},
     )
 

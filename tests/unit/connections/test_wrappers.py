@@ -8,7 +8,7 @@ import pytest
 
 from scim_bridge.connections import BoundConnector
 from scim_bridge.connector import call_deadline
-from scim_bridge.errors import RemoteConflictError, RemoteUnavailableError
+from scim_bridge.errors import RemoteConflictError, RemoteUnavailableError, StoreUnavailableError
 from scim_bridge.hookspecs import HOOKS, hookimpl
 from scim_bridge.models import Group, Remote, User
 from scim_bridge.testing.contexts import connected
@@ -121,8 +121,23 @@ async def test_any_other_exception_becomes_an_open_outcome(
     assert raised.value.ambiguous is True
     assert raised.value.__cause__ is error
     assert "planted-secret" not in raised.value.detail
+    assert "planted-secret" not in caplog.text.replace('("planted-secret")', "")
     unexpected = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(unexpected) == (0 if isinstance(error, TimeoutError) else 1)
+
+
+async def test_a_store_that_is_down_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connector whose state cannot be written has no bug: the outcome is open, and no traceback is logged."""
+    monkeypatch.setattr(Failing, "error", StoreUnavailableError("locked"))
+
+    async with connected(Failing, {}) as connector:
+        with pytest.raises(RemoteUnavailableError) as raised:
+            await connector.get_user("7")
+
+    assert raised.value.ambiguous is True
+    assert [(record.levelno, record.exc_info) for record in caplog.records] == [(logging.WARNING, None)]
 
 
 async def test_cancellation_passes() -> None:

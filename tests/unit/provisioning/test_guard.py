@@ -1,5 +1,7 @@
 """Guard rails: what is never changed, what is held, and that single removals always go through."""
 
+import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,10 +12,15 @@ from sqlalchemy.engine import Engine
 
 from scim_bridge.errors import PendingError
 from scim_bridge.provisioning import ProvisioningPolicy
+from scim_bridge.provisioning.guard import Guard
+from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
 from scim_bridge.store import resources
+from scim_bridge.store.engine import Store
+from scim_bridge.store.notifications import Listener
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import MemoryRemote
+from tests.contract.store.examples import row_of
 from tests.unit.provisioning.conftest import Bridge, always, bridge_on, setting, user
 
 
@@ -247,3 +254,27 @@ async def test_a_removal_never_counts_the_whole_directory(tmp_path: Path, remote
         assert (await bridge.row("User", ids[2])).state is State.HELD
         assert asked
         assert not any("count(" in statement for statement in asked)
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+async def test_a_decision_wakes_every_replica(postgresql_url: str, decision: str) -> None:
+    """Whoever drives the connection, and whoever waits for the resource, hears of an operator's decision at once."""
+    store = await Store.open(postgresql_url)
+    guard = Guard("acme", GuardPolicy(), clock=Clock())
+    ada = user("ada@x.example")
+    held = replace(row_of(ada), connection_id="acme", state=State.HELD)
+    await store.write(lambda tx: resources.insert(tx, held, ada))
+    heard: set[str | None] = set()
+    complete = asyncio.Event()
+
+    def hear(_channel: str, payload: str | None) -> None:
+        heard.add(payload)
+        if len(heard) == 2:
+            complete.set()
+
+    async with Listener(store, [CHANNEL], hear):
+        await store.write(lambda tx: getattr(guard, decision)(tx, [held.id]))
+        await asyncio.wait_for(complete.wait(), 10)
+    await store.close()
+
+    assert heard == {"intent acme", f"outcome acme {held.id}"}
