@@ -70,6 +70,8 @@ class ConnectorSpec:
         """Create an account, or adopt the one that already has this userName.
 
         ``user.groups`` may be granted in the same call; the answer's ``groups`` tells what was.
+
+        :raises RemoteInvalidValueError: when the remote system takes a value, or a group, not.
         """
 
     @hookspec(firstresult=True)
@@ -125,11 +127,18 @@ class ConnectorSpec:
 
         The answer's ``groups`` is the set that is in force *as far as the caller is concerned*: a group that is
         granted but shadowed by another is part of it.
+
+        :raises RemoteInvalidValueError: when the set is impossible, or a group of it is not there (any more).
+        :raises RemoteNotFoundError: when the *account* is not there.
         """
 
     @hookspec(firstresult=True)
     async def add_group_members(self, remote_id: str, members: Sequence[str]) -> None:
-        """Add accounts to a group. Present ones are success."""
+        """Add accounts to a group. Present ones are success.
+
+        :raises RemoteInvalidValueError: when an account is not there (any more).
+        :raises RemoteNotFoundError: when the *group* is not there.
+        """
 
     @hookspec(firstresult=True)
     async def remove_group_members(self, remote_id: str, members: Sequence[str]) -> None:

@@ -21,18 +21,21 @@ from scim_bridge.errors import (
     ConnectorError,
     LostLeadershipError,
     RemoteCredentialsError,
+    RemoteInvalidValueError,
     RemoteNotFoundError,
     RemoteUnavailableError,
     StoreUnavailableError,
     without_text,
 )
-from scim_bridge.models import Kind, Lane, Remote
+from scim_bridge.models import Kind, Lane
 from scim_bridge.provisioning.guard import Guard
-from scim_bridge.provisioning.outcomes import Answer, Outcomes
+from scim_bridge.provisioning.observation import Answer
+from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Situation
+from scim_bridge.provisioning.steps import Steps
 from scim_bridge.store import notifications, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, owns
@@ -58,7 +61,7 @@ HELD_ALARM = timedelta(minutes=5)
 """How often held changes are looked at, and alarmed."""
 
 ENDLESS = 12
-"""Steps in one drive after which a connector is taken not to converge."""
+"""Steps in one drive, portions of members not counted, after which a connector is taken not to converge."""
 
 
 class Driver:
@@ -86,7 +89,7 @@ class Driver:
     ) -> None:
         self.connection_id = connection_id
         self.store = store
-        self.connector = connector
+        self.steps = Steps(connector)
         self.outcomes = outcomes
         self.policy = policy
         self.clock = clock
@@ -226,16 +229,17 @@ class Driver:
         """Take steps until nothing differs, or a failure postpones the rest."""
         situation = await self._record(resource_id, lambda tx: self.outcomes.load(tx, kind, resource_id))
         self.failures.pop(resource_id, None)
-        last: tuple[Step | None, int] | None = None
+        last: tuple[object, ...] | None = None
         taken = 0
         while situation is not None and not self._stopping:
-            this = (situation.step if not situation.probe else None, situation.row.generation)
-            taken += 1
-            if taken > ENDLESS or (this == last and not situation.probe and not _goes_in_portions(situation)):
+            this = (situation.step, situation.row.generation, situation.portion)
+            # A long list of members goes portion by portion, each another one, for as long as that takes.
+            taken += situation.probe or not situation.portion
+            if taken > ENDLESS or (this == last and not situation.probe):
                 error = RemoteUnavailableError("the remote system took the change but does not show it", ambiguous=True)
                 await self._postpone(situation, error)
                 return
-            last = this
+            last = None if situation.probe else this
             situation = await self._take(situation)
 
     async def _take(self, situation: Situation) -> Situation | None:
@@ -246,12 +250,9 @@ class Driver:
             call_deadline.set(self._leadership.ends)
         try:
             if situation.probe:
-                seen = await self._probe(situation)
+                seen = await self.steps.probe(situation)
                 return await self._record(key, lambda tx: self.outcomes.seen(tx, situation, seen))
-            if step is None:
-                return None
-            answer = await self._call(situation, step)
-            return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, answer))
+            return None if step is None else await self._step(situation, step)
         except RemoteNotFoundError:
             return await self._not_found(situation)
         except (RemoteUnavailableError, RemoteCredentialsError) as error:
@@ -259,6 +260,18 @@ class Driver:
             return None
         except ConnectorError as error:
             return await self._refuse(situation, error)
+
+    async def _step(self, situation: Situation, step: Step) -> Situation | None:
+        """Take one step and record that it was done, or what it named is not there any more."""
+        key = situation.row.id
+        try:
+            answer = await self._call(situation, step)
+        except (RemoteInvalidValueError, RemoteNotFoundError):
+            lost = await self.steps.lost(situation)
+            if not lost:
+                raise
+            return await self._record(key, lambda tx: self.outcomes.lost(tx, situation, lost))
+        return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, answer))
 
     async def _not_found(self, situation: Situation) -> Situation | None:
         """On a removal, absent is success; on anything else it is what was observed."""
@@ -293,56 +306,9 @@ class Driver:
 
         return await self.store.write(owned)
 
-    async def _probe(self, situation: Situation) -> Answer:
-        """Ask the remote system what it holds; by identifier, else by the natural key."""
-        row = situation.row
-        try:
-            if row.kind == "Group":
-                return await self.connector.get_group(row.remote_id) if row.remote_id else None
-            if row.remote_id is not None:
-                return await self.connector.get_user(row.remote_id)
-            if "find_user" in self.connector.operations:
-                return await self.connector.find_user(row.name)
-        except RemoteNotFoundError:
-            return None
-        if row.ambiguous and not (situation.desired.exists and situation.desired.active):
-            # A creation in doubt that is to be undone: "absent" would be a guess that leaves an account active.
-            raise RemoteUnavailableError("this connector cannot find an account by its userName", ambiguous=True)
-        return None
-
-    async def _call(self, situation: Situation, step: Step) -> Answer:  # noqa: PLR0911 - one hook a step
+    async def _call(self, situation: Situation, step: Step) -> Answer:
         """Call the hook of a step."""
-        connector, remote_id = self.connector, situation.row.remote_id or ""
-        match step:
-            case Step.CREATE_USER:
-                return await connector.create_user(situation.user())
-            case Step.REACTIVATE_USER:
-                return await connector.reactivate_user(remote_id, situation.user())
-            case Step.UPDATE_USER:
-                return await connector.update_user(remote_id, situation.user_before(), situation.user())
-            case Step.SET_USER_GROUPS:
-                return await connector.set_user_groups(remote_id, situation.user(), sorted(situation.desired.links))
-            case Step.DEACTIVATE_USER:
-                await connector.deactivate_user(remote_id, situation.user())
-            case Step.DELETE_USER:
-                await connector.delete_user(remote_id)
-            case Step.CREATE_GROUP:
-                return await self._create_group(situation)
-            case Step.UPDATE_GROUP:
-                return await connector.update_group(remote_id, situation.group_before(), situation.group())
-            case Step.DELETE_GROUP:
-                await connector.delete_group(remote_id)
-            case Step.ADD_GROUP_MEMBERS:
-                await connector.add_group_members(remote_id, sorted(situation.desired.links - situation.seen.links))
-            case Step.REMOVE_GROUP_MEMBERS:
-                await connector.remove_group_members(remote_id, sorted(situation.seen.links - situation.desired.links))
-        return None
-
-    async def _create_group(self, situation: Situation) -> Answer:
-        """Create a group; of a system without groups, keep it in the bridge alone."""
-        if Step.CREATE_GROUP in self.connector.operations:
-            return await self.connector.create_group(situation.group())
-        return Remote(f"local:{situation.row.id}", situation.group())
+        return await self.steps.take(situation, step)
 
     # -- Failures --------------------------------------------------------------------------------------------------
 
@@ -387,8 +353,3 @@ async def happened(event: asyncio.Event, timeout: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(timeout):
             await event.wait()
-
-
-def _goes_in_portions(situation: Situation) -> bool:
-    """Whether the same step may follow itself: a long list of members is changed portion by portion."""
-    return situation.step in {Step.ADD_GROUP_MEMBERS, Step.REMOVE_GROUP_MEMBERS}

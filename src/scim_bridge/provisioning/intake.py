@@ -175,7 +175,7 @@ class Intake:
 
         A client that was told "pending", or nothing, sends the same creation again; Entra ID does so without a query.
         """
-        if row.ownership is not Ownership.CREATED or row.external_id != external_id:
+        if row.ownership is Ownership.DISCOVERED or row.external_id != external_id:
             return False
         if not row.answered:
             return True

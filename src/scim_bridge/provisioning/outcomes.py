@@ -11,15 +11,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from scim_bridge.errors import ConnectorError, RemoteUnavailableError
-from scim_bridge.models import Group, Kind, Lane, Remote, User
+from scim_bridge.errors import ConnectorError, RemoteInvalidValueError
+from scim_bridge.models import Group, Kind, Lane
+from scim_bridge.provisioning.observation import Answer, Observation
 from scim_bridge.provisioning.plan import Step, differing
 from scim_bridge.provisioning.situation import (
     Capabilities,
     Situation,
-    groups_seen,
     name_of,
-    observed_of,
     situation_of,
     with_values,
 )
@@ -33,8 +32,6 @@ REMOVAL_RETRY = timedelta(hours=1)
 HOLDERS_RETRY = timedelta(seconds=30)
 """When a deleted group looks again whether somebody still holds it; the last one to lose it wakes it."""
 
-Answer = Remote[User] | Remote[Group] | None
-
 
 class Outcomes:
     """Records what the driver saw, for one connection."""
@@ -43,6 +40,7 @@ class Outcomes:
         self.connection_id = connection_id
         self.capabilities = capabilities
         self.clock = clock
+        self.observation = Observation(connection_id, capabilities, clock=clock)
         self.forgotten: dict[str, datetime] = {}
         """When each account was deleted, by remote id: what was read of it before is old. A few bytes a deletion."""
 
@@ -62,7 +60,7 @@ class Outcomes:
             return None
         self._audit(tx, row, None, "absent" if answer is None else "present")
         row = replace(row, ambiguous=False)
-        row = self._absent(tx, row) if answer is None else self._present(tx, row, answer)
+        row = self.observation.absent(tx, row) if answer is None else self.observation.present(tx, row, answer)
         return self._go_on(tx, row)
 
     def done(self, tx: Connection, situation: Situation, step: Step, answer: Answer) -> Situation | None:
@@ -74,19 +72,19 @@ class Outcomes:
         row = replace(row, ambiguous=False, attempt=0, not_before=None)
         match step:
             case Step.DELETE_USER | Step.DELETE_GROUP:
-                row = self._absent(tx, row)
+                row = self.observation.absent(tx, row)
             case Step.DEACTIVATE_USER:
-                row = self._deactivated(tx, row, situation)
+                row = self.observation.deactivated(tx, row, situation)
             case Step.ADD_GROUP_MEMBERS:
-                row = self._observe_members(tx, row, added=situation.desired.links - situation.seen.links)
+                row = self.observation.members(tx, row, added=situation.portion)
             case Step.REMOVE_GROUP_MEMBERS:
-                row = self._observe_members(tx, row, removed=situation.seen.links - situation.desired.links)
+                row = self.observation.members(tx, row, removed=situation.portion)
             case Step.SET_USER_GROUPS:
-                row = self._observe_groups(tx, row, answer, otherwise=situation.desired.links)
+                row = self.observation.groups(tx, row, answer, otherwise=situation.desired.links)
             case Step.UPDATE_USER | Step.UPDATE_GROUP:
-                row = self._updated(row, situation, answer)
+                row = self.observation.updated(row, situation, answer)
             case Step.CREATE_USER | Step.REACTIVATE_USER | Step.CREATE_GROUP:
-                row = row if answer is None else self._present(tx, row, answer)
+                row = row if answer is None else self.observation.present(tx, row, answer, made=True)
         return self._go_on(tx, row)
 
     def gone(self, tx: Connection, situation: Situation) -> Situation | None:
@@ -98,10 +96,38 @@ class Outcomes:
         if row is None:
             return None
         self._audit(tx, row, situation.step, "absent")
-        row = self._absent(tx, replace(row, ambiguous=False))
+        row = self.observation.absent(tx, replace(row, ambiguous=False))
         if situation.step is Step.REACTIVATE_USER:
             row = replace(row, remote_id=None)
         return self._go_on(tx, row)
+
+    def lost(self, tx: Connection, situation: Situation, remote_ids: Collection[str]) -> Situation | None:
+        """Record that groups a step was to give, or accounts it was to add, are not there, and go on with the others.
+
+        :param remote_ids: Of groups, where the step was about a person; of accounts, where it was about a group.
+        """
+        row = self._fresh(tx, situation)
+        if row is None:
+            return None
+        self._audit(tx, row, situation.step, "refused", RemoteInvalidValueError.__name__)
+        kind: Kind = "Group" if row.kind == "User" else "User"
+        for remote_id in remote_ids:
+            other = resources.find_by_remote_id(tx, self.connection_id, kind, remote_id)
+            if other is not None:
+                self._lose(tx, kind, other.id)
+        return self._go_on(tx, replace(row, ambiguous=False))
+
+    def _lose(self, tx: Connection, kind: Kind, resource_id: str) -> None:
+        """Have made anew what clients manage; forget what nobody does."""
+        row = resources.get(tx, self.connection_id, kind, resource_id, lock=True)
+        if row is None:
+            return
+        gone = self.observation.absent(tx, row)
+        if row.ownership is Ownership.DISCOVERED:
+            resources.remove(tx, self.connection_id, row.id)
+            return
+        resources.replace(tx, gone)
+        resources.bump(tx, self.connection_id, [row.id], lane=Lane.CREATE, now=self.clock())
 
     def postpone(
         self, tx: Connection, situation: Situation, error: ConnectorError, *, ambiguous: bool, delay: float
@@ -133,6 +159,11 @@ class Outcomes:
         if row.generation != situation.row.generation:
             return self._go_on(tx, row)
         refusal = Refusal(error.status, error.scim_type, error.detail)
+        if situation.step is Step.CREATE_GROUP and row.observed_generation:
+            # It was there once, and clients know it: it stays, without members, until one of them writes it again.
+            memberships.remove_group(tx, self.connection_id, row.id, doubtful=False)
+            self._settle(tx, replace(row, refusal=refusal))
+            return None
         if situation.step is Step.SET_USER_GROUPS and situation.desired.links - situation.seen.links:
             # The complete set was refused, and it may be for what it adds: what it takes away must not wait for that.
             self._withdraw_additions(tx, row)
@@ -189,136 +220,7 @@ class Outcomes:
         )
         resources.replace(tx, settled)
         if row.kind == "User":
-            self._wake_deleted_groups(tx, self._lost_groups(tx, row, ()))
-
-    # -- What was seen ---------------------------------------------------------------------------------------------
-
-    def _present(self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group]) -> ResourceRow:
-        """Take over what an answer shows of the account or group."""
-        first = row.remote_id is None
-        self._await_deletion(tx, row, answer.remote_id)
-        observed = observed_of(answer, self.capabilities.attributes(row.kind))
-        row = replace(row, remote_id=answer.remote_id, observed=observed)
-        adopted = first and answer.existed
-        if adopted:
-            row = replace(row, ownership=Ownership.ADOPTED)
-        if row.kind == "User":
-            row = self._observe_groups(tx, row, answer, otherwise=frozenset(), keep_unmanaged=adopted)
-            self._wake_groups(tx, row)
-        elif first:
-            self._wake_members(tx, row)
-        return row
-
-    def _await_deletion(self, tx: Connection, row: ResourceRow, remote_id: str) -> None:
-        """Leave an account alone whose former User is still being deleted: a client deletes and creates at once.
-
-        :raises RemoteUnavailableError: To ask again when that deletion is through.
-        """
-        other = resources.find_by_remote_id(tx, self.connection_id, row.kind, remote_id)
-        if other is not None and other.id != row.id and other.deleted and other.state in {State.PENDING, State.HELD}:
-            raise RemoteUnavailableError("a deletion of the same account is under way", retry_after=1.0)
-
-    def _absent(self, tx: Connection, row: ResourceRow) -> ResourceRow:
-        """Take over that the remote system has no such account or group."""
-        if row.kind == "User" and self.capabilities.user_centric:
-            row = self._observe_user(tx, row, [])
-        return replace(row, observed=Observed())
-
-    def _deactivated(self, tx: Connection, row: ResourceRow, situation: Situation) -> ResourceRow:
-        if self.capabilities.inactive_is_absent:
-            return self._absent(tx, row)
-        return replace(row, observed=replace(row.observed or Observed(), present=situation.seen.present, active=False))
-
-    def _updated(self, row: ResourceRow, situation: Situation, answer: Answer) -> ResourceRow:
-        """Take what was sent as what is held: systems trim and fold values, and that is no difference to repair.
-
-        Values that the remote system defers stay as they were seen.
-        """
-        observed = row.observed or Observed()
-        if answer is None:
-            return row
-        deferred = answer.deferred
-        values = {path: value for path, value in situation.desired.attributes.items() if path not in deferred}
-        kept = {path: value for path, value in observed.attributes.items() if path in deferred}
-        return replace(row, observed=replace(observed, attributes=values | kept, deferred=tuple(sorted(deferred))))
-
-    def _observe_groups(
-        self,
-        tx: Connection,
-        row: ResourceRow,
-        answer: Answer,
-        *,
-        otherwise: frozenset[str],
-        keep_unmanaged: bool = False,
-    ) -> ResourceRow:
-        """Record which groups an account holds.
-
-        :param keep_unmanaged: Of an account just adopted: what it holds of groups that no client manages stays desired.
-        """
-        if not self.capabilities.user_centric:
-            return row
-        seen = None if answer is None else groups_seen(answer.resource)
-        held = [
-            group
-            for remote_id in sorted(otherwise if seen is None else seen)
-            if (group := resources.find_by_remote_id(tx, self.connection_id, "Group", remote_id)) is not None
-        ]
-        row = self._observe_user(tx, row, [group.id for group in held])
-        for group in held:
-            if keep_unmanaged and group.ownership is Ownership.DISCOVERED:
-                memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=True)
-        return row
-
-    def _observe_user(self, tx: Connection, row: ResourceRow, group_ids: Collection[str]) -> ResourceRow:
-        """Record the groups a person was seen in; what is no longer shown is a new version (RFC 7644 §3.14)."""
-        lost = self._lost_groups(tx, row, group_ids)
-        memberships.observe_user(tx, self.connection_id, row.id, group_ids)
-        resources.touch(tx, self.connection_id, lost)
-        self._wake_deleted_groups(tx, lost)
-        return replace(row, version=row.version + 1) if lost else row
-
-    def _lost_groups(self, tx: Connection, row: ResourceRow, kept: Collection[str]) -> list[str]:
-        """Return the groups that a person was to leave, and has left."""
-        held = memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, [])
-        return [group.id for group in held if group.observed and not group.desired and group.id not in kept]
-
-    def _wake_deleted_groups(self, tx: Connection, lost: Collection[str]) -> None:
-        """Hand the deleted groups that wait for a person who no longer holds them to the driver."""
-        for group_id in lost:
-            group = resources.get(tx, self.connection_id, "Group", group_id, lock=True, deleted=True)
-            if group is not None and group.deleted:
-                resources.replace(tx, replace(group, not_before=None))
-
-    def _observe_members(
-        self,
-        tx: Connection,
-        row: ResourceRow,
-        *,
-        added: frozenset[str] = frozenset(),
-        removed: frozenset[str] = frozenset(),
-    ) -> ResourceRow:
-        def ids(remote_ids: frozenset[str]) -> list[str]:
-            found = (resources.find_by_remote_id(tx, self.connection_id, "User", one) for one in sorted(remote_ids))
-            return [user.id for user in found if user is not None]
-
-        left = ids(removed)
-        memberships.observe_group(tx, self.connection_id, row.id, added=ids(added), removed=left)
-        resources.touch(tx, self.connection_id, left)
-        return replace(row, version=row.version + 1) if left else row
-
-    def _wake_members(self, tx: Connection, row: ResourceRow) -> None:
-        """Hand the members of a group that has just got its remote id to the driver."""
-        if self.capabilities.user_centric:
-            to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
-            resources.bump(tx, self.connection_id, to_add, lane=Lane.UPDATE, now=self.clock())
-
-    def _wake_groups(self, tx: Connection, row: ResourceRow) -> None:
-        """Hand the groups that wait for an account to be there to the driver."""
-        if self.capabilities.user_centric:
-            return
-        groups = memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, [])
-        waiting = [group.id for group in groups if group.desired and not group.observed]
-        resources.bump(tx, self.connection_id, waiting, lane=Lane.UPDATE, now=self.clock())
+            self.observation.settled(tx, row)
 
     # -- What was refused ------------------------------------------------------------------------------------------
 

@@ -76,6 +76,13 @@ class Situation:
             return bool(self.seen.links - self.desired.links)
         return self.step in REMOVALS
 
+    @property
+    def portion(self) -> frozenset[str]:
+        """The remote ids of the members that the next step adds or removes; of any other step none."""
+        if self.step is Step.ADD_GROUP_MEMBERS:
+            return self.desired.links - self.seen.links
+        return self.seen.links - self.desired.links if self.step is Step.REMOVE_GROUP_MEMBERS else frozenset()
+
     def user(self) -> User:
         """Return the desired User as hooks see it: no id, ``groups`` holding remote ids."""
         document = json.loads(self.row.document)
@@ -131,8 +138,6 @@ def _links(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> tupl
     Of a group only the members that differ are read; of a person all groups, which are few.
     """
     if row.kind == "User":
-        if not capabilities.user_centric:
-            return frozenset(), frozenset()
         groups = memberships.groups_of(tx, row.connection_id, [row.id]).get(row.id, [])
         known = [(group, group.remote_id) for group in groups if group.remote_id is not None]
         return (
@@ -142,19 +147,22 @@ def _links(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> tupl
     if capabilities.user_centric:
         return frozenset(), frozenset()
     to_add, to_remove = memberships.unsettled_of_group(tx, row.connection_id, row.id)
-    return (
-        frozenset(list(remote_ids_of(tx, row.connection_id, to_add))[:MEMBERS_PER_CALL]),
-        frozenset(list(remote_ids_of(tx, row.connection_id, to_remove))[:MEMBERS_PER_CALL]),
-    )
+    joining, leaving = remote_ids_of(tx, row, to_add, active=True), remote_ids_of(tx, row, to_remove)
+    return frozenset(joining[:MEMBERS_PER_CALL]), frozenset(leaving[:MEMBERS_PER_CALL])
 
 
-def remote_ids_of(tx: Connection, connection_id: str, user_ids: Collection[str]) -> dict[str, str]:
-    """Return SCIM id by remote id, of those users that are present in the remote system."""
-    found = {}
+def remote_ids_of(tx: Connection, group: ResourceRow, user_ids: Collection[str], *, active: bool = False) -> list[str]:
+    """Return the remote ids of those users that are present in the remote system.
+
+    :param active: Whether only those count that are active and meant to be: to nobody else anything is granted.
+    """
+    found = []
     for user_id in user_ids:
-        user = resources.get(tx, connection_id, "User", user_id, deleted=True)
-        if user is not None and user.remote_id is not None and user.observed is not None and user.observed.present:
-            found[user.remote_id] = user.id
+        user = resources.get(tx, group.connection_id, "User", user_id, deleted=True)
+        if user is None or user.remote_id is None or user.observed is None or not user.observed.present:
+            continue
+        if not active or (user.active and user.observed.active):
+            found.append(user.remote_id)
     return found
 
 

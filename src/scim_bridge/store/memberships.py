@@ -157,6 +157,14 @@ def observe_group(
     _unsee(tx, _OF_GROUP, key, set(removed))
 
 
+def observe_absence(tx: Connection, connection_id: str, group_id: str) -> list[str]:
+    """Note that a group is not there any more, and return the ids of the people who were seen in it."""
+    key = {"connection": connection_id, "group": group_id}
+    held = sorted(_ids(tx, select(member.c.user_id).where(_GROUP, member.c.observed), key))
+    _unsee(tx, _OF_GROUP, key, set(held))
+    return held
+
+
 def set_desired(
     tx: Connection,
     connection_id: str,

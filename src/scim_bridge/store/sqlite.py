@@ -188,8 +188,7 @@ def _engine(path: Path, begin: str, pragmas: dict[str, Any], size: int) -> Engin
         connection.isolation_level = None
         for name, value in pragmas.items():
             connection.execute(f"PRAGMA {name} = {value}")
-            found = connection.execute(f"PRAGMA {name}").fetchone()
-            if found != (value,):
+            if (found := connection.execute(f"PRAGMA {name}").fetchone()) != (value,):
                 raise StoreConfigurationError(f"SQLite does not accept PRAGMA {name} = {value}; it has {found}")
 
     def start(connection: sqlite3.Connection) -> None:

@@ -89,15 +89,19 @@ class MemoryAccounts(Connector[MemoryConfig]):
         return User(user_name=user.user_name, name=name, display_name=user.display_name, title=user.title)
 
     def grant(self, remote_id: str, groups: Sequence[str]) -> None:
-        """Make the groups of an account exactly these. :raises RemoteNotFoundError: when one is unknown."""
-        for group in groups:
-            self.remote.group(group)
+        """Make the groups of an account exactly these."""
+        self.known(groups)
         wanted = {(group, remote_id) for group in groups}
         held = {pair for pair in self.remote.members if pair[1] == remote_id}
         if wanted != held:
             self.remote.members -= held
             self.remote.members |= wanted
             self.remote.changed()
+
+    def known(self, groups: Sequence[str]) -> None:
+        """Refuse groups that are not there. :raises RemoteInvalidValueError: when one is not."""
+        if set(groups) - set(self.remote.groups):
+            raise RemoteInvalidValueError("the remote system has no such group")
 
     def granted(self, remote_id: str, user: User) -> None:
         """Bring the groups of an account in line with a user that is created or reactivated."""
@@ -147,6 +151,7 @@ class MemoryAccounts(Connector[MemoryConfig]):
             account = self.remote.find(user.user_name)
             if account is not None:
                 return self.seen(account.remote_id, existed=True)
+            self.known(groups_of(user))
             remote_id = self.remote.add_account(str(user.user_name))
             self.remote.accounts[remote_id].user = self.kept(user)
             self.remote.changed()
@@ -183,6 +188,7 @@ class MemoryAccounts(Connector[MemoryConfig]):
         await self.pause()
         async with self.remote.call("reactivate_user", remote_id, user=user.model_copy(deep=True)):
             account = self.remote.account(remote_id)
+            self.known(groups_of(user))
             if not account.active:
                 account.active = True
                 self.remote.changed()
@@ -294,8 +300,8 @@ class MemoryGroupsConnector(MemoryAccounts):
         await self.pause()
         async with self.remote.call("add_group_members", remote_id, members=tuple(members)):
             self.remote.group(remote_id)
-            for member in members:
-                self.remote.account(member)
+            if set(members) - set(self.remote.accounts):
+                raise RemoteInvalidValueError("the remote system has no such account")
             added = {(remote_id, member) for member in members} - self.remote.members
             if added:
                 self.remote.members |= added

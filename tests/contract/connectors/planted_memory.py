@@ -398,6 +398,28 @@ class InsistsOnMembers(MemoryGroupsConnector):
         await super().remove_group_members(remote_id, members)
 
 
+class UnknownGroupIsUnknownAccount(MemoryConnector):
+    """Says that the account is gone where a group is."""
+
+    @hookimpl
+    async def set_user_groups(self, remote_id: str, groups: Sequence[str]) -> Remote[User]:
+        """Look each group up."""
+        for group in groups:
+            self.remote.group(group)
+        return await super().set_user_groups(remote_id, groups)
+
+
+class UnknownMemberIsUnknownGroup(MemoryGroupsConnector):
+    """Says that the group is gone where an account is."""
+
+    @hookimpl
+    async def add_group_members(self, remote_id: str, members: Sequence[str]) -> None:
+        """Look each account up."""
+        for member in members:
+            self.remote.account(member)
+        await super().add_group_members(remote_id, members)
+
+
 class SwallowsAGrant(MemoryConnector):
     """Tells a grant that failed as done."""
 

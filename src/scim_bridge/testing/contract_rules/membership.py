@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pytest
 
 from scim_bridge.connections import BoundConnector
-from scim_bridge.errors import ConnectorError
+from scim_bridge.errors import ConnectorError, RemoteInvalidValueError
 from scim_bridge.hookspecs import implemented
 from scim_bridge.models import Group
 from scim_bridge.testing.contract_remote import RemoteFault
-from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, groups_of, within_deadline
+from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, error_of, groups_of, within_deadline
 
 PAIR = ("add_group_members", "remove_group_members")
 
@@ -154,3 +154,24 @@ class MembershipRules(ContractFixtures):
 
         wanted, held = bench.run(scenario)
         assert held is None or held == wanted, "the second call did not complete the first"
+
+    def test_a_group_or_member_that_is_not_there_is_an_invalid_value(self, bench: Bench) -> None:
+        """An unknown group of a person, or person of a group, is a refused value: whom it was for is there."""
+        by_set = "set_user_groups" in implemented(bench.connector_type)
+        self.need(bench, "get_group", *(["set_user_groups"] if by_set else PAIR))
+
+        async def scenario(connector: BoundConnector) -> tuple[ConnectorError, frozenset[str] | None]:
+            one = (await self.two_groups(connector))[0]
+            user = self.make_user(1)
+            remote_id = (await within_deadline(connector.create_user(user))).remote_id
+            if by_set:
+                error = await error_of(connector.set_user_groups(remote_id, user, [one, self.unknown_id]))
+            else:
+                error = await error_of(connector.add_group_members(one, [remote_id, self.unknown_id]))
+            return error, groups_of((await within_deadline(connector.get_user(remote_id))).resource)
+
+        error, held = bench.run(scenario)
+        assert isinstance(error, RemoteInvalidValueError), (
+            f"{type(error).__name__} for an unknown group of a person, or person of a group"
+        )
+        assert held is None or self.unknown_id not in held

@@ -1,0 +1,192 @@
+"""What the remote system was seen to hold of a resource: the one writer of it.
+
+Whatever the occasion (a probe, the answer of a hook, a comparison), the same functions write it down, and hand to the
+driver whom it concerns: the members of a group that is there now, the groups of an account that is there again.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import datetime
+
+from scim_bridge.errors import RemoteUnavailableError
+from scim_bridge.models import Group, Lane, Remote, User
+from scim_bridge.provisioning.situation import Capabilities, Situation, groups_seen, observed_of
+from scim_bridge.store import memberships, resources
+from scim_bridge.store.engine import Connection
+from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
+
+Answer = Remote[User] | Remote[Group] | None
+"""What a hook returned; ``None``: nothing, or that there is nothing."""
+
+
+class Observation:
+    """Writes what was seen, for one connection. A row comes back changed; whoever asked writes it."""
+
+    def __init__(self, connection_id: str, capabilities: Capabilities, *, clock: Callable[[], datetime]) -> None:
+        self.connection_id = connection_id
+        self.capabilities = capabilities
+        self.clock = clock
+
+    # -- An account or group ---------------------------------------------------------------------------------------
+
+    def present(
+        self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group], *, made: bool = False
+    ) -> ResourceRow:
+        """Take over what an answer shows of an account or group.
+
+        What is first seen otherwise than in the answer to its own creation counts as adopted: that creation may have
+        found it there, and its answer was lost.
+
+        :param made: Whether the answer is that of the call that made or reactivated it.
+        :raises RemoteUnavailableError: To ask again when the deletion of its former User is through.
+        """
+        first = row.remote_id is None
+        self._await_deletion(tx, row, answer.remote_id)
+        observed = observed_of(answer, self.capabilities.attributes(row.kind))
+        row = replace(row, remote_id=answer.remote_id, observed=observed)
+        adopted = first and (answer.existed or not made)
+        if adopted:
+            row = replace(row, ownership=Ownership.ADOPTED)
+        if row.kind == "Group":
+            if first:
+                self._wake_members(tx, row)
+            return row
+        if self.capabilities.user_centric:
+            return self.groups(tx, row, answer, otherwise=frozenset(), keep_unmanaged=adopted)
+        return self._memberships(tx, row, answer, anew=made)
+
+    def _await_deletion(self, tx: Connection, row: ResourceRow, remote_id: str) -> None:
+        """Leave an account alone whose former User is still being deleted: a client deletes and creates at once."""
+        other = resources.find_by_remote_id(tx, self.connection_id, row.kind, remote_id)
+        if other is not None and other.id != row.id and other.deleted and other.state in {State.PENDING, State.HELD}:
+            raise RemoteUnavailableError("a deletion of the same account is under way", retry_after=1.0)
+
+    def absent(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+        """Take over that the remote system has no such account or group, and so nobody in it and it in nothing."""
+        if row.kind == "User":
+            row = self._seen_in(tx, row, [])
+        elif not row.deleted:
+            resources.touch(tx, self.connection_id, memberships.observe_absence(tx, self.connection_id, row.id))
+            row = replace(row, remote_id=None)
+        return replace(row, observed=Observed())
+
+    def deactivated(self, tx: Connection, row: ResourceRow, situation: Situation) -> ResourceRow:
+        """Take over that an account has been deactivated."""
+        if self.capabilities.inactive_is_absent:
+            return self.absent(tx, row)
+        return replace(row, observed=replace(row.observed or Observed(), present=situation.seen.present, active=False))
+
+    def updated(self, row: ResourceRow, situation: Situation, answer: Answer) -> ResourceRow:
+        """Take what was sent as what is held: systems trim and fold values, and that is no difference to repair.
+
+        Values that the remote system defers stay as they were seen.
+        """
+        observed = row.observed or Observed()
+        if answer is None:
+            return row
+        deferred = answer.deferred
+        values = {path: value for path, value in situation.desired.attributes.items() if path not in deferred}
+        kept = {path: value for path, value in observed.attributes.items() if path in deferred}
+        return replace(row, observed=replace(observed, attributes=values | kept, deferred=tuple(sorted(deferred))))
+
+    # -- The groups of a person ------------------------------------------------------------------------------------
+
+    def groups(
+        self,
+        tx: Connection,
+        row: ResourceRow,
+        answer: Answer,
+        *,
+        otherwise: frozenset[str],
+        keep_unmanaged: bool = False,
+    ) -> ResourceRow:
+        """Record which groups an account holds, where the remote system keeps them on the person.
+
+        :param otherwise: What it holds if the answer does not tell.
+        :param keep_unmanaged: Of an account just adopted: what it holds of groups that no client manages stays desired.
+        """
+        seen = None if answer is None else groups_seen(answer.resource)
+        held = self._known(tx, otherwise if seen is None else seen)
+        row = self._seen_in(tx, row, [group.id for group in held])
+        for group in held:
+            if keep_unmanaged and group.ownership is Ownership.DISCOVERED:
+                memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=True)
+        return row
+
+    def _memberships(
+        self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group], *, anew: bool
+    ) -> ResourceRow:
+        """Record which groups a person is in, where members are on the group, and hand over those that differ.
+
+        Groups that no client manages are left alone.
+
+        :param anew: Whether the account was just made or reactivated: unless the answer tells, it may have lost all.
+        """
+        groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
+        seen = groups_seen(answer.resource)
+        if seen is None:
+            held = {group.id for group in groups if group.observed and not (anew and group.desired)}
+        else:
+            held = {group.id for group in self._known(tx, seen) if group.ownership is not Ownership.DISCOVERED}
+        row = self._seen_in(tx, row, held)
+        wanted = {group.id for group in groups if group.desired}
+        resources.bump(tx, self.connection_id, held - wanted, lane=Lane.REMOVE, now=self.clock())
+        if row.active and row.observed is not None and row.observed.active:
+            resources.bump(tx, self.connection_id, wanted - held, lane=Lane.UPDATE, now=self.clock())
+        return row
+
+    def _known(self, tx: Connection, remote_ids: Collection[str]) -> list[ResourceRow]:
+        """Return the groups of the store among these."""
+        found = [resources.find_by_remote_id(tx, self.connection_id, "Group", one) for one in sorted(remote_ids)]
+        return [group for group in found if group is not None]
+
+    def _seen_in(self, tx: Connection, row: ResourceRow, group_ids: Collection[str]) -> ResourceRow:
+        """Record the groups a person was seen in; what is no longer shown is a new version (RFC 7644 §3.14)."""
+        lost = self._lost_groups(tx, row, group_ids)
+        memberships.observe_user(tx, self.connection_id, row.id, group_ids)
+        resources.touch(tx, self.connection_id, lost)
+        self._wake_deleted_groups(tx, lost)
+        return replace(row, version=row.version + 1) if lost else row
+
+    def _lost_groups(self, tx: Connection, row: ResourceRow, kept: Collection[str]) -> list[str]:
+        """Return the groups that a person was to leave, and has left."""
+        held = memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, [])
+        return [group.id for group in held if group.observed and not group.desired and group.id not in kept]
+
+    def settled(self, tx: Connection, row: ResourceRow) -> None:
+        """Hand deleted groups over that wait for a person of whom nothing more is to be expected."""
+        self._wake_deleted_groups(tx, self._lost_groups(tx, row, ()))
+
+    def _wake_deleted_groups(self, tx: Connection, lost: Collection[str]) -> None:
+        """Hand the deleted groups that wait for a person who no longer holds them to the driver."""
+        for group_id in lost:
+            group = resources.get(tx, self.connection_id, "Group", group_id, lock=True, deleted=True)
+            if group is not None and group.deleted:
+                resources.replace(tx, replace(group, not_before=None))
+
+    # -- The members of a group ------------------------------------------------------------------------------------
+
+    def members(
+        self,
+        tx: Connection,
+        row: ResourceRow,
+        *,
+        added: frozenset[str] = frozenset(),
+        removed: frozenset[str] = frozenset(),
+    ) -> ResourceRow:
+        """Record which accounts were added to a group, and which were removed from it, by remote id."""
+
+        def ids(remote_ids: frozenset[str]) -> list[str]:
+            found = (resources.find_by_remote_id(tx, self.connection_id, "User", one) for one in sorted(remote_ids))
+            return [user.id for user in found if user is not None]
+
+        left = ids(removed)
+        memberships.observe_group(tx, self.connection_id, row.id, added=ids(added), removed=left)
+        resources.touch(tx, self.connection_id, left)
+        return replace(row, version=row.version + 1) if left else row
+
+    def _wake_members(self, tx: Connection, row: ResourceRow) -> None:
+        """Hand the members of a group that has just got its remote id to the driver."""
+        if self.capabilities.user_centric:
+            to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
+            resources.bump(tx, self.connection_id, to_add, lane=Lane.UPDATE, now=self.clock())

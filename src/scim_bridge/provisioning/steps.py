@@ -1,0 +1,93 @@
+"""The hooks behind the steps of the plan: asking the remote system, and taking one step."""
+
+from collections.abc import Awaitable
+
+from scim_bridge.connections.bound import BoundConnector
+from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
+from scim_bridge.models import Remote
+from scim_bridge.provisioning.observation import Answer
+from scim_bridge.provisioning.plan import Step
+from scim_bridge.provisioning.situation import Situation
+
+LOCAL = "local:"
+"""Begins the remote id of a group that the bridge alone keeps."""
+
+GRANTING = frozenset({Step.SET_USER_GROUPS, Step.CREATE_USER, Step.REACTIVATE_USER})
+"""Steps that give a person groups, and can be refused for one that is not there any more."""
+
+
+class Steps:
+    """Calls the hooks of one connector."""
+
+    def __init__(self, connector: BoundConnector) -> None:
+        self.connector = connector
+
+    async def probe(self, situation: Situation) -> Answer:
+        """Ask the remote system what it holds; by identifier, else by the natural key."""
+        row = situation.row
+        try:
+            if row.kind == "Group":
+                return await self.connector.get_group(row.remote_id) if row.remote_id else None
+            if row.remote_id is not None:
+                return await self.connector.get_user(row.remote_id)
+            if "find_user" in self.connector.operations:
+                return await self.connector.find_user(row.name)
+        except RemoteNotFoundError:
+            return None
+        if row.ambiguous and not (situation.desired.exists and situation.desired.active):
+            # A creation in doubt that is to be undone: "absent" would be a guess that leaves an account active.
+            raise RemoteUnavailableError("this connector cannot find an account by its userName", ambiguous=True)
+        return None
+
+    async def lost(self, situation: Situation) -> frozenset[str]:
+        """Return what a refused step named and is not there any more, by remote id: groups, or accounts to be added."""
+        operations = self.connector.operations
+        if situation.step in GRANTING and "get_group" in operations:
+            asked = [group for group in sorted(situation.desired.links) if not group.startswith(LOCAL)]
+            return frozenset([group for group in asked if not await self._is_there(self.connector.get_group(group))])
+        if situation.step is Step.ADD_GROUP_MEMBERS:
+            asked = sorted(situation.portion)
+            return frozenset([user for user in asked if not await self._is_there(self.connector.get_user(user))])
+        return frozenset()
+
+    @staticmethod
+    async def _is_there(reading: Awaitable[object]) -> bool:
+        try:
+            await reading
+        except RemoteNotFoundError:
+            return False
+        return True
+
+    async def take(self, situation: Situation, step: Step) -> Answer:  # noqa: PLR0911 - one hook a step
+        """Call the hook of a step."""
+        connector, remote_id = self.connector, situation.row.remote_id or ""
+        match step:
+            case Step.CREATE_USER:
+                return await connector.create_user(situation.user())
+            case Step.REACTIVATE_USER:
+                return await connector.reactivate_user(remote_id, situation.user())
+            case Step.UPDATE_USER:
+                return await connector.update_user(remote_id, situation.user_before(), situation.user())
+            case Step.SET_USER_GROUPS:
+                return await connector.set_user_groups(remote_id, situation.user(), sorted(situation.desired.links))
+            case Step.DEACTIVATE_USER:
+                await connector.deactivate_user(remote_id, situation.user())
+            case Step.DELETE_USER:
+                await connector.delete_user(remote_id)
+            case Step.CREATE_GROUP:
+                return await self._create_group(situation)
+            case Step.UPDATE_GROUP:
+                return await connector.update_group(remote_id, situation.group_before(), situation.group())
+            case Step.DELETE_GROUP:
+                await connector.delete_group(remote_id)
+            case Step.ADD_GROUP_MEMBERS:
+                await connector.add_group_members(remote_id, sorted(situation.portion))
+            case Step.REMOVE_GROUP_MEMBERS:
+                await connector.remove_group_members(remote_id, sorted(situation.portion))
+        return None
+
+    async def _create_group(self, situation: Situation) -> Answer:
+        """Create a group; of a system without groups, keep it in the bridge alone."""
+        if Step.CREATE_GROUP in self.connector.operations:
+            return await self.connector.create_group(situation.group())
+        return Remote(f"{LOCAL}{situation.row.id}", situation.group())
