@@ -22,6 +22,7 @@ Two families never mix: what is wrong while starting (never on the wire) and wha
         OperationNotSupportedError    501
         RemoteUnavailableError        429  transient: outage, timeout, reset, 5xx
           RemoteRateLimitedError      429  transient: knows how long to wait
+          RemoteSuspendedError        429  transient: it has been failing, and is left alone for a while
         RemoteCredentialsError        429  the remote system refuses *our* credentials: alerts the operator
       RefusedError                    any  what a ConnectorError answered earlier, read back from the store
       PendingError                    429  the write is durable and will be driven; the remote system is not confirmed
@@ -155,6 +156,16 @@ class RemoteRateLimitedError(RemoteUnavailableError):
     """Transient: the remote system's limit is used up.
 
     :param retry_after: Seconds until the next call may succeed.
+    """
+
+    def __init__(self, detail: str, *, retry_after: float) -> None:
+        super().__init__(detail, ambiguous=False, retry_after=retry_after)
+
+
+class RemoteSuspendedError(RemoteUnavailableError):
+    """Transient: the remote system has been failing, so this call was not sent, and no other would be.
+
+    :param retry_after: Seconds until it is asked again.
     """
 
     def __init__(self, detail: str, *, retry_after: float) -> None:

@@ -23,6 +23,7 @@ from scim_bridge.errors import (
     RemoteCredentialsError,
     RemoteInvalidValueError,
     RemoteNotFoundError,
+    RemoteSuspendedError,
     RemoteUnavailableError,
     StoreUnavailableError,
     without_text,
@@ -107,6 +108,8 @@ class Driver:
         self._worked = asyncio.Event()
         self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self._stopping = False
+        self._suspension: RemoteSuspendedError | None = None
+        self._suspended_until = -inf
 
     # -- The loop --------------------------------------------------------------------------------------------------
 
@@ -141,7 +144,7 @@ class Driver:
 
     async def idle(self) -> None:
         """Wait until nothing is due; what waits for a later attempt is not waited for."""
-        while self.busy() or await self.store.read(self._has_due):
+        while self.busy() or (self._suspended() <= 0 and await self.store.read(self._has_due)):
             self.wake()
             await happened(self._worked, 0.1)
 
@@ -171,7 +174,10 @@ class Driver:
 
     async def _dispatch(self) -> float:
         """Start what may be started now, and return after how many seconds to look again."""
-        limit = self.policy.concurrency + RESERVED_FOR_REMOVALS
+        if (left := self._suspended()) > 0:
+            self.recovered = True  # nothing can be tried
+            return min(IDLE_POLL, left)
+        limit = self.policy.concurrency + RESERVED_FOR_REMOVALS if self._suspension is None else 1
         now = self.clock()
         keys: list[PendingKey] = []
         if len(self._running) < limit:
@@ -212,6 +218,8 @@ class Driver:
             await asyncio.sleep(STORE_BACKOFF)
         finally:
             self._running.pop(key.id, None)
+            if self._suspended() <= 0:
+                self._suspension = None
             self.announce(key.id)
             self._wake.set()
             self._worked.set()
@@ -312,7 +320,26 @@ class Driver:
 
     # -- Failures --------------------------------------------------------------------------------------------------
 
+    def failure(self, resource_id: str) -> ConnectorError | None:
+        """Return why a resource is not done yet, if anything failed."""
+        return self.failures.get(resource_id, self._suspension)
+
+    def _suspend(self, error: RemoteSuspendedError) -> None:
+        """Leave all work alone while no call would be sent; after that, one resource is tried before the others.
+
+        Tried one by one, thousands that wait would keep the process and the audit busy for as long as an outage lasts.
+        """
+        self._suspension = error
+        until = asyncio.get_running_loop().time() + (error.retry_after or 0.0)
+        self._suspended_until = until if self._suspended() <= 0 else min(until, self._suspended_until)
+
+    def _suspended(self) -> float:
+        """Return the seconds for which no call would be sent; 0 or less when it is time to try."""
+        return self._suspended_until - asyncio.get_running_loop().time()
+
     async def _postpone(self, situation: Situation, error: ConnectorError) -> None:
+        if isinstance(error, RemoteSuspendedError):
+            self._suspend(error)
         ambiguous = isinstance(error, RemoteUnavailableError) and error.ambiguous and not situation.probe
         delay = self._delay(error, situation.row.attempt)
         level = logging.ERROR if isinstance(error, RemoteCredentialsError) else logging.WARNING

@@ -285,7 +285,7 @@ class Provisioning:
 
     def _pending(self, resource_id: str) -> PendingError:
         """Return the 429 whose Retry-After fits the reason; Okta reads whole seconds only."""
-        error = self.driver.failures.get(resource_id)
+        error = self.driver.failure(resource_id)
         if isinstance(error, RemoteRateLimitedError):
             seconds = max(RATE_LIMIT_RETRY_AFTER, math.ceil(error.retry_after or 0))
         elif isinstance(error, RemoteCredentialsError):

@@ -1,6 +1,6 @@
 """A circuit breaker: one per remote account, so that an outage is not hammered."""
 
-from scim_bridge.errors import RemoteUnavailableError
+from scim_bridge.errors import RemoteSuspendedError
 from scim_bridge.models import Lane
 
 THRESHOLD = 5
@@ -33,16 +33,14 @@ class Breaker:
         """Let a call through, or refuse it.
 
         :returns: Whether the call is a probe.
-        :raises RemoteUnavailableError: not ambiguous, while the circuit is open; it tells when to come back.
+        :raises RemoteSuspendedError: While the circuit is open; it tells when to come back.
         """
         if self._probe_at is None:
             return False
         due = self._probe_at if lane is Lane.REMOVE else self._probe_at + GRACE
         if self._probing or now < due:
-            raise RemoteUnavailableError(
-                "the remote system has been failing; it is asked again shortly",
-                ambiguous=False,
-                retry_after=max(1.0, due - now),
+            raise RemoteSuspendedError(
+                "the remote system has been failing; it is asked again shortly", retry_after=max(1.0, due - now)
             )
         self._probing = True
         return True

@@ -25,6 +25,9 @@ TOTAL = 20.0
 """Seconds that one attempt may take, a dripping body included."""
 
 ATTEMPTS = 3
+PROBE = "scim_bridge_probe"
+"""The extension of a request that asks whether the remote system is back; it is not repeated."""
+
 LOCKED = 2.0
 """Seconds to wait after 423: the object is locked by another call."""
 
@@ -106,11 +109,12 @@ class CircuitLayer(Layer):
         self._breaker = breaker
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request if the circuit lets it. :raises RemoteUnavailableError: not ambiguous, when it does not."""
+        """Send a request if the circuit lets it. :raises RemoteSuspendedError: When it does not."""
         loop = asyncio.get_running_loop()
         probe = self._breaker.admit(lane.get(), loop.time())
         judged = False
         try:
+            request.extensions |= {PROBE: probe}
             response = await self._inner.handle_async_request(request)
         except RemoteRateLimitedError:
             raise
@@ -199,6 +203,8 @@ class RetryLayer(Layer):
         self, request: httpx2.Request, outcome: httpx2.Response | RemoteUnavailableError
     ) -> float | None:
         """Return the seconds to wait before the next attempt, or ``None`` when there must be none."""
+        if request.extensions.get(PROBE):
+            return None
         wait = 0.2 + 1.8 * self._random()
         if isinstance(outcome, httpx2.Response):
             status = outcome.status_code
