@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults evidence bench coverage format lint types imports package
+.PHONY: help install demo test faults planted evidence bench coverage format lint types imports package
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -32,7 +32,7 @@ demo: $(STAMP) ## Show an IdP provisioning HubSpot, with failures in the middle
 	$(BIN)/scim-bridge demo
 
 # The instruments that take long; `make faults` runs them at their usual sizes, `make evidence` at their full ones.
-LONG := $(addprefix --ignore tests/faults/test_,histories.py planted_defects.py planted_process.py kill.py replicas.py)
+LONG := $(addprefix --ignore tests/faults/test_,histories.py planted_defects.py kill.py replicas.py)
 
 test: $(STAMP) ## Run all tests but those of the packages and the long fault instruments
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 15 --durations-min 1 \
@@ -41,10 +41,13 @@ test: $(STAMP) ## Run all tests but those of the packages and the long fault ins
 faults: $(STAMP) ## Run all fault instruments: histories, kill -9, power cuts, disks, replicas, planted defects
 	$(BIN)/python -m pytest tests/faults --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
-evidence: $(STAMP) ## Run the fault instruments at their full sizes (two hours) and write docs/evidence.md
+planted: $(STAMP) ## Plant every known defect, or DEFECT=P5, and show which instrument finds it
+	$(BIN)/python -m tests.faults.catalogue $(DEFECT)
+
+evidence: $(STAMP) ## Run the fault instruments at full size (two hours; or ARGS="-k kill") and write docs/evidence.md
 	SCIM_BRIDGE_EVIDENCE=docs/evidence.md SCIM_BRIDGE_HISTORIES=10000 SCIM_BRIDGE_KILLS=2000 \
-	  SCIM_BRIDGE_IMAGES=5000 SCIM_BRIDGE_REPLICA_HISTORIES=300 \
-	  $(BIN)/python -m pytest tests/faults --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+	  SCIM_BRIDGE_IMAGES=5000 SCIM_BRIDGE_DISK_POINTS=3000 SCIM_BRIDGE_REPLICA_HISTORIES=300 \
+	  $(BIN)/python -m pytest tests/faults --verbose --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 bench: $(STAMP) ## Measure the bridge beside scim2-server (minutes) and write docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks --document docs/benchmarks.md $(ARGS)

@@ -1,18 +1,46 @@
-"""What the end of a run says of the instruments: their figures, seeds and how often each fault fired.
+"""What a run says of the instruments: how far they are, their figures, and with ``make evidence`` the table of results.
 
 An instrument prints its figures; pytest keeps what is printed with the report. With ``SCIM_BRIDGE_EVIDENCE`` set to a
-file name, the same is written there: the page that the README links (``make evidence``).
+file name, what :func:`tests.faults.instruments.run` measured is put into the table there.
 """
 
 import os
-import platform
-from datetime import UTC, datetime
+import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from tests.faults import evidence, instruments
+
 VARIABLE = "SCIM_BRIDGE_EVIDENCE"
 OURS = "tests/faults/"
+MEASURED = "measured"
+PLANTED_IN = "test_planted_defects.py"
+"""Defects that other tests plant, as their control, are no row."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let instruments tell how far they are, past pytest's capturing, when somebody waits for the evidence."""
+    capturing = config.pluginmanager.getplugin("capturemanager")
+    if VARIABLE not in os.environ or capturing is None:
+        return
+
+    def tell(line: str) -> None:
+        with capturing.global_and_fixture_disabled():
+            print(f"  {line}", file=sys.stderr, flush=True)
+
+    instruments.progress.append(tell)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put what was measured into the report, which workers send to the process that writes the table."""
+    report = yield
+    if report.when == "call" and instruments.RUNS:
+        report.user_properties += [(MEASURED, tuple(run)) for run in instruments.RUNS]
+        instruments.RUNS.clear()
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -23,35 +51,28 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in terminalreporter.getreports(outcome)
         if report.nodeid.startswith(OURS) and report.when == "call"
     ]
-    measured = [report for report in reports if report.capstdout.strip()]
-    if measured:
+    told = [report for report in reports if report.capstdout.strip()]
+    if told:
         terminalreporter.section("instruments")
-    for report in measured:
+    for report in told:
         terminalreporter.write_line(f"{report.nodeid.removeprefix(OURS)} ({report.duration:.0f} s)")
         for line in report.capstdout.strip().splitlines():
             terminalreporter.write_line(f"  {line}")
     target = os.environ.get(VARIABLE)
-    if target and reports:
-        Path(target).write_text(page(reports), encoding="utf-8")
+    runs = {report.nodeid: _runs(report) for report in reports}
+    if target and any(runs.values()):
+        failed = {evidence.kind_of(run) for report in reports if report.failed for run in runs[report.nodeid]}
+        every = [run for found in runs.values() for run in found]
+        evidence.write(Path(target), evidence.measured(every, frozenset(failed)))
 
 
-def page(reports: list[pytest.TestReport]) -> str:
-    """Return the results as a page of Markdown."""
-    now = datetime.now(UTC)
-    lines = [
-        "# Evidence",
-        "",
-        "Written by `make evidence`; what each instrument does is in [tests/README.md](../tests/README.md).",
-        "",
-        f"{now:%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()} cores.",
-        "",
-        "| Instrument | Result | Seconds |",
-        "|---|---|---|",
-    ]
-    lines += [
-        f"| `{report.nodeid.removeprefix(OURS)}` | {report.outcome} | {report.duration:.0f} |" for report in reports
-    ]
-    for report in reports:
-        if report.capstdout.strip():
-            lines += ["", f"## {report.nodeid.removeprefix(OURS)}", "", "```", report.capstdout.strip(), "```"]
-    return "\n".join(lines) + "\n"
+def _runs(report: pytest.TestReport) -> list[instruments.Run]:
+    """Return what a test measured; lists are what the way between processes makes of tuples."""
+    found = []
+    for name, value in report.user_properties:
+        if name == MEASURED and isinstance(value, list | tuple):
+            module, arguments, *rest = value
+            run = instruments.Run(module, tuple(arguments), *rest)
+            if evidence.kind_of(run) != evidence.PLANTED or PLANTED_IN in report.nodeid:
+                found.append(run)
+    return found

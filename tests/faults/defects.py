@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -15,7 +14,7 @@ from scim_bridge.provisioning import driver
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.service import Outcome, Provisioning
-from scim_bridge.store import resources, sqlite
+from scim_bridge.store import comparison, resources, sources, sqlite
 
 DEFECTS: dict[str, Callable[[], None]] = {}
 """Each defect by its name; calling it plants it in this process."""
@@ -65,16 +64,22 @@ def synchronous_normal() -> None:
 @defect
 def no_recovery() -> None:
     """P12: what was pending when the process started is left alone."""
-    left: dict[int, dict[str, int]] = {}
+    left: dict[str, int] = {}
+    begin = Driver.run
+
+    async def run(self: Driver) -> None:
+        left.clear()
+        every = await self.store.read(
+            lambda tx: resources.pending(tx, self.connection_id, now=self.clock() + timedelta(days=1), limit=1000)
+        )
+        left.update({key.id: key.generation for key in every})
+        await begin(self)
 
     def pending(tx: Any, connection_id: str, *, now: Any, limit: int, **rest: Any) -> list[Any]:
-        process = os.getpid()
-        if process not in left:
-            every = resources.pending(tx, connection_id, now=now + timedelta(days=1), limit=1000)
-            left[process] = {key.id: key.generation for key in every}
-        found = resources.pending(tx, connection_id, now=now, limit=limit + len(left[process]), **rest)
-        return [key for key in found if left[process].get(key.id) != key.generation]
+        found = resources.pending(tx, connection_id, now=now, limit=limit + len(left), **rest)
+        return [key for key in found if left.get(key.id) != key.generation]
 
+    Driver.run = run  # type: ignore[method-assign]
     names = {**vars(resources), "pending": pending, "next_due": lambda *_, **__: None}
     vars(driver)["resources"] = SimpleNamespace(**names)
 
@@ -98,3 +103,18 @@ def no_answer_is_success() -> None:
             await self.store.write(lambda tx: self.outcomes.done(tx, situation, situation.step, None))
 
     Driver._postpone = postpone  # type: ignore[method-assign]
+
+
+@defect
+def lower_for_casefold() -> None:
+    """P8: names are compared by ``lower()``."""
+    for module in (comparison, resources, sources):
+        vars(module)["fold"] = str.lower
+
+
+@defect
+def missing_connection() -> None:
+    """P9: a resource is found by its id, whosever connection it is of."""
+    clauses: Any = resources._KEY
+    _connection, key = clauses.clauses
+    clauses.clauses = (key,)

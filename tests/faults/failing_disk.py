@@ -15,10 +15,8 @@ one JSON document.
 import argparse
 import asyncio
 import json
-import os
 import random
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -38,6 +36,7 @@ from tests.faults.bridges import (
     settings,
 )
 from tests.faults.disk import Disk, install
+from tests.faults.instruments import workplace
 from tests.faults.lives import WHOLE, Answer, Client, Life, ViolationError, life
 from tests.faults.troubles import (
     CODES,
@@ -233,9 +232,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.defect:
         defects.DEFECTS[arguments.defect]()
-    memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="scim-bridge-disk-", dir=memory) as directory:
-        report = asyncio.run(Instrument(Path(directory), install(), arguments.seed, arguments.points).run())
+    with workplace("disk") as directory:
+        report = asyncio.run(Instrument(directory, install(), arguments.seed, arguments.points).run())
     print(json.dumps({each.name: getattr(report, each.name) for each in fields(report)}))
     sys.stdout.flush()
 

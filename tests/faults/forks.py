@@ -3,13 +3,17 @@
 import asyncio
 import json
 import os
+import select
 import signal
 import socket
 import sys
 import urllib.request
 from collections.abc import Callable
-from typing import Any, cast
+from copy import deepcopy
+from typing import Any, NamedTuple, cast
+from urllib.parse import quote
 
+from scim_bridge_hubspot.emulator import HubSpotEmulator
 from scim_bridge_hubspot.emulator.asgi import make_server
 from tests.faults.bridges import portal
 
@@ -24,9 +28,13 @@ class Remote:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._process = fork(self._serve)
 
-    def renew(self) -> None:
-        """Forget everything."""
-        self._get("/renew")
+    def renew(self, name: str) -> None:
+        """Become what was kept under a name; forget everything when the name is empty."""
+        self._get(f"/renew?{quote(name)}")
+
+    def keep(self, name: str) -> None:
+        """Keep everything under a name."""
+        self._get(f"/keep?{quote(name)}")
 
     def snapshot(self) -> dict[str, Any]:
         """Return what everybody has."""
@@ -42,8 +50,8 @@ class Remote:
 
     def end(self) -> None:
         """End the process."""
-        os.kill(self._process, signal.SIGKILL)
-        os.waitpid(self._process, 0)
+        os.kill(self._process.number, signal.SIGKILL)
+        self._process.wait(ANSWER_SECONDS)
         self._listener.close()
 
     def _look(self, what: str) -> dict[str, Any]:
@@ -58,11 +66,16 @@ class Remote:
 
     def _serve(self) -> None:
         hubspot = portal()
+        kept: dict[bytes, HubSpotEmulator] = {}
 
         async def application(scope: Any, receive: Any, send: Any) -> None:
             nonlocal hubspot
-            if scope["type"] == "http" and scope["path"] == "/renew":
-                hubspot = portal()
+            if scope["type"] == "http" and scope["path"] in {"/renew", "/keep"}:
+                name = scope["query_string"]
+                if scope["path"] == "/keep":
+                    kept[name] = deepcopy(hubspot)
+                else:
+                    hubspot = deepcopy(kept[name]) if name else portal()
                 await send({"type": "http.response.start", "status": 204, "headers": []})
                 await send({"type": "http.response.body", "body": b""})
             else:
@@ -77,12 +90,33 @@ class Remote:
         asyncio.run(serve())
 
 
-def fork(work: Callable[[], None]) -> int:
-    """Run something in a process of its own and return its number. Its status is 0 unless it raises or is killed."""
+class Child(NamedTuple):
+    """A process that was forked.
+
+    :param number: Of the process.
+    :param alive: A pipe that ends with it.
+    """
+
+    number: int
+    alive: int
+
+    def wait(self, patience: float) -> int:
+        """Return its status, negative the signal that ended it; end it when it takes longer than so many seconds."""
+        ended, _, _ = select.select([self.alive], [], [], patience)
+        if not ended:
+            os.kill(self.number, signal.SIGABRT)
+        os.close(self.alive)
+        return os.waitstatus_to_exitcode(os.waitpid(self.number, 0)[1])
+
+
+def fork(work: Callable[[], None]) -> Child:
+    """Run something in a process of its own. Its status is 0 unless it raises or is killed."""
     sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return child
+    alive, lives = os.pipe()
+    number = os.fork()
+    if number:
+        os.close(lives)
+        return Child(number, alive)
     status = 1
     try:
         work()
@@ -92,3 +126,47 @@ def fork(work: Callable[[], None]) -> int:
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+class Worker:
+    """A process that does one piece of work after another. When it ends, or takes too long, a new one comes.
+
+    Forking is cheap, but the first use of anything in a fork copies the pages it lies on; this process pays that once.
+
+    :param work: Done with the number it is given.
+    """
+
+    def __init__(self, work: Callable[[int], None]) -> None:
+        self._work = work
+        self._running: tuple[Child, socket.socket] | None = None
+
+    def do(self, number: int, patience: float) -> str:
+        """Have a piece of work done within so many seconds, and return what went wrong; empty when nothing did."""
+        child, line = self._running = self._running or self._start()
+        line.send(bytes([number]))
+        ready, _, _ = select.select([line], [], [], patience)
+        if ready and line.recv(1):
+            return ""
+        self._running = None
+        line.close()
+        return f"ended by {child.wait(0.0 if not ready else patience)}"
+
+    def end(self) -> None:
+        """End the process."""
+        if self._running is not None:
+            child, line = self._running
+            line.close()
+            child.wait(ANSWER_SECONDS)
+
+    def _start(self) -> tuple[Child, socket.socket]:
+        ours, theirs = socket.socketpair()
+
+        def serve() -> None:
+            ours.close()
+            while number := theirs.recv(1):
+                self._work(number[0])
+                theirs.send(number)
+
+        child = fork(serve)
+        theirs.close()
+        return child, ours

@@ -10,43 +10,25 @@ import contextlib
 import gc
 import itertools
 import json
-import os
 import random
 import signal
 import sqlite3
-import tempfile
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from tests.faults import defects, failpoints
-from tests.faults.bridges import (
-    FastClients,
-    RunningBridge,
-    Template,
-    held,
-    prepare,
-    running,
-    settings,
-)
+from tests.faults import defects, failpoints, warm
+from tests.faults.bridges import FastClients, RunningBridge, held, running, settings
 from tests.faults.failpoints import POINTS, WatchedTransport
-from tests.faults.forks import Remote, fork
-from tests.faults.lives import Client, Journal, Life, Progress, ViolationError, at_any_time, at_rest, life
-
-SCENARIOS: tuple[tuple[Life, ...], ...] = (
-    (life("ada", "create", "join Sales", "rename", "deactivate"), life("bob", "create", "delete")),
-    (life("ada", "create", "join Sales", "leave Sales", "join Support"), life("bob", "create", "deactivate")),
-    (life("ada", "create", "deactivate", "rename", "reactivate"), life("bob", "create", "join Support", "delete")),
-    (life("ada", "create", "join Support", "deactivate", "reactivate", "delete"),),
-)
-"""What is under way when a process dies; the lives of a scenario are led at the same time."""
-
-MIGRATION = len(SCENARIOS)
-"""The scenario of a bridge that makes its tables, and dies doing so."""
+from tests.faults.forks import Remote, Worker, fork
+from tests.faults.instruments import workplace
+from tests.faults.lives import Client, Journal, Progress, ViolationError, at_any_time, at_rest
+from tests.faults.scenes import Scene, scenes
 
 PATIENCE = 120.0
 """Seconds after which a process is taken to be stuck."""
@@ -65,6 +47,7 @@ class Report:
     :param fired: Kills by boundary.
     :param distinct: How many different boundaries of different scenarios that were.
     :param boundaries: How many there are.
+    :param slowest: The longest it took until nothing was pending any more after a start, in seconds.
     :param violations: Each with what replays it.
     """
 
@@ -74,6 +57,7 @@ class Report:
     missed: int = 0
     distinct: int = 0
     boundaries: int = 0
+    slowest: float = 0.0
     fired: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
@@ -91,8 +75,12 @@ class Killer:
         self._here = directory / "point"
         self._patience = patience
         self._remote = Remote()
-        self._template = self._prepared()
-        self._points = self._enumerate()
+        self._template, self._scenes = asyncio.run(scenes(directory, self._remote))
+        POINTS.hits.clear()
+        gc.freeze()
+        gc.disable()  # children live for a moment; a collection would copy every page they share
+        self._recovery = Worker(lambda number: self._recover(self._scenes[number]))
+        self._points = [self._boundaries(scene) for scene in self._scenes]
         names = sorted({name for hits in self._points for name in hits})
         self._names = itertools.cycle(self._random.sample(names, len(names)))
 
@@ -102,46 +90,49 @@ class Killer:
         while (
             self.report.kills < kills and self.report.missed <= kills and len(self.report.violations) < most_violations
         ):
-            scenario, target = self._draw()
-            if self._kill(scenario, target):
-                seen.add((scenario, target))
+            scene, target = self._draw()
+            if self._kill(scene, target):
+                seen.add((scene.name, target))
+                print(f"{self.report.kills} of {kills} kills", file=sys.stderr, flush=True)
         self.report.distinct = len(seen)
         self.report.boundaries = sum(sum(hits.values()) for hits in self._points)
+        self._recovery.end()
         self._remote.end()
         return self.report
 
-    def _draw(self) -> tuple[int, Target]:
+    def _draw(self) -> tuple[Scene, Target]:
         """Draw a boundary: evenly among all of them, or of the next name."""
         if self._random.random() < 0.5:
             weights = [sum(hits.values()) for hits in self._points]
-            (scenario,) = self._random.choices(range(len(self._points)), weights)
-            hits = self._points[scenario]
+            (number,) = self._random.choices(range(len(self._points)), weights)
+            hits = self._points[number]
             (name,) = self._random.choices(list(hits), list(hits.values()))
         else:
             name = next(self._names)
-            scenario = self._random.choice([index for index, hits in enumerate(self._points) if name in hits])
-        return scenario, (name, self._random.randint(1, self._points[scenario][name]))
+            number = self._random.choice([index for index, hits in enumerate(self._points) if name in hits])
+        return self._scenes[number], (name, self._random.randint(1, self._points[number][name]))
 
-    def _kill(self, scenario: int, target: Target) -> bool:
+    def _kill(self, scene: Scene, target: Target) -> bool:
         """Kill one process and judge what comes of it; return whether it died at the boundary."""
-        self._renew(scenario)
+        scene.begin(self._here, self._remote)
         again: Target | None = None
         if self._random.random() < SHARE_OF_DOUBLE_KILLS:
             name = self._random.choice(["before a statement", "after COMMIT", "before sending", "after sending"])
             again = (name, self._random.randint(1, 12))
-        if not self._ends_by_kill(lambda: self._live(scenario), target):
+        if not self._ends_by_kill(lambda: self._live(scene), target):
             self.report.missed += 1
             return False
         self.report.kills += 1
         self.report.fired[target[0]] += 1
-        if again is not None and self._ends_by_kill(lambda: self._recover(scenario), again):
+        if again is not None and self._ends_by_kill(lambda: self._recover(scene), again):
             self.report.double += 1
-        told = self._wait(fork(lambda: self._recover(scenario)))
-        result = self._here / "violations"
-        found = json.loads(result.read_text()) if result.exists() else [f"the recovery ended by {told}"]
-        if found:
-            where = f"{target[0]} no. {target[1]} of scenario {scenario}, second kill {again}"
-            self.report.violations.append(f"{where}: {'; '.join(found)}")
+        wrong = self._recovery.do(self._scenes.index(scene), self._patience)
+        result = self._here / "result"
+        found: Any = {"violations": [f"the recovery {wrong}"]} if wrong else json.loads(result.read_text())
+        self.report.slowest = max(self.report.slowest, found.get("seconds", 0.0))
+        if found["violations"]:
+            where = f"{target[0]} no. {target[1]} of scenario {scene.name or 'migration'}, second kill {again}"
+            self.report.violations.append(f"{where}: {'; '.join(found['violations'])}")
         return True
 
     def _ends_by_kill(self, work: Callable[[], None], target: Target) -> bool:
@@ -149,115 +140,62 @@ class Killer:
             POINTS.target = target
             work()
 
-        return self._wait(fork(armed)) == -signal.SIGKILL
+        return fork(armed).wait(self._patience) == -signal.SIGKILL
 
-    def _wait(self, process: int) -> int:
-        """Return the status of a process, negative the signal that ended it; end one that is stuck."""
-        deadline = time.monotonic() + self._patience
-        while time.monotonic() < deadline:
-            ended, status = os.waitpid(process, os.WNOHANG)
-            if ended:
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.002)
-        os.kill(process, signal.SIGABRT)
-        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    def _boundaries(self, scene: Scene) -> Counter[str]:
+        """Return the boundaries of a scene that nobody disturbs, by name."""
+        scene.begin(self._here, self._remote)
 
-    def _renew(self, scenario: int) -> None:
-        """Begin from a fresh database and a fresh HubSpot."""
-        self._remote.renew()
-        self._here.mkdir(exist_ok=True)
-        for file in self._here.iterdir():
-            file.unlink()
-        if scenario != MIGRATION:
-            database = self._here / "bridge.db"
-            database.write_bytes(self._template.database)
-            database.chmod(0o600)
+        def count() -> None:
+            self._live(scene)
+            (self._here / "hits").write_text(json.dumps(POINTS.hits))
+
+        if fork(count).wait(self._patience) != 0:
+            raise ViolationError(f"scenario {scene.name} fails undisturbed")
+        hits = json.loads((self._here / "hits").read_text())
+        return Counter({name: count for name, count in hits.items() if "migrating" in name or not scene.migrates})
 
     # -- In processes of their own ----------------------------------------------------------------------------------
 
-    def _prepared(self) -> Template:
-        """Return a database to begin with, and lead a life in this process, so that its children are warm.
-
-        The threads of a bridge have ended with it; so forking is safe.
-        """
-        path = self.directory / "template"
-        path.mkdir()
-        template = asyncio.run(prepare(path))
-
-        async def warm() -> None:
-            clients = FastClients(WatchedTransport(verify=False))
-            async with running(settings(path / "template.db", self._remote.url), clients, template.token) as bridge:
-                await Client(bridge.send, template.groups).lead(SCENARIOS[0])
-                await bridge.drifts()
-
-        asyncio.run(warm())
-        POINTS.hits.clear()
-        gc.freeze()
-        return template
-
-    def _enumerate(self) -> list[Counter[str]]:
-        """Return the boundaries of every scenario that nobody disturbs, by name."""
-        found = []
-        for scenario in range(MIGRATION + 1):
-            self._renew(scenario)
-
-            def count(scenario: int = scenario) -> None:
-                self._live(scenario)
-                (self._here / "hits").write_text(json.dumps(POINTS.hits))
-
-            if self._wait(fork(count)) != 0:
-                raise ViolationError(f"scenario {scenario} fails undisturbed")
-            found.append(Counter(json.loads((self._here / "hits").read_text())))
-        found[MIGRATION] = Counter({name: hits for name, hits in found[MIGRATION].items() if "migrating" in name})
-        return found
-
-    def _live(self, scenario: int) -> None:
-        """Lead the lives of a scenario; the process is to be killed meanwhile."""
+    def _live(self, scene: Scene) -> None:
+        """Lead the lives of a scene; the process is to be killed meanwhile."""
 
         async def live() -> None:
-            POINTS.phase = "migrating: " if scenario == MIGRATION else ""
+            POINTS.phase = "migrating: " if scene.migrates else ""
             async with self._bridge() as bridge:
-                if scenario == MIGRATION:
-                    return
-                journal = Journal(self._here / "journal")
-                client = Client(bridge.send, self._template.groups, journal.note)
-                await client.lead(SCENARIOS[scenario])
+                await self._client(bridge).lead(scene.lives)
 
         asyncio.run(live())
 
-    def _recover(self, scenario: int) -> None:
-        """Start again, judge, lead the lives to their end, judge again."""
-        violations: list[str] = []
+    def _recover(self, scene: Scene) -> None:
+        """Start again, judge, lead the lives to the end of the scene, judge again; end without cleaning up."""
+        began = time.monotonic()
+        result: dict[str, Any] = {"violations": self._judge(scene, at_any_time)}
 
         async def recover() -> None:
             async with self._bridge() as bridge:
-                with _noted(violations):
-                    await (self._fresh(bridge) if scenario == MIGRATION else self._resume(bridge, scenario, violations))
+                with _noted(result["violations"]):
+                    async with asyncio.timeout(self._patience / 4):
+                        await bridge.idle()
+                    result["seconds"] = time.monotonic() - began
+                    await (self._fresh(bridge) if scene.migrates else self._resume(bridge, scene, result["violations"]))
 
-        if scenario != MIGRATION:
-            violations += self._judge(scenario, at_any_time)
-        with _noted(violations):
+        with _noted(result["violations"]):
             asyncio.run(asyncio.wait_for(recover(), self._patience / 2))
-        (self._here / "violations").write_text(json.dumps(violations))
+        (self._here / "result").write_text(json.dumps(result))
 
-    async def _resume(self, bridge: RunningBridge, scenario: int, violations: list[str]) -> None:
+    async def _resume(self, bridge: RunningBridge, scene: Scene, violations: list[str]) -> None:
+        violations += self._judge(scene, at_rest)
+        await self._client(bridge).lead(scene.lives)
         async with asyncio.timeout(self._patience / 4):
             await bridge.idle()
-        violations += self._judge(scenario, at_rest)
-        journal_path = self._here / "journal"
-        progress = Journal.read(journal_path)
-        journal = Journal(journal_path)
-        client = Client(bridge.send, self._template.groups, journal.note, progress=progress)
-        await client.lead(SCENARIOS[scenario])
-        async with asyncio.timeout(self._patience / 4):
-            await bridge.idle()
-        violations += self._judge(scenario, at_rest)
+        violations += self._judge(scene, at_rest)
         violations += [f"afterwards {drift}" for drift in await bridge.drifts()]
-        for one in SCENARIOS[scenario]:
+        for one in scene.lives:
             made = self._remote.creations(one.email)
             if made != one.creations:
                 violations.append(f"{one.name} was created {made} times instead of {one.creations}")
-        violations += self._rows(scenario)
+        violations += self._rows()
 
     async def _fresh(self, bridge: RunningBridge) -> None:
         """A database whose migration was killed is as good as new."""
@@ -267,26 +205,28 @@ class Killer:
         if await bridge.drifts():
             raise ViolationError("a new database knows of differences")
 
-    def _bridge(self) -> Any:
-        """Return the bridge on this point's database."""
+    def _client(self, bridge: RunningBridge) -> Client:
+        """Return the client, as far as its journal tells."""
+        path = self._here / "journal"
+        progress = Journal.read(path)
+        return Client(bridge.send, self._template.groups, Journal(path).note, progress=progress)
+
+    @contextlib.asynccontextmanager
+    async def _bridge(self) -> AsyncIterator[RunningBridge]:
+        """Run the bridge on this point's database."""
         clients = FastClients(WatchedTransport(verify=False))
         configuration = settings(self._here / "bridge.db", self._remote.url)
+        async with running(configuration, clients, self._template.token) as bridge:
+            POINTS.phase = ""
+            bridge.reached = POINTS.reach
+            yield bridge
 
-        @contextlib.asynccontextmanager
-        async def opened() -> Any:
-            async with running(configuration, clients, self._template.token) as bridge:
-                POINTS.phase = ""
-                bridge.reached = POINTS.reach
-                yield bridge
-
-        return opened()
-
-    def _judge(self, scenario: int, rule: Callable[..., str]) -> list[str]:
+    def _judge(self, scene: Scene, rule: Callable[..., str]) -> list[str]:
         snapshot, progress = self._remote.snapshot(), Journal.read(self._here / "journal")
-        told = (rule(one, progress.get(one.name, Progress()), held(snapshot, one.email)) for one in SCENARIOS[scenario])
+        told = (rule(one, progress.get(one.name, Progress()), held(snapshot, one.email)) for one in scene.lives)
         return [f"{rule.__name__}: {wrong}" for wrong in told if wrong]
 
-    def _rows(self, scenario: int) -> list[str]:
+    def _rows(self) -> list[str]:
         """Return the names that more than one live User has."""
         connection = sqlite3.connect(self._here / "bridge.db")
         query = (
@@ -315,14 +255,12 @@ def main() -> None:
     parser.add_argument("--defect", choices=sorted(defects.DEFECTS), default=None)
     arguments = parser.parse_args()
     failpoints.install()
+    warm.install()
     if arguments.defect:
         defects.DEFECTS[arguments.defect]()
     # What the kernel has written survives SIGKILL; so memory is as good as a disk here.
-    memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="scim-bridge-kill-", dir=memory) as directory:
-        report = Killer(Path(directory), arguments.seed, arguments.patience).run(
-            arguments.kills, arguments.most_violations
-        )
+    with workplace("kill") as directory:
+        report = Killer(directory, arguments.seed, arguments.patience).run(arguments.kills, arguments.most_violations)
     print(json.dumps({each.name: getattr(report, each.name) for each in fields(report)}))
 
 

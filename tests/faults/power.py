@@ -11,11 +11,9 @@ damage, and asked for every intent that had been answered by then.
 import argparse
 import asyncio
 import json
-import os
 import random
 import sqlite3
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
@@ -27,6 +25,7 @@ from scim_bridge.store.engine import Store
 from tests.faults import defects
 from tests.faults.bridges import CONNECTION, FastClients, portal, prepare, running, settings
 from tests.faults.disk import Disk, Event, install
+from tests.faults.instruments import workplace
 from tests.faults.lives import WHOLE, Client, Held, Life, Progress, at_rest, life
 
 SECTOR = 512
@@ -251,9 +250,8 @@ def main(planted: Callable[[str], None] = lambda name: defects.DEFECTS[name]()) 
     arguments = parser.parse_args()
     if arguments.defect:
         planted(arguments.defect)
-    memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="scim-bridge-power-", dir=memory) as directory:
-        report = cut(arguments.seed, arguments.images, Path(directory))
+    with workplace("power") as directory:
+        report = cut(arguments.seed, arguments.images, directory)
     print(json.dumps({each.name: getattr(report, each.name) for each in fields(report)}))
     sys.stdout.flush()
 

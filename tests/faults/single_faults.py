@@ -10,11 +10,9 @@ fault at every call. Each lane has a bridge, a proxy and a HubSpot of its own; l
 import argparse
 import asyncio
 import json
-import os
 import random
 import socket
 import sys
-import tempfile
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -37,6 +35,7 @@ from tests.faults.bridges import (
     running,
     settings,
 )
+from tests.faults.instruments import workplace
 from tests.faults.lives import Client, Life, ViolationError, at_rest, life
 
 STEPS = (
@@ -206,9 +205,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.defect:
         defects.DEFECTS[arguments.defect]()
-    memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="scim-bridge-single-", dir=memory) as directory:
-        report = asyncio.run(work(Path(directory), arguments.share))
+    with workplace("single") as directory:
+        report = asyncio.run(work(directory, arguments.share))
     print(json.dumps({each.name: getattr(report, each.name) for each in fields(report)}))
     sys.stdout.flush()
 

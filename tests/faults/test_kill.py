@@ -4,15 +4,19 @@
 ``python -m tests.faults.killing --kills N --seed S`` replays.
 """
 
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.faults.instruments import run, size
+from tests.faults.instruments import record, run, size
 from tests.faults.killed_servers import siege
 from tests.faults.lives import WHOLE, life
 
-SHARDS = 4
+KILLS = size("SCIM_BRIDGE_KILLS", 500)
+SHARDS = max(1, KILLS // 250)
+"""Parts of the run, for as many workers as there are; each has a seed of its own."""
+
 BOUNDARIES = {
     "before a statement",
     "after a statement",
@@ -38,7 +42,7 @@ BOUNDARIES = {
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_kill_at_any_moment_loses_nothing_doubles_nothing_and_leaves_nothing_different(shard: int) -> None:
     """After SIGKILL, and after SIGKILL of the recovery, HubSpot is what the clients were told."""
-    kills = size("SCIM_BRIDGE_KILLS", 500) // SHARDS
+    kills = KILLS // SHARDS
     report = run("killing", "--kills", str(kills), "--seed", str(shard))
     print(f"kill -9: {report}")
     assert report["violations"] == []
@@ -49,10 +53,11 @@ def test_a_kill_at_any_moment_loses_nothing_doubles_nothing_and_leaves_nothing_d
 
 async def test_a_server_that_is_killed_under_load_keeps_every_promise(tmp_path: Path) -> None:
     """``scim-bridge serve``, with uvicorn and sockets, is killed at moments drawn by a seed while clients write."""
-    kills, seed = size("SCIM_BRIDGE_KILLS", 500) // 100, 1
+    kills, seed, began = KILLS // 100, 1, time.monotonic()
     async with siege(tmp_path, [life(f"person{number}", *WHOLE) for number in range(6)]) as under_siege:
         await under_siege.run(kills, seed)
         report = {name: getattr(under_siege, name) for name in ("kills", "dropped", "statuses", "violations")}
+        record("siege", report, time.monotonic() - began)
         print(f"kill -9 of a server, seed {seed}: {report}, down {under_siege.process.down_seconds / kills:.1f} s each")
         assert under_siege.violations == []
         assert under_siege.kills == kills

@@ -1,18 +1,22 @@
-"""The fault histories find what they must find: each planted defect turns them red within a bounded number."""
+"""Every instrument finds what it must find: each planted defect turns it red. ``make planted DEFECT=P5`` shows one."""
 
 import pytest
 
-from tests.faults.instruments import run
-from tests.faults.planted import DEFECTS
+from tests.faults.catalogue import Trial, trials
 
-WITHIN = 200
+TRIALS = list(trials())
 
 
-@pytest.mark.parametrize("defect", sorted(DEFECTS))
-def test_histories_find(defect: str) -> None:
+def test_every_defect_of_the_reference_is_planted() -> None:
+    """The reference names twelve; two or more are our own."""
+    numbers = [trial.number for trial in TRIALS]
+    assert {f"P{number}" for number in range(1, 13)} <= set(numbers)
+    assert numbers.count("own") >= 2
+
+
+@pytest.mark.parametrize("trial", TRIALS, ids=[trial.name for trial in TRIALS])
+def test_is_found(trial: Trial) -> None:
     """An instrument that stays green on a broken bridge proves nothing."""
-    found = run("histories", "--histories", str(WITHIN), "--most-failures", "1", "--defect", defect)
-    print(
-        f"{defect}: found after {found['histories']} histories: {next(iter(found['failed'].values()), [''])[0][:160]}"
-    )
-    assert found["failed"]
+    verdict = trial.run()
+    print(f"{trial.number} {trial.name}, after {verdict.after}: {verdict.evidence[:160]}")
+    assert verdict.evidence

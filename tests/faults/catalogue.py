@@ -1,0 +1,132 @@
+"""Every planted defect, what it breaks, and the instrument that has to find it.
+
+``make planted`` plants all, one after the other; ``make planted DEFECT=P5`` one, by number or name. The table it prints
+ends with an error when an instrument stays green. P-numbers are those of the reference; the others are our own.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from tests.faults import defects, instruments, planted
+from tests.faults.instruments import run
+
+HISTORIES = ("--histories", "200", "--most-failures", "1")
+KILLS = ("--kills", "60", "--seed", "1", "--patience", "20", "--most-violations", "1")
+PER_KEY = "tests/contract/store/test_resources.py"
+PER_TOKEN = "tests/http/test_authentication.py"
+
+ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("acknowledge_before_commit", "killing", KILLS),
+    ("acknowledge_before_commit", "power", ("--images", "120")),
+    ("synchronous_normal", "power", ("--images", "120")),
+    ("lower_for_casefold", "suite", (PER_KEY,)),
+    ("missing_connection", "suite", (PER_KEY, PER_TOKEN)),
+    ("no_recovery", "killing", KILLS),
+    ("failed_commit_is_success", "failing_disk", ("--points", "60")),
+    ("no_answer_is_success", "single_faults", ("--share", "0.3")),
+)
+"""Defects that other instruments than the histories find, with how those are run."""
+
+REPLICAS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("P7", "P7: whoever once led a connection goes on calling", "replicas.late", ("--rounds", "2")),
+    ("everybody-drives", "Ours: no replica takes the lock", "replicas.run", ("--histories", "8", "--seed", "2")),
+)
+"""Those of several processes, with what they break."""
+
+TRIED = ("histories", "kills", "images", "points", "scenarios", "tests", "writes")
+"""What instruments count."""
+
+
+class Trial(NamedTuple):
+    """A defect and an instrument.
+
+    :param number: That of the reference; ``own`` for ours.
+    :param breaks: What is wrong with the product then.
+    """
+
+    number: str
+    defect: str
+    breaks: str
+    instrument: str
+    arguments: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What a run is called."""
+        return f"{self.defect} by {self.instrument}"
+
+    def run(self) -> "Verdict":
+        """Plant the defect and run the instrument."""
+        report = run(self.instrument, *self.arguments, "--defect", self.defect)
+        return Verdict(evidence_of(report), after(report), instruments.RUNS[-1].seconds)
+
+
+class Verdict(NamedTuple):
+    """What became of a trial.
+
+    :param evidence: What the instrument found first; empty when it found nothing.
+    :param after: How much it did until then.
+    """
+
+    evidence: str
+    after: str
+    seconds: float
+
+
+def evidence_of(report: dict[str, Any]) -> str:
+    """Return what an instrument found first; empty when it found nothing."""
+    failed = report.get("failed", {})
+    found = [*(reasons[0] for reasons in failed.values()), *report.get("violations", ()), *report.get("examples", ())]
+    return " ".join(str(found[0]).split()) if found else ""
+
+
+def after(report: dict[str, Any]) -> str:
+    """Return how much an instrument did."""
+    name = next(name for name in TRIED if name in report)
+    count = report[name]
+    return f"{sum(count.values()) if isinstance(count, dict) else count} {name}"
+
+
+def trial(defect: str, told: str, instrument: str, arguments: tuple[str, ...]) -> Trial:
+    """Return a trial from what a defect tells of itself: ``P5: …`` or ``Ours: …``."""
+    number, _, breaks = told.partition(": ")
+    known = re.fullmatch(r"P\d+", number)
+    return Trial(number if known else "own", defect, breaks or told, instrument, arguments)
+
+
+def trials() -> Iterator[Trial]:
+    """Return all there are, in the order of their numbers."""
+    found = [trial(name, first_line(plant), "histories", HISTORIES) for name, plant in planted.DEFECTS.items()]
+    found += [trial(name, first_line(defects.DEFECTS[name]), how, options) for name, how, options in ELSEWHERE]
+    found += [trial(*each) for each in REPLICAS]
+    yield from sorted(found, key=lambda one: int(one.number[1:]) if one.number != "own" else 99)
+
+
+def first_line(plant: Any) -> str:
+    """Return what a defect tells of itself."""
+    return str(plant.__doc__).splitlines()[0].rstrip(".")
+
+
+def main() -> None:
+    """Run the trials that are named, by number, defect or both; all by default."""
+    wanted = set(sys.argv[1:])
+    chosen = [one for one in trials() if not wanted or wanted & {one.number, one.defect}]
+    if not chosen:
+        sys.exit(f"no such defect; there are {', '.join(sorted({one.defect for one in trials()}))}")
+    blind = []
+    for one in chosen:
+        verdict = one.run()
+        blind += [] if verdict.evidence else [one.name]
+        found = f"found after {verdict.after}" if verdict.evidence else f"NOT FOUND in {verdict.after}"
+        print(
+            f"{one.number:>4}  {one.defect:<30} {one.instrument:<14} {found:<30} {verdict.seconds:4.0f} s", flush=True
+        )
+        print(f"      {one.breaks}", f"      > {verdict.evidence[:200]}", sep="\n", flush=True)
+    print(f"{len(chosen) - len(blind)} of {len(chosen)} found", *blind, sep="\n  ")
+    sys.exit(bool(blind))
+
+
+if __name__ == "__main__":
+    main()
