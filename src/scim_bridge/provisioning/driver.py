@@ -218,7 +218,7 @@ class Driver:
             await asyncio.sleep(STORE_BACKOFF)
         finally:
             self._running.pop(key.id, None)
-            if self._suspended() <= 0:
+            if self._suspended() <= 0 and key.id not in self.failures:
                 self._suspension = None
             self.announce(key.id)
             self._wake.set()

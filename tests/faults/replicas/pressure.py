@@ -69,12 +69,12 @@ async def play_outage(arguments: argparse.Namespace) -> dict[str, Any]:
     async with virtual_bridge(arguments.seed) as bridge:
         await bridge.settle([f"old{number:04}@corp.example" for number in range(arguments.changes * 3 // 5)])
         outage = bridge.hubspot.faults.outage(seconds=arguments.hours * 3600)
-        down = loop.time()
+        down, audited = loop.time(), await bridge.audited()
         await _accept_changes(bridge, arguments.changes, arguments.hours * 3600)
         back = down + arguments.hours * 3600
         await asyncio.sleep(back - loop.time())
         waiting = await bridge.pending()
-        cpu = time.process_time()
+        attempts = await bridge.audited() - audited - arguments.changes
         while await bridge.pending():
             assert loop.time() < back + SETTLE_SECONDS, f"{await bridge.pending()} changes are still waiting"
             await asyncio.sleep(1)
@@ -83,15 +83,14 @@ async def play_outage(arguments: argparse.Namespace) -> dict[str, Any]:
         allowed = len(after) / LIMIT * WINDOW
         return {
             "changes": waiting,
-            "probes": len(during),
-            "fired": outage.fired,
-            "first_minute": sum(call.at < down + 60 for call in during),
+            "outage_fired": outage.fired,
+            "calls_in_the_first_minute": sum(call.at < down + 60 for call in during),
+            "calls_during_outage": len(during),
+            "attempts_during_outage": attempts,
             "most_probes_in_15_seconds": fullest_window([call.at for call in during if call.at > down + 60], 14.9),
-            "calls": len(after),
             "seconds": round(after[-1].at - back, 1),
             "of_what_the_limit_allows": round((after[-1].at - back) / allowed, 3),
             "before_the_last_removal": _before_the_last_removal(after),
-            "cpu_during_outage": round(cpu, 1),
             **_limit_kept(after),
         }
 

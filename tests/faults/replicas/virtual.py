@@ -22,7 +22,7 @@ from scim_bridge.app import Surroundings, open_bridge
 from scim_bridge.config import ConnectionSettings, Settings, StoreSettings
 from scim_bridge.models import User
 from scim_bridge.provisioning import Provisioning
-from scim_bridge.store import resources
+from scim_bridge.store import audit, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import State
 from scim_bridge.testing.simulation.database import simulated_databases
@@ -124,6 +124,10 @@ class VirtualBridge:
             return sum(number for (_, state), number in counts.items() if state is not State.SETTLED)
 
         return await self.provisioning.store.read(count)
+
+    async def audited(self) -> int:
+        """Return how many events the audit has."""
+        return (await self.provisioning.store.read(lambda tx: audit.head(tx, ACCOUNT))).sequence
 
 
 def unconditionally(_etag: str) -> None:
