@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from scim_bridge.models import Group, Kind, Remote, User
+from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.situation import Capabilities, groups_seen, name_of, observed_of
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
@@ -25,8 +26,10 @@ class Discovery:
         new_id: Callable[[], str],
         clock: Callable[[], datetime],
         forgotten: Mapping[str, datetime],
+        guard: Guard,
     ) -> None:
         self.forgotten = forgotten
+        self.guard = guard
         self.connection_id = connection_id
         self.capabilities = capabilities
         self.new_id = new_id
@@ -72,6 +75,8 @@ class Discovery:
             shown_active=fresh.active, observed=fresh.observed, remote_id=remote.remote_id,
         )  # fmt: skip
         if updated != row:
+            if row.kind == "Group":
+                self.guard.bind(tx, row)
             updated = replace(updated, modified_at=self.clock(), version=row.version + 1)
             resources.replace(tx, updated, remote.resource)
         if row.kind == "User":

@@ -160,10 +160,11 @@ class Driver:
         return self._changed.setdefault(resource_id, asyncio.Event())
 
     async def _look_after_held(self) -> None:
-        """Release what the mass-change guard held long enough, and alarm while anything is held."""
+        """Release what the mass-change guard held long enough, alarm while anything is held, and forget the refused."""
         if self._guard is None or self.clock() - self._looked < HELD_ALARM:
             return
         self._looked = self.clock()
+        await self.store.write(self.outcomes.forget_refused)
         released, held = await self.store.write(self._guard.release_overdue)
         if released:
             self.logger.error(
@@ -240,7 +241,7 @@ class Driver:
         last: tuple[object, ...] | None = None
         taken = 0
         while situation is not None and not self._stopping:
-            this = (situation.step, situation.row.generation, situation.portion)
+            this = (situation.step, situation.row.generation, situation.desired.links, situation.seen.links)
             # A long list of members goes portion by portion, each another one, for as long as that takes.
             taken += situation.probe or not situation.portion
             if taken > ENDLESS or (this == last and not situation.probe):

@@ -56,6 +56,7 @@ class GroupIntake:
         check(etag(row))
         group = change(documents.decode(row, Group)) if change is not None else None
         if group is not None:
+            self.intake.guard.bind(tx, row)
             row = self.intake.store(tx, row, group, lane=Lane.UPDATE, matters=self.intake.matters(row, group))
         else:
             row = self.intake.untouched(tx, row)
@@ -74,7 +75,9 @@ class GroupIntake:
         check(etag(row))
         affected = memberships.remove_group(tx, self.intake.connection_id, row.id)
         self.intake.guard.permit_members(tx, row, MembershipChange(frozenset(), frozenset(affected), frozenset()))
-        row = replace(self.intake.rearm(row, Lane.REMOVE), deleted=True, active=False, modified_at=self.intake.clock())
+        row = replace(
+            self.intake.rearm(tx, row, Lane.REMOVE), deleted=True, active=False, modified_at=self.intake.clock()
+        )
         resources.replace(tx, row)
         self.intake.record(tx, row, "delete")
         return self._deleted(tx, row, affected)
@@ -82,6 +85,7 @@ class GroupIntake:
     def _deleted(self, tx: Connection, row: ResourceRow, affected: Sequence[str]) -> Accepted:
         waits = self.intake.waits_of(row)
         if self.intake.capabilities.user_centric:
+            self.intake.guard.withdraw_held(tx, affected)
             bumped = resources.bump(tx, self.intake.connection_id, affected, lane=Lane.REMOVE, now=self.intake.clock())
             if self.intake.guard.hold_removals(tx, bumped):
                 self._hold(tx, bumped)
@@ -121,6 +125,7 @@ class GroupIntake:
                 self._hold(tx, change.added)
             return Accepted(row, waits, then_members=True)
         now = self.intake.clock()
+        self.intake.guard.withdraw_held(tx, change.removed)
         removed = resources.bump(tx, self.intake.connection_id, change.removed, lane=Lane.REMOVE, now=now)
         added = resources.bump(tx, self.intake.connection_id, change.added, lane=Lane.UPDATE, now=now)
         if self.intake.guard.hold_removals(tx, removed):
@@ -163,7 +168,9 @@ class GroupIntake:
         """Give the group a new generation, and its persons a new version: their ``groups`` read differently now."""
         if change.added or change.removed:
             hold = self.intake.guard.hold_removals(tx, change.removed)
-            row = self.intake.rearm(row, Lane.REMOVE if change.removed else Lane.UPDATE, hold=hold)
+            hold |= self.intake.guard.hold_grants(tx, row, len(change.added))
+            lane = Lane.REMOVE if change.removed else Lane.UPDATE
+            row = self.intake.rearm(tx, row, lane, hold=hold, keep=change.added)
             resources.replace(tx, row)
             resources.touch(tx, self.intake.connection_id, change.added | change.removed)
             self.intake.record(tx, row, "members")

@@ -12,15 +12,17 @@ from math import ceil
 from scim2_models import ForbiddenException
 
 from scim_bridge.models import User
+from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
-from scim_bridge.store import audit, connector_state, documents, memberships, notifications, resources
+from scim_bridge.store import connector_state, documents, memberships, notifications, resources
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MembershipChange, Refusal, ResourceRow, State
 
 REMOVALS = "bridge:guard:removals"
 PRIVILEGED = "bridge:guard:privileged"
+NAMED = "bridge:guard:named"
 LEDGER = 10_000
 
 
@@ -50,7 +52,7 @@ class Guard:
         if not leaves or not self._keep_holder:
             return
         for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
-            if group.desired and fold(group.name) in self._keep_holder:
+            if group.desired and self._is_one_of(tx, self._keep_holder, group.id, group.name):
                 self._permit_leaving(tx, group.id, 1)
 
     def permit_name(self, name: str) -> None:
@@ -75,7 +77,7 @@ class Guard:
                 user = resources.get(tx, self.connection_id, "User", user_id)
                 if user is not None:
                     self.permit_user(tx, user, leaves=False)
-        if change.removed and fold(group.name) in self._keep_holder:
+        if change.removed and self._is_one_of(tx, self._keep_holder, group.id, group.name):
             self._permit_leaving(tx, group.id, 0)
 
     def _permit_leaving(self, tx: Connection, group_id: str, leaving: int) -> None:
@@ -83,6 +85,25 @@ class Guard:
             raise ForbiddenException(
                 detail="this would leave a group without an active holder that must have one; nothing was changed"
             )
+
+    # -- Which group a name means ----------------------------------------------------------------------------------
+
+    def bind(self, tx: Connection, group: ResourceRow) -> None:
+        """Note which group a name of the policy means, before the group is renamed: it stays guarded by its id."""
+        name = fold(group.name)
+        if name not in self._keep_holder | self._privileged:
+            return
+        bound = connector_state.get(tx, self.connection_id, NAMED) or {}
+        ids = bound.get(name, [])
+        if group.id not in ids:
+            connector_state.put(tx, self.connection_id, NAMED, {**bound, name: [*ids, group.id]}, self.clock())
+
+    def _is_one_of(self, tx: Connection, names: Collection[str], group_id: str, name: str) -> bool:
+        """Tell whether a group has one of these names, or had one when it was renamed."""
+        if not names or fold(name) in names:
+            return bool(names)
+        bound = connector_state.get(tx, self.connection_id, NAMED) or {}
+        return any(group_id in bound.get(one, ()) for one in names)
 
     # -- Held ------------------------------------------------------------------------------------------------------
 
@@ -100,9 +121,35 @@ class Guard:
 
     def hold_grants(self, tx: Connection, group: ResourceRow, number: int) -> bool:
         """Count grants of a privileged group, and tell whether they are too many at once and must be held."""
-        if fold(group.name) not in self._privileged:
+        if not self._is_one_of(tx, self._privileged, group.id, group.name):
             return False
         return self._over(tx, PRIVILEGED, self.policy.grants, number)
+
+    def withdraw_grants(self, tx: Connection, row: ResourceRow, *, keep: Collection[str] = ()) -> None:
+        """Want the privileged grants of something held no longer, since it is about to be let through for a removal.
+
+        The client that asked for them was told 429; it asks again, and they are counted again.
+
+        :param keep: Of a group: members whose grant is not the matter.
+        """
+        if row.kind == "Group":
+            if self._is_one_of(tx, self._privileged, row.id, row.name):
+                to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
+                memberships.set_desired(tx, self.connection_id, row.id, set(to_add).difference(keep), desired=False)
+                self._record(tx, row, "withdrawn")
+            return
+        for group in memberships.groups_of(tx, self.connection_id, [row.id])[row.id]:
+            waits = group.desired and not group.observed
+            if waits and self._is_one_of(tx, self._privileged, group.id, group.name):
+                memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=False)
+                self._record(tx, row, "withdrawn")
+
+    def withdraw_held(self, tx: Connection, ids: Collection[str]) -> None:
+        """Withdraw the privileged grants of those of these people that are held."""
+        for one in ids if self._privileged else ():
+            user = resources.get(tx, self.connection_id, "User", one, lock=True, deleted=True)
+            if user is not None and user.state is State.HELD:
+                self.withdraw_grants(tx, user)
 
     def _over(self, tx: Connection, key: str, budget: Budget | None, number: int) -> bool:
         """Count changes in a sliding window; those beyond the budget are not counted, they are held."""
@@ -188,7 +235,6 @@ class Guard:
 
     def _record(self, tx: Connection, row: ResourceRow, decision: str) -> None:
         """Write a decision to the audit chain, and wake who drives the connection and who waits, on every replica."""
-        event = {"event": "guard", "decision": decision, "kind": row.kind, "id": row.id, "generation": row.generation}
-        audit.append(tx, self.connection_id, event, now=self.clock())
+        record(tx, row, "guard", now=self.clock(), decision=decision)
         notifications.notify(tx, CHANNEL, f"intent {self.connection_id}")
         notifications.notify(tx, CHANNEL, f"outcome {self.connection_id} {row.id}")

@@ -5,7 +5,7 @@ the generation, writes the audit entry and returns what the request has to wait 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -13,9 +13,10 @@ from scim2_models import InvalidValueException, NotFoundException, UniquenessExc
 
 from scim_bridge.models import Group, Kind, Lane, User
 from scim_bridge.provisioning.guard import Guard
+from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.policy import ProvisioningPolicy
-from scim_bridge.provisioning.situation import Capabilities, attributes_of, name_of
-from scim_bridge.store import audit, documents, resources
+from scim_bridge.provisioning.situation import Capabilities, attributes_of, name_of, rearmed
+from scim_bridge.store import documents, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
 
@@ -131,7 +132,7 @@ class Intake:
             ownership=self.owned(row),
         )
         if matters:
-            changed = self.rearm(changed, lane, hold=hold)
+            changed = self.rearm(tx, changed, lane, hold=hold)
         resources.replace(tx, changed, resource)
         self.record(tx, changed, "modify")
         return changed
@@ -140,30 +141,32 @@ class Intake:
         """Take a write that changes nothing: calm, but it claims the account and tries again what was refused."""
         changed = replace(row, ownership=self.owned(row))
         if row.state is State.BLOCKED:
-            changed = self.rearm(changed, row.lane)
+            changed = self.rearm(tx, changed, row.lane)
         elif row.state is State.PENDING:
             changed = replace(changed, not_before=None, refusal=None)
         if changed != row:
             resources.replace(tx, changed)
         return changed
 
-    def rearm(self, row: ResourceRow, lane: Lane, *, hold: bool = False) -> ResourceRow:
+    def rearm(
+        self, tx: Connection, row: ResourceRow, lane: Lane, *, hold: bool = False, keep: Collection[str] = ()
+    ) -> ResourceRow:
         """Count a new generation and hand it to the driver at once, or hold it for an operator.
 
         A lane that is already more urgent stays: the removal that asked for it may not be done yet. What is held stays
-        held through lesser writes; a single removal, or giving the access back, goes through.
+        held through lesser writes; a single removal, or giving the access back, goes through, and privileged grants
+        that were held are withdrawn by it.
+
+        :param keep: Of a group: members whose grant this write itself asks for.
         """
-        open_ = row.state in {State.PENDING, State.HELD}
-        held = hold or (row.state is State.HELD and lane not in {Lane.REMOVE, Lane.CREATE})
-        return replace(
-            row,
-            generation=row.generation + 1,
-            state=State.HELD if held else State.PENDING,
-            lane=min(lane, row.lane) if open_ else lane,
-            attempt=0,
-            not_before=self.clock() + self.policy.guard.hold if held else None,
-            refusal=None,
-        )
+        changed = replace(rearmed(row, lane), refusal=None)
+        if row.state in {State.PENDING, State.HELD}:
+            changed = replace(changed, lane=min(lane, row.lane))
+        if hold or (row.state is State.HELD and lane not in {Lane.REMOVE, Lane.CREATE}):
+            return replace(changed, state=State.HELD, not_before=self.clock() + self.policy.guard.hold)
+        if row.state is State.HELD:
+            self.guard.withdraw_grants(tx, row, keep=keep)
+        return changed
 
     @staticmethod
     def owned(row: ResourceRow) -> Ownership:
@@ -189,15 +192,7 @@ class Intake:
 
     def record(self, tx: Connection, row: ResourceRow, operation: str) -> None:
         """Write the intent to the audit chain, in the same transaction; ids only, no personal data."""
-        event = {
-            "event": "intent",
-            "operation": operation,
-            "kind": row.kind,
-            "id": row.id,
-            "generation": row.generation,
-            "lane": row.lane.name,
-        }
-        audit.append(tx, self.connection_id, event, now=self.clock())
+        record(tx, row, "intent", now=self.clock(), operation=operation, lane=row.lane.name)
 
     def waits_of(self, row: ResourceRow) -> dict[str, int]:
         """Return what a request about this resource alone waits for; nothing when it is settled."""

@@ -130,7 +130,7 @@ class Observation:
             held = {group.id for group in self._known(tx, seen) if group.ownership is not Ownership.DISCOVERED}
         row = self._seen_in(tx, row, held)
         wanted = {group.id for group in groups if group.desired}
-        resources.bump(tx, self.connection_id, held - wanted, lane=Lane.REMOVE, now=self.clock())
+        resources.bump(tx, self.connection_id, held - wanted, lane=Lane.REPAIR, now=self.clock())
         if row.active and row.observed is not None and row.observed.active:
             resources.bump(tx, self.connection_id, wanted - held, lane=Lane.UPDATE, now=self.clock())
         return row

@@ -13,6 +13,7 @@ from typing import Any
 
 from scim_bridge.errors import ConnectorError, RemoteInvalidValueError
 from scim_bridge.models import Group, Kind, Lane
+from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.observation import Answer, Observation
 from scim_bridge.provisioning.plan import Step, differing
 from scim_bridge.provisioning.situation import (
@@ -22,12 +23,15 @@ from scim_bridge.provisioning.situation import (
     situation_of,
     with_values,
 )
-from scim_bridge.store import audit, documents, memberships, resources
+from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 
 REMOVAL_RETRY = timedelta(hours=1)
 """When a removal that was refused is tried again; it never runs out of attempts."""
+
+REFUSED_KEPT = timedelta(hours=1)
+"""For how long a refused creation, of which nothing remains, is told in the ledger."""
 
 HOLDERS_RETRY = timedelta(seconds=30)
 """When a deleted group looks again whether somebody still holds it; the last one to lose it wakes it."""
@@ -160,8 +164,7 @@ class Outcomes:
             return self._go_on(tx, row)
         refusal = Refusal(error.status, error.scim_type, error.detail)
         if situation.step is Step.CREATE_GROUP and row.observed_generation:
-            # It was there once, and clients know it: it stays, without members, until one of them writes it again.
-            memberships.remove_group(tx, self.connection_id, row.id, doubtful=False)
+            # It was there once, and clients know it: it stays, granted to nobody, until it is there or written again.
             self._settle(tx, replace(row, refusal=refusal))
             return None
         if situation.step is Step.SET_USER_GROUPS and situation.desired.links - situation.seen.links:
@@ -207,6 +210,9 @@ class Outcomes:
                 self.forgotten[row.remote_id] = self.clock()
             resources.remove(tx, self.connection_id, row.id)
             return
+        if row.deleted:
+            # Of creations refused under one name the latest tells enough.
+            resources.remove_refused(tx, self.connection_id, row.kind, name=row.name)
         shown = row.active
         settled = replace(
             row,
@@ -222,11 +228,18 @@ class Outcomes:
         if row.kind == "User":
             self.observation.settled(tx, row)
 
+    def forget_refused(self, tx: Connection) -> int:
+        """Forget creations refused long ago of which nothing is in the remote system; return how many."""
+        return resources.remove_refused(tx, self.connection_id, before=self.clock() - REFUSED_KEPT)
+
     # -- What was refused ------------------------------------------------------------------------------------------
 
     def _reverted(self, tx: Connection, row: ResourceRow, situation: Situation) -> ResourceRow:
         """Let desired go back to observed in what the refused step was about, and in nothing else."""
         match situation.step:
+            case Step.CREATE_USER if row.observed_generation:
+                # The account was there once, and clients know it.
+                return self._rewritten(tx, replace(row, active=False), {"active"}, {"active": False})
             case Step.CREATE_USER | Step.CREATE_GROUP:
                 if row.kind == "User":
                     memberships.remove_user(tx, self.connection_id, row.id, doubtful=False)
@@ -272,12 +285,6 @@ class Outcomes:
         self, tx: Connection, row: ResourceRow, step: Step | None, outcome: str, error: str | None = None
     ) -> None:
         """Write what came of a call to the audit chain; ids and class names only."""
-        event = {
-            "event": "outcome",
-            "operation": str(step) if step is not None else "probe",
-            "kind": row.kind,
-            "id": row.id,
-            "generation": row.generation,
-            "outcome": outcome,
-        }
-        audit.append(tx, self.connection_id, event | ({"error": error} if error else {}), now=self.clock())
+        operation = "probe" if step is None else str(step)
+        details = {"operation": operation, "outcome": outcome} | ({"error": error} if error else {})
+        record(tx, row, "outcome", now=self.clock(), **details)

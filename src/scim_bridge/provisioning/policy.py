@@ -23,6 +23,9 @@ class Budget:
 class GuardPolicy:
     """What a rightful client may not do by itself.
 
+    A group is meant by its displayName, and from the moment it is renamed by its id as well: a new name takes no group
+    out of the guard.
+
     :param protected: userNames of accounts that are never changed.
     :param keep_holder: displayNames of groups that never lose their last active member.
     :param privileged: displayNames of groups whose grants are counted.

@@ -5,7 +5,7 @@ repaired; the rest by policy. Accounts that no client owns are taken into the st
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -13,15 +13,20 @@ from functools import partial
 from typing import Literal
 
 from scim_bridge.connections.bound import BoundConnector
-from scim_bridge.errors import RemoteInvalidValueError, RemoteNotFoundError
+from scim_bridge.errors import OperationNotSupportedError, RemoteInvalidValueError, RemoteNotFoundError
 from scim_bridge.models import Group, Kind, Lane, Page, Remote, User
 from scim_bridge.provisioning.discovery import Discovery
+from scim_bridge.provisioning.journal import record
+from scim_bridge.provisioning.observation import Observation
 from scim_bridge.provisioning.plan import Desired, Seen, differing
-from scim_bridge.provisioning.situation import Capabilities, groups_seen, observed_of, situation_of
-from scim_bridge.store import audit, connector_state, memberships, resources
+from scim_bridge.provisioning.situation import Capabilities, groups_seen, observed_of, rearmed, situation_of
+from scim_bridge.store import connector_state, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
 from scim_bridge.upstream.lanes import lane as current_lane
+
+LISTINGS: Mapping[Kind, str] = {"Group": "list_groups", "User": "list_users"}
+"""The hook that lists each resource type, groups first."""
 
 PAGE = 100
 CHECKPOINT = "bridge:reconcile"
@@ -109,6 +114,9 @@ class Reconciler:
         self.clock = clock
         self.wake = wake
         self.attribute_drift = attribute_drift
+        self._unmanaged: set[str] = set()
+        """Remote ids of groups that accounts hold and that the connector does not show: not ours to take away."""
+        self.observation = Observation(connection_id, self.capabilities, clock=clock)
         self.logger = logging.getLogger(f"scim_bridge.reconcile.{connection_id}")
 
     async def run(self, *, apply: bool = True, progress: Callable[[int], None] | None = None) -> Comparison:
@@ -119,8 +127,9 @@ class Reconciler:
         """
         current_lane.set(Lane.READ)
         comparison = Comparison()
+        self._unmanaged.clear()
         seen: dict[Kind, set[str]] = {"Group": set(), "User": set()}
-        for kind in ("Group", "User"):
+        for kind in LISTINGS:
             async for page, read_at in self._pages(kind, apply=apply):
                 for remote in page.items:
                     seen[kind].add(remote.remote_id)
@@ -128,8 +137,8 @@ class Reconciler:
                 comparison.compared += len(page.items)
                 if progress is not None:
                     progress(comparison.compared)
-        if "list_users" in self.connector.operations:
-            await self._look_for_missing(seen["User"], comparison, apply=apply)
+            if LISTINGS[kind] in self.connector.operations:
+                await self._look_for_missing(kind, seen[kind], comparison, apply=apply)
         comparison.complete = True
         if comparison.drifts and apply:
             self.wake()
@@ -139,8 +148,7 @@ class Reconciler:
 
     async def _pages(self, kind: Kind, *, apply: bool) -> AsyncIterator[tuple[Page[User] | Page[Group], datetime]]:
         """Yield the pages of a listing, each with the time before it was read; a crash resumes at the last page."""
-        hook = "list_users" if kind == "User" else "list_groups"
-        if hook not in self.connector.operations:
+        if LISTINGS[kind] not in self.connector.operations:
             return
         key = f"{CHECKPOINT}:{kind}"
         cursor = await self._checkpoint(key) if apply else None
@@ -236,30 +244,46 @@ class Reconciler:
         different = differing(situation_of(tx, fresh, self.capabilities).desired, Seen(attributes=observed.attributes))
         if not different or fresh.generation != row.generation or fresh.state is not State.SETTLED:
             return False
-        changed = replace(
-            fresh,
-            observed=replace(fresh.observed, deferred=()),
-            generation=fresh.generation + 1,
-            state=State.PENDING,
-            lane=Lane.UPDATE,
-            attempt=0,
-            not_before=None,
-        )
-        resources.replace(tx, changed)
+        tried = replace(fresh, observed=replace(fresh.observed, deferred=()))
+        resources.replace(tx, rearmed(tried, Lane.UPDATE))
         return True
 
     async def _confirm(self, row: ResourceRow, remote_id: str, comparison: Comparison, *, apply: bool) -> None:
-        """Read one account directly and act on what that shows."""
+        """Read one account or group directly and act on what that shows."""
         try:
-            remote = await self.connector.get_user(remote_id)
+            remote = await self._read(row.kind, remote_id)
         except RemoteNotFoundError:
             if row.active:
                 await self._hand_over(row, None, {DriftClass.MISSING: ()}, comparison, apply=apply)
             return
+        await self._look_up_groups(remote, apply=apply)
         drifts = await self.store.read(lambda tx: self._drifts(tx, row, remote))
         drifts = await self._without_shadowed(row, drifts)
         if drifts:
             await self._hand_over(row, remote, drifts, comparison, apply=apply)
+
+    async def _read(self, kind: Kind, remote_id: str) -> Remote[User] | Remote[Group]:
+        return await (self.connector.get_user if kind == "User" else self.connector.get_group)(remote_id)
+
+    async def _look_up_groups(self, remote: Remote[User] | Remote[Group], *, apply: bool) -> None:
+        """Take over groups that an account holds and that the store does not know: they were made during the listing.
+
+        A group that the connector does not show either is none of those it manages, and is left to who does.
+        """
+        for remote_id in sorted((groups_seen(remote.resource) or frozenset()) - self._unmanaged):
+            find = partial(
+                resources.find_by_remote_id, connection_id=self.connection_id, kind="Group", remote_id=remote_id
+            )
+            if await self.store.read(find) is not None:
+                continue
+            asked = self.clock()
+            try:
+                group = await self.connector.get_group(remote_id)
+            except (RemoteNotFoundError, OperationNotSupportedError):
+                self._unmanaged.add(remote_id)
+                continue
+            if apply:
+                await self.store.write(partial(self.discovery.take, kind="Group", remote=group, asked=asked))
 
     async def _without_shadowed(
         self, row: ResourceRow, drifts: dict[DriftClass, tuple[str, ...]]
@@ -280,6 +304,8 @@ class Reconciler:
     ) -> dict[DriftClass, tuple[str, ...]]:
         """Return what differs, by class, with the subjects."""
         found = self._all_drifts(tx, row, remote)
+        if row.remote_id is None and row.kind == "Group":
+            return {DriftClass.MISSING: ()}
         # What was refused waits for its client; that somebody has more than they should does not.
         return found if row.state is State.SETTLED else {one: found[one] for one in SECURITY.intersection(found)}
 
@@ -295,7 +321,7 @@ class Reconciler:
         found: dict[DriftClass, tuple[str, ...]] = {}
         seen_groups = groups_seen(remote.resource)
         if self.capabilities.user_centric and seen_groups is not None:
-            if extra := seen_groups - desired.links:
+            if extra := seen_groups - desired.links - self._unmanaged:
                 found[DriftClass.EXTRA_PRIVILEGE] = tuple(sorted(extra))
             if lacking := desired.links - seen_groups:
                 found[DriftClass.MISSING] = tuple(sorted(lacking))
@@ -340,39 +366,19 @@ class Reconciler:
         fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
         if fresh is None or fresh.generation != row.generation or fresh.state not in COMPARED:
             return
-        observed = Observed() if remote is None else observed_of(remote, self.capabilities.attributes(row.kind))
-        fresh = replace(
-            fresh,
-            observed=observed,
-            generation=fresh.generation + 1,
-            state=State.PENDING,
-            lane=lane,
-            attempt=0,
-            not_before=None,
-            shown_active=fresh.active or observed.active,
-            remote_id=fresh.remote_id if remote is None else fresh.remote_id or remote.remote_id,
-        )
-        resources.replace(tx, fresh)
-        if row.kind == "User" and self.capabilities.user_centric:
-            seen = (groups_seen(remote.resource) if remote is not None else None) or frozenset()
-            groups = [resources.find_by_remote_id(tx, self.connection_id, "Group", one) for one in sorted(seen)]
-            memberships.observe_user(
-                tx, self.connection_id, row.id, [group.id for group in groups if group is not None]
-            )
-        event = {
-            "event": "drift",
-            "kind": row.kind,
-            "id": row.id,
-            "generation": fresh.generation,
-            "drift": list(drifts),
-        }
-        audit.append(tx, self.connection_id, event, now=self.clock())
+        seen = self.observation.absent(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
+        active = seen.observed is not None and seen.observed.active
+        changed = replace(rearmed(seen, lane), shown_active=seen.active or active)
+        if fresh.remote_id is None:
+            changed = replace(changed, refusal=None)  # what could not be made is there
+        resources.replace(tx, changed)
+        record(tx, changed, "drift", now=self.clock(), drift=list(drifts))
 
-    async def _look_for_missing(self, listed: set[str], comparison: Comparison, *, apply: bool) -> None:
-        """Read directly those owned accounts that should be active and that no page showed."""
+    async def _look_for_missing(self, kind: Kind, listed: set[str], comparison: Comparison, *, apply: bool) -> None:
+        """Read directly those owned accounts and groups that should be there and that no page showed."""
         after: str | None = None
         while True:
-            page = partial(resources.iterate, connection_id=self.connection_id, kind="User", after=after, limit=PAGE)
+            page = partial(resources.iterate, connection_id=self.connection_id, kind=kind, after=after, limit=PAGE)
             rows = await self.store.scan(page)
             for row in rows:
                 owned = row.ownership is not Ownership.DISCOVERED and not row.deleted and row.remote_id is not None

@@ -104,10 +104,15 @@ class Provisioning:
         self.users = UserIntake(intake)
         self.groups = GroupIntake(intake)
         self.outcomes = Outcomes(connection_id, capabilities, clock=clock)
-        self.discovery = Discovery(
-            connection_id, capabilities, new_id=new_id, clock=clock, forgotten=self.outcomes.forgotten
-        )
         self.guard = intake.guard
+        self.discovery = Discovery(
+            connection_id,
+            capabilities,
+            new_id=new_id,
+            clock=clock,
+            forgotten=self.outcomes.forgotten,
+            guard=self.guard,
+        )
         self.leadership = leadership
         self.driver = Driver(
             connection_id,

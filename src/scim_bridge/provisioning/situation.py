@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scim_bridge.connections.bound import BoundConnector
-from scim_bridge.models import Group, Kind, Remote, User
+from scim_bridge.models import Group, Kind, Lane, Remote, User
 from scim_bridge.provisioning.plan import REMOVALS, Desired, Seen, Step, next_group_step, next_user_step
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
-from scim_bridge.store.rows import Observed, ResourceRow
+from scim_bridge.store.rows import Observed, ResourceRow, State
 
 MEMBERS_PER_CALL = 200
 """How many members one add or remove hook is given at most."""
@@ -172,6 +172,11 @@ def observed_of(remote: Remote[User] | Remote[Group], paths: frozenset[str]) -> 
     active = getattr(remote.resource, "active", None) is not False
     values = attributes_of(document, paths)
     return Observed(present=True, active=active, attributes=values, deferred=tuple(sorted(remote.deferred)))
+
+
+def rearmed(row: ResourceRow, lane: Lane) -> ResourceRow:
+    """Return a row with a new generation, which the driver works on at once."""
+    return replace(row, generation=row.generation + 1, state=State.PENDING, lane=lane, attempt=0, not_before=None)
 
 
 def name_of(resource: User | Group) -> str:

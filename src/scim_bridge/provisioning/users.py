@@ -73,7 +73,10 @@ class UserIntake:
         hold = row.active and self.intake.guard.hold_removals(tx, [row.id])
         memberships.remove_user(tx, self.intake.connection_id, row.id)
         row = replace(
-            self.intake.rearm(row, Lane.REMOVE, hold=hold), deleted=True, active=False, modified_at=self.intake.clock()
+            self.intake.rearm(tx, row, Lane.REMOVE, hold=hold),
+            deleted=True,
+            active=False,
+            modified_at=self.intake.clock(),
         )
         resources.replace(tx, row)
         self.intake.record(tx, row, "delete")

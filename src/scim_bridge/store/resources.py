@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from scim2_models import InvalidValueException, Resource, UniquenessException
@@ -36,6 +37,7 @@ __all__ = [
     "next_due",
     "pending",
     "remove",
+    "remove_refused",
     "replace",
     "touch",
 ]
@@ -171,6 +173,34 @@ def remove(tx: Connection, connection_id: str, id: str) -> None:
     for column in (member.c.group_id, member.c.user_id):
         tx.execute(sql_delete(member).where(member.c.connection_id == connection_id, column == id))
     tx.execute(sql_delete(resource).where(_KEY), {"connection": connection_id, "key": id})
+
+
+def remove_refused(
+    tx: Connection,
+    connection_id: str,
+    kind: Kind | None = None,
+    *,
+    name: str | None = None,
+    before: datetime | None = None,
+) -> int:
+    """Remove creations that were refused and of which nothing is known to be in the remote system; return how many.
+
+    :param kind: Of this resource type only, with ``name``.
+    :param name: Of this userName or displayName only.
+    :param before: Last written before this only.
+    """
+    statement = select(*COLUMNS).where(
+        resource.c.connection_id == connection_id, resource.c.state == State.BLOCKED.value, resource.c.deleted
+    )
+    if name is not None:
+        statement = statement.where(resource.c.kind == kind, resource.c.name_key == fold(name))
+    if before is not None:
+        statement = statement.where(resource.c.modified_at < to_microseconds(before))
+    rows = [to_row(record) for record in tx.execute(statement)]
+    nothing_left = [row for row in rows if row.observed is not None and not row.observed.present]
+    for row in nothing_left:
+        remove(tx, connection_id, row.id)
+    return len(nothing_left)
 
 
 def iterate(tx: Connection, connection_id: str, kind: Kind, *, after: str | None, limit: int) -> list[ResourceRow]:

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from scim_bridge.errors import RefusedError, RemoteInvalidValueError, RemoteNotFoundError
+from scim_bridge.provisioning.reconcile import DriftClass
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory import MemoryConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting
 from tests.unit.provisioning.test_groups import people, remote_groups
-from tests.unit.provisioning.test_reconcile import compared
+from tests.unit.provisioning.test_reconcile import classes, compared
 
 
 class TellsTheAccountGone(MemoryConnector):
@@ -76,7 +77,7 @@ async def test_a_group_deleted_by_hand_is_made_anew_with_its_members(tmp_path: P
 async def test_a_group_that_cannot_be_made_anew_is_told_and_in_nobody_s_way(
     tmp_path: Path, remote: MemoryRemote
 ) -> None:
-    """The others of a person are granted; the lost one stands in the ledger, refused, until a client writes it."""
+    """The others of a person are granted; the lost one stands in the ledger, refused, until it is there again."""
     async with bridge_on(tmp_path / "b.db", remote) as bridge:
         (ada,) = await people(bridge, "ada@x.example")
         sales = await bridge.group_with("Sales", ada)
@@ -94,15 +95,17 @@ async def test_a_group_that_cannot_be_made_anew_is_told_and_in_nobody_s_way(
             State.BLOCKED,
             "there is no Sales",
         )
-        assert await bridge.groups_of(ada) == {"Support": (True, True)}
+        assert await bridge.groups_of(ada) == {"Sales": (True, False), "Support": (True, True)}
         calls = len(remote.calls)
         await settle(bridge)
         assert len(remote.calls) == calls
         with pytest.raises(RefusedError, match="there is no Sales"):
             await add(bridge, sales, ada)
-        await add(bridge, sales, ada)
-        await settle(bridge)
+        remote.add_group("Sales")
+        assert classes(await compared(bridge)) == {DriftClass.MISSING}
         assert remote_groups(remote, "ada@x.example") == {"Sales", "Support"}
+        assert not await bridge.store.read(lambda tx: resources.ledger(tx, CONNECTION))
+        assert not (await compared(bridge, apply=False)).drifts
 
 
 @pytest.mark.usefixtures("connector_type")
@@ -154,3 +157,19 @@ async def test_members_of_a_group_deleted_by_hand_are_added_again(grouped: Bridg
     assert remote_groups(grouped.remote, "ada@x.example") == {"Sales"}
     assert remote_groups(grouped.remote, "bob@x.example") == {"Sales"}
     assert await grouped.store.read(lambda tx: memberships.unsettled_of_group(tx, CONNECTION, sales)) == ([], [])
+
+
+@pytest.mark.parametrize("groups", [False, True], ids=["user-centric", "group-centric"])
+async def test_a_comparison_finds_a_group_that_somebody_deleted(
+    tmp_path: Path, remote: MemoryRemote, *, groups: bool
+) -> None:
+    """A managed group that is not there is drift; it is made anew with its members."""
+    async with bridge_on(tmp_path / "b.db", remote, groups=groups) as bridge:
+        (ada,) = await people(bridge, "ada@x.example")
+        await delete_by_hand(bridge, await bridge.group_with("Sales", ada))
+
+        found = await compared(bridge)
+
+        assert DriftClass.MISSING in classes(found)
+        assert remote_groups(remote, "ada@x.example") == {"Sales"}
+        assert not (await compared(bridge, apply=False)).drifts
