@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable
 from copy import deepcopy
@@ -81,13 +82,11 @@ class Remote:
             else:
                 await hubspot.asgi(scope, receive, send)
 
-        async def serve(parent: int = os.getppid()) -> None:
-            serving = asyncio.create_task(make_server(cast("Any", application)).serve(sockets=[self._listener]))
-            while os.getppid() == parent and not serving.done():
-                await asyncio.sleep(0.5)
-            os._exit(0)
+        asyncio.run(make_server(cast("Any", application)).serve(sockets=[self._listener]))
 
-        asyncio.run(serve())
+
+LIFELINE = os.pipe()
+"""A pipe that ends with the program; nothing is ever written to it."""
 
 
 class Child(NamedTuple):
@@ -110,13 +109,15 @@ class Child(NamedTuple):
 
 
 def fork(work: Callable[[], None]) -> Child:
-    """Run something in a process of its own. Its status is 0 unless it raises or is killed."""
+    """Run something in a process of its own. Its status is 0 unless it raises or is killed; it ends with this one."""
     sys.stdout.flush()
     alive, lives = os.pipe()
     number = os.fork()
     if number:
         os.close(lives)
         return Child(number, alive)
+    os.close(LIFELINE[1])
+    threading.Thread(target=_end_with_the_program, daemon=True).start()
     status = 1
     try:
         work()
@@ -126,6 +127,11 @@ def fork(work: Callable[[], None]) -> Child:
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def _end_with_the_program() -> None:
+    os.read(LIFELINE[0], 1)
+    os._exit(1)
 
 
 class Worker:
