@@ -16,22 +16,26 @@ from scim_bridge.store.rows import Ownership, ResourceRow, State
 
 
 class Discovery:
-    """Records accounts and groups as the remote system shows them, for one connection."""
+    """Records accounts and groups as the remote system shows them, for one connection.
+
+    :param guard: Told of groups that are renamed in the remote system.
+    :param forgotten: When each deleted account was deleted, by remote id.
+    """
 
     def __init__(
         self,
         connection_id: str,
         capabilities: Capabilities,
+        guard: Guard,
         *,
         new_id: Callable[[], str],
         clock: Callable[[], datetime],
         forgotten: Mapping[str, datetime],
-        guard: Guard,
     ) -> None:
-        self.forgotten = forgotten
-        self.guard = guard
         self.connection_id = connection_id
         self.capabilities = capabilities
+        self.guard = guard
+        self.forgotten = forgotten
         self.new_id = new_id
         self.clock = clock
 

@@ -193,7 +193,11 @@ class Guard:
         """Let what is desired of held resources go back to what is observed; ``None`` means all. Returns the ids."""
         rejected = [row for row in self.held(tx) if ids is None or row.id in ids]
         for row in rejected:
-            self._revert(tx, row)
+            if row.deleted and resources.find_by_name(tx, self.connection_id, row.kind, row.name) is not None:
+                # Another User has the name by now: the account that stays is that one's to take over.
+                resources.remove(tx, self.connection_id, row.id)
+            else:
+                self._revert(tx, row)
             self._record(tx, row, "rejected")
         return [row.id for row in rejected]
 

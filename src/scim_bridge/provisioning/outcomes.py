@@ -213,7 +213,6 @@ class Outcomes:
         if row.deleted:
             # Of creations refused under one name the latest tells enough.
             resources.remove_refused(tx, self.connection_id, row.kind, name=row.name)
-        shown = row.active
         settled = replace(
             row,
             state=State.SETTLED if row.refusal is None else State.BLOCKED,
@@ -221,8 +220,8 @@ class Outcomes:
             attempt=0,
             not_before=None,
             ambiguous=False,
-            shown_active=shown,
-            version=row.version + (shown != row.shown_active),
+            shown_active=row.active,
+            version=row.version + (row.active != row.shown_active),
         )
         resources.replace(tx, settled)
         if row.kind == "User":

@@ -106,12 +106,7 @@ class Provisioning:
         self.outcomes = Outcomes(connection_id, capabilities, clock=clock)
         self.guard = intake.guard
         self.discovery = Discovery(
-            connection_id,
-            capabilities,
-            new_id=new_id,
-            clock=clock,
-            forgotten=self.outcomes.forgotten,
-            guard=self.guard,
+            connection_id, capabilities, self.guard, new_id=new_id, clock=clock, forgotten=self.outcomes.forgotten
         )
         self.leadership = leadership
         self.driver = Driver(

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import update as sql_update
 from sqlalchemy.engine import Connection
@@ -71,11 +71,21 @@ _MAYBE_GRANTED = (
     )
     .exists()
 )
+_either = resource.alias()
+_HELD = (
+    select(_either.c.id)
+    .where(
+        _either.c.connection_id == member.c.connection_id,
+        _either.c.id.in_([member.c.group_id, member.c.user_id]),
+        _either.c.state == State.HELD.value,
+    )
+    .exists()
+)
 _HOLDERS = (
     select(func.count())
     .select_from(member)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.user_id))
-    .where(_GROUP, member.c.desired, resource.c.active, ~resource.c.deleted)
+    .where(_GROUP, member.c.desired, or_(member.c.observed, ~_HELD), resource.c.active, ~resource.c.deleted)
 )
 
 
@@ -194,7 +204,7 @@ def is_being_left(tx: Connection, connection_id: str, group_id: str) -> bool:
 
 
 def count_holders(tx: Connection, connection_id: str, group_id: str) -> int:
-    """Return how many desired members of a group are live and active."""
+    """Return how many desired members of a group are live and active; grants that are held do not count."""
     number: int = tx.execute(_HOLDERS, {"connection": connection_id, "group": group_id}).scalar_one()
     return number
 

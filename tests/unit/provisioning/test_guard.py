@@ -22,6 +22,7 @@ from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.contract.store.examples import row_of
 from tests.unit.provisioning.conftest import Bridge, always, bridge_on, setting, user
+from tests.unit.provisioning.test_reconcile import compared
 
 
 class Clock:
@@ -278,3 +279,88 @@ async def test_a_decision_wakes_every_replica(postgresql_url: str, decision: str
     await store.close()
 
     assert heard == {"intent acme", f"outcome acme {held.id}"}
+
+
+@pytest.mark.parametrize("groups", [False, True], ids=["user-centric", "group-centric"])
+@pytest.mark.parametrize("passing", ["deactivated and back", "another group left", "the group left"])
+async def test_what_passes_a_hold_takes_no_held_grant_along(
+    tmp_path: Path, remote: MemoryRemote, *, groups: bool, passing: str
+) -> None:
+    """A removal goes through at once, also of somebody whose privileged grant is held; the grant does not."""
+    policy = guarded(privileged=frozenset({"Admins"}), grants=Budget(floor=1, share=0.0))
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, groups=groups) as bridge:
+        provisioning = bridge.provisioning
+        ids = await people(bridge, 4)
+        admins = await bridge.group_with("Admins", ids[0])
+        sales = await bridge.group_with("Sales", *ids)
+        with pytest.raises(PendingError):
+            await provisioning.modify_group(admins, None, [MemberDelta("add", tuple(ids[1:]))], always)
+
+        if passing == "deactivated and back":
+            await provisioning.modify_user(ids[1], setting(active=False), always)
+            await provisioning.modify_user(ids[1], setting(active=True), always)
+        else:
+            group, who = (sales, ids[1]) if passing == "another group left" else (admins, ids[0])
+            await provisioning.modify_group(group, None, [MemberDelta("remove", (who,))], always)
+        await bridge.idle()
+
+        admin = (await bridge.row("Group", admins)).remote_id
+        assert len(remote.members_of(str(admin))) == (0 if passing == "the group left" else 1)
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["by a client", "in the remote system"])
+async def test_a_new_name_takes_no_group_out_of_the_guard(
+    tmp_path: Path, remote: MemoryRemote, *, by_hand: bool
+) -> None:
+    """Renaming a privileged group, or one that must have a holder, does not free it; neither does a restart."""
+    admins_only = frozenset({"Admins"})
+    policy = guarded(privileged=admins_only, keep_holder=admins_only, grants=Budget(floor=1, share=0.0))
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy) as bridge:
+        remote_id = remote.add_group("Admins")
+        await compared(bridge)
+        found = await bridge.store.read(lambda tx: resources.find_by_remote_id(tx, "acme", "Group", remote_id))
+        assert found is not None
+        group = found.id
+        ids = await people(bridge, 4)
+        if by_hand:
+            remote.groups[remote_id].display_name = "Harmless"
+            await compared(bridge)
+        else:
+            await bridge.provisioning.modify_group(group, setting(display_name="Harmless"), [], always)
+        assert (await bridge.row("Group", group)).name == "Harmless"
+        await bridge.provisioning.modify_group(group, None, [MemberDelta("add", (ids[0],))], always)
+
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy) as bridge:
+        with pytest.raises(PendingError):
+            await bridge.provisioning.modify_group(group, None, [MemberDelta("add", tuple(ids[1:]))], always)
+        assert len(remote.members) == 1
+        with pytest.raises(ForbiddenException):
+            await bridge.provisioning.modify_user(ids[0], setting(active=False), always)
+        with pytest.raises(ForbiddenException):
+            await bridge.provisioning.modify_group(group, None, [MemberDelta("remove", (ids[0],))], always)
+
+
+async def test_a_rejected_deletion_leaves_the_account_to_who_took_the_name(
+    tmp_path: Path, remote: MemoryRemote
+) -> None:
+    """Somebody created again while their deletion is held has the account once the operator rejects the deletion."""
+    clock = Clock()
+    policy = guarded(removals=Budget(floor=0, share=0.0))
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock) as bridge:
+        (one,) = await people(bridge, 1)
+        clock.time += timedelta(hours=1)
+        with pytest.raises(PendingError):
+            await bridge.provisioning.delete_user(one, always)
+        bridge.answer_within(0.1)
+        with pytest.raises(PendingError):
+            await bridge.provisioning.create_user(user("p0@x.example"))
+        bridge.answer_within(5.0)
+
+        await bridge.store.write(lambda tx: bridge.provisioning.guard.reject(tx, None))
+        clock.time += timedelta(minutes=1)
+        again = await bridge.provisioning.create_user(user("p0@x.example"))
+
+        assert again.row.id != one
+        assert list(remote.accounts) == [again.row.remote_id]
+        assert active(remote) == 1
+        assert await bridge.store.read(bridge.provisioning.guard.held) == []

@@ -198,3 +198,36 @@ async def test_a_version_changes_when_a_pending_removal_is_enforced(bridge: Brid
 
     group_version, user_version = (await bridge.row("Group", group)).version, (await bridge.row("User", ada)).version
     assert await bridge.groups_of(ada) == groups or (group_version != versions[0] and user_version != versions[1])
+
+
+async def test_a_drive_ends_with_the_last_portion_however_many_there_are(
+    grouped: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group whose members go in many portions is done in one drive, when they join and when they leave."""
+    monkeypatch.setattr("scim_bridge.provisioning.situation.MEMBERS_PER_CALL", 2)
+    ids = await people(grouped, *(f"p{one}@x.example" for one in range(41)))
+
+    group = await grouped.group_with("All", *ids)
+    assert grouped.remote.called("add_group_members") == 21
+    assert len(grouped.remote.members) == 41
+    await remove(grouped, group, *ids)
+
+    assert grouped.remote.called("remove_group_members") == 21
+    assert not grouped.remote.members
+    assert (await grouped.row("Group", group)).attempt == 0
+
+
+async def test_a_drive_ends_although_the_remote_system_shows_no_change(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connector that never converges is left for a while, after a few steps."""
+    (ada,) = await people(bridge, "ada@x.example")
+    sales = await bridge.group_with("Sales")
+    monkeypatch.setattr(bridge.remote, "groups_of", lambda _remote_id: frozenset())
+    bridge.answer_within(0.3)
+
+    with pytest.raises(PendingError):
+        await add(bridge, sales, ada)
+
+    assert bridge.remote.called("set_user_groups") < 5
+    assert "next attempt in" in caplog.text

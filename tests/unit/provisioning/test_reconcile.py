@@ -176,3 +176,44 @@ async def test_a_comparison_resumes_where_a_crash_ended_it(
         assert remote.called("list_users") - before < 4
         assert cursors[before] is not None
         assert all([await by_name(bridge, f"p{number:02}@x.example") for number in range(35)])
+
+
+@pytest.mark.parametrize("apply", [True, False])
+async def test_a_group_made_by_hand_during_the_comparison_is_an_extra_privilege(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, *, apply: bool
+) -> None:
+    """A group that the listing of groups did not show yet is looked up; an owned account loses it."""
+    created = await bridge.provisioning.create_user(user())
+    compare = reconciler(bridge)
+    listed = compare.connector.list_groups
+
+    async def before_it_was_made(cursor: str | None, limit: int) -> object:
+        page = await listed(cursor, limit)
+        bridge.remote.members.add((bridge.remote.add_group("Backdoor"), str(created.row.remote_id)))
+        return page
+
+    monkeypatch.setattr(compare.connector, "list_groups", before_it_was_made)
+    found = await compare.run(apply=apply)
+    await bridge.idle()
+
+    assert classes(found) == {DriftClass.EXTRA_PRIVILEGE}
+    assert len(bridge.remote.members) == (0 if apply else 1)
+    monkeypatch.undo()
+    assert classes(await compared(bridge, apply=False)) == (set() if apply else {DriftClass.EXTRA_PRIVILEGE})
+
+
+async def test_a_group_that_the_connector_does_not_show_is_left_alone(bridge: Bridge) -> None:
+    """What is outside of the connector's reach is no drift of ours, and costs one look a comparison."""
+    accounts = [(await bridge.provisioning.create_user(user(f"p{one}@x.example"))).row.remote_id for one in range(3)]
+    hidden = bridge.remote.add_group("Hidden")
+    group = bridge.remote.groups.pop(hidden)
+    bridge.remote.members |= {(hidden, str(account)) for account in accounts}
+
+    found = await compared(bridge)
+
+    assert not classes(found)
+    assert len(bridge.remote.members) == 3
+    assert bridge.remote.called("get_group") == 1
+    bridge.remote.groups[hidden] = group
+    assert classes(await compared(bridge)) == {DriftClass.EXTRA_PRIVILEGE}
+    assert not bridge.remote.members

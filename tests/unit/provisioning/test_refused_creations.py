@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from scim_bridge.errors import RefusedError, RemoteForbiddenError, RemoteInvalidValueError, RemoteUnavailableError
-from scim_bridge.models import Group
+from scim_bridge.models import Group, Remote
 from scim_bridge.provisioning.outcomes import REFUSED_KEPT
 from scim_bridge.store import resources
+from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow
 from scim_bridge.testing.memory_remote import Call, Fault, MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
@@ -44,11 +45,12 @@ async def test_what_was_refused_long_ago_is_forgotten(tmp_path: Path, remote: Me
     async with bridge_on(tmp_path / "b.db", remote, clock=lambda: time) as bridge:
         remote.intercept = refuse
         for number in range(5):
+            people = bridge.provisioning.create_user(user(f"p{number}@x.example"))
+            groups = bridge.provisioning.create_group(Group(display_name=f"g{number}"))
+            creation, other = (people, groups) if kind == "User" else (groups, people)
+            other.close()
             with pytest.raises(RefusedError):
-                if kind == "User":
-                    await bridge.provisioning.create_user(user(f"p{number}@x.example"))
-                else:
-                    await bridge.provisioning.create_group(Group(display_name=f"g{number}"))
+                await creation
         assert len(await ledger(bridge)) == 5
 
         time += REFUSED_KEPT + timedelta(minutes=10)
@@ -123,11 +125,9 @@ async def test_a_creation_that_was_adopted_unseen_is_an_adoption(bridge: Bridge)
     assert await bridge.groups_of(again.row.id) == {"Found": (True, True)}
 
 
-def _take_groups(bridge: Bridge, tx: object, remote_id: str) -> None:
-    from scim_bridge.models import Remote
-
+def _take_groups(bridge: Bridge, tx: Connection, remote_id: str) -> None:
     group = Remote(remote_id, bridge.remote.group(remote_id).model_copy(deep=True))
-    bridge.provisioning.discovery.take(tx, "Group", group, asked=bridge.provisioning.clock())  # type: ignore[arg-type]
+    bridge.provisioning.discovery.take(tx, "Group", group, asked=bridge.provisioning.clock())
 
 
 async def test_a_creation_repeated_after_an_outage_is_the_same_user(bridge: Bridge) -> None:
