@@ -33,7 +33,7 @@ from tests.faults.scenes import Scene, scenes
 PATIENCE = 120.0
 """Seconds after which a process is taken to be stuck."""
 
-SHARE_OF_DOUBLE_KILLS = 0.15
+SHARE_OF_DOUBLE_KILLS = 0.18
 
 Target = tuple[str, int]
 
