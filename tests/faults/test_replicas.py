@@ -1,7 +1,7 @@
-"""Three replicas on one PostgreSQL under kills, cuts and freezes; hand-over; a start with a long backlog.
+"""Three replicas on one PostgreSQL under kills, cuts and freezes; hand-over; more work than HubSpot's limit admits.
 
 40 histories by default; ``SCIM_BRIDGE_REPLICA_HISTORIES=300`` for more. ``python -m tests.faults.replicas.run
---histories N --seed S`` replays.
+--histories N --seed S`` replays, ``--defect NAME`` plants a defect (``tests.faults.replicas.defects``).
 """
 
 import pytest
@@ -20,10 +20,7 @@ FAULTS = {
 }
 
 FOLLOW_SECONDS = 5.0
-"""Seconds within which another replica removes somebody after the leader was killed or cut off."""
-
-LOADED = 3.0
-"""What the shared machines that tests run on may take longer than the goal; the figures are printed."""
+"""Seconds within which another replica leads, and removes somebody, after the leader was killed or cut off."""
 
 
 def test_what_three_replicas_do_under_faults_is_linearizable_for_each_person() -> None:
@@ -32,9 +29,22 @@ def test_what_three_replicas_do_under_faults_is_linearizable_for_each_person() -
     report = run("replicas.run", "--histories", str(histories), "--seed", "1")
     print(f"replicas: {report}")
     assert report["violations"] == []
-    assert report["histories"] == histories
+    assert report["histories"] >= histories
     assert set(report["fired"]) == FAULTS, "a fault that never struck"
     assert 0 < report["fullest_window"] <= RATE_LIMIT
+    took = report["hand_over"]
+    assert max(took["owner killed"]["worst"], took["owner cut off"]["worst"]) < FOLLOW_SECONDS
+    assert took["owner frozen"]["worst"] < TAKEOVER_SECONDS + FOLLOW_SECONDS
+
+
+@pytest.mark.parametrize("defect", ["everybody-drives", "answered-before-done"])
+def test_histories_find(defect: str) -> None:
+    """All replicas drive at once, or clients are told of what is not done: HubSpot's log or a history tells."""
+    report = run("replicas.run", "--histories", "4", "--seed", "2", "--defect", defect)
+    print(f"replicas with {defect}: {len(report['violations'])} violations, such as {report['violations'][:1]}")
+    assert report["violations"] != []
+    if defect == "answered-before-done":
+        assert any(" saw it:" in violation for violation in report["violations"]), "nobody's history tells"
 
 
 def test_a_call_that_waited_while_another_replica_took_over_is_not_sent() -> None:
@@ -52,29 +62,44 @@ def test_without_the_question_before_a_call_it_is_sent() -> None:
     assert report["violations"] != []
 
 
-def test_replicas_that_take_no_lock_are_found() -> None:
-    """A planted defect: all replicas drive at once, and HubSpot's log or somebody's history tells."""
-    report = run("replicas.run", "--histories", "8", "--seed", "2", "--defect", "everybody-drives")
-    print(f"without a lock: {len(report['violations'])} violations, such as {report['violations'][:2]}")
-    assert report["violations"] != []
-
-
-def test_another_replica_follows_within_seconds() -> None:
+def test_another_replica_removes_within_seconds() -> None:
     """After a kill or a cut the next removal goes out within five seconds, after a freeze within the lease and some."""
     report = run("replicas.hand_over", "--times", "2")
     print(f"hand-over: {report}")
-    assert max(report["hand_over"]["killed"] + report["hand_over"]["cut off"]) < FOLLOW_SECONDS * LOADED
-    assert max(report["hand_over"]["frozen"]) < TAKEOVER_SECONDS + FOLLOW_SECONDS * LOADED
+    assert max(report["hand_over"]["killed"] + report["hand_over"]["cut off"]) < FOLLOW_SECONDS
+    assert max(report["hand_over"]["frozen"]) < TAKEOVER_SECONDS + FOLLOW_SECONDS
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
-def test_ten_thousand_creations_that_wait_hold_up_no_removal(dialect: str) -> None:
-    """Removals go first at the start and later; HubSpot's limit is used up and never broken."""
-    report = run("replicas.backlog", dialect, "--seconds", "20")
+def test_ten_thousand_creations_that_wait_at_the_start_hold_up_no_removal() -> None:
+    """Of a real process on SQLite: ready within five seconds, the first removal within two, deactivations too."""
+    report = run("replicas.backlog", "sqlite", "--seconds", "20")
     print(f"backlog: {report}")
     assert report["statuses"] == {"200": report["deactivations"]}
-    assert report["ready"] - report["listens"] < 5.0
-    assert report["first_removal_after_listening"] < 2.0 * LOADED
-    assert report["deactivation_p99"] < 2.0 * LOADED
+    assert report["ready"] < 5.0
+    assert report["first_removal"] - report["ready"] < 2.0
+    assert report["deactivation_p99"] < 2.0
+    assert report["answered_429"] == 0
+
+
+def test_a_limit_is_used_up_and_never_broken_while_removals_pass() -> None:
+    """In virtual time, behind 10,000 creations: 97 % of it used, no 429, 200 deactivations within two seconds."""
+    report = run("replicas.pressure", "backlog")
+    print(f"backlog in virtual time: {report}")
+    assert report["deactivations"] >= 100
+    assert report["deactivation_p99"] < 2.0
     assert report["used"] >= 0.97
+    assert report["fullest_window"] <= report["limit"]
+    assert report["answered_429"] == 0
+
+
+def test_an_outage_of_eight_hours_is_worked_off_at_the_limit() -> None:
+    """In virtual time, with 5,000 changes: removals first, no call wasted, one probe in 15 seconds meanwhile."""
+    report = run("replicas.pressure", "outage")
+    print(f"outage in virtual time: {report}")
+    assert report["outage_fired"] == report["calls_during_outage"] > 1_000
+    assert report["most_probes_in_15_seconds"] <= 1
+    assert report["attempts_during_outage"] < 4 * report["calls_during_outage"], "the driver counts through what waits"
+    assert report["of_what_the_limit_allows"] <= 1.1
+    assert report["before_the_last_removal"] <= report["at_once"], "others than those under way went before a removal"
+    assert report["fullest_window"] <= report["limit"]
     assert report["answered_429"] == 0

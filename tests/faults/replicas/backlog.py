@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,21 +25,17 @@ from scim_bridge.app import connectors_of
 from scim_bridge.cli.demo.bridge import free_port
 from scim_bridge.cli.demo.processes import ProcessGroup, executable, process_group
 from scim_bridge.config import load_settings
-from scim_bridge.models import User
 from scim_bridge.provisioning import Provisioning
-from scim_bridge.provisioning.users import UserIntake
-from scim_bridge.store import resources
-from scim_bridge.store.engine import Connection, Store
-from scim_bridge.store.rows import Observed, Ownership, State
+from scim_bridge.store.engine import Store
 from scim_bridge.testing.postgresql import PostgresqlServer
 from tests.faults.replicas.cluster import PATIENCE, start_portal
+from tests.faults.replicas.filling import commit_creations, commit_settled, left
 from tests.faults.replicas.portal import token_of
 
 ACCOUNT = "corp"
 LIMIT = 100
 WINDOW = 10.0
 REMOVALS = 20
-BATCH = 500
 START_SECONDS = 120.0
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
@@ -103,51 +99,19 @@ async def fill(one: Backlog, pending: int, active: int) -> None:
         store = await Store.open(one.url)
         policy = settings.connections[ACCOUNT].policy()
         intake = Provisioning(ACCOUNT, store, connectors[ACCOUNT], policy).users  # which drives nothing
-        await _settled(one, store, intake, active + REMOVALS)
-        leaving = sorted(one.users)[:REMOVALS]
-        for name in leaving:
+        names = [f"old{number:03}@corp.example" for number in range(active + REMOVALS)]
+        one.users = await commit_settled(store, intake, {name: await _add(one, name) for name in names})
+        for name in names[:REMOVALS]:
             user_id = one.users.pop(name)
-            await store.write(partial(intake.modify, user_id=user_id, change=_left, check=lambda _tag: None))
-        for begin in range(0, pending, BATCH):
-            names = [f"new{number}@corp.example" for number in range(begin, min(begin + BATCH, pending))]
-            await store.write(partial(_create, intake=intake, names=names))
+            await store.write(partial(intake.modify, user_id=user_id, change=left, check=lambda _tag: None))
+        await commit_creations(store, intake, [f"new{number}@corp.example" for number in range(pending)])
         await store.close()
 
 
-def _left(user: User) -> User:
-    user.active = False
-    return user
-
-
-def _create(tx: Connection, intake: UserIntake, names: list[str]) -> list[str]:
-    return [intake.create(tx, User(user_name=name, active=True)).row.id for name in names]
-
-
-async def _settled(one: Backlog, store: Store, intake: UserIntake, count: int) -> None:
-    """Make people who are in HubSpot and in the store, as if they had been provisioned long ago."""
-    for number in range(count):
-        name = f"old{number:03}@corp.example"
-        made = await one.http.post(f"{one.portal}/emulator/ui/add_person", json={"email": name})
-        remote_id = str(made.json()["id"])
-
-        def settle(tx: Connection, name: str = name, remote_id: str = remote_id) -> str:
-            row = intake.create(tx, User(user_name=name, active=True)).row
-            observed = Observed(present=True, active=True, attributes={"userName": name})
-            resources.replace(
-                tx,
-                replace(
-                    row,
-                    observed=observed,
-                    remote_id=remote_id,
-                    observed_generation=row.generation,
-                    state=State.SETTLED,
-                    answered=True,
-                    ownership=Ownership.CREATED,
-                ),
-            )
-            return row.id
-
-        one.users[name] = await store.write(settle)
+async def _add(one: Backlog, name: str) -> str:
+    """Let somebody be in HubSpot, and return HubSpot's id of them."""
+    made = await one.http.post(f"{one.portal}/emulator/ui/add_person", json={"email": name})
+    return str(made.json()["id"])
 
 
 async def measure(one: Backlog, seconds: float, deactivations: int) -> dict[str, Any]:

@@ -27,8 +27,8 @@ T = TypeVar("T")
 
 REPLICAS = 3
 CONNECTIONS = ("a", "b", "c", "d")
-RATE_LIMIT = 190
-"""Calls in ten seconds that each connection may send: what HubSpot allows Enterprise accounts."""
+RATE_LIMIT = 60
+"""Calls in ten seconds that each connection may send: less than HubSpot allows, so that the histories reach it."""
 
 BUDGET_SECONDS = 15
 TAKEOVER_SECONDS = 10
@@ -138,7 +138,7 @@ class Cluster:
             try:
                 return await self._start(replica)
             except ProcessFailedError:
-                if replica.process is None or replica.process.returncode != 1:
+                if replica.process is None or replica.process.returncode not in {1, 2}:
                     raise
 
     async def _start(self, replica: Replica) -> None:

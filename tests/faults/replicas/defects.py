@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from scim_bridge.provisioning import driver
+from scim_bridge.provisioning import Provisioning, driver
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.store.leadership import SessionLeadership
+from scim_bridge.upstream import HttpClients
 
 
 def no_session_check_before_a_call() -> None:
@@ -24,7 +25,17 @@ def recorded_by_whoever_comes() -> None:
     setattr(driver, "owns", lambda *_: True)  # noqa: B010
 
 
-async def _nothing(_driver: Driver) -> None:
+def answered_before_done() -> None:
+    """A client is told that its change is made when it is only accepted."""
+    setattr(Provisioning, "_settled", _nothing)  # noqa: B010
+
+
+def window_of_its_own() -> None:
+    """A new leader uses the rate limit as if nobody had called before it."""
+    setattr(HttpClients, "assume_spent", lambda _: None)  # noqa: B010
+
+
+async def _nothing(*_: object) -> None:
     return
 
 
@@ -49,5 +60,7 @@ DEFECTS: dict[str, Callable[[], None]] = {
     "P7": no_session_check_before_a_call,
     "everybody-drives": everybody_drives,
     "recorded-by-anybody": recorded_by_whoever_comes,
+    "answered-before-done": answered_before_done,
+    "window-of-its-own": window_of_its_own,
 }
 """Each defect by its name; calling it plants it in this process."""

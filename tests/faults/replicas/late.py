@@ -10,6 +10,7 @@ import asyncio
 import json
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,10 @@ async def play(one: Cluster, number: int) -> None:
     await asyncio.gather(*creating)
 
 
+async def _all_done(one: Cluster) -> bool:
+    return not await one.query("SELECT 1 FROM resource WHERE kind = 'User' AND state <> 'settled' LIMIT 1")
+
+
 async def _create(one: Cluster, name: str) -> None:
     connection = CONNECTIONS[0]
     answer = await one.http.post(
@@ -61,6 +66,7 @@ async def main(arguments: argparse.Namespace) -> dict[str, Any]:
         async with cluster(Path(directory), seed=0, defect=arguments.defect, lease=TAKEOVER_SECONDS) as one:
             for number in range(arguments.rounds):
                 await play(one, number)
+            await one.until(partial(_all_done, one), "what waited")
             verdict = judge_calls(await one.portal("/log"), await owners_of(one), {}, grace=AT_ONCE)
     return {"rounds": arguments.rounds, "writes": verdict.writes, "violations": verdict.violations}
 

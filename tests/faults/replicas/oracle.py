@@ -14,12 +14,16 @@ from tests.faults.replicas.linearizability import (
     is_linearizable,
     shortest_failure,
 )
+from tests.faults.replicas.weather import Strike
 
 WINDOW = 10.0
 LATE = 2.5
 """Seconds that a call may arrive after another replica took over: the check before it may take one, the rest is load.
 
 HubSpot knows no fencing; what this bounds is how long a former leader can go on."""
+
+ENDING = {"owner killed", "owner cut off", "owner frozen"}
+"""What makes another replica the leader of everything that one led."""
 
 Call = Mapping[str, Any]
 Term = tuple[float, str, int]
@@ -81,6 +85,21 @@ def judge_calls(
     return verdict
 
 
+def hand_overs(owners: list[Term], strikes: Iterable[Strike]) -> dict[str, list[float]]:
+    """Return the seconds for which nobody led a connection after its leader was struck, by what struck it."""
+    took: dict[str, list[float]] = {}
+    for strike in strikes:
+        if strike.kind not in ENDING:
+            continue
+        for account in sorted({account for _, account, _ in owners}):
+            terms = [(at, replica) for at, connection, replica in owners if connection == account]
+            before = [replica for at, replica in terms if at <= strike.at]
+            after = [at for at, _ in terms if at > strike.at]
+            if after and before and before[-1] == strike.replica:
+                took.setdefault(strike.kind, []).append(after[0] - strike.at)
+    return took
+
+
 def _fullest_window(calls: Iterable[Call]) -> int:
     times = sorted(call["came"] for call in calls)
     first, fullest = 0, 0
@@ -130,13 +149,17 @@ def judge_person(cluster: Cluster, person: Person, calls: list[Call]) -> list[st
     ]
     for what, history in (("clients", person.operations), ("HubSpot", [*writes, *looks])):
         if not is_linearizable(history):
-            told = "\n".join(f"    {_line(one)}" for one in shortest_failure(history))
-            wrong.append(f"{person.email} as {what} saw it:\n{told}")
+            wrong.append("\n".join([f"{person.email} as {what} saw it:", *told(shortest_failure(history))]))
     return wrong
 
 
 def _held(held: Any) -> Register:
     return Register("active", frozenset(held[1])) if held and held[0] else ABSENT
+
+
+def told(operations: Iterable[Operation]) -> list[str]:
+    """Return operations for people to read, a line each."""
+    return [f"    {_line(one)}" for one in operations]
 
 
 def _line(one: Operation) -> str:

@@ -12,6 +12,8 @@ import time
 from collections import Counter
 from typing import Any
 
+from scim2_models import Name
+
 from scim_bridge.models import User
 from tests.faults.replicas.filling import left
 from tests.faults.replicas.virtual import (
@@ -91,6 +93,7 @@ async def play_outage(arguments: argparse.Namespace) -> dict[str, Any]:
             "seconds": round(after[-1].at - back, 1),
             "of_what_the_limit_allows": round((after[-1].at - back) / allowed, 3),
             "before_the_last_removal": _before_the_last_removal(after),
+            "at_once": bridge.provisioning.policy.concurrency,
             **_limit_kept(after),
         }
 
@@ -107,7 +110,7 @@ async def _accept_changes(bridge: VirtualBridge, count: int, seconds: float) -> 
 
 
 def _renamed(user: User) -> User:
-    return user.model_copy(update={"name": User.Name(given_name="Ada", family_name="Lovelace")})
+    return user.model_copy(update={"name": Name(given_name="Ada", family_name="Lovelace")})
 
 
 def _before_the_last_removal(calls: list[Sent]) -> int:
@@ -118,6 +121,7 @@ def _before_the_last_removal(calls: list[Sent]) -> int:
 
 def _limit_kept(calls: list[Sent]) -> dict[str, Any]:
     return {
+        "limit": LIMIT,
         "fullest_window": fullest_window([call.at for call in calls]),
         "answered_429": sum(call.status == 429 for call in calls),
         "calls": len(calls),

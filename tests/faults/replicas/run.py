@@ -1,7 +1,7 @@
 """Histories with three replicas: ``python -m tests.faults.replicas.run --histories N --seed S [--defect NAME]``.
 
 A history is a few people whose clients change them at the same time through different replicas; several run at once,
-under a weather of faults. At its end everything is as desired; at the end of all, the log of HubSpot is judged.
+under a weather of faults. When it is over, everything comes to be as desired; then HubSpot's log is judged.
 """
 
 import argparse
@@ -13,22 +13,32 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tests.faults.replicas.clients import Clients, Person, people
 from tests.faults.replicas.cluster import Cluster, cluster
-from tests.faults.replicas.oracle import Call, judge_calls, judge_person, owners_of
+from tests.faults.replicas.oracle import Call, hand_overs, judge_calls, judge_person, owners_of, told
 from tests.faults.replicas.weather import Weather
 
 PEOPLE = 3
 AT_ONCE = 20
+MOST = 3
+"""How many times as many histories are run when not every fault has struck by then."""
+
 FAILURES = 0.01
-SETTLE_SECONDS = 120.0
-PENDING = """
-SELECT name FROM resource WHERE connection_id = %(connection)s AND kind = 'User' AND state <> 'settled'
-AND name = ANY(%(names)s)
+SETTLE_SECONDS = 60.0
+ROWS = """
+SELECT id, state, deleted, active, generation, observed_generation, remote_id, observed FROM resource
+WHERE connection_id = %(connection)s AND name = %(name)s
 """
+EVENTS = """
+SELECT at / 1e6, event FROM audit WHERE connection_id = %(connection)s AND event::json ->> 'id' = ANY(%(ids)s)
+ORDER BY sequence
+"""
+PENDING = "SELECT name FROM resource WHERE kind = 'User' AND state <> 'settled'"
 
 
 class Histories:
@@ -38,40 +48,51 @@ class Histories:
         self.cluster = one
         self.seed = seed
         self.people: list[Person] = []
-        self.settling: list[float] = []
+        self.settling = 0.0
         self.stuck: list[str] = []
         self.different: list[str] = []
         self.clients = Clients(one, random.Random(f"clients {seed}"))
 
-    async def run(self, count: int) -> None:
-        """Run so many histories, several at once."""
-        numbers = iter(range(count))
+    async def run(self, count: int, enough: Callable[[], bool]) -> None:
+        """Run so many histories, several at once, and more until it is ``enough``, up to a bound."""
+        numbers = iter(range(count * MOST))
 
         async def worker() -> None:
             for number in numbers:
-                await self._history(number)
+                if number >= count and enough():
+                    break
+                group = people(number, self.seed, PEOPLE)
+                self.people += group
+                await asyncio.gather(*(self.clients.lead(person) for person in group))
 
         await asyncio.gather(*(worker() for _ in range(min(count, AT_ONCE))))
 
-    async def _history(self, number: int) -> None:
-        group = people(number, self.seed, PEOPLE)
-        self.people += group
-        await asyncio.gather(*(self.clients.lead(person) for person in group))
+    async def settle(self) -> None:
+        """Wait until nothing is pending any more, now that nothing fails; then look at everybody, here and there."""
         began = time.monotonic()
-        values = {"connection": group[0].connection, "names": [person.email for person in group]}
-        while pending := await self.cluster.query(PENDING, values):
+        while pending := await self.cluster.query(PENDING):
             if time.monotonic() - began > SETTLE_SECONDS:
                 self.stuck += [f"{name} is still pending after {SETTLE_SECONDS:.0f} s" for (name,) in pending]
                 break
             await asyncio.sleep(0.25)
-        self.settling.append(time.monotonic() - began)
-        await asyncio.gather(*(self.clients.look(person) for person in group))
+        self.settling = time.monotonic() - began
+        await asyncio.gather(*(self.clients.look(person) for person in self.people))
         held = await self.cluster.portal("/held")
-        for person in group:
+        for person in self.people:
             last = person.operations[-1].seen
             wanted = sorted(last.groups) if last.status == "active" else None
             if held.get(person.email) != wanted:
-                self.different.append(f"{person.email}: HubSpot holds {held.get(person.email)} instead of {wanted}")
+                self.different.append(
+                    f"{person.email}: HubSpot holds {held.get(person.email)} instead of {wanted}:\n"
+                    + "\n".join([*told(person.operations), *await self._trail(person)])
+                )
+
+    async def _trail(self, person: Person) -> list[str]:
+        """Return what the store and the audit have of a person."""
+        values = {"connection": person.connection, "name": person.email}
+        rows = await self.cluster.query(ROWS, values)
+        events = await self.cluster.query(EVENTS, {**values, "ids": [row[0] for row in rows]})
+        return ["    " + " ".join(map(str, line)) for line in [*rows, *events]]
 
 
 async def main(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -83,7 +104,7 @@ async def main(arguments: argparse.Namespace) -> dict[str, Any]:
             weather = Weather(one, random.Random(f"weather {arguments.seed}"))
             histories = Histories(one, arguments.seed)
             striking = asyncio.create_task(weather.run())
-            running = asyncio.create_task(histories.run(arguments.histories))
+            running = asyncio.create_task(histories.run(arguments.histories, lambda: weather.is_complete))
             await asyncio.wait([striking, running], return_when=asyncio.FIRST_COMPLETED)
             if striking.done():  # it never ends by itself
                 running.cancel()
@@ -91,8 +112,16 @@ async def main(arguments: argparse.Namespace) -> dict[str, Any]:
             striking.cancel()
             await running
             await weather.calm()
+            await histories.settle()
             await asyncio.sleep(1)  # what was sent last arrives
             calls = await one.portal("/log")
+            if arguments.keep:
+                evidence = {
+                    "calls": calls,
+                    "terms": await owners_of(one),
+                    "strikes": list(map(asdict, weather.strikes)),
+                }
+                (directory / "evidence.json").write_text(json.dumps(evidence), encoding="utf-8")
             report = await _judged(one, histories, weather, calls)
     finally:
         if not arguments.keep:
@@ -114,12 +143,16 @@ async def _judged(one: Cluster, histories: Histories, weather: Weather, calls: l
         "operations": dict(known),
         "statuses": histories.clients.statuses,
         "fired": weather.fired,
+        "hand_over": {
+            kind: {"times": len(took), "worst": round(max(took), 1)}
+            for kind, took in sorted(hand_overs(owners, weather.strikes).items())
+        },
         "terms": len(owners),
         "calls": verdict.calls,
         "writes": verdict.writes,
         "fullest_window": verdict.fullest_window,
         "late_writes": verdict.late,
-        "settled_after": round(max(histories.settling), 1),
+        "settled_after": round(histories.settling, 1),
         "violations": wrong,
     }
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -23,19 +24,30 @@ AND ((classid::bigint << 32) | objid::bigint) = %(key)s
 END_LISTENERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%' LIMIT 1"
 
 
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One fault.
+
+    :param at: When it struck, in seconds since the epoch.
+    :param replica: The number of the replica it struck.
+    """
+
+    at: float
+    kind: str
+    replica: int
+
+
 @dataclass
 class Weather:
     """Strikes until told to stop, and mends what it broke.
 
-    :param fired: How often each kind struck.
-    :param notes: When and whom, for people to read.
+    :param strikes: Every fault that struck, in order.
     :param thawed: When each replica went on after having been frozen.
     """
 
     cluster: Cluster
     random: random.Random
-    fired: dict[str, int] = field(default_factory=dict)
-    notes: list[tuple[float, str, int]] = field(default_factory=list)
+    strikes: list[Strike] = field(default_factory=list)
     thawed: dict[int, list[float]] = field(default_factory=dict)
     mending: set[asyncio.Task[None]] = field(default_factory=set)
     _bag: list[str] = field(default_factory=list)
@@ -47,7 +59,20 @@ class Weather:
             if not self._bag:
                 self._bag = list(self.kinds)
                 self.random.shuffle(self._bag)
-            await self.strike(self._bag.pop())
+            for kind in self._bag:
+                if await self.strike(kind):
+                    self._bag.remove(kind)
+                    break
+
+    @property
+    def fired(self) -> dict[str, int]:
+        """How often each kind struck."""
+        return dict(Counter(strike.kind for strike in self.strikes))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every kind struck."""
+        return self.fired.keys() == self.kinds.keys()
 
     @property
     def kinds(self) -> dict[str, Callable[[], Awaitable[Replica | None]]]:
@@ -62,12 +87,13 @@ class Weather:
             "LISTEN session ended": self._end_listener,
         }
 
-    async def strike(self, kind: str) -> None:
-        """Let something happen."""
+    async def strike(self, kind: str) -> bool:
+        """Let something happen; tell whether it did."""
+        began = time.time()
         struck = await self.kinds[kind]()
         if struck is not None:
-            self.fired[kind] = self.fired.get(kind, 0) + 1
-            self.notes.append((time.time(), kind, struck.number))
+            self.strikes.append(Strike(began, kind, struck.number))
+        return struck is not None
 
     async def calm(self) -> None:
         """Wait until everything is mended."""
@@ -75,8 +101,12 @@ class Weather:
             await asyncio.gather(*self.mending)
 
     async def _owner(self) -> Replica | None:
-        owner = await self.cluster.owner(self.random.choice(CONNECTIONS))
-        return owner if owner is not None and self._is_well(owner) else None
+        """Return a replica that leads a connection and that nothing has befallen."""
+        for connection in self.random.sample(CONNECTIONS, len(CONNECTIONS)):
+            owner = await self.cluster.owner(connection)
+            if owner is not None and self._is_well(owner):
+                return owner
+        return None
 
     def _is_well(self, replica: Replica) -> bool:
         return replica.alive and not replica.frozen and replica.link.whole
@@ -109,9 +139,9 @@ class Weather:
         return self.cluster.replicas[0]
 
     async def _end_session(self) -> Replica | None:
-        connection = self.random.choice(CONNECTIONS)
-        owner = await self.cluster.owner(connection)
-        return owner if await end_session(self.cluster, connection) else None
+        owner = await self._owner()
+        led = [one for one in CONNECTIONS if owner is not None and await self.cluster.owner(one) is owner]
+        return owner if led and await end_session(self.cluster, led[0]) else None
 
     async def _freeze_owner(self) -> Replica | None:
         owner = await self._owner()
