@@ -20,11 +20,31 @@ PLANTED_IN = "test_planted_defects.py"
 """Defects that other tests plant, as their control, are no row."""
 
 
+class Writer:
+    """Writes the table anew after each test, so that a run that is ended loses nothing it measured."""
+
+    def __init__(self, page: Path) -> None:
+        self._page = page
+        self._runs: list[instruments.Run] = []
+        self._failed: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a test measured."""
+        runs = _runs(report)
+        if runs:
+            self._runs += runs
+            self._failed |= {evidence.kind_of(run) for run in runs if report.failed}
+            evidence.write(self._page, evidence.measured(self._runs, frozenset(self._failed)))
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Let instruments tell how far they are, past pytest's capturing, when somebody waits for the evidence."""
+    """When somebody waits for the evidence, write it, and let instruments tell how far they are, past any capturing."""
+    page = os.environ.get(VARIABLE)
     capturing = config.pluginmanager.getplugin("capturemanager")
-    if VARIABLE not in os.environ or capturing is None:
+    if not page or capturing is None:
         return
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Writer(Path(page)))
 
     def tell(line: str) -> None:
         with capturing.global_and_fixture_disabled():
@@ -44,7 +64,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what the instruments measured, and write it down when asked to."""
+    """Print what the instruments measured."""
     reports = [
         report
         for outcome in ("passed", "failed")
@@ -58,18 +78,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{report.nodeid.removeprefix(OURS)} ({report.duration:.0f} s)")
         for line in report.capstdout.strip().splitlines():
             terminalreporter.write_line(f"  {line}")
-    target = os.environ.get(VARIABLE)
-    runs = {report.nodeid: _runs(report) for report in reports}
-    if target and any(runs.values()):
-        failed = {evidence.kind_of(run) for report in reports if report.failed for run in runs[report.nodeid]}
-        every = [run for found in runs.values() for run in found]
-        evidence.write(Path(target), evidence.measured(every, frozenset(failed)))
 
 
 def _runs(report: pytest.TestReport) -> list[instruments.Run]:
     """Return what a test measured; lists are what the way between processes makes of tuples."""
     found = []
-    for name, value in report.user_properties:
+    for name, value in report.user_properties if report.when == "call" else ():
         if name == MEASURED and isinstance(value, list | tuple):
             module, arguments, *rest = value
             run = instruments.Run(module, tuple(arguments), *rest)
