@@ -134,6 +134,7 @@ async def suffer(one: Lane, subject: Life, point: Point, report: Report, scale: 
     if wrong:
         report.violations.append(f"{where}: {wrong}")
     report.points += 1
+    print(f"{report.points} points", file=sys.stderr, flush=True)
     report.fired[point.name] += point.fired
     report.statuses[first.result().status if first.done() else 0] += 1
 

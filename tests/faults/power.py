@@ -163,6 +163,8 @@ class Cutter:
         report = self._report
         mode = ("lost", "some", "torn")[report.images.total() % 3]
         report.images[mode] += 1
+        if report.images.total() % 100 == 0:
+            print(f"{report.images.total()} images", file=sys.stderr, flush=True)
         report.unsynced += any(surface.pending.values())
         for file in self._directory.iterdir():
             file.unlink()

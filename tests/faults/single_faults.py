@@ -160,6 +160,7 @@ async def suffer(one: Lane, subject: Life, todo: list[deque[Scenario]], report: 
         if wrong:
             report.violations.append(f"{where}: {wrong}")
         report.scenarios += one.proxy.fired.total() - struck
+        print(f"{report.scenarios} scenarios", file=sys.stderr, flush=True)
         if scenario is not None and one.proxy.fired.total() == struck:
             report.unreached += 1
         one.proxy.disarm()
