@@ -302,13 +302,22 @@ def _unwant(
         values = key | {"ids": chunk}
         if doubtful:
             tx.execute(sql_update(member).where(which, member.c.desired, _MAYBE_GRANTED).values(observed=True), values)
-        tx.execute(sql_delete(member).where(which, ~member.c.observed), values)
         tx.execute(sql_update(member).where(which, member.c.desired).values(desired=False, changed_at=at), values)
+        _drop(tx, which, values)
 
 
 def _unsee(tx: Connection, which: ColumnElement[bool], key: dict[str, Any], ids: set[str]) -> None:
     """Clear the observed flag of rows; those that are not desired either go."""
     for chunk in chunks(sorted(ids)):
         values = key | {"ids": chunk}
-        tx.execute(sql_delete(member).where(which, ~member.c.desired), values)
         tx.execute(sql_update(member).where(which).values(observed=False), values)
+        _drop(tx, which, values)
+
+
+def _drop(tx: Connection, which: ColumnElement[bool], values: dict[str, Any]) -> None:
+    """Delete the rows that are neither desired nor observed any more.
+
+    After the flag is cleared, not before: another process may clear the other one at the same time, and PostgreSQL
+    shows what it did only once the update has waited for it.
+    """
+    tx.execute(sql_delete(member).where(which, ~member.c.desired, ~member.c.observed), values)

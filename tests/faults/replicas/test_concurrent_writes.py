@@ -1,0 +1,61 @@
+"""What two processes write to the same rows of PostgreSQL at the same time."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.engine import Connection
+
+from scim_bridge.store import memberships, resources
+from scim_bridge.store.engine import Store
+from scim_bridge.store.tables import member
+from tests.contract.store.examples import CONNECTION, group, row_of, user
+
+WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+PATIENCE = 30.0
+
+
+def fill(tx: Connection) -> None:
+    """Let somebody be a member, as desired and as seen."""
+    resources.insert(tx, row_of(user("ada"), id="ada"), user("ada"))
+    resources.insert(tx, row_of(group("sales"), id="sales", remote_id="remote"), group("sales"))
+    memberships.set_desired(tx, CONNECTION, "sales", ["ada"], desired=True)
+    memberships.observe_user(tx, CONNECTION, "ada", ["sales"])
+
+
+def leave(tx: Connection) -> None:
+    """Want the member no longer, as a client's PATCH does."""
+    memberships.set_desired(tx, CONNECTION, "sales", ["ada"], desired=False)
+
+
+def vanish(tx: Connection) -> None:
+    """See the member no longer, as the driver does after a deactivation."""
+    memberships.observe_user(tx, CONNECTION, "ada", [])
+
+
+@pytest.mark.parametrize(("first", "second"), [(leave, vanish), (vanish, leave)])
+async def test_a_member_who_leaves_while_the_account_vanishes_is_shown_no_more(
+    postgresql_url: str, first: Callable[[Connection], None], second: Callable[[Connection], None]
+) -> None:
+    """Found by histories: each saw the other's half of the membership, and the row that nobody wanted stayed."""
+    store = await Store.open(postgresql_url)
+    await store.write(fill)
+    begun = threading.Event()
+
+    def slow(tx: Connection) -> None:
+        first(tx)
+        begun.set()
+        deadline = time.monotonic() + PATIENCE
+        while not tx.execute(WAITING).scalar_one():
+            assert time.monotonic() < deadline, "the other one did not have to wait"
+
+    slower = asyncio.create_task(store.write(slow))
+    await asyncio.to_thread(begun.wait, PATIENCE)
+    await store.write(second)
+    await slower
+    left = await store.read(lambda tx: tx.execute(select(member)).all())
+    await store.close()
+    assert left == []
