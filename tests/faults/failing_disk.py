@@ -155,7 +155,7 @@ async def lead(one: Lane, name: str, points: Callable[[], Point | None], report:
 class Instrument:
     """Makes the points and runs them.
 
-    :param points: How many disk failures; the other troubles have their own numbers.
+    :param points: How many disk failures that make a difference; the other troubles have their own numbers.
     """
 
     def __init__(self, directory: Path, disk: Disk, seed: int, points: int) -> None:
@@ -189,10 +189,9 @@ class Instrument:
 
     async def _failures(self, template: Template) -> None:
         """Writes and syncs that a step may make."""
-        left = iter(range(self._points))
 
         def point() -> Point | None:
-            if next(left, None) is None:
+            if self.report.fired.total() >= self._points:
                 return None
             name = self._random.choice(list(CODES))
             nth = self._random.randint(1, 8 if name == "sync error" else 40)

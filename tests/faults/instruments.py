@@ -78,11 +78,11 @@ def record(name: str, report: dict[str, Any], seconds: float) -> None:
 
 
 def _followed(process: subprocess.Popen[str], name: str) -> str:
-    """Return everything a process writes to its standard error; tell some of it on the way."""
+    """Return all a process writes to its standard error; tell some of the lines that begin with a number."""
     lines, told = [], time.monotonic()
     for line in process.stderr or ():
         lines.append(line)
-        if time.monotonic() - told > TOLD_EVERY_SECONDS:
+        if line[:1].isdigit() and time.monotonic() - told > TOLD_EVERY_SECONDS:
             told = time.monotonic()
             for tell in progress:
                 tell(f"{name}: {line.strip()}")
