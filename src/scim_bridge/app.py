@@ -12,7 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
@@ -32,8 +32,8 @@ from scim_bridge.server.authentication import TokenAuthentication
 from scim_bridge.server.connections import ConnectionOptions, ServedConnection, served
 from scim_bridge.server.metrics import Metrics
 from scim_bridge.server.serve import Listen, serve
-from scim_bridge.store import connector_state, tokens
-from scim_bridge.store.engine import Store
+from scim_bridge.store import audit, connector_state, tokens
+from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, leadership
 from scim_bridge.store.notifications import Listener
 from scim_bridge.upstream import HttpClients
@@ -266,14 +266,15 @@ async def _start(
     """Drive a connection whenever this process leads it; on leaving, end what is under way."""
     schedule = Schedule(at_start=connection.import_at_start, seconds=connection.reconcile_minutes * 60.0)
     clients = around.http_client
-    shared = provisioning.store.dialect == "postgresql"
+    # Another replica, or this process before it crashed, may have used the remote system's limit up a moment ago.
+    spent = provisioning.store.dialect == "postgresql" or await _worked_lately(provisioning)
     driving = partial(
         drive,
         provisioning.driver,
         reconciler,
         schedule,
         chance=around.chance,
-        begin=clients.assume_spent if shared and isinstance(clients, HttpClients) else None,
+        begin=clients.assume_spent if spent and isinstance(clients, HttpClients) else None,
     )
     owning = asyncio.create_task(
         own(leading, provisioning.connection_id, driving, lost=provisioning.driver.abandon, chance=around.chance),
@@ -286,6 +287,17 @@ async def _start(
             await owning
 
     stack.push_async_callback(stop)
+
+
+async def _worked_lately(provisioning: Provisioning) -> bool:
+    """Whether a connection did anything within the last minute, which is longer than the windows of rate limits."""
+
+    def newest(tx: Connection) -> datetime | None:
+        last = audit.head(tx, provisioning.connection_id).sequence
+        return next((event.at for event in audit.export(tx, provisioning.connection_id, last - 1)), None)
+
+    at = await provisioning.store.read(newest)
+    return at is not None and at > provisioning.clock() - timedelta(minutes=1)
 
 
 def _heard(bridge: Bridge, channel: str, payload: str | None) -> None:  # noqa: ARG001 - there is one channel

@@ -31,6 +31,10 @@ call_deadline: ContextVar[float | None] = ContextVar("scim_bridge_call_deadline"
 """The running loop's time by which the current hook call ends; ``None`` outside of one. The bridge sets it around each
 hook; HTTP clients read it, so that no wait and no retry outlives the call it serves."""
 
+call_writes: ContextVar[list[str] | None] = ContextVar("scim_bridge_call_writes", default=None)
+"""The methods of those writes of the current hook call that took effect or may have. HTTP clients add to it: when a
+later call of the same hook fails, nobody has seen what the first ones left, and the driver has to look."""
+
 
 class ConnectorState(Protocol):
     """A small durable store of the connection, for what a connector must remember across restarts.

@@ -96,6 +96,11 @@ class ConnectorError(ServingError):
     """A connector could not do what a hook asked of it; raise one of the classes below."""
 
     status = 502
+    ambiguous: bool = False
+    """Whether something may have changed in the remote system all the same: then the driver looks before it goes on.
+
+    The bridge sets it by itself when a write of the same hook call had taken effect before the failure.
+    """
 
 
 class RemoteNotFoundError(ConnectorError):

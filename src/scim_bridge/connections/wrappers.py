@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeAlias
 
-from scim_bridge.connector import call_deadline
+from scim_bridge.connector import call_deadline, call_writes
 from scim_bridge.errors import (
     ConnectorError,
     LostLeadershipError,
@@ -76,10 +76,15 @@ class Wrappers:
         outer = call_deadline.get()
         ends = now + self._deadline if outer is None else min(outer, now + self._deadline)
         token = call_deadline.set(ends)
+        writes: list[str] = []
+        writing = call_writes.set(writes)
         try:
             async with asyncio.timeout_at(ends):
                 return await call
-        except (ConnectorError, LostLeadershipError):
+        except LostLeadershipError:
+            raise
+        except ConnectorError as error:
+            error.ambiguous = error.ambiguous or bool(writes)
             raise
         except TimeoutError as error:
             raise RemoteUnavailableError("the remote system did not answer in time", ambiguous=True) from error
@@ -92,4 +97,5 @@ class Wrappers:
             )
             raise RemoteUnavailableError("the connector failed unexpectedly", ambiguous=True) from error
         finally:
+            call_writes.reset(writing)
             call_deadline.reset(token)

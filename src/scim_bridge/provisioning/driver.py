@@ -275,11 +275,11 @@ class Driver:
         key = situation.row.id
         try:
             answer = await self._call(situation, step)
-        except (RemoteInvalidValueError, RemoteNotFoundError):
-            lost = await self.steps.lost(situation)
+        except (RemoteInvalidValueError, RemoteNotFoundError) as error:
+            lost, ambiguous = await self.steps.lost(situation), error.ambiguous
             if not lost:
                 raise
-            return await self._record(key, lambda tx: self.outcomes.lost(tx, situation, lost))
+            return await self._record(key, lambda tx: self.outcomes.lost(tx, situation, lost, ambiguous=ambiguous))
         return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, answer))
 
     async def _not_found(self, situation: Situation) -> Situation | None:
@@ -341,7 +341,7 @@ class Driver:
     async def _postpone(self, situation: Situation, error: ConnectorError) -> None:
         if isinstance(error, RemoteSuspendedError):
             self._suspend(error)
-        ambiguous = isinstance(error, RemoteUnavailableError) and error.ambiguous and not situation.probe
+        ambiguous = error.ambiguous and not situation.probe
         delay = self._delay(error, situation.row.attempt)
         level = logging.ERROR if isinstance(error, RemoteCredentialsError) else logging.WARNING
         step = "probe" if situation.probe else str(situation.step)

@@ -105,7 +105,9 @@ class Outcomes:
             row = replace(row, remote_id=None)
         return self._go_on(tx, row)
 
-    def lost(self, tx: Connection, situation: Situation, remote_ids: Collection[str]) -> Situation | None:
+    def lost(
+        self, tx: Connection, situation: Situation, remote_ids: Collection[str], *, ambiguous: bool
+    ) -> Situation | None:
         """Record that groups a step was to give, or accounts it was to add, are not there, and go on with the others.
 
         :param remote_ids: Of groups, where the step was about a person; of accounts, where it was about a group.
@@ -119,7 +121,7 @@ class Outcomes:
             other = resources.find_by_remote_id(tx, self.connection_id, kind, remote_id)
             if other is not None:
                 self._lose(tx, kind, other.id)
-        return self._go_on(tx, replace(row, ambiguous=False))
+        return self._go_on(tx, replace(row, ambiguous=ambiguous))
 
     def _lose(self, tx: Connection, kind: Kind, resource_id: str) -> None:
         """Have made anew what clients manage; forget what nobody does."""
@@ -159,9 +161,9 @@ class Outcomes:
         if row is None:
             return None
         self._audit(tx, row, situation.step, "refused", type(error).__name__)
-        row = replace(row, ambiguous=False)
-        if row.generation != situation.row.generation:
-            return self._go_on(tx, row)
+        row = replace(row, ambiguous=error.ambiguous)
+        if row.generation != situation.row.generation or row.ambiguous:
+            return self._go_on(tx, row)  # what was refused was not all there was to the call: look, then try the rest
         refusal = Refusal(error.status, error.scim_type, error.detail)
         if situation.step is Step.CREATE_GROUP and row.observed_generation:
             # It was there once, and clients know it: it stays, granted to nobody, until it is there or written again.

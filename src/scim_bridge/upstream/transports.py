@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import httpx2
 
-from scim_bridge.connector import call_deadline
+from scim_bridge.connector import call_deadline, call_writes
 from scim_bridge.errors import RemoteRateLimitedError, RemoteUnavailableError
 from scim_bridge.upstream.breaker import Breaker
 from scim_bridge.upstream.lanes import correlation_id, lane, permission
@@ -227,6 +227,13 @@ def _is_ambiguous(request: httpx2.Request, outcome: httpx2.Response | RemoteUnav
     return outcome.status_code >= 500 and request.method not in SAFE_METHODS
 
 
+def _note_write(request: httpx2.Request) -> None:
+    """Note that a write took effect, or may have."""
+    writes = call_writes.get()
+    if writes is not None and request.method not in SAFE_METHODS:
+        writes.append(request.method)
+
+
 class LimitLayer(Layer):
     """Keeps the account's rate limit and heeds what the answers say about it."""
 
@@ -274,6 +281,17 @@ class NetworkLayer(Layer):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request. :raises RemoteUnavailableError: when no whole answer came back."""
+        try:
+            response = await self._answer(request)
+        except RemoteUnavailableError as error:
+            if error.ambiguous:
+                _note_write(request)
+            raise
+        if not httpx2.codes.is_client_error(response.status_code):
+            _note_write(request)
+        return response
+
+    async def _answer(self, request: httpx2.Request) -> httpx2.Response:
         write = request.method not in SAFE_METHODS
         try:
             async with asyncio.timeout(TOTAL):

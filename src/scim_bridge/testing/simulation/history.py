@@ -1,4 +1,4 @@
-"""One history: forty things happen while everything goes wrong; then all is well again, and everything must agree."""
+"""One history: forty things are done while everything goes wrong; then all is well, and everything must agree."""
 
 import asyncio
 import logging
@@ -23,6 +23,11 @@ from scim_bridge.testing.simulation.remote import RemoteWorld
 from scim_bridge.testing.simulation.world import Client, World
 
 OPERATIONS = 40
+"""How many things identity providers, or people in the remote system, do in a history."""
+
+TROUBLE = 0.4
+"""How often something goes wrong before one of them."""
+
 MakeRemote = Callable[[int], RemoteWorld]
 
 
@@ -65,10 +70,10 @@ class History:
         for client in world.clients:
             self._begin(client)
         for _ in range(self.operations):
-            if self.random.random() < 0.4:
+            if self.random.random() < TROUBLE:
                 await self._trouble()
-            else:
-                self._operate(self.random.choice(world.clients))
+                self.counts["troubles"] += 1
+            self._operate(self.random.choice(world.clients))
             self.counts["operations"] += 1
             await asyncio.sleep(self.random.choice([0.0, 0.01, 0.1, 1.0, 5.0, 20.0, 60.0]) * self.random.random())
         await self._heal()

@@ -9,6 +9,7 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from scim_bridge.models import Lane
@@ -17,6 +18,7 @@ from scim_bridge.testing.simulation.loop import Mortal
 from scim_bridge.testing.simulation.network import Inbound, Outbound
 from scim_bridge.testing.simulation.remote import Effect
 from scim_bridge.testing.simulation.requests import Meaning, meaning_of
+from scim_bridge.testing.simulation.weather import EPOCH
 from scim_bridge.testing.simulation.witness import Desire
 from scim_bridge.upstream.responses import retry_after
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from scim_bridge.testing.simulation.world import World
 
 ANSWER_WITHIN = 30.0
+REMEMBERED = timedelta(seconds=50)
+"""For how long after a write a bridge that starts takes the last one's calls into account."""
+
 MEMORY = 45.0
 """Seconds for which something that was desired may still be on its way: one hook call and its answer."""
 
@@ -68,11 +73,16 @@ class Oracle:
     """When somebody was changed by hand last, by userName."""
     worked_on: dict[str, float] = field(default_factory=dict)
     """When the bridge last called about somebody, other than to compare."""
+    written: dict[str, float] = field(default_factory=dict)
+    """When the bridge last changed somebody."""
     samples: dict[str, deque[tuple[float, Desire]]] = field(default_factory=lambda: defaultdict(deque))
     paused_until: dict[Mortal, float] = field(default_factory=dict)
     arrivals: deque[float] = field(default_factory=deque)
     unanswered_creations: dict[str, float] = field(default_factory=dict)
+    ignorant_until: float = 0.0
     sampled_at_event: int = 0
+    wrote_at: datetime = EPOCH - REMEMBERED
+    """When the bridge last wrote to its audit trail, by its own clock."""
     unheard: set[tuple[str, str]] = field(default_factory=set)
     """What a client asked for without ever hearing that it was done: (userName, group or, for access, nothing)."""
 
@@ -81,6 +91,12 @@ class Oracle:
         now = asyncio.get_running_loop().time()
         self.violations.append(Violation(invariant, now, detail))
         self.world.note(f"*** {invariant}: {detail}")
+
+    def starts(self) -> None:
+        """Note that a bridge starts: it cannot know of calls when the one before it only read, and died."""
+        now = asyncio.get_running_loop().time()
+        if self.world.weather.clock(now) - self.wrote_at >= REMEMBERED and self.world.remote.limit is not None:
+            self.ignorant_until = now + self.world.remote.limit[1]
 
     def by_hand(self, subject: str) -> None:
         """Note that a person changed somebody in the remote system's own pages."""
@@ -131,6 +147,7 @@ class Oracle:
         if not effect.subject or not effect.committed:
             return
         self._sample(effect.subject)
+        self.written[effect.subject] = now
         self.world.note(f"   EFFECT {effect.kind} {effect.subject}: {effect.before} -> {effect.after}")
         if effect.subject in self.world.remote.untouched:
             self.violated("I7", f"{effect.kind} of {effect.subject}, whom no client provisioned")
@@ -153,15 +170,14 @@ class Oracle:
             self.violated("I5", f"{effect.subject} was given {sorted(gained - allowed)} though nobody wants that")
 
     def _count(self, now: float, *, limited: bool) -> None:
-        """Check the remote system's own limit; a bridge just started cannot know what another one sent."""
+        """Check the remote system's own limit; of calls before a start, a bridge knows by what was written then."""
         if self.world.remote.limit is None:
             return
         most, seconds = self.world.remote.limit
         self.arrivals.append(now)
         while self.arrivals[0] <= now - seconds:
             self.arrivals.popleft()
-        started = self.world.started_at
-        if (len(self.arrivals) > most or limited) and started + seconds <= now:
+        if (len(self.arrivals) > most or limited) and now >= self.ignorant_until:
             self.violated("I9", f"{len(self.arrivals)} calls within {seconds:.0f} s, the limit is {most}")
 
     def committed(self) -> None:
@@ -169,6 +185,7 @@ class Oracle:
         last = self.world.witness.last_event()
         if last != self.sampled_at_event:
             self.sampled_at_event = last
+            self.wrote_at = self.world.weather.clock(asyncio.get_running_loop().time())
             for client in self.world.clients:
                 for person in client.people:
                     self._sample(fold(person.user_name))
@@ -257,8 +274,10 @@ class Oracle:
             gone = belief.remote_id in meaning.leaving
             gone = gone or (meaning.only is not None and belief.remote_id not in meaning.only)
             person = self.world.person_of(belief.remote_id)
-            if not gone or name not in self.world.remote.holding(person).privileges or self._only_touched(person):
+            if not gone or name not in self.world.remote.holding(person).privileges:
                 continue
+            if self.touched.get(person, -math.inf) >= self.written.get(person, -math.inf):
+                continue  # given by hand since, and nothing but a comparison has to notice
             if person not in self.touched or not self.world.witness.desire(person).open:
                 self.violated("I2", f"{exchange.status} to taking {name} from {person}, who still has it")
 

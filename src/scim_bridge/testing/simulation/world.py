@@ -35,7 +35,6 @@ BASE_URL = f"http://bridge.test/{CONNECTION}/scim/v2"
 SCHEDULE = Schedule(cycle=120.0, escrow=(300.0, 600.0, 1200.0), patience=36_000.0, quarantine=600.0)
 """Entra ID's, in fewer minutes: the bridge does not know the difference, and idle hours take time to simulate."""
 
-
 class LoopClock:
     """The loop's clock, for clients."""
 
@@ -98,7 +97,6 @@ class World:
             },
         )
         self.process: Process | None = None
-        self.started_at = 0.0
         self.graveyard: list[Process] = []
         self.trace: list[str] = []
         self.clients = self._clients()
@@ -155,7 +153,7 @@ class World:
         for _ in range(60):
             self.process = process = Process(self.settings, self._surroundings)
             self.graveyard.append(process)
-            self.started_at = asyncio.get_running_loop().time()
+            self.oracle.starts()
             if await process.start():
                 return
             failure = process.failure
