@@ -180,12 +180,15 @@ class Driver:
             return min(IDLE_POLL, left)
         limit = self.policy.concurrency + RESERVED_FOR_REMOVALS if self._suspension is None else 1
         now = self.clock()
-        keys: list[PendingKey] = []
-        if len(self._running) < limit:
-            running = tuple(self._running)
-            keys = await self.store.read(
-                lambda tx: resources.pending(tx, self.connection_id, now=now, limit=limit, exclude=running)
-            )
+        running = tuple(self._running)
+
+        def look(tx: Connection) -> tuple[list[PendingKey], datetime | None]:
+            due: list[PendingKey] = []
+            if len(running) < limit:
+                due = resources.pending(tx, self.connection_id, now=now, limit=limit, exclude=running)
+            return due, resources.next_due(tx, self.connection_id, now=now)
+
+        keys, later = await self.store.read(look)
         removing = any(lane is Lane.REMOVE for _, lane in self._running.values())
         if not removing and not any(key.lane is Lane.REMOVE for key in keys):
             self.recovered = True
@@ -193,8 +196,7 @@ class Driver:
             if self._has_place(key.lane):
                 task = asyncio.create_task(self._work(key), name=f"drive {key.kind} {key.id}")
                 self._running[key.id] = (task, key.lane)
-        due = await self.store.read(lambda tx: resources.next_due(tx, self.connection_id, now=now))
-        return IDLE_POLL if due is None else min(IDLE_POLL, max(0.0, (due - now).total_seconds()) + 0.001)
+        return IDLE_POLL if later is None else min(IDLE_POLL, max(0.0, (later - now).total_seconds()) + 0.001)
 
     def _has_place(self, lane: Lane) -> bool:
         if lane is Lane.REMOVE:

@@ -38,7 +38,7 @@ from scim_bridge.store.leadership import Leadership, owns
 from scim_bridge.store.rows import MemberDelta, ResourceRow, State
 from scim_bridge.upstream.lanes import lane as current_lane
 
-POLL = 1.0
+POLL = 5.0
 """Seconds between looks at a row that another replica may settle: a notification is only a wake-up."""
 
 AMBIGUOUS_RETRY_AFTER = 15

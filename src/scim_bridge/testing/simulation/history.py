@@ -15,6 +15,7 @@ from unittest import mock
 
 from scim_bridge import app
 from scim_bridge.connections import discover
+from scim_bridge.provisioning import driver
 from scim_bridge.testing.simulation.database import Template, simulated_databases
 from scim_bridge.testing.simulation.ending import Ending
 from scim_bridge.testing.simulation.loop import SimulatedLoop
@@ -27,6 +28,9 @@ OPERATIONS = 40
 
 TROUBLE = 0.4
 """How often something goes wrong before one of them."""
+
+IDLE_POLL = 60.0
+"""Seconds after which an idle driver looks for work of others: there are none, and looking takes time to simulate."""
 
 MakeRemote = Callable[[int], RemoteWorld]
 
@@ -259,7 +263,11 @@ async def _run(
 ) -> None:
     world = World(report.seed, remote(report.seed), database, authorization)
     history = kind(world, operations=operations)
-    with simulated_databases(world.weather), mock.patch.object(app, "discover", _discover):
+    with (
+        simulated_databases(world.weather),
+        mock.patch.object(app, "discover", _discover),
+        mock.patch.object(driver, "IDLE_POLL", IDLE_POLL),
+    ):
         try:
             await history.run()
         finally:

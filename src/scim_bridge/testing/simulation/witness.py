@@ -10,12 +10,11 @@ CONNECTION = "corp"
 """The connection of a simulated bridge."""
 
 _ROWS = """
-SELECT id, active AND NOT deleted, state, remote_id, name_key, ownership
-FROM resource WHERE connection_id = ? AND kind = 'User' AND (name_key = ? OR (remote_id IS NOT NULL AND remote_id = ?))
-"""
-_GROUPS = """
-SELECT g.name FROM member m JOIN resource g ON g.connection_id = m.connection_id AND g.id = m.group_id
-WHERE m.connection_id = ? AND m.user_id = ? AND m.desired
+SELECT u.id, u.active AND NOT u.deleted, u.state, u.ownership, g.name
+FROM resource u
+LEFT JOIN member m ON m.connection_id = u.connection_id AND m.user_id = u.id AND m.desired
+LEFT JOIN resource g ON g.connection_id = m.connection_id AND g.id = m.group_id
+WHERE u.connection_id = ? AND u.kind = 'User' AND u.name_key = ?
 """
 
 
@@ -46,13 +45,16 @@ class Witness:
         """Let go of the file."""
         self._connection.close()
 
-    def desire(self, name: str, remote_id: str | None = None) -> Desire:
-        """Return what is desired of somebody, by folded userName or by remote id."""
-        rows = self._connection.execute(_ROWS, (CONNECTION, name, remote_id)).fetchall()
-        wanted = [row[0] for row in rows if row[1]]
-        groups = {group for row in wanted for (group,) in self._connection.execute(_GROUPS, (CONNECTION, row))}
-        open_, owned = any(row[2] == "pending" for row in rows), any(row[5] != "discovered" for row in rows)
-        return Desire(tuple(row[0] for row in rows), bool(wanted), frozenset(groups), open_, owned)
+    def desire(self, name: str) -> Desire:
+        """Return what is desired of somebody, by folded userName."""
+        rows = self._connection.execute(_ROWS, (CONNECTION, name)).fetchall()
+        return Desire(
+            ids=tuple(dict.fromkeys(id_ for id_, *_ in rows)),
+            active=any(active for _, active, *_ in rows),
+            groups=frozenset(group for _, active, _, _, group in rows if active and group is not None),
+            open=any(state == "pending" for _, _, state, *_ in rows),
+            owned=any(ownership != "discovered" for _, _, _, ownership, _ in rows),
+        )
 
     def last_event(self) -> int:
         """Return the sequence of the newest audit event."""
