@@ -21,7 +21,7 @@ class Removing(MemoryConnector):
     name = "removing"
 
     @hookimpl
-    async def deactivate_user(self, remote_id: str, user: User) -> None:
+    async def deactivate_user(self, remote_id: str) -> None:
         """Send DELETE, then GET; 400 is a refusal."""
         async with self.context.http_client(
             base_url="https://acme.example", account="acme", rate_limit=RateLimit(100, 1.0)
