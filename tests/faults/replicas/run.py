@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -68,24 +68,36 @@ class Histories:
         await asyncio.gather(*(worker() for _ in range(min(count, AT_ONCE))))
 
     async def settle(self) -> None:
-        """Wait until nothing is pending any more, now that nothing fails; then look at everybody, here and there."""
+        """Wait until nothing is pending, now that nothing fails any more; then compare what is here and there.
+
+        What a client sent and gave up on may still arrive: then it begins anew.
+        """
         began = time.monotonic()
-        while pending := await self.cluster.query(PENDING):
-            if time.monotonic() - began > SETTLE_SECONDS:
-                self.stuck += [f"{name} is still pending after {SETTLE_SECONDS:.0f} s" for (name,) in pending]
+        while not self.stuck:
+            await self._until_nothing_waits(began + SETTLE_SECONDS)
+            self.settling = time.monotonic() - began
+            await asyncio.gather(*(self.clients.look(person) for person in self.people))
+            held = await self.cluster.portal("/held")
+            if not await self.cluster.query(PENDING):
+                await self._compare(held)
                 break
-            await asyncio.sleep(0.25)
-        self.settling = time.monotonic() - began
-        await asyncio.gather(*(self.clients.look(person) for person in self.people))
-        held = await self.cluster.portal("/held")
+
+    async def _compare(self, held: Mapping[str, list[str]]) -> None:
+        """Note where HubSpot is not what clients see."""
         for person in self.people:
             last = person.operations[-1].seen
             wanted = sorted(last.groups) if last.status == "active" else None
             if held.get(person.email) != wanted:
-                self.different.append(
-                    f"{person.email}: HubSpot holds {held.get(person.email)} instead of {wanted}:\n"
-                    + "\n".join([*told(person.operations), *await self._trail(person)])
-                )
+                lines = [*told(person.operations), *await self._trail(person)]
+                found = f"{person.email}: HubSpot holds {held.get(person.email)} instead of {wanted}:"
+                self.different.append("\n".join([found, *lines]))
+
+    async def _until_nothing_waits(self, deadline: float) -> None:
+        while pending := await self.cluster.query(PENDING):
+            if time.monotonic() > deadline:
+                self.stuck += [f"{name} is still pending after {SETTLE_SECONDS:.0f} s" for (name,) in pending]
+                break
+            await asyncio.sleep(0.25)
 
     async def _trail(self, person: Person) -> list[str]:
         """Return what the store and the audit have of a person."""
