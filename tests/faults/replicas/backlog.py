@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,8 @@ async def fill(one: Backlog, pending: int, active: int) -> None:
     async with connectors_of(settings) as connectors:
         store = await Store.open(one.url)
         policy = settings.connections[ACCOUNT].policy()
-        intake = Provisioning(ACCOUNT, store, connectors[ACCOUNT], policy).users  # which drives nothing
+        # It drives nothing. What it writes is old: after work within the last minute, a start leaves a window free.
+        intake = Provisioning(ACCOUNT, store, connectors[ACCOUNT], policy, clock=_ten_minutes_ago).users
         names = [f"old{number:03}@corp.example" for number in range(active + REMOVALS)]
         one.users = await commit_settled(store, intake, {name: await _add(one, name) for name in names})
         for name in names[:REMOVALS]:
@@ -106,6 +108,10 @@ async def fill(one: Backlog, pending: int, active: int) -> None:
             await store.write(partial(intake.modify, user_id=user_id, change=left, check=lambda _tag: None))
         await commit_creations(store, intake, [f"new{number}@corp.example" for number in range(pending)])
         await store.close()
+
+
+def _ten_minutes_ago() -> datetime:
+    return datetime.now(UTC) - timedelta(minutes=10)
 
 
 async def _add(one: Backlog, name: str) -> str:
