@@ -242,6 +242,7 @@ def run_history(
     """
     random = Random(f"{report.seed}/loop")
     loop = SimulatedLoop(random, random.choice([0.0, 0.1, 0.5, 1.0]))
+    disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="history-", dir=template.path.parent) as directory:
         database = Path(directory) / "bridge.db"
@@ -249,7 +250,7 @@ def run_history(
         try:
             loop.run_until_complete(_run(report, database, authorization, remote, operations=operations, kind=kind))
         finally:
-            logging.disable(logging.NOTSET)
+            logging.disable(disabled)
             asyncio.set_event_loop(None)
             loop.close()
 
