@@ -113,6 +113,7 @@ class BridgeTransport(httpx2.AsyncBaseTransport):
         answers = await asyncio.gather(*(self._exchange(process, request, exchange) for _ in range(copies)))
         if weather.strikes("answer lost"):
             raise httpx2.ReadError("connection reset by peer", request=request)
+        exchange.status = answers[0].status_code  # of two copies, the client hears of the first
         self._listener.heard(exchange)
         await asyncio.sleep(weather.delay())
         return answers[0]
