@@ -55,6 +55,10 @@ MAX_ASKED = 600.0
 
 CREDENTIALS_BACKOFF = 60.0
 STORE_BACKOFF = 1.0
+REMOVALS_AT_START = 4
+"""Removals at the same time until those that were pending at the start are done: of a limit that may be used up, a start
+has the part for removals only, which the first calls of many would use up before any of them had come to its end."""
+
 IDLE_POLL = 5.0
 """Seconds after which the driver looks for work without having been woken."""
 
@@ -200,7 +204,9 @@ class Driver:
 
     def _has_place(self, lane: Lane) -> bool:
         if lane is Lane.REMOVE:
-            return len(self._running) < self.policy.concurrency + RESERVED_FOR_REMOVALS
+            removing = sum(held is Lane.REMOVE for _, held in self._running.values())
+            few = self.recovered or removing < REMOVALS_AT_START
+            return few and len(self._running) < self.policy.concurrency + RESERVED_FOR_REMOVALS
         return sum(held is not Lane.REMOVE for _, held in self._running.values()) < self.policy.concurrency
 
     async def _work(self, key: PendingKey) -> None:
