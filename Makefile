@@ -31,14 +31,12 @@ $(STAMP): .ci/constraints.txt $(PROJECTS)
 demo: $(STAMP) ## Show an IdP provisioning HubSpot, with failures in the middle
 	$(BIN)/scim-bridge demo
 
-# The instruments that take long; `make faults` runs them at their usual sizes, `make evidence` at their full ones.
-LONG := $(addprefix --ignore tests/faults/test_,histories.py planted_defects.py kill.py replicas.py)
+# Planted defects show that the instruments can fail: `make planted`, and a row of `make evidence`.
+test: $(STAMP) ## Run all tests (ARGS="--ignore tests/faults": in a quarter of the time)
+	$(BIN)/python -m pytest tests/faults tests plugins --numprocesses $(WORKERS) --dist worksteal \
+	  --durations 15 --durations-min 1 --ignore tests/packaging --ignore tests/faults/test_planted_defects.py $(ARGS)
 
-test: $(STAMP) ## Run all tests but those of the packages and the long fault instruments
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 15 --durations-min 1 \
-	  --ignore tests/packaging $(LONG) $(ARGS)
-
-faults: $(STAMP) ## Run all fault instruments: histories, kill -9, power cuts, disks, replicas, planted defects
+faults: $(STAMP) ## Run the fault instruments alone: histories, kill -9, power cuts, disks, replicas, planted defects
 	$(BIN)/python -m pytest tests/faults --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 planted: $(STAMP) ## Plant every known defect, or DEFECT=P5, and show which instrument finds it

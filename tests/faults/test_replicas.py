@@ -4,10 +4,9 @@
 --histories N --seed S`` replays, ``--defect NAME`` plants a defect (``tests.faults.replicas.defects``).
 """
 
-import pytest
-
 from tests.faults.instruments import run, size
-from tests.faults.replicas.cluster import RATE_LIMIT, TAKEOVER_SECONDS
+from tests.faults.replicas.backlog import LIMIT as BACKLOG_LIMIT
+from tests.faults.replicas.cluster import FULLEST_WINDOW, RATE_LIMIT, TAKEOVER_SECONDS
 
 FAULTS = {
     "owner killed",
@@ -31,20 +30,10 @@ def test_what_three_replicas_do_under_faults_is_linearizable_for_each_person() -
     assert report["violations"] == []
     assert report["histories"] >= histories
     assert set(report["fired"]) == FAULTS, "a fault that never struck"
-    assert 0 < report["fullest_window"] <= RATE_LIMIT
+    assert RATE_LIMIT * 0.9 < report["fullest_window"] <= FULLEST_WINDOW, "the limit was not reached, or was broken"
     took = report["hand_over"]
     assert max(took["owner killed"]["worst"], took["owner cut off"]["worst"]) < FOLLOW_SECONDS
     assert took["owner frozen"]["worst"] < TAKEOVER_SECONDS + FOLLOW_SECONDS
-
-
-@pytest.mark.parametrize("defect", ["everybody-drives", "answered-before-done"])
-def test_histories_find(defect: str) -> None:
-    """All replicas drive at once, or clients are told of what is not done: HubSpot's log or a history tells."""
-    report = run("replicas.run", "--histories", "4", "--seed", "2", "--defect", defect)
-    print(f"replicas with {defect}: {len(report['violations'])} violations, such as {report['violations'][:1]}")
-    assert report["violations"] != []
-    if defect == "answered-before-done":
-        assert any(" saw it:" in violation for violation in report["violations"]), "nobody's history tells"
 
 
 def test_a_call_that_waited_while_another_replica_took_over_is_not_sent() -> None:
@@ -53,13 +42,6 @@ def test_a_call_that_waited_while_another_replica_took_over_is_not_sent() -> Non
     print(f"late calls: {report}")
     assert report["writes"] > 0
     assert report["violations"] == []
-
-
-def test_without_the_question_before_a_call_it_is_sent() -> None:
-    """Planted defect P7 is found."""
-    report = run("replicas.late", "--rounds", "2", "--defect", "P7")
-    print(f"late calls with P7: {len(report['violations'])}, such as {report['violations'][:1]}")
-    assert report["violations"] != []
 
 
 def test_another_replica_removes_within_seconds() -> None:
@@ -78,6 +60,15 @@ def test_ten_thousand_creations_that_wait_at_the_start_hold_up_no_removal() -> N
     assert report["ready"] < 5.0
     assert report["first_removal"] - report["ready"] < 2.0
     assert report["deactivation_p99"] < 2.0
+    assert report["answered_429"] == 0
+
+
+def test_a_start_right_after_work_lets_removals_through_at_once() -> None:
+    """A process that follows one that just died takes the limit for used up, but for the part that removals have."""
+    report = run("replicas.backlog", "sqlite", "--seconds", "5", "--age", "0", "--deactivations", "20")
+    print(f"backlog right after work: {report}")
+    assert report["first_removal_after_listening"] < 2.0
+    assert report["fullest_window"] <= BACKLOG_LIMIT
     assert report["answered_429"] == 0
 
 

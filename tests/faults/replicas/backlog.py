@@ -93,14 +93,18 @@ async def backlog(dialect: str, directory: Path) -> AsyncIterator[Backlog]:
         yield one
 
 
-async def fill(one: Backlog, pending: int, active: int) -> None:
-    """Write creations and removals that wait, and people who are settled."""
+async def fill(one: Backlog, pending: int, active: int, age: timedelta) -> None:
+    """Write creations and removals that wait, and people who are settled; all of it so long ago.
+
+    After work within the last minute, a start takes the limit for used up.
+    """
     settings = load_settings(one.configuration)
     async with connectors_of(settings) as connectors:
         store = await Store.open(one.url)
         policy = settings.connections[ACCOUNT].policy()
-        # It drives nothing. What it writes is old: after work within the last minute, a start leaves a window free.
-        intake = Provisioning(ACCOUNT, store, connectors[ACCOUNT], policy, clock=_ten_minutes_ago).users
+        # It drives nothing.
+        clock = partial(_ago, age)
+        intake = Provisioning(ACCOUNT, store, connectors[ACCOUNT], policy, clock=clock).users
         names = [f"old{number:03}@corp.example" for number in range(active + REMOVALS)]
         one.users = await commit_settled(store, intake, {name: await _add(one, name) for name in names})
         for name in names[:REMOVALS]:
@@ -110,8 +114,8 @@ async def fill(one: Backlog, pending: int, active: int) -> None:
         await store.close()
 
 
-def _ten_minutes_ago() -> datetime:
-    return datetime.now(UTC) - timedelta(minutes=10)
+def _ago(age: timedelta) -> datetime:
+    return datetime.now(UTC) - age
 
 
 async def _add(one: Backlog, name: str) -> str:
@@ -197,7 +201,7 @@ async def main(arguments: argparse.Namespace) -> dict[str, Any]:
     """Fill, start and measure."""
     with tempfile.TemporaryDirectory(prefix="scim-bridge-backlog-") as directory:
         async with backlog(arguments.dialect, Path(directory)) as one:
-            await fill(one, arguments.pending, arguments.deactivations)
+            await fill(one, arguments.pending, arguments.deactivations, timedelta(seconds=arguments.age))
             return {"dialect": arguments.dialect, **await measure(one, arguments.seconds, arguments.deactivations)}
 
 
@@ -205,6 +209,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("dialect", choices=["sqlite", "postgresql"])
     parser.add_argument("--pending", type=int, default=10_000)
+    parser.add_argument("--age", type=float, default=600.0, help="seconds since the last work before the start")
     parser.add_argument("--deactivations", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=30.0)
     print(json.dumps(asyncio.run(main(parser.parse_args()))))

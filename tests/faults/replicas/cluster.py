@@ -27,8 +27,11 @@ T = TypeVar("T")
 
 REPLICAS = 3
 CONNECTIONS = ("a", "b", "c", "d")
-RATE_LIMIT = 190
-"""Calls in ten seconds that each connection may send: what HubSpot allows Enterprise accounts."""
+RATE_LIMIT = 60
+"""Calls in ten seconds that each connection may send; few enough that histories come up against it."""
+
+FULLEST_WINDOW = RATE_LIMIT + RATE_LIMIT // 10
+"""The most there may be within ten seconds: a new leader leaves a window free, but for a tenth that is for removals."""
 
 BUDGET_SECONDS = 15
 TAKEOVER_SECONDS = 10

@@ -35,6 +35,7 @@ BASE_URL = f"http://bridge.test/{CONNECTION}/scim/v2"
 SCHEDULE = Schedule(cycle=120.0, escrow=(300.0, 600.0, 1200.0), patience=36_000.0, quarantine=600.0)
 """Entra ID's, in fewer minutes: the bridge does not know the difference, and idle hours take time to simulate."""
 
+
 class LoopClock:
     """The loop's clock, for clients."""
 
