@@ -56,8 +56,8 @@ MAX_ASKED = 600.0
 CREDENTIALS_BACKOFF = 60.0
 STORE_BACKOFF = 1.0
 REMOVALS_AT_START = 4
-"""Removals at the same time until those that were pending at the start are done. Of a limit that may be used up, a start
-has the part for removals only: the first calls of many would use it up before any of them had come to its end."""
+"""Removals at the same time until those pending at the start are done. Of a limit that may be used up, a start has only
+the part for removals: the first calls of many would use it up before any of them had come to its end."""
 
 IDLE_POLL = 5.0
 """Seconds after which the driver looks for work without having been woken."""

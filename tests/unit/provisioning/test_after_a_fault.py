@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from scim_bridge.errors import PendingError, RemoteUnavailableError
+from scim_bridge.errors import PendingError, RefusedError, RemoteInvalidValueError, RemoteUnavailableError
 from scim_bridge.provisioning import ProvisioningPolicy
-from scim_bridge.provisioning.driver import MAX_ASKED
+from scim_bridge.provisioning.driver import MAX_ASKED, REMOVALS_AT_START
 from scim_bridge.store import audit
+from scim_bridge.store.rows import State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
 
@@ -37,3 +38,42 @@ async def test_no_answer_puts_a_removal_off_for_longer_than_ten_minutes(tmp_path
         row = await bridge.row("User", created.row.id)
         assert row.not_before is not None
         assert row.not_before <= datetime.now(UTC) + timedelta(seconds=MAX_ASKED)
+
+
+async def test_what_was_refused_after_a_part_of_it_took_effect_is_looked_at_and_tried_once_more(bridge: Bridge) -> None:
+    """The part that took effect is seen; a second refusal is the client's answer, and nothing goes round and round."""
+    created = await bridge.provisioning.create_user(user())
+    refused = RemoteInvalidValueError("no")
+    refused.ambiguous = True  # as after a write of the same hook
+    bridge.remote.fail("update_user", *[refused] * 9, after_effect=True)
+    calls = bridge.remote.called("update_user")
+
+    with pytest.raises(RefusedError):
+        await bridge.provisioning.modify_user(created.row.id, setting(display_name="Head"), always)
+
+    row = await bridge.row("User", created.row.id)
+    assert bridge.remote.called("update_user") - calls <= 2
+    assert row.state is not State.PENDING
+
+
+async def test_few_removals_begin_at_a_start_until_the_first_are_done(tmp_path: Path, remote: MemoryRemote) -> None:
+    """Ten people lost access before a restart: four removals go out at first, so that they come to their end."""
+    path = tmp_path / "bridge.db"
+    async with bridge_on(path, remote, policy=ProvisioningPolicy(budget=0.2)) as bridge:
+        people = [(await bridge.provisioning.create_user(user(f"user{number}"))).row.id for number in range(10)]
+        remote.fail("deactivate_user", *[RemoteUnavailableError("down", ambiguous=False)] * 10)
+        for one in people:
+            with pytest.raises(PendingError):
+                await bridge.provisioning.modify_user(one, setting(active=False), always)
+    before = remote.called("deactivate_user")
+    gate = remote.hold("deactivate_user")
+
+    async with bridge_on(path, remote, clock=lambda: datetime.now(UTC) + timedelta(minutes=5)) as bridge:
+        await gate.entered.wait()
+        for _ in range(50):
+            await bridge.turn()
+        assert remote.called("deactivate_user") - before == REMOVALS_AT_START
+        gate.release()
+        await bridge.idle()
+
+    assert not any(account.active for account in remote.accounts.values())
