@@ -29,6 +29,7 @@ from scim_bridge.errors import (
     without_text,
 )
 from scim_bridge.models import Kind, Lane
+from scim_bridge.provisioning.backoff import delay_of
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.observation import Answer
 from scim_bridge.provisioning.outcomes import Outcomes
@@ -49,11 +50,6 @@ T = TypeVar("T")
 RESERVED_FOR_REMOVALS = 2
 """Places beside ``concurrency`` that only removals take, so that none waits for a slow creation to end."""
 
-MAX_BACKOFF = 60.0
-MAX_ASKED = 600.0
-"""Seconds for which the remote system can put an attempt off at most: a removal must not wait for an hour."""
-
-CREDENTIALS_BACKOFF = 60.0
 STORE_BACKOFF = 1.0
 REMOVALS_AT_START = 4
 """Removals at the same time until those pending at the start are done. Of a limit that may be used up, a start has only
@@ -108,6 +104,8 @@ class Driver:
         self.failures: dict[str, ConnectorError] = {}
         """The last transient failure by resource id, for the answer to who waits."""
         self._running: dict[str, tuple[asyncio.Task[None], Lane]] = {}
+        self._doubted: dict[str, tuple[object, ...]] = {}
+        """What was refused after a write of the same call, by resource id: refused again, nothing is in doubt."""
         self._wake = asyncio.Event()
         self._worked = asyncio.Event()
         self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
@@ -182,7 +180,7 @@ class Driver:
         if (left := self._suspended()) > 0:
             self.recovered = True  # nothing can be tried
             return min(IDLE_POLL, left)
-        limit = self.policy.concurrency + RESERVED_FOR_REMOVALS if self._suspension is None else 1
+        limit = self.policy.concurrency + RESERVED_FOR_REMOVALS
         now = self.clock()
         running = tuple(self._running)
 
@@ -203,6 +201,10 @@ class Driver:
         return IDLE_POLL if later is None else min(IDLE_POLL, max(0.0, (later - now).total_seconds()) + 0.001)
 
     def _has_place(self, lane: Lane) -> bool:
+        if self._suspension is not None:  # one is tried, and one removal: it does not wait for what is slow
+            return not self._running or (
+                lane is Lane.REMOVE and all(held is not Lane.REMOVE for _, held in self._running.values())
+            )
         if lane is Lane.REMOVE:
             removing = sum(held is Lane.REMOVE for _, held in self._running.values())
             few = self.recovered or removing < REMOVALS_AT_START
@@ -227,6 +229,7 @@ class Driver:
             await asyncio.sleep(STORE_BACKOFF)
         finally:
             self._running.pop(key.id, None)
+            self._doubted.pop(key.id, None)
             if self._suspended() <= 0 and key.id not in self.failures:
                 self._suspension = None
             self.announce(key.id)
@@ -246,6 +249,7 @@ class Driver:
         """Take steps until nothing differs, or a failure postpones the rest."""
         situation = await self._record(resource_id, lambda tx: self.outcomes.load(tx, kind, resource_id))
         self.failures.pop(resource_id, None)
+        self._doubted.pop(resource_id, None)
         last: tuple[object, ...] | None = None
         taken = 0
         while situation is not None and not self._stopping:
@@ -270,12 +274,13 @@ class Driver:
                 seen = await self.steps.probe(situation)
                 return await self._record(key, lambda tx: self.outcomes.seen(tx, situation, seen))
             return None if step is None else await self._step(situation, step)
-        except RemoteNotFoundError:
-            return await self._not_found(situation)
-        except (RemoteUnavailableError, RemoteCredentialsError) as error:
-            await self._postpone(situation, error)
-            return None
+        except RemoteNotFoundError as error:
+            return await self._not_found(situation, error)
         except ConnectorError as error:
+            transient = isinstance(error, RemoteUnavailableError | RemoteCredentialsError)
+            if transient or situation.probe:  # a question that is refused leaves the doubt
+                await self._postpone(situation, error)
+                return None
             return await self._refuse(situation, error)
 
     async def _step(self, situation: Situation, step: Step) -> Situation | None:
@@ -284,18 +289,26 @@ class Driver:
         try:
             answer = await self._call(situation, step)
         except (RemoteInvalidValueError, RemoteNotFoundError) as error:
-            lost, ambiguous = await self.steps.lost(situation), error.ambiguous
+            ambiguous = error.ambiguous
+            try:
+                lost = await self.steps.lost(situation)
+            except ConnectorError as unseen:
+                if situation.is_removal:
+                    raise error from unseen  # what it takes away does not wait for an answer about what it adds
+                unseen.ambiguous = unseen.ambiguous or ambiguous
+                raise
             if not lost:
                 raise
             return await self._record(key, lambda tx: self.outcomes.lost(tx, situation, lost, ambiguous=ambiguous))
         return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, answer))
 
-    async def _not_found(self, situation: Situation) -> Situation | None:
-        """On a removal, absent is success; on anything else it is what was observed."""
+    async def _not_found(self, situation: Situation, error: RemoteNotFoundError) -> Situation | None:
+        """On a removal, absent is success; on anything else it is what was observed, unless the call had written."""
         step, key = situation.step, situation.row.id
         if step in {Step.DELETE_USER, Step.DEACTIVATE_USER, Step.DELETE_GROUP}:
             return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, None))
-        return await self._record(key, lambda tx: self.outcomes.gone(tx, situation))
+        ambiguous = error.ambiguous
+        return await self._record(key, lambda tx: self.outcomes.gone(tx, situation, ambiguous=ambiguous))
 
     async def _permit(self) -> None:
         """Make sure that this process still leads the connection; asked before every hook and every HTTP call.
@@ -350,7 +363,7 @@ class Driver:
         if isinstance(error, RemoteSuspendedError):
             self._suspend(error)
         ambiguous = error.ambiguous and not situation.probe
-        delay = self._delay(error, situation.row.attempt)
+        delay = delay_of(error, situation.row.attempt, self.jitter)
         level = logging.ERROR if isinstance(error, RemoteCredentialsError) else logging.WARNING
         step = "probe" if situation.probe else str(situation.step)
         self.logger.log(
@@ -364,18 +377,13 @@ class Driver:
             lambda tx: self.outcomes.postpone(tx, situation, error, ambiguous=ambiguous, delay=delay),
         )
 
-    def _delay(self, error: ConnectorError, attempt: int) -> float:
-        """Return the seconds until the next attempt: what was asked for, else 1, 2, 4 … 60 with jitter."""
-        if isinstance(error, RemoteCredentialsError):
-            return CREDENTIALS_BACKOFF
-        asked = error.retry_after if isinstance(error, RemoteUnavailableError) else None
-        if asked is not None:
-            return min(max(0.05, asked), MAX_ASKED)
-        backoff: float = min(MAX_BACKOFF, 2.0 ** min(attempt, 10))
-        return backoff * (0.5 + self.jitter() / 2)
-
     async def _refuse(self, situation: Situation, error: ConnectorError) -> Situation | None:
         row = situation.row
+        this = (situation.step, row.generation, situation.desired.links, situation.seen)
+        if error.ambiguous and self._doubted.get(row.id) == this:
+            error.ambiguous = False  # it was looked at meanwhile: the writes before the refused one change nothing
+        elif error.ambiguous:
+            self._doubted[row.id] = this
         level = logging.ERROR if situation.is_removal else logging.WARNING
         self.logger.log(level, "%s of %s %s was refused: %s", situation.step, row.kind, row.id, type(error).__name__)
         return await self._record(row.id, lambda tx: self.outcomes.refuse(tx, situation, error))

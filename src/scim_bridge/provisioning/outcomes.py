@@ -33,6 +33,9 @@ REMOVAL_RETRY = timedelta(hours=1)
 REFUSED_KEPT = timedelta(hours=1)
 """For how long a refused creation, of which nothing remains, is told in the ledger."""
 
+LOST_AGAIN = timedelta(seconds=30)
+"""When what was made anew, and is told as not there again, is made anew again."""
+
 HOLDERS_RETRY = timedelta(seconds=30)
 """When a deleted group looks again whether somebody still holds it; the last one to lose it wakes it."""
 
@@ -47,6 +50,9 @@ class Outcomes:
         self.observation = Observation(connection_id, capabilities, clock=clock)
         self.forgotten: dict[str, datetime] = {}
         """When each account was deleted, by remote id: what was read of it before is old. A few bytes a deletion."""
+
+        self.lost_at: dict[str, datetime] = {}
+        """When each resource was last found lost, by id."""
 
     def load(self, tx: Connection, kind: Kind, resource_id: str) -> Situation | None:
         """Return where a pending resource stands; ``None`` when there is nothing (more) to do for it."""
@@ -91,7 +97,7 @@ class Outcomes:
                 row = row if answer is None else self.observation.present(tx, row, answer, made=True)
         return self._go_on(tx, row)
 
-    def gone(self, tx: Connection, situation: Situation) -> Situation | None:
+    def gone(self, tx: Connection, situation: Situation, *, ambiguous: bool = False) -> Situation | None:
         """Record that the remote system no longer has what a step was to change.
 
         An account that cannot be reactivated because it is not there is made anew.
@@ -99,7 +105,9 @@ class Outcomes:
         row = self._fresh(tx, situation)
         if row is None:
             return None
-        self._audit(tx, row, situation.step, "absent")
+        self._audit(tx, row, situation.step, "unknown" if ambiguous else "absent")
+        if ambiguous:
+            return self._go_on(tx, replace(row, ambiguous=True))
         row = self.observation.absent(tx, replace(row, ambiguous=False))
         if situation.step is Step.REACTIVATE_USER:
             row = replace(row, remote_id=None)
@@ -133,7 +141,13 @@ class Outcomes:
             resources.remove(tx, self.connection_id, row.id)
             return
         resources.replace(tx, gone)
-        resources.bump(tx, self.connection_id, [row.id], lane=Lane.CREATE, now=self.clock())
+        now = self.clock()
+        resources.bump(tx, self.connection_id, [row.id], lane=Lane.CREATE, now=now)
+        before, self.lost_at[row.id] = self.lost_at.get(row.id), now
+        again = resources.get(tx, self.connection_id, kind, row.id, lock=True)
+        if before is not None and now - before < 2 * LOST_AGAIN and again is not None and again.state is State.PENDING:
+            # Made anew, and again not there: what is asked lags, or is wrong. To go on at once would never end.
+            resources.replace(tx, replace(again, not_before=now + LOST_AGAIN))
 
     def postpone(
         self, tx: Connection, situation: Situation, error: ConnectorError, *, ambiguous: bool, delay: float
@@ -268,8 +282,9 @@ class Outcomes:
         self, tx: Connection, row: ResourceRow, paths: Collection[str], values: Mapping[str, Any]
     ) -> ResourceRow:
         """Write these values into the desired document; a name stays when none was seen."""
-        named = {path for path in paths if path in values or path not in {"userName", "displayName"}}
-        for path in named & {"userName", "displayName"}:
+        name = "userName" if row.kind == "User" else "displayName"
+        named = {path for path in paths if path in values or path != name}
+        for path in named & {name}:
             holder = resources.find_by_name(tx, self.connection_id, row.kind, str(values[path]))
             if row.unique_name and holder is not None and holder.id != row.id:
                 # Somebody else has the old name by now: it cannot go back, and is not asked for again in vain.

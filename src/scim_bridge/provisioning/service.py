@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -206,6 +206,8 @@ class Provisioning:
     async def _created(self, work: Callable[[Connection], Accepted]) -> Outcome:
         """Run a creation, and note that the client is about to be told of it."""
         outcome = await self._write(work)
+        if await self.store.read(lambda tx: self._any(tx, outcome.row.id)) is None:
+            raise self._pending(outcome.row.id)  # refused, and forgotten for a later refusal before it was told
         if not outcome.row.answered:
             await self.store.write(lambda tx: _answered(tx, outcome.row))
         return outcome
@@ -242,6 +244,18 @@ class Provisioning:
         if len(additions) <= self.policy.deferrable_additions:
             for resource_id, generation in additions.items():
                 await self._settled(resource_id, generation, deadline)
+            await self._made_anew(accepted, additions, deadline)
+
+    async def _made_anew(self, accepted: Accepted, additions: Mapping[str, int], deadline: float) -> None:
+        """Wait for a group that was found lost when it was granted, and then for those who were to get it."""
+        own = accepted.row.id
+        row = await self.store.read(lambda tx: self._any(tx, own))
+        if row is None or row.kind != "Group" or row.deleted or row.generation == accepted.row.generation:
+            return
+        await self._settled(own, row.generation, deadline)
+        late = await self.store.read(lambda tx: self._members_on_their_way(tx, own))
+        for resource_id in additions.keys() & late.keys():
+            await self._settled(resource_id, late[resource_id], deadline)
 
     def _members_on_their_way(self, tx: Connection, group_id: str) -> dict[str, int]:
         """Return the generation of each person that a group just created is being given to."""

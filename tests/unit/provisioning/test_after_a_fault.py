@@ -7,7 +7,8 @@ import pytest
 
 from scim_bridge.errors import PendingError, RefusedError, RemoteInvalidValueError, RemoteUnavailableError
 from scim_bridge.provisioning import ProvisioningPolicy
-from scim_bridge.provisioning.driver import MAX_ASKED, REMOVALS_AT_START
+from scim_bridge.provisioning.backoff import MAX_ASKED
+from scim_bridge.provisioning.driver import REMOVALS_AT_START
 from scim_bridge.store import audit
 from scim_bridge.store.rows import State
 from scim_bridge.testing.memory_remote import MemoryRemote
@@ -41,11 +42,11 @@ async def test_no_answer_puts_a_removal_off_for_longer_than_ten_minutes(tmp_path
 
 
 async def test_what_was_refused_after_a_part_of_it_took_effect_is_looked_at_and_tried_once_more(bridge: Bridge) -> None:
-    """The part that took effect is seen; a second refusal is the client's answer, and nothing goes round and round."""
+    """What a call left is seen before its refusal counts; the second one does, and nothing goes round and round."""
     created = await bridge.provisioning.create_user(user())
     refused = RemoteInvalidValueError("no")
     refused.ambiguous = True  # as after a write of the same hook
-    bridge.remote.fail("update_user", *[refused] * 9, after_effect=True)
+    bridge.remote.fail("update_user", *[refused] * 9)
     calls = bridge.remote.called("update_user")
 
     with pytest.raises(RefusedError):
