@@ -248,14 +248,16 @@ class Provisioning:
 
     async def _made_anew(self, accepted: Accepted, additions: Mapping[str, int], deadline: float) -> None:
         """Wait for a group that was found lost when it was granted, and then for those who were to get it."""
-        own = accepted.row.id
-        row = await self.store.read(lambda tx: self._any(tx, own))
-        if row is None or row.kind != "Group" or row.deleted or row.generation == accepted.row.generation:
-            return
-        await self._settled(own, row.generation, deadline)
-        late = await self.store.read(lambda tx: self._members_on_their_way(tx, own))
-        for resource_id in additions.keys() & late.keys():
-            await self._settled(resource_id, late[resource_id], deadline)
+        own, waited = accepted.row.id, accepted.row.generation
+        while accepted.row.kind == "Group" and additions:
+            row = await self.store.read(lambda tx: self._any(tx, own))
+            if row is None or row.deleted or row.generation == waited:
+                return
+            waited = row.generation
+            await self._settled(own, waited, deadline)
+            late = await self.store.read(lambda tx: self._members_on_their_way(tx, own))
+            for resource_id in sorted(additions.keys() & late.keys()):
+                await self._settled(resource_id, late[resource_id], deadline)
 
     def _members_on_their_way(self, tx: Connection, group_id: str) -> dict[str, int]:
         """Return the generation of each person that a group just created is being given to."""
