@@ -53,7 +53,7 @@ bench: $(STAMP) ## Measure the bridge beside scim2-server (minutes) and write do
 
 coverage: $(STAMP) ## Run the tests and show what they leave out
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --ignore tests/packaging $(ARGS)
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --ignore tests/packaging --ignore tests/faults $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
