@@ -8,11 +8,10 @@ observed, go on.
 import asyncio
 import logging
 import random
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from math import inf
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from scim_bridge.connections.bound import BoundConnector
@@ -29,7 +28,6 @@ from scim_bridge.errors import (
     without_text,
 )
 from scim_bridge.models import Kind, Lane
-from scim_bridge.provisioning.backoff import delay_of
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.observation import Answer
 from scim_bridge.provisioning.outcomes import Outcomes
@@ -38,6 +36,7 @@ from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Situation
 from scim_bridge.provisioning.steps import Steps
+from scim_bridge.provisioning.waiting import delay_of, happened
 from scim_bridge.store import notifications, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, owns
@@ -115,9 +114,12 @@ class Driver:
 
     # -- The loop --------------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Work until :meth:`stop`; what is pending when it starts is simply the first work."""
+    def run(self) -> Coroutine[Any, Any, None]:
+        """Work until :meth:`stop`, be it called before the first step; what is pending is simply the first work."""
         self._stopping = False
+        return self._run()
+
+    async def _run(self) -> None:
         while not self._stopping:
             self._wake.clear()
             try:
@@ -387,13 +389,3 @@ class Driver:
         level = logging.ERROR if situation.is_removal else logging.WARNING
         self.logger.log(level, "%s of %s %s was refused: %s", situation.step, row.kind, row.id, type(error).__name__)
         return await self._record(row.id, lambda tx: self.outcomes.refuse(tx, situation, error))
-
-
-async def happened(event: asyncio.Event, timeout: float) -> None:
-    """Wait for an event, for ``timeout`` seconds at most.
-
-    ``asyncio.wait_for`` can swallow a cancellation that arrives together with the event (Python 3.11).
-    """
-    with suppress(TimeoutError):
-        async with asyncio.timeout(timeout):
-            await event.wait()

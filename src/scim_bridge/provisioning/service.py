@@ -23,7 +23,7 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import Group, Lane, Remote, User
 from scim_bridge.provisioning.discovery import Discovery
-from scim_bridge.provisioning.driver import Driver, happened
+from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.groups import Change, GroupIntake
 from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.intake import Accepted, Check, Intake
@@ -32,6 +32,7 @@ from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Capabilities
 from scim_bridge.provisioning.users import UserIntake
+from scim_bridge.provisioning.waiting import happened
 from scim_bridge.store import memberships, notifications, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, owns

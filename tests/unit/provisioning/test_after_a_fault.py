@@ -1,5 +1,6 @@
 """What fault histories found: each rule here was broken once, and a seed of `tests/faults` showed it."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import pytest
 
 from scim_bridge.errors import PendingError, RefusedError, RemoteInvalidValueError, RemoteUnavailableError
 from scim_bridge.provisioning import ProvisioningPolicy
-from scim_bridge.provisioning.backoff import MAX_ASKED
 from scim_bridge.provisioning.driver import REMOVALS_AT_START
+from scim_bridge.provisioning.waiting import MAX_ASKED
 from scim_bridge.store import audit
 from scim_bridge.store.rows import State
 from scim_bridge.testing.memory_remote import MemoryRemote
@@ -78,3 +79,14 @@ async def test_few_removals_begin_at_a_start_until_the_first_are_done(tmp_path: 
         await bridge.idle()
 
     assert not any(account.active for account in remote.accounts.values())
+
+
+async def test_a_driver_stopped_before_its_first_step_does_not_begin(bridge: Bridge) -> None:
+    """A bridge that is stopped while it starts ends (a history in which it never did; seed 268)."""
+    driver = bridge.provisioning.driver
+    await driver.stop()
+    running = asyncio.create_task(driver.run())
+
+    await driver.stop()
+
+    await asyncio.wait_for(running, 5)

@@ -1,6 +1,8 @@
-"""When what failed for the moment is tried again."""
+"""When what failed for the moment is tried again, and waiting for something until then."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from scim_bridge.errors import ConnectorError, RemoteCredentialsError, RemoteUnavailableError
 
@@ -24,3 +26,13 @@ def delay_of(error: ConnectorError, attempt: int, jitter: Callable[[], float]) -
         return min(max(0.05, asked), MAX_ASKED)
     backoff: float = min(MAX_BACKOFF, 2.0 ** min(attempt, 10))
     return backoff * (0.5 + jitter() / 2)
+
+
+async def happened(event: asyncio.Event, timeout: float) -> None:
+    """Wait for an event, for ``timeout`` seconds at most.
+
+    ``asyncio.wait_for`` can swallow a cancellation that arrives together with the event (Python 3.11).
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            await event.wait()
