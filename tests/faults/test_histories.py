@@ -6,8 +6,8 @@ import pytest
 
 from tests.faults.instruments import run, size
 
-HISTORIES = size("SCIM_BRIDGE_HISTORIES", 2_000)
-SHARES = 20
+HISTORIES = size("SCIM_BRIDGE_HISTORIES", 400)
+SHARES = max(4, HISTORIES // 100)
 """Parts of the run, for as many workers as there are."""
 
 MUST_FIRE = frozenset(

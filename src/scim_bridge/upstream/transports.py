@@ -28,6 +28,9 @@ ATTEMPTS = 3
 PROBE = "scim_bridge_probe"
 """The extension of a request that asks whether the remote system is back; it is not repeated."""
 
+READING = "scim_bridge_reading"
+"""The extension of a request that changes nothing, whatever its method: a search by POST, a token that is fetched."""
+
 LOCKED = 2.0
 """Seconds to wait after 423: the object is locked by another call."""
 
@@ -230,7 +233,7 @@ def _is_ambiguous(request: httpx2.Request, outcome: httpx2.Response | RemoteUnav
 def _note_write(request: httpx2.Request) -> None:
     """Note that a write took effect, or may have."""
     writes = call_writes.get()
-    if writes is not None and request.method not in SAFE_METHODS:
+    if writes is not None and request.method not in SAFE_METHODS and not request.extensions.get(READING):
         writes.append(request.method)
 
 

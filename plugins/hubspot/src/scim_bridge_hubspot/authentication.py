@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from scim_bridge.connector import ConnectorState
 from scim_bridge.errors import RemoteCredentialsError, RemoteUnavailableError
+from scim_bridge.upstream import READING
 
 from .config import HubSpotConfig, OAuthConfig
 from .errors import error_of, problem_of
@@ -98,6 +99,7 @@ class OAuthTokens(httpx2.Auth):
                 "client_secret": self._config.client_secret.get_secret_value(),
                 "refresh_token": await self._refresh_token(),
             },
+            extensions={READING: True},
         )
 
     async def _keep(self, response: httpx2.Response) -> None:

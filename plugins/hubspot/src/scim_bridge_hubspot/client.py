@@ -12,6 +12,7 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from scim_bridge.errors import RemoteInvalidValueError, RemoteRateLimitedError, RemoteUnavailableError
+from scim_bridge.upstream import READING
 
 from .config import ApiVersion, HubSpotConfig
 from .errors import INTERVAL_SECONDS, DailyLimitError, error_of
@@ -269,7 +270,14 @@ async def exchange(
     """
     try:
         return await http.request(
-            method, path, params=query, json=json, data=form, headers=headers, follow_redirects=False
+            method,
+            path,
+            params=query,
+            json=json,
+            data=form,
+            headers=headers,
+            follow_redirects=False,
+            extensions={READING: not write},
         )
     except httpx2.HTTPError as error:  # The bridge's transport raises its own errors; another one might not.
         raise RemoteUnavailableError(f"HubSpot did not answer ({type(error).__name__})", ambiguous=write) from None

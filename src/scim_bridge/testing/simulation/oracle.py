@@ -74,7 +74,7 @@ class Oracle:
     worked_on: dict[str, float] = field(default_factory=dict)
     """When the bridge last called about somebody, other than to compare."""
     written: dict[str, float] = field(default_factory=dict)
-    """When the bridge last changed somebody."""
+    """When the bridge last changed what somebody holds."""
     samples: dict[str, deque[tuple[float, Desire]]] = field(default_factory=lambda: defaultdict(deque))
     paused_until: dict[Mortal, float] = field(default_factory=dict)
     arrivals: deque[float] = field(default_factory=deque)
@@ -148,7 +148,8 @@ class Oracle:
         if not effect.subject or not effect.committed:
             return
         self._sample(effect.subject)
-        self.written[effect.subject] = now
+        if effect.before.privileges != effect.after.privileges:
+            self.written[effect.subject] = now
         self.world.note(f"   EFFECT {effect.kind} {effect.subject}: {effect.before} -> {effect.after}")
         if effect.subject in self.world.remote.untouched:
             self.violated("I7", f"{effect.kind} of {effect.subject}, whom no client provisioned")
