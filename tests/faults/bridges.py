@@ -25,7 +25,8 @@ from tests.faults.lives import Answer, Held
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 CONNECTION = "corp"
 GROUPS = ("Sales", "Support")
-UNLIMITED = RateLimit(1_000_000, 1.0)
+UNLIMITED = RateLimit(10_000, 0.01)
+"""No limit to speak of; a start that takes it for used up waits for a hundredth of a second."""
 FOREVER = timedelta(days=400)
 
 
