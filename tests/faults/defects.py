@@ -16,14 +16,27 @@ from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.service import Outcome, Provisioning
 from scim_bridge.store import comparison, resources, sources, sqlite
 
-DEFECTS: dict[str, Callable[[], None]] = {}
+Defects = dict[str, Callable[[], None]]
+DEFECTS: Defects = {}
 """Each defect by its name; calling it plants it in this process."""
 
 
-def defect(plant: Callable[[], None]) -> Callable[[], None]:
-    """Put a defect on the list."""
-    DEFECTS[plant.__name__] = plant
-    return plant
+def listed_in(defects: Defects) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Return a decorator that puts a defect on a list."""
+
+    def listed(defect: Callable[[], None]) -> Callable[[], None]:
+        defects[defect.__name__] = defect
+        return defect
+
+    return listed
+
+
+def plant(owner: object, name: str, wrong: object) -> None:
+    """Put what is wrong in the place of what is right."""
+    setattr(owner, name, wrong)
+
+
+defect = listed_in(DEFECTS)
 
 
 @defect
@@ -52,7 +65,7 @@ def acknowledge_before_commit() -> None:
         task.add_done_callback(later.discard)
         return Outcome(accepted.row, created=False, warnings=accepted.warnings)
 
-    Provisioning._write = write  # type: ignore[method-assign]
+    plant(Provisioning, "_write", write)
 
 
 @defect
@@ -79,7 +92,7 @@ def no_recovery() -> None:
         found = resources.pending(tx, connection_id, now=now, limit=limit + len(left), **rest)
         return [key for key in found if left.get(key.id) != key.generation]
 
-    Driver.run = run  # type: ignore[method-assign]
+    plant(Driver, "run", run)
     names = {**vars(resources), "pending": pending, "next_due": lambda *_, **__: None}
     vars(driver)["resources"] = SimpleNamespace(**names)
 
@@ -87,7 +100,7 @@ def no_recovery() -> None:
 @defect
 def failed_commit_is_success() -> None:
     """Whoever waited for a COMMIT that failed is told that it succeeded."""
-    sqlite._Write.fail = lambda _self, _error: None  # type: ignore[assignment,method-assign]
+    plant(sqlite._Write, "fail", lambda _self, _error: None)
 
 
 @defect
@@ -102,7 +115,7 @@ def no_answer_is_success() -> None:
         else:
             await self.store.write(lambda tx: self.outcomes.done(tx, situation, situation.step, None))
 
-    Driver._postpone = postpone  # type: ignore[method-assign]
+    plant(Driver, "_postpone", postpone)
 
 
 @defect

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -24,16 +23,12 @@ from scim_bridge.store.rows import Ownership, State
 from scim_bridge.testing.simulation.loop import PROCESS
 from scim_bridge.upstream.limiter import RateLimiter
 from scim_bridge_hubspot.accounts import Accounts
-from tests.faults import defects
+from tests.faults.defects import Defects, acknowledge_before_commit, listed_in, plant
 
-DEFECTS: dict[str, Callable[[], None]] = {"acknowledge_before_commit": defects.acknowledge_before_commit}
+DEFECTS: Defects = {"acknowledge_before_commit": acknowledge_before_commit}
 """Each defect by its name; calling it plants it in this process."""
 
-
-def defect(plant: Callable[[], None]) -> Callable[[], None]:
-    """Put a defect on the list."""
-    DEFECTS[plant.__name__] = plant
-    return plant
+defect = listed_in(DEFECTS)
 
 
 @defect
@@ -50,7 +45,7 @@ def inactive_before_upstream() -> None:
         resources.replace(tx, noted)
         return replace(accepted, row=noted, waits={}, removals=frozenset())
 
-    UserIntake._changed = changed  # type: ignore[method-assign]
+    plant(UserIntake, "_changed", changed)
 
 
 @defect
@@ -69,8 +64,8 @@ def no_probe_before_retry() -> None:
     async def find(self: Accounts, user_name: str, *, as_written: bool = False) -> None:
         return None
 
-    Outcomes._go_on = go_on  # type: ignore[method-assign]
-    Accounts.find = find  # type: ignore[method-assign]
+    plant(Outcomes, "_go_on", go_on)
+    plant(Accounts, "find", find)
 
 
 @defect
@@ -86,13 +81,13 @@ def not_found_is_success() -> None:
                 raise
             return Remote(situation.row.remote_id, situation.user())
 
-    Driver._call = call  # type: ignore[method-assign]
+    plant(Driver, "_call", call)
 
 
 @defect
 def ignore_retry_after() -> None:
     """P6: the remote system's Retry-After is not heeded."""
-    RateLimiter.pause = lambda _self, _seconds: None  # type: ignore[assignment,method-assign]
+    plant(RateLimiter, "pause", lambda _self, _seconds: None)
 
 
 @defect
@@ -102,7 +97,7 @@ def no_generation_check() -> None:
     def fresh(_self: Outcomes, _tx: Any, situation: Situation) -> Any:
         return situation.row
 
-    Outcomes._fresh = fresh  # type: ignore[assignment,method-assign]
+    plant(Outcomes, "_fresh", fresh)
 
 
 @defect
@@ -124,7 +119,7 @@ def cancellation_aborts_the_drive() -> None:
                 for id_, (task, lane) in list(one._running.items()):
                     task.cancel()
                     one._running[f"{id_} "] = (task, lane)
-                    one._stuck = {*getattr(one, "_stuck", ()), id_}  # type: ignore[attr-defined]
+                    plant(one, "_stuck", {*getattr(one, "_stuck", ()), id_})
             raise
 
     dispatch = resources.pending
@@ -133,8 +128,8 @@ def cancellation_aborts_the_drive() -> None:
         stuck = {id_ for one in drives.get(PROCESS.get(), ()) for id_ in getattr(one, "_stuck", ())}
         return [key for key in dispatch(tx, connection_id, **rest) if key.id not in stuck]
 
-    Driver.run = run  # type: ignore[method-assign]
-    Server._finished = finished  # type: ignore[method-assign]
+    plant(Driver, "run", run)
+    plant(Server, "_finished", finished)
     vars(driver)["resources"] = SimpleNamespace(**{**vars(resources), "pending": pending})
 
 
@@ -165,7 +160,7 @@ def removal_gives_up() -> None:
         else:
             original(self, tx, situation, error, **rest)
 
-    Outcomes.postpone = postpone  # type: ignore[method-assign]
+    plant(Outcomes, "postpone", postpone)
 
 
 @defect
@@ -189,4 +184,4 @@ def guard_asleep() -> None:
             await self.store.write(lambda tx: resources.replace(tx, claimed))
             self.wake()
 
-    Reconciler._compare = compare  # type: ignore[method-assign]
+    plant(Reconciler, "_compare", compare)

@@ -7,32 +7,33 @@ from scim_bridge.provisioning import Provisioning, driver
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.store.leadership import SessionLeadership
 from scim_bridge.upstream import HttpClients
+from tests.faults.defects import plant
 
 
 def no_session_check_before_a_call() -> None:
     """P7: whoever once led a connection goes on calling, whether or not its lock session lives."""
-    setattr(Driver, "_permit", _nothing)  # noqa: B010 - mypy refuses the plain form
+    plant(Driver, "_permit", _nothing)
 
 
 def everybody_drives() -> None:
     """Nobody takes the lock: every replica drives every connection, and records whatever comes of it."""
-    setattr(SessionLeadership, "_acquire", _acquire_without_lock)  # noqa: B010
+    plant(SessionLeadership, "_acquire", _acquire_without_lock)
     recorded_by_whoever_comes()
 
 
 def recorded_by_whoever_comes() -> None:
     """Outcomes are recorded without asking who leads by then."""
-    setattr(driver, "owns", lambda *_: True)  # noqa: B010
+    plant(driver, "owns", lambda *_: True)
 
 
 def answered_before_done() -> None:
     """A client is told that its change is made when it is only accepted."""
-    setattr(Provisioning, "_settled", _nothing)  # noqa: B010
+    plant(Provisioning, "_settled", _nothing)
 
 
 def window_of_its_own() -> None:
     """A new leader uses the rate limit as if nobody had called before it."""
-    setattr(HttpClients, "assume_spent", lambda _: None)  # noqa: B010
+    plant(HttpClients, "assume_spent", lambda _: None)
 
 
 async def _nothing(*_: object) -> None:
