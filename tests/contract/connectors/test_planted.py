@@ -43,15 +43,15 @@ FOUND_BY = {
     "planted_memory.IgnoresTheLimit": "pages_have_no_gap_and_no_repeat",
     "planted_memory.ListsAnotherState": "a_listing_and_a_read_agree",
     "planted_memory.EmptyOnError": "an_error_midway_is_raised",
-    "planted_memory.AlwaysANewGroup": "creating_a_group_twice_adopts",
-    "planted_memory.HidesAGroup": "groups_are_listed",
-    "planted_memory.OnlyAdds": "the_groups_are_exactly_those_given",
-    "planted_memory.ReplacesMembers": "members_are_added_and_removed",
-    "planted_memory.InsistsOnMembers": "a_removal_from_a_group_of_an_absent_account_is_success",
-    "planted_memory.UnknownGroupIsUnknownAccount": "a_group_or_member_that_is_not_there_is_an_invalid_value",
-    "planted_memory.UnknownMemberIsUnknownGroup": "a_group_or_member_that_is_not_there_is_an_invalid_value",
-    "planted_memory.SwallowsAGrant": "a_partial_failure_is_completed_by_the_second_call",
-    "planted_memory.GrantsOnce": "a_partial_failure_is_completed_by_the_second_call",
+    "planted_groups.AlwaysANewGroup": "creating_a_group_twice_adopts",
+    "planted_groups.HidesAGroup": "groups_are_listed",
+    "planted_groups.OnlyAdds": "the_groups_are_exactly_those_given",
+    "planted_groups.ReplacesMembers": "members_are_added_and_removed",
+    "planted_groups.InsistsOnMembers": "a_removal_from_a_group_of_an_absent_account_is_success",
+    "planted_groups.UnknownGroupIsUnknownAccount": "a_group_or_member_that_is_not_there_is_an_invalid_value",
+    "planted_groups.UnknownMemberIsUnknownGroup": "a_group_or_member_that_is_not_there_is_an_invalid_value",
+    "planted_groups.SwallowsAGrant": "a_partial_failure_is_completed_by_the_second_call",
+    "planted_groups.GrantsOnce": "a_partial_failure_is_completed_by_the_second_call",
     "planted_acme.CredentialsAsForbidden": "a_failed_read_becomes_its_error",
     "planted_acme.ForbiddenAsInvalid": "a_failed_read_becomes_its_error",
     "planted_acme.LimitAsOutage": "a_failed_read_becomes_its_error",
@@ -74,7 +74,7 @@ SUITE = """
 import pytest
 from scim_bridge.testing.connector_contract import ConnectorContract
 from scim_bridge.testing.memory import MemoryConnector
-from tests.contract.connectors import planted_acme, planted_memory
+from tests.contract.connectors import planted_acme, planted_groups, planted_memory
 from tests.contract.connectors.test_memory import MemoryFixtures
 from tests.contract.connectors.test_tutorial import AcmeFixtures
 
@@ -101,7 +101,7 @@ ALSO = {
         "find_user_finds_by_any_case_and_answers_none_otherwise",
     },
     "planted_memory.DeactivatesACopy": {"deactivating_twice_is_success"},
-    "planted_memory.SwallowsAGrant": {"a_group_or_member_that_is_not_there_is_an_invalid_value"},
+    "planted_groups.SwallowsAGrant": {"a_group_or_member_that_is_not_there_is_an_invalid_value"},
     "planted_memory.NeverBack": {"reactivation_gives_no_more_groups_than_asked"},
     "planted_acme.CredentialsAsForbidden": {DEACTIVATION},
     "planted_acme.ForbiddenAsInvalid": {DEACTIVATION},
