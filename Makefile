@@ -1,5 +1,6 @@
 # `make demo` and `make test` need Python 3.11 or later with venv, and make. Everything else comes from
-# `.ci/constraints.txt`, by hash, from whatever index pip is configured with.
+# `.ci/constraints.txt`, by hash, from whatever index pip is configured with. The file is complete, so nothing is to be
+# resolved (pip before 23.3 would try newer releases for `pydantic[email]`, and fail); `pip check` finds what is missing.
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -24,8 +25,9 @@ $(STAMP): .ci/constraints.txt $(PROJECTS)
 	    "Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@echo "Installing into $(VENV) (once) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install --require-hashes --requirement .ci/constraints.txt
+	@$(PIP) install --no-deps --require-hashes --requirement .ci/constraints.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable . $(addprefix --editable ,$(PLUGINS))
+	@$(PIP) check
 	@touch $@
 
 demo: $(STAMP) ## Show an IdP provisioning HubSpot, with failures in the middle
