@@ -122,13 +122,14 @@ class Observation:
 
         :param anew: Whether the account was just made or reactivated: unless the answer tells, it may have lost all.
         """
-        groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
         seen = groups_seen(answer.resource)
-        if seen is None:
-            held = {group.id for group in groups if group.observed and not (anew and group.desired)}
-        else:
-            held = {group.id for group in self._known(tx, seen) if group.ownership is not Ownership.DISCOVERED}
-        row = self._seen_in(tx, row, held)
+        if seen is not None:
+            known = [group.id for group in self._known(tx, seen) if group.ownership is not Ownership.DISCOVERED]
+            row = self._seen_in(tx, row, known)
+        elif anew:
+            memberships.doubt_user(tx, self.connection_id, row.id)
+        groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
+        held = {group.id for group in groups if group.held}
         wanted = {group.id for group in groups if group.desired}
         resources.bump(tx, self.connection_id, held - wanted, lane=Lane.REPAIR, now=self.clock())
         if row.active and row.observed is not None and row.observed.active:

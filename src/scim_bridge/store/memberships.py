@@ -1,7 +1,8 @@
 """Who is in which group: rows, never lists. A row with neither flag does not exist.
 
 *Desired* is what the client said, *observed* what the remote system was seen to hold. What clients are shown is either:
-a removal is never claimed before it is true.
+a removal is never claimed before it is true. What a client changes while a call about it is under way is *doubtful*:
+whatever it wants in the end is sent once more, unless the call's answer tells what is held.
 """
 
 from collections.abc import Collection, Sequence
@@ -26,7 +27,14 @@ _USERS_GIVEN = member.c.user_id.in_(bindparam("ids", expanding=True))
 _GROUPS_GIVEN = member.c.group_id.in_(bindparam("ids", expanding=True))
 _OF_GROUP = and_(_GROUP, _USERS_GIVEN)
 _OF_USER = and_(_USER, _GROUPS_GIVEN)
-_REFERENCE = (resource.c.id, resource.c.name, resource.c.remote_id, member.c.desired, member.c.observed)
+_REFERENCE = (
+    resource.c.id,
+    resource.c.name,
+    resource.c.remote_id,
+    member.c.desired,
+    member.c.observed,
+    member.c.doubtful,
+)
 
 _DESIRED = select(member.c.user_id).where(_GROUP, member.c.desired)
 _USERS_KNOWN = select(resource.c.id).where(
@@ -53,7 +61,7 @@ _GROUPS_OF_ONE = _ALL_GROUPS.where(_USER)
 _LIVE_GROUPS_OF_ONE = _GROUPS_OF_ONE.where(~resource.c.deleted)
 _UNSETTLED = (
     select(member.c.user_id, member.c.desired)
-    .where(_GROUP, member.c.desired != member.c.observed)
+    .where(_GROUP, or_(member.c.desired != member.c.observed, member.c.doubtful))
     .order_by(member.c.user_id)
 )
 _LEAVING = (
@@ -62,7 +70,7 @@ _LEAVING = (
     .where(_GROUP, ~member.c.desired, member.c.observed, resource.c.state.in_([State.PENDING, State.HELD]))
     .limit(1)
 )
-_MAYBE_GRANTED = (
+_UNDER_WAY = (
     select(resource.c.id)
     .where(
         resource.c.connection_id == member.c.connection_id,
@@ -71,6 +79,7 @@ _MAYBE_GRANTED = (
     )
     .exists()
 )
+_TAKEN_AWAY = and_(_GROUP, member.c.user_id == bindparam("user"), ~member.c.desired, member.c.observed, _UNDER_WAY)
 _either = resource.alias()
 _HELD = (
     select(_either.c.id)
@@ -152,10 +161,18 @@ def groups_of(
 def observe_user(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
     """Note that a person was seen in exactly these groups."""
     key = {"connection": connection_id, "user": user_id}
-    held = set(_ids(tx, select(member.c.group_id).where(_USER, member.c.observed), key))
+    found = tx.execute(select(member.c.group_id, member.c.doubtful).where(_USER, member.c.observed), key).all()
+    held = {group_id for group_id, _ in found}
+    certain = {group_id for group_id, doubtful in found if not doubtful}
     seen = set(group_ids)
-    _see(tx, connection_id, [(group_id, user_id) for group_id in sorted(seen - held)])
+    _see(tx, connection_id, [(group_id, user_id) for group_id in sorted(seen - certain)])
     _unsee(tx, _OF_USER, key, held - seen)
+
+
+def doubt_user(tx: Connection, connection_id: str, user_id: str) -> None:
+    """Note that a person may have lost the groups they were seen in."""
+    key = {"connection": connection_id, "user": user_id}
+    tx.execute(sql_update(member).where(_USER, member.c.observed).values(doubtful=True), key)
 
 
 def observe_group(
@@ -260,8 +277,8 @@ def _ids(tx: Connection, statement: Select[Any], values: dict[str, Any]) -> Sequ
 
 
 def _reference(record: Sequence[Any], kind: Kind) -> GroupReference:
-    _, id_, name, remote_id, desired, observed = record
-    return GroupReference(id_, name, remote_id, kind, desired, observed)
+    _, id_, name, remote_id, desired, observed, doubtful = record
+    return GroupReference(id_, name, remote_id, kind, desired, observed, doubtful)
 
 
 def _references(
@@ -275,11 +292,18 @@ def _references(
 
 
 def _want(tx: Connection, connection_id: str, pairs: list[tuple[str, str]], at: int) -> None:
-    _put(tx, connection_id, pairs, ("desired", "changed_at"), {"desired": True, "observed": False, "changed_at": at})
+    """Set the desired flag of rows; of those that a call under way may be taking away, the other is in doubt."""
+    if not pairs:
+        return
+    keys = [{"connection": connection_id, "group": group, "user": user} for group, user in pairs]
+    tx.execute(sql_update(member).where(_TAKEN_AWAY).values(doubtful=True), keys)
+    columns = {"desired": True, "observed": False, "changed_at": at, "doubtful": False}
+    _put(tx, connection_id, pairs, ("desired", "changed_at"), columns)
 
 
 def _see(tx: Connection, connection_id: str, pairs: list[tuple[str, str]]) -> None:
-    _put(tx, connection_id, pairs, ("observed",), {"desired": False, "observed": True, "changed_at": 0})
+    columns = {"desired": False, "observed": True, "changed_at": 0, "doubtful": False}
+    _put(tx, connection_id, pairs, ("observed", "doubtful"), columns)
 
 
 def _put(
@@ -295,13 +319,14 @@ def _unwant(
 ) -> None:
     """Clear the desired flag of rows; those that were not observed either go.
 
-    :param doubtful: Whether a grant that is under way, or whose answer was lost, counts as observed. It may be in
-        force, and to forget it would leave it there.
+    :param doubtful: Whether a grant that is under way, or whose answer was lost, counts as observed, in doubt. It may
+        be in force, and to forget it would leave it there.
     """
+    granted = sql_update(member).where(which, member.c.desired, ~member.c.observed, _UNDER_WAY)
     for chunk in chunks(sorted(ids)):
         values = key | {"ids": chunk}
         if doubtful:
-            tx.execute(sql_update(member).where(which, member.c.desired, _MAYBE_GRANTED).values(observed=True), values)
+            tx.execute(granted.values(observed=True, doubtful=True), values)
         tx.execute(sql_update(member).where(which, member.c.desired).values(desired=False, changed_at=at), values)
         _drop(tx, which, values)
 
@@ -310,7 +335,7 @@ def _unsee(tx: Connection, which: ColumnElement[bool], key: dict[str, Any], ids:
     """Clear the observed flag of rows; those that are not desired either go."""
     for chunk in chunks(sorted(ids)):
         values = key | {"ids": chunk}
-        tx.execute(sql_update(member).where(which).values(observed=False), values)
+        tx.execute(sql_update(member).where(which).values(observed=False, doubtful=False), values)
         _drop(tx, which, values)
 
 

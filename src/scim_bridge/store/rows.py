@@ -122,7 +122,10 @@ class PendingKey:
 
 @dataclass(frozen=True, slots=True)
 class GroupReference:
-    """A group of a person, or a person of a group, as ``groups`` and ``members`` show it."""
+    """A group of a person, or a person of a group, as ``groups`` and ``members`` show it.
+
+    :param doubtful: Whether it may be held, or not: it is observed, so that a removal is sent, and not taken for held.
+    """
 
     id: str
     name: str
@@ -130,6 +133,12 @@ class GroupReference:
     kind: Kind = "Group"
     desired: bool = True
     observed: bool = False
+    doubtful: bool = False
+
+    @property
+    def held(self) -> bool:
+        """Whether the remote system counts as holding it: of what is in doubt, the opposite of what is desired."""
+        return self.observed and not (self.doubtful and self.desired)
 
 
 @dataclass(frozen=True, slots=True)

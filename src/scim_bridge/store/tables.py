@@ -21,6 +21,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
+    or_,
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
@@ -155,19 +157,24 @@ member = Table(
     Column("desired", Flag, nullable=False),
     Column("observed", Flag, nullable=False),
     Column("changed_at", NUMBER, nullable=False),
+    Column("doubtful", Flag, nullable=False, server_default=false()),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
-"""Who is in which group: as the client wants it (desired), as the remote system was seen to hold it (observed)."""
+"""Who is in which group: as the client wants it (desired), as the remote system was seen to hold it (observed).
 
+Observed and *doubtful*: it may be held, or not, since a call about it was under way when the client changed its mind.
+"""
+
+_UNSETTLED = or_(member.c.desired != member.c.observed, member.c.doubtful)
 Index("member_user", member.c.connection_id, member.c.user_id, member.c.group_id)
 Index(
     "member_unsettled",
     member.c.connection_id,
     member.c.group_id,
     member.c.user_id,
-    sqlite_where=member.c.desired != member.c.observed,
-    postgresql_where=member.c.desired != member.c.observed,
+    sqlite_where=_UNSETTLED,
+    postgresql_where=_UNSETTLED,
 )
 
 connector_state = Table(

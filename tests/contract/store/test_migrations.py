@@ -8,13 +8,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, create_engine, inspect, select, text, update
+from sqlalchemy import Column, MetaData, Table, create_engine, inspect, select, text, update
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.schema import CreateTable
 
 from scim_bridge.errors import StoreConfigurationError
-from scim_bridge.store import migrations
+from scim_bridge.store import memberships, migrations
 from scim_bridge.store.engine import Store
 from scim_bridge.store.tables import metadata
 from scim_bridge.testing.postgresql import PostgresqlServer
@@ -108,3 +108,20 @@ async def test_a_revision_that_fails_leaves_nothing(empty: Engine, monkeypatch: 
     store = await Store.open(url)
     assert await store.read(lambda tx: tx.execute(select(metadata.tables["resource"])).all()) == []
     await store.close()
+
+
+def test_members_of_an_older_database_are_in_no_doubt(empty: Engine) -> None:
+    """Who was in which group before the second revision still is, and nothing of it has to be sent again."""
+    old = Table("member", MetaData(), *(Column(name) for name in ("connection_id", "group_id", "user_id")))
+    for name in ("desired", "observed", "changed_at"):
+        old.append_column(Column(name))
+    with empty.begin() as connection:
+        migrations.upgrade(connection, "0001")
+        key = {"connection_id": "acme", "group_id": "sales", "user_id": "ada"}
+        connection.execute(old.insert(), key | {"desired": True, "observed": True, "changed_at": 0})
+        migrations.upgrade(connection)
+        found = connection.execute(select(metadata.tables["member"])).mappings().all()
+        assert [dict(row) for row in found] == [
+            key | {"desired": True, "observed": True, "changed_at": 0, "doubtful": False},
+        ]
+        assert memberships.unsettled_of_group(connection, "acme", "sales") == ([], [])
