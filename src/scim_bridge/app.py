@@ -9,12 +9,13 @@ import logging
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
+from uuid import uuid4
 
 from scim_bridge.config import ConnectionSettings, Settings
 from scim_bridge.connections import BoundConnector, ConnectionPool, discover
@@ -32,11 +33,11 @@ from scim_bridge.server.authentication import TokenAuthentication
 from scim_bridge.server.connections import ConnectionOptions, ServedConnection, served
 from scim_bridge.server.metrics import Metrics
 from scim_bridge.server.serve import Listen, serve
-from scim_bridge.store import audit, connector_state, tokens
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store import connector_state, rate_windows, tokens
+from scim_bridge.store.engine import Store
 from scim_bridge.store.leadership import Leadership, leadership
 from scim_bridge.store.notifications import Listener
-from scim_bridge.upstream import HttpClients
+from scim_bridge.upstream import HttpClients, Share
 
 RECOVERY = 4.0
 """Seconds that readiness waits at most for pending removals to be tried after a start."""
@@ -169,6 +170,8 @@ async def open_bridge(
             threads=around.threads,
         )
         stack.push_async_callback(store.close)
+        if isinstance(around.http_client, HttpClients):
+            around.http_client.share = partial(_share, store, uuid4().hex, around.clock)
         state = partial(StoredState, store, clock=around.clock)
         pool = await stack.enter_async_context(connectors_of(settings, http_client=around.http_client, state=state))
         bridge = Bridge(settings, store, drives=store.alone)
@@ -265,17 +268,7 @@ async def _start(
 ) -> None:
     """Drive a connection whenever this process leads it; on leaving, end what is under way."""
     schedule = Schedule(at_start=connection.import_at_start, seconds=connection.reconcile_minutes * 60.0)
-    clients = around.http_client
-    # Another replica, or this process before it crashed, may have used the remote system's limit up a moment ago.
-    spent = provisioning.store.dialect == "postgresql" or await _worked_lately(provisioning)
-    driving = partial(
-        drive,
-        provisioning.driver,
-        reconciler,
-        schedule,
-        chance=around.chance,
-        begin=clients.assume_spent if spent and isinstance(clients, HttpClients) else None,
-    )
+    driving = partial(drive, provisioning.driver, reconciler, schedule, chance=around.chance)
     owning = asyncio.create_task(
         own(leading, provisioning.connection_id, driving, lost=provisioning.driver.abandon, chance=around.chance),
         name=f"own {provisioning.connection_id}",
@@ -289,15 +282,15 @@ async def _start(
     stack.push_async_callback(stop)
 
 
-async def _worked_lately(provisioning: Provisioning) -> bool:
-    """Whether a connection did anything within the last minute, which is longer than the windows of rate limits."""
+def _share(store: Store, process: str, clock: Callable[[], datetime], account: str) -> Share:
+    """Return what keeps the rate limit of a remote account with every other process of this store."""
 
-    def newest(tx: Connection) -> datetime | None:
-        last = audit.head(tx, provisioning.connection_id).sequence
-        return next((event.at for event in audit.export(tx, provisioning.connection_id, last - 1)), None)
+    async def take(own: Sequence[float], requests: int, seconds: float) -> Sequence[float]:
+        return await store.write(
+            lambda tx: rate_windows.take(tx, account, process, own, requests=requests, seconds=seconds, now=clock())
+        )
 
-    at = await provisioning.store.read(newest)
-    return at is not None and at > provisioning.clock() - timedelta(minutes=1)
+    return take
 
 
 def _heard(bridge: Bridge, channel: str, payload: str | None) -> None:  # noqa: ARG001 - there is one channel

@@ -6,7 +6,7 @@
 
 from tests.faults.instruments import run, size
 from tests.faults.replicas.backlog import LIMIT as BACKLOG_LIMIT
-from tests.faults.replicas.cluster import FULLEST_WINDOW, RATE_LIMIT, TAKEOVER_SECONDS
+from tests.faults.replicas.cluster import RATE_LIMIT, TAKEOVER_SECONDS
 
 FAULTS = {
     "owner killed",
@@ -30,7 +30,7 @@ def test_what_three_replicas_do_under_faults_is_linearizable_for_each_person() -
     assert report["violations"] == []
     assert report["histories"] >= histories
     assert set(report["fired"]) == FAULTS, "a fault that never struck"
-    assert RATE_LIMIT * 0.9 < report["fullest_window"] <= FULLEST_WINDOW, "the limit was not reached, or was broken"
+    assert RATE_LIMIT * 0.9 < report["fullest_window"] <= RATE_LIMIT, "the limit was not reached, or was broken"
     took = report["hand_over"]
     assert max(took["owner killed"]["worst"], took["owner cut off"]["worst"]) < FOLLOW_SECONDS
     assert took["owner frozen"]["worst"] < TAKEOVER_SECONDS + FOLLOW_SECONDS
@@ -58,16 +58,17 @@ def test_ten_thousand_creations_that_wait_at_the_start_hold_up_no_removal() -> N
     print(f"backlog: {report}")
     assert report["statuses"] == {"200": report["deactivations"]}
     assert report["ready"] < 5.0
-    assert report["first_removal"] - report["ready"] < 2.0
+    assert report["first_removal_after_listening"] < 2.0
     assert report["deactivation_p99"] < 2.0
     assert report["answered_429"] == 0
 
 
-def test_a_start_right_after_work_lets_removals_through_at_once() -> None:
-    """A process that follows one that just died takes the limit for used up, but for the part that removals have."""
-    report = run("replicas.backlog", "sqlite", "--seconds", "5", "--age", "0", "--deactivations", "20")
-    print(f"backlog right after work: {report}")
+def test_a_restart_in_the_middle_of_work_breaks_no_limit_and_holds_up_no_removal() -> None:
+    """A process that follows one killed at the limit finds what was sent, keeps the limit and removes at once."""
+    report = run("replicas.backlog", "sqlite", "--killed", "--seconds", "5", "--deactivations", "20")
+    print(f"backlog after a kill at the limit: {report}")
     assert report["first_removal_after_listening"] < 2.0
+    assert report["deactivation_p99"] < 2.0
     assert report["fullest_window"] <= BACKLOG_LIMIT
     assert report["answered_429"] == 0
 

@@ -70,14 +70,8 @@ async def drive(
     schedule: Schedule,
     *,
     chance: Callable[[], float],
-    begin: Callable[[], None] | None = None,
 ) -> AsyncIterator[None]:
-    """Run the driver of a connection and the periodic comparison, for the length of a ``with`` block.
-
-    :param begin: Called first: what another process may have left has to be reckoned with.
-    """
-    if begin is not None:
-        begin()
+    """Run the driver of a connection and the periodic comparison, for the length of a ``with`` block."""
     running = asyncio.create_task(driver.run(), name=f"driver {driver.connection_id}")
     comparing = asyncio.create_task(_compare(reconciler, schedule, chance), name=f"reconcile {driver.connection_id}")
     try:

@@ -189,6 +189,16 @@ connector_state = Table(
 )
 """What a connector remembers across restarts (:class:`~scim_bridge.connector.ConnectorState`)."""
 
+rate_window = Table(
+    "rate_window",
+    metadata,
+    Column("account", TEXT, primary_key=True),
+    Column("calls", TEXT, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""When each process last called a remote account (:mod:`scim_bridge.store.rate_windows`)."""
+
 token = Table(
     "token",
     metadata,

@@ -2,12 +2,14 @@
 
 from scim_bridge.upstream.clients import HttpClients
 from scim_bridge.upstream.lanes import correlation_id, lane, urgent
+from scim_bridge.upstream.limiter import Share
 from scim_bridge.upstream.responses import raise_for_status, read_json, read_model, retry_after
 from scim_bridge.upstream.transports import READING
 
 __all__ = [
     "READING",
     "HttpClients",
+    "Share",
     "correlation_id",
     "lane",
     "raise_for_status",

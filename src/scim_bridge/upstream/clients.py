@@ -12,7 +12,7 @@ import httpx2
 from scim_bridge.errors import ConfigurationError
 from scim_bridge.models import RateLimit
 from scim_bridge.upstream.breaker import Breaker
-from scim_bridge.upstream.limiter import RateLimiter
+from scim_bridge.upstream.limiter import RateLimiter, Share
 from scim_bridge.upstream.transports import (
     CircuitLayer,
     LimitLayer,
@@ -47,6 +47,7 @@ class HttpClients:
         ``base_url``. It stays open when a client closes.
     :param random: Returns numbers in [0, 1) for the jitter of retries.
     :param logger: Takes one line per call.
+    :param share: Tells of other processes that call a remote account, by its name; ``None``: there are none.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class HttpClients:
         *,
         random: Callable[[], float] = chance.random,
         logger: logging.Logger | None = None,
+        share: Callable[[str], Share] | None = None,
     ) -> None:
+        self.share = share
         self._transport = transport
         self._random = random
         self._logger = logging.getLogger("scim_bridge.upstream") if logger is None else logger
@@ -79,7 +82,10 @@ class HttpClients:
 
         :raises ConfigurationError: When transports by URL were given and none is for this one.
         """
-        shared = self._accounts.setdefault(account, Account(RateLimiter(rate_limit)))
+        if account not in self._accounts:
+            share = None if self.share is None else self.share(account)
+            self._accounts[account] = Account(RateLimiter(rate_limit, share))
+        shared = self._accounts[account]
         shared.limiter.tighten(rate_limit)
         limited = LimitLayer(self._network(base_url), shared.limiter, pause_after)
         retrying = RetryLayer(limited, shared.limiter, shared.budget, self._random)
@@ -91,11 +97,6 @@ class HttpClients:
             transport=TraceLayer(CircuitLayer(retrying, shared.breaker), self._logger),
             follow_redirects=False,
         )
-
-    def assume_spent(self) -> None:
-        """Leave every account a window free: another process may have used it up just now."""
-        for account in self._accounts.values():
-            account.limiter.assume_spent()
 
     def _network(self, base_url: str) -> NetworkLayer:
         if self._transport is None:

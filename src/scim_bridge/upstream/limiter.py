@@ -5,6 +5,7 @@ Time is the running loop's, here and in everything above: one clock that tests m
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from heapq import heappop, heappush
 from itertools import count
 
@@ -24,11 +25,18 @@ HEADROOM = 2.0
 MOMENT = 1e-6
 """Seconds within which two times are the same; timers may fire that much early."""
 
+Share = Callable[[Sequence[float], int, float], Awaitable[Sequence[float]]]
+"""Records the calls of this process for all who call the same remote account, and returns the calls of the others.
+
+It is given the age in seconds of every call, how many a window may hold and the window's seconds; it returns ages, too.
+When both together are more than the window may hold, it records nothing.
+"""
+
 
 class Window:
     """The arithmetic of one limit: when a lane may send next. It neither waits nor reads a clock.
 
-    * In any window of the limit's seconds at most its requests are sent, removals included.
+    * In any window of the limit's seconds at most its requests are sent, removals and other processes' calls included.
     * A removal needs a free slot, nothing else.
     * All others keep a pace, so that in a full window slots come free all the time instead of all at once, and a
       removal that arrives then waits for one pace instead of one window. And they leave the reserve alone unless as
@@ -41,7 +49,13 @@ class Window:
         self.pace = self._length / limit.requests
         """Seconds between two calls that use the limit up evenly."""
         self._reserve = int(limit.requests * SHARE)
-        self._sent: deque[float] = deque(maxlen=limit.requests)
+        self._own: deque[float] = deque(maxlen=limit.requests)
+        """When this process sent its calls."""
+        self._taken: list[float] = []
+        """When calls were let through that are not sent yet."""
+        self._others: list[float] = []
+        self._sent: list[float] = []
+        """All of these, in order; at most as many as the limit's requests."""
         self._paced_until = float("-inf")
         self._paused_until = float("-inf")
 
@@ -59,18 +73,37 @@ class Window:
         return max(ready, self._paced_until - burst)
 
     def take(self, lane: Lane, now: float) -> None:
-        """Count a call as sent."""
-        self._sent.append(now)
+        """Let a call through: it counts as sent from now on."""
+        self._taken.append(now)
+        self._sent = [*self._sent, now][-self.limit.requests :]
         if lane is not Lane.REMOVE:
             self._paced_until = max(now, self._paced_until) + self.pace
 
-    def assume_spent(self, now: float) -> None:
-        """Take what others than removals may use as used up now. Said twice, it means no more than once."""
-        shared = self.limit.requests - self._reserve
-        recent = [at for at in self._sent if at > now - self._length]
-        self._sent.clear()
-        self._sent.extend(recent[:-shared] + [now] * shared)
-        self._paced_until = max(self._paced_until, now + shared * self.pace)
+    def ages(self, now: float) -> list[float]:
+        """Return the seconds since each call that this process sent within the window."""
+        return [now - at for at in self._own if now - at < self.length]
+
+    def meet(self, others: Sequence[float], now: float) -> None:
+        """Take over what other processes sent: the age of each of their calls, in seconds."""
+        self._others = [now - age for age in others]
+        self._order(now)
+
+    def settle(self, taken: float, now: float, *, sent: bool) -> None:
+        """Take over what became of a call that was let through: it is sent now, or not at all."""
+        if taken in self._taken:
+            self._taken.remove(taken)
+        if sent:
+            self._own.append(now)
+        self._order(now)
+
+    def _order(self, now: float) -> None:
+        self._taken = [at for at in self._taken if now - at < self._length]  # who was cancelled never tells
+        self._sent = sorted([*self._own, *self._taken, *self._others])[-self.limit.requests :]
+
+    @property
+    def length(self) -> float:
+        """For how many seconds a call counts: less than the window by what times lose on their way to a database."""
+        return self._length - 10 * MOMENT
 
     def pause(self, until: float) -> None:
         """Send nothing before this time, removals neither: the remote system would only refuse them."""
@@ -85,7 +118,9 @@ class Window:
         if limit.requests / limit.seconds >= self.limit.requests / self.limit.seconds:
             return self
         window = Window(limit)
-        window._sent.extend(self._sent)
+        window._own.extend(self._own)
+        window._taken, window._others = self._taken, self._others
+        window._sent = self._sent[-limit.requests :]
         window.pause(self._paused_until)
         return window
 
@@ -94,11 +129,15 @@ class RateLimiter:
     """Lets callers through within a limit, strictly by lane, then in order of arrival.
 
     :param limit: The remote account's limit.
+    :param share: Tells of other processes that call the account; ``None``: there are none.
     """
 
-    def __init__(self, limit: RateLimit) -> None:
+    def __init__(self, limit: RateLimit, share: Share | None = None) -> None:
         self._window = Window(limit)
-        self._waiting: list[tuple[Lane, int, asyncio.Future[None]]] = []
+        self._share = share
+        self._sharing = asyncio.Lock()
+        self._met = False
+        self._waiting: list[tuple[Lane, int, asyncio.Future[float]]] = []
         self._lengths = dict.fromkeys(Lane, 0)
         self._arrivals = count()
         self._timer: asyncio.TimerHandle | None = None
@@ -110,24 +149,52 @@ class RateLimiter:
         :raises RemoteRateLimitedError: At once when the wait would leave no time for the call, or when others with
             priority made it so.
         """
-        loop = asyncio.get_running_loop()
         latest = None if deadline is None else deadline - HEADROOM
+        arrival = next(self._arrivals)
+        if self._share is not None and not self._met:
+            async with self._sharing:
+                if not self._met:  # before anything is sent: what was sent before this process started
+                    await self._ask(self._share, [])
+        while True:
+            taken = await self._turn(lane, arrival, latest)
+            sent = self._share is None or await self._agree(self._share)
+            self._window.settle(taken, asyncio.get_running_loop().time(), sent=sent)
+            if sent:
+                return
+
+    async def _turn(self, lane: Lane, arrival: int, latest: float | None) -> float:
+        """Wait for one's turn in this process, and return when it came."""
+        loop = asyncio.get_running_loop()
         wait = self.expected_wait(lane)
         if latest is not None and wait > 0 and loop.time() + wait > latest:
             raise _limited(wait)
-        turn: asyncio.Future[None] = loop.create_future()
-        heappush(self._waiting, (lane, next(self._arrivals), turn))
+        turn: asyncio.Future[float] = loop.create_future()
+        heappush(self._waiting, (lane, arrival, turn))
         self._lengths[lane] += 1
         try:
             self._dispatch()
             if not turn.done():
                 async with asyncio.timeout_at(latest):
                     await turn
+            return turn.result()
         except TimeoutError:
             raise _limited(self.expected_wait(lane)) from None
         finally:
             self._lengths[lane] -= 1
             turn.cancel()
+
+    async def _agree(self, share: Share) -> bool:
+        """Record one more call, and tell whether those of all processes together are within the limit."""
+        async with self._sharing:  # one after the other, or what is recorded last is not what was taken last
+            own = [*self._window.ages(asyncio.get_running_loop().time()), 0.0]
+            others = await self._ask(share, own)
+            return len(own) + len(others) <= self._window.limit.requests
+
+    async def _ask(self, share: Share, own: Sequence[float]) -> Sequence[float]:
+        others = await share(own, self._window.limit.requests, self._window.length)
+        self._window.meet(others, asyncio.get_running_loop().time())
+        self._met = True
+        return others
 
     def expected_wait(self, lane: Lane) -> float:
         """Return the seconds that a call of this lane would wait if nobody else came."""
@@ -137,13 +204,6 @@ class RateLimiter:
     def pause(self, seconds: float) -> None:
         """Send nothing for some seconds: the remote system said so."""
         self._window.pause(asyncio.get_running_loop().time() + seconds)
-
-    def assume_spent(self) -> None:
-        """Leave a window free for what another process may have sent just before this one took over.
-
-        Removals need not wait: the part that is kept for them is not the other process's either.
-        """
-        self._window.assume_spent(asyncio.get_running_loop().time())
 
     def paused_until(self) -> float:
         """Return the time at which the pause ends; it may be past."""
@@ -166,8 +226,9 @@ class RateLimiter:
                 if ready > loop.time() + MOMENT:
                     self._timer = loop.call_at(ready, self._dispatch)
                     return
-                self._window.take(lane, loop.time())
-                turn.set_result(None)
+                taken = loop.time()
+                self._window.take(lane, taken)
+                turn.set_result(taken)
             heappop(self._waiting)
 
 

@@ -30,10 +30,6 @@ CONNECTIONS = ("a", "b", "c", "d")
 RATE_LIMIT = 60
 """Calls in ten seconds that each connection may send; few enough that histories come up against it."""
 
-FULLEST_WINDOW = RATE_LIMIT + 2 * (RATE_LIMIT // 10)
-"""The most there may be within ten seconds: a new leader leaves a window free, but for a tenth that removals may use;
-and the lead may change hands twice in that time."""
-
 BUDGET_SECONDS = 15
 TAKEOVER_SECONDS = 10
 """The lease; the default of a minute is too long to watch."""

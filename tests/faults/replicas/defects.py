@@ -5,8 +5,8 @@ from typing import Any
 
 from scim_bridge.provisioning import Provisioning, driver
 from scim_bridge.provisioning.driver import Driver
+from scim_bridge.store import rate_windows
 from scim_bridge.store.leadership import SessionLeadership
-from scim_bridge.upstream import HttpClients
 from tests.faults.defects import plant
 
 
@@ -33,7 +33,7 @@ def answered_before_done() -> None:
 
 def window_of_its_own() -> None:
     """A new leader uses the rate limit as if nobody had called before it."""
-    plant(HttpClients, "assume_spent", lambda _: None)
+    plant(rate_windows, "take", lambda *_, **__: [])
 
 
 async def _nothing(*_: object) -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from tests.faults.replicas.clients import Person
-from tests.faults.replicas.cluster import FULLEST_WINDOW, Cluster
+from tests.faults.replicas.cluster import RATE_LIMIT, Cluster
 from tests.faults.replicas.linearizability import (
     ABSENT,
     Operation,
@@ -78,7 +78,7 @@ def judge_calls(
                     f"replica {call['replica']} sent {call['method']} for {call['person']} of {account}"
                     f" {late:.1f} s after another had taken over"
                 )
-    if verdict.fullest_window > FULLEST_WINDOW:
+    if verdict.fullest_window > RATE_LIMIT:
         verdict.violations.append(f"{verdict.fullest_window} calls in ten seconds")
     for person in sorted({call["person"] for call in calls if call["person"]}):
         verdict.violations += _overlaps([call for call in calls if call["person"] == person])

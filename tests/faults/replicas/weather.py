@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from scim_bridge.store.leadership import lock_key
 from tests.faults.replicas.cluster import CONNECTIONS, TAKEOVER_SECONDS, Cluster, Replica
 
-PAUSE = (7.0, 12.0)
-"""Seconds between faults. A new leader leaves a window of the rate limit free, but for removals; with less between the
-faults hardly anything else would ever be done."""
+PAUSE = (5.0, 9.0)
+"""Seconds between faults: with less, hardly anything would ever be done."""
 
 CUT_SECONDS = 9.0
 """How long a link stays cut: longer than it takes another replica to follow."""

@@ -210,24 +210,6 @@ def test_a_pause_holds_every_lane() -> None:
     assert [one.passed for one in passages] == pytest.approx([60.0, 60.0])
 
 
-@pytest.mark.parametrize("times", [1, 2, 12])
-def test_what_another_process_may_have_sent_is_counted_once_however_often_it_is_assumed(times: int) -> None:
-    """A process that takes several connections over says so for each: creations wait once, removals not at all."""
-
-    async def history() -> list[Passage]:
-        limiter = RateLimiter(RateLimit(100, 10.0))
-        for _ in range(times):
-            limiter.assume_spent()
-        return await pass_through(limiter, [(0.0, Lane.CREATE)] * 20 + [(0.0, Lane.REMOVE)] * 5)
-
-    passages = run_virtually(history())
-
-    assert [one.passed for one in passages if one.lane is Lane.REMOVE] == [0.0] * 5
-    created = [one.passed for one in passages if one.lane is Lane.CREATE]
-    assert created[0] > 10.0 * MARGIN * 0.7
-    assert created[-1] < 10.0 * MARGIN * 1.2
-
-
 def test_the_strictest_limit_of_an_account_holds() -> None:
     """A second client that names a lower limit tightens it for both, and what was already sent counts."""
 
