@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from scim_bridge.provisioning import driver
 from tests.faults import defects, failpoints, warm
 from tests.faults.bridges import FastClients, RunningBridge, held, running, settings
 from tests.faults.failpoints import POINTS, WatchedTransport
@@ -256,6 +257,7 @@ def main() -> None:
     arguments = parser.parse_args()
     failpoints.install()
     warm.install()
+    vars(driver)["ON_THE_WIRE"] = 0.0  # what was sent before a kill has arrived here before the recovery begins
     if arguments.defect:
         defects.DEFECTS[arguments.defect]()
     # What the kernel has written survives SIGKILL; so memory is as good as a disk here.

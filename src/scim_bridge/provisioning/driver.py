@@ -54,6 +54,10 @@ REMOVALS_AT_START = 4
 """Removals at the same time until those pending at the start are done. Of a limit that may be used up, a start has only
 the part for removals: the first calls of many would use it up before any of them had come to its end."""
 
+ON_THE_WIRE = 1.0
+"""Seconds for which a call of a process that died, or leads no longer, may still take effect: asked earlier, the remote
+system would show what is about to change."""
+
 IDLE_POLL = 5.0
 """Seconds after which the driver looks for work without having been woken."""
 
@@ -111,6 +115,7 @@ class Driver:
         self._stopping = False
         self._suspension: RemoteSuspendedError | None = None
         self._suspended_until = -inf
+        self._began = -inf
 
     # -- The loop --------------------------------------------------------------------------------------------------
 
@@ -120,6 +125,7 @@ class Driver:
         return self._run()
 
     async def _run(self) -> None:
+        self._began = asyncio.get_running_loop().time()
         while not self._stopping:
             self._wake.clear()
             try:
@@ -252,6 +258,8 @@ class Driver:
         situation = await self._record(resource_id, lambda tx: self.outcomes.load(tx, kind, resource_id))
         self.failures.pop(resource_id, None)
         self._doubted.pop(resource_id, None)
+        if situation is not None and situation.row.ambiguous:
+            await asyncio.sleep(self._began + ON_THE_WIRE - asyncio.get_running_loop().time())
         last: tuple[object, ...] | None = None
         taken = 0
         while situation is not None and not self._stopping:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scim_bridge.errors import ConnectorError, RemoteRateLimitedError, RemoteUnavailableError
-from scim_bridge.provisioning import ProvisioningPolicy
+from scim_bridge.provisioning import ProvisioningPolicy, driver
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import Bridge, always, bridge_on, user
@@ -65,3 +65,27 @@ async def test_what_a_client_said_last_is_what_is_held(
         assert bool(remote.members) is member
         assert await bridge.groups_of(person) == ({"Team": (True, True)} if member else {})
         assert (await bridge.row("User", person)).state is State.SETTLED
+
+
+async def test_what_a_dead_process_sent_last_is_waited_for(
+    tmp_path: Path, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A grant that takes effect after the process that sent it is dead is seen, and a removal takes it back."""
+    monkeypatch.setattr(driver, "ON_THE_WIRE", 0.3)
+    gate = remote.hold("set_user_groups")
+    async with bridge_on(tmp_path / "bridge.db", remote, policy=SHORT) as bridge:
+        person = (await bridge.provisioning.create_user(user())).row.id
+        team = await bridge.group_with("Team")
+        joining = await change(bridge, team, person, member=True)
+        await gate.entered.wait()
+    gate.release()
+    account = next(iter(remote.accounts))
+    group = next(iter(remote.groups))
+
+    async with bridge_on(tmp_path / "bridge.db", remote, policy=ProvisioningPolicy(budget=5.0)) as bridge:
+        leaving = await change(bridge, team, person, member=False)
+        asyncio.get_running_loop().call_later(0.1, remote.members.add, (group, account))
+        await asyncio.gather(joining, leaving, return_exceptions=True)
+
+        assert remote.members == set()
+        assert leaving.exception() is None
