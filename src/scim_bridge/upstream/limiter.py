@@ -5,19 +5,23 @@ Time is the running loop's, here and in everything above: one clock that tests m
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from heapq import heappop, heappush
 from itertools import count
 
 from scim_bridge.errors import RemoteRateLimitedError
 from scim_bridge.models import Lane, RateLimit
 
-MARGIN = 1.02
-"""The window is kept this much longer than announced: the network shifts calls against each other, and what counts is
-when they arrive. It costs 2 % of the limit."""
+MARGIN = 1.005
+"""The window is kept this much longer than announced: two machines' seconds differ."""
 
 SHARE = 0.1
 """The share of a window that is kept free for removals, and that other lanes may take in one burst."""
+
+GRACE = 1.0
+"""Seconds by which a call of another process may arrive after it was recorded. Of this process's own calls it is known:
+none arrives after its answer, so each counts until a window after its end."""
 
 HEADROOM = 2.0
 """Seconds that a call which had to wait still needs: one sent at the last moment would only end ambiguously."""
@@ -28,8 +32,8 @@ MOMENT = 1e-6
 Share = Callable[[Sequence[float], int, float], Awaitable[Sequence[float]]]
 """Records the calls of this process for all who call the same remote account, and returns the calls of the others.
 
-It is given the age in seconds of every call, how many a window may hold and the window's seconds; it returns ages, too.
-When both together are more than the window may hold, it records nothing.
+It is given the age in seconds of every call, how many there may be and for how many seconds a call counts; it returns
+ages, too. When both together are more than there may be, it records nothing.
 """
 
 
@@ -49,61 +53,62 @@ class Window:
         self.pace = self._length / limit.requests
         """Seconds between two calls that use the limit up evenly."""
         self._reserve = int(limit.requests * SHARE)
-        self._own: deque[float] = deque(maxlen=limit.requests)
-        """When this process sent its calls."""
-        self._taken: list[float] = []
-        """When calls were let through that are not sent yet."""
+        self._ended: deque[float] = deque(maxlen=limit.requests)
+        """When calls of this process ended."""
+        self._let_through = 0
+        self._under_way = 0
         self._others: list[float] = []
-        self._sent: list[float] = []
-        """All of these, in order; at most as many as the limit's requests."""
+        """Until when calls of other processes may have arrived."""
+        self._past: list[float] = []
+        """Both, in order."""
         self._paced_until = float("-inf")
         self._paused_until = float("-inf")
 
-    def ready_at(self, lane: Lane) -> float:
+    def ready_at(self, lane: Lane, now: float) -> float:
         """Return the time from which a call of this lane may be sent; it may be past."""
         ready = self._paused_until
-        if len(self._sent) == self.limit.requests:
-            ready = max(ready, self._sent[0] + self._length)
+        sent = [*self._past, *[now] * (self._let_through + self._under_way)][-self.limit.requests :]
+        if len(sent) == self.limit.requests:
+            ready = max(ready, sent[0] + self._length)
         if lane is Lane.REMOVE:
             return ready
         shared = self.limit.requests - self._reserve
-        if self._reserve and len(self._sent) >= shared:
-            ready = max(ready, self._sent[-shared] + self._length * 0.8)
+        if self._reserve and len(sent) >= shared:
+            ready = max(ready, sent[-shared] + self._length * 0.8)
         burst = max(self._reserve - 1, 0) * self.pace
         return max(ready, self._paced_until - burst)
 
     def take(self, lane: Lane, now: float) -> None:
-        """Let a call through: it counts as sent from now on."""
-        self._taken.append(now)
-        self._sent = [*self._sent, now][-self.limit.requests :]
+        """Let a call through: it has a place from now on."""
+        self._let_through += 1
         if lane is not Lane.REMOVE:
             self._paced_until = max(now, self._paced_until) + self.pace
 
+    def settle(self, *, sent: bool) -> None:
+        """Take over what becomes of a call that was let through: it is sent now, or not at all."""
+        self._let_through -= 1
+        self._under_way += sent
+
+    def end(self, now: float) -> None:
+        """Take over that a call which was sent is over: from now on its place comes free."""
+        self._under_way -= 1
+        self._ended.append(now)
+        self._past = sorted([*self._ended, *self._others])
+
     def ages(self, now: float) -> list[float]:
-        """Return the seconds since each call that this process sent within the window."""
-        return [now - at for at in self._own if now - at < self.length]
+        """Return the seconds since the end of each call that this process sent; 0 of those under way."""
+        ended = [now - at for at in self._ended if now - at < self._length - 10 * MOMENT]
+        return [*ended, *[0.0] * self._under_way]
 
     def meet(self, others: Sequence[float], now: float) -> None:
         """Take over what other processes sent: the age of each of their calls, in seconds."""
-        self._others = [now - age for age in others]
-        self._order(now)
-
-    def settle(self, taken: float, now: float, *, sent: bool) -> None:
-        """Take over what became of a call that was let through: it is sent now, or not at all."""
-        if taken in self._taken:
-            self._taken.remove(taken)
-        if sent:
-            self._own.append(now)
-        self._order(now)
-
-    def _order(self, now: float) -> None:
-        self._taken = [at for at in self._taken if now - at < self._length]  # who was cancelled never tells
-        self._sent = sorted([*self._own, *self._taken, *self._others])[-self.limit.requests :]
+        self._others = [now - age + GRACE for age in others]
+        self._past = sorted([*self._ended, *self._others])
 
     @property
-    def length(self) -> float:
-        """For how many seconds a call counts: less than the window by what times lose on their way to a database."""
-        return self._length - 10 * MOMENT
+    def counts(self) -> float:
+        """For how many seconds a call of another process counts; a little is lost on the way to a database and back."""
+        return self._length + GRACE - 10 * MOMENT
 
     def pause(self, until: float) -> None:
         """Send nothing before this time, removals neither: the remote system would only refuse them."""
@@ -118,9 +123,9 @@ class Window:
         if limit.requests / limit.seconds >= self.limit.requests / self.limit.seconds:
             return self
         window = Window(limit)
-        window._own.extend(self._own)
-        window._taken, window._others = self._taken, self._others
-        window._sent = self._sent[-limit.requests :]
+        window._ended.extend(self._ended)
+        window._let_through, window._under_way = self._let_through, self._under_way
+        window._others, window._past = self._others, self._past
         window.pause(self._paused_until)
         return window
 
@@ -137,51 +142,64 @@ class RateLimiter:
         self._share = share
         self._sharing = asyncio.Lock()
         self._met = False
-        self._waiting: list[tuple[Lane, int, asyncio.Future[float]]] = []
+        self._waiting: list[tuple[Lane, int, asyncio.Future[None]]] = []
         self._lengths = dict.fromkeys(Lane, 0)
         self._arrivals = count()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def acquire(self, lane: Lane, deadline: float | None = None) -> None:
-        """Wait until one call may be sent.
+    @asynccontextmanager
+    async def place(self, lane: Lane, deadline: float | None = None) -> AsyncIterator[None]:
+        """Wait until one call may be sent; it is to be sent, and its answer read, within the ``async with`` block.
 
         :param deadline: The loop's time by which the call has to be over; ``None``: no matter.
         :raises RemoteRateLimitedError: At once when the wait would leave no time for the call, or when others with
             priority made it so.
         """
-        latest = None if deadline is None else deadline - HEADROOM
+        await self._acquire(lane, None if deadline is None else deadline - HEADROOM)
+        try:
+            yield
+        finally:
+            self._window.end(asyncio.get_running_loop().time())
+            self._dispatch()
+
+    async def _acquire(self, lane: Lane, latest: float | None) -> None:
+        """Wait for one's turn in this process, and then for the agreement of the others."""
         arrival = next(self._arrivals)
-        if self._share is not None and not self._met:
+        share = self._share
+        if share is not None and not self._met:
             async with self._sharing:
                 if not self._met:  # before anything is sent: what was sent before this process started
-                    await self._ask(self._share, [])
-        while True:
-            taken = await self._turn(lane, arrival, latest)
-            sent = self._share is None or await self._agree(self._share)
-            self._window.settle(taken, asyncio.get_running_loop().time(), sent=sent)
-            if sent:
-                return
+                    await self._ask(share, [])
+        sent = False
+        while not sent:
+            await self._turn(lane, arrival, latest)
+            try:
+                sent = share is None or await self._agree(share)
+            finally:
+                self._window.settle(sent=sent)
 
-    async def _turn(self, lane: Lane, arrival: int, latest: float | None) -> float:
-        """Wait for one's turn in this process, and return when it came."""
+    async def _turn(self, lane: Lane, arrival: int, latest: float | None) -> None:
+        """Wait for one's turn in this process."""
         loop = asyncio.get_running_loop()
         wait = self.expected_wait(lane)
         if latest is not None and wait > 0 and loop.time() + wait > latest:
             raise _limited(wait)
-        turn: asyncio.Future[float] = loop.create_future()
+        turn: asyncio.Future[None] = loop.create_future()
         heappush(self._waiting, (lane, arrival, turn))
         self._lengths[lane] += 1
+        came = False
         try:
             self._dispatch()
             if not turn.done():
                 async with asyncio.timeout_at(latest):
                     await turn
-            return turn.result()
+            came = True
         except TimeoutError:
             raise _limited(self.expected_wait(lane)) from None
         finally:
             self._lengths[lane] -= 1
-            turn.cancel()
+            if not came and not turn.cancel():  # it came at the very moment
+                self._window.settle(sent=False)
 
     async def _agree(self, share: Share) -> bool:
         """Record one more call, and tell whether those of all processes together are within the limit."""
@@ -191,7 +209,7 @@ class RateLimiter:
             return len(own) + len(others) <= self._window.limit.requests
 
     async def _ask(self, share: Share, own: Sequence[float]) -> Sequence[float]:
-        others = await share(own, self._window.limit.requests, self._window.length)
+        others = await share(own, self._window.limit.requests, self._window.counts)
         self._window.meet(others, asyncio.get_running_loop().time())
         self._met = True
         return others
@@ -199,7 +217,8 @@ class RateLimiter:
     def expected_wait(self, lane: Lane) -> float:
         """Return the seconds that a call of this lane would wait if nobody else came."""
         ahead = sum(length for other, length in self._lengths.items() if other <= lane)
-        return max(0.0, self._window.ready_at(lane) - asyncio.get_running_loop().time()) + ahead * self._window.pace
+        now = asyncio.get_running_loop().time()
+        return max(0.0, self._window.ready_at(lane, now) - now) + ahead * self._window.pace
 
     def pause(self, seconds: float) -> None:
         """Send nothing for some seconds: the remote system said so."""
@@ -222,13 +241,12 @@ class RateLimiter:
         while self._waiting:
             lane, _, turn = self._waiting[0]
             if not turn.done():
-                ready = self._window.ready_at(lane)
+                ready = self._window.ready_at(lane, loop.time())
                 if ready > loop.time() + MOMENT:
                     self._timer = loop.call_at(ready, self._dispatch)
                     return
-                taken = loop.time()
-                self._window.take(lane, taken)
-                turn.set_result(taken)
+                self._window.take(lane, loop.time())
+                turn.set_result(None)
             heappop(self._waiting)
 
 

@@ -252,11 +252,11 @@ class LimitLayer(Layer):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request in its turn, if it still may be. :raises RemoteRateLimitedError: when that is too late."""
-        await self._limiter.acquire(lane.get(), call_deadline.get())
-        permit = permission.get()
-        if permit is not None:
-            await permit()
-        response = await self._inner.handle_async_request(request)
+        async with self._limiter.place(lane.get(), call_deadline.get()):
+            permit = permission.get()
+            if permit is not None:
+                await permit()
+            response = await self._inner.handle_async_request(request)
         pause = self._pause_after(response) if self._pause_after is not None else None
         if response.status_code in {429, 503}:
             pause = max(pause or 0.0, retry_after(response) or 0.0)

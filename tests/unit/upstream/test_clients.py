@@ -10,6 +10,7 @@ from scim_bridge.models import Lane, RateLimit
 from scim_bridge.testing.virtual_time import run_virtually
 from scim_bridge.upstream import HttpClients, lane
 from scim_bridge.upstream.lanes import permission
+from scim_bridge.upstream.limiter import MARGIN
 from tests.unit.upstream.scripted import Outcome, Script, request, talk
 
 
@@ -232,7 +233,7 @@ def test_a_call_that_lost_its_permission_while_it_waited_is_not_sent() -> None:
     with pytest.raises(LostLeadershipError):
         talk(script, conversation, limit=RateLimit(1, 10.0))
     assert script.times == [0.0]
-    assert asked == [0.0, pytest.approx(10.2)]
+    assert asked == [0.0, pytest.approx(10.0 * MARGIN)]
 
 
 def test_clients_of_one_account_share_its_limit_and_others_do_not() -> None:
@@ -249,7 +250,7 @@ def test_clients_of_one_account_share_its_limit_and_others_do_not() -> None:
 
     run_virtually(scenario())
 
-    assert script.times == pytest.approx([0.0, 0.0, 10.2])
+    assert script.times == pytest.approx([0.0, 0.0, 10.0 * MARGIN])
 
 
 def test_five_failed_calls_open_the_circuit_and_a_probe_closes_it() -> None:

@@ -23,6 +23,12 @@ class Passage:
     passed: float
 
 
+async def pass_one(limiter: RateLimiter, lane: Lane, deadline: float | None = None) -> None:
+    """Send a call that takes no time."""
+    async with limiter.place(lane, deadline):
+        pass
+
+
 async def pass_through(
     limiter: RateLimiter, arrivals: list[tuple[float, Lane]], deadline: float | None = None
 ) -> list[Passage]:
@@ -32,7 +38,7 @@ async def pass_through(
     async def caller(at: float, lane: Lane) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(at - loop.time())
-        await limiter.acquire(lane, deadline)
+        await pass_one(limiter, lane, deadline)
         passages.append(Passage(at, lane, loop.time()))
 
     async with asyncio.TaskGroup() as group:
@@ -59,6 +65,38 @@ def test_no_window_ever_holds_more_than_the_limit(limit: RateLimit, callers: lis
 
     assert len(passages) == len(callers)
     assert most_in_a_window(passages, limit.seconds) <= limit.requests
+
+
+slow_calls = st.lists(
+    st.tuples(st.floats(0, 30, width=16), st.sampled_from(Lane), st.floats(0, 5, width=16), st.floats(0, 1, width=16)),
+    max_size=60,
+)
+
+
+@settings(max_examples=300)
+@given(limits, slow_calls)
+def test_no_window_holds_more_however_long_calls_are_on_their_way(
+    limit: RateLimit, calls: list[tuple[float, Lane, float, float]]
+) -> None:
+    """Wherever between its sending and its end each call arrives, no rolling window of arrivals breaks the limit."""
+    limiter = RateLimiter(limit)
+    arrived: list[Passage] = []
+
+    async def call(at: float, lane: Lane, seconds: float, share: float) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(at - loop.time())
+        async with limiter.place(lane):
+            await asyncio.sleep(seconds * share)
+            arrived.append(Passage(at, lane, loop.time()))
+            await asyncio.sleep(seconds * (1 - share))
+
+    async def history() -> None:
+        await asyncio.gather(*(call(*one) for one in calls))
+
+    run_virtually(history())
+
+    assert len(arrived) == len(calls)
+    assert most_in_a_window(arrived, limit.seconds) <= limit.requests
 
 
 @settings(max_examples=300)
@@ -140,7 +178,7 @@ def test_work_of_other_lanes_is_spread() -> None:
     passages = run_virtually(pass_through(RateLimiter(RateLimit(100, 10.0)), [(0.0, Lane.UPDATE)] * 60))
 
     gaps = [after.passed - before.passed for before, after in pairwise(passages[10:])]
-    assert gaps == pytest.approx([0.102] * len(gaps), abs=1e-3)
+    assert gaps == pytest.approx([0.1 * MARGIN] * len(gaps), abs=1e-3)
 
 
 def test_a_wait_beyond_the_deadline_is_refused_at_once() -> None:
@@ -148,17 +186,17 @@ def test_a_wait_beyond_the_deadline_is_refused_at_once() -> None:
 
     async def scenario() -> tuple[float, float]:
         limiter = RateLimiter(RateLimit(1, 10.0))
-        await limiter.acquire(Lane.UPDATE)
+        await pass_one(limiter, Lane.UPDATE)
         loop = asyncio.get_running_loop()
         with pytest.raises(RemoteRateLimitedError) as refused:
-            await limiter.acquire(Lane.UPDATE, loop.time() + 5.0)
+            await pass_one(limiter, Lane.UPDATE, loop.time() + 5.0)
         assert refused.value.retry_after is not None
         return loop.time(), refused.value.retry_after
 
     now, wait = run_virtually(scenario())
 
     assert now == 0.0
-    assert wait == pytest.approx(10.2)
+    assert wait == pytest.approx(10.0 * MARGIN)
 
 
 def test_who_is_overtaken_is_refused_before_the_deadline() -> None:
@@ -166,11 +204,11 @@ def test_who_is_overtaken_is_refused_before_the_deadline() -> None:
 
     async def scenario() -> float:
         limiter = RateLimiter(RateLimit(1, 1.0))
-        await limiter.acquire(Lane.REMOVE)
-        removals = asyncio.gather(*(limiter.acquire(Lane.REMOVE) for _ in range(20)), return_exceptions=True)
-        update = asyncio.create_task(limiter.acquire(Lane.UPDATE, asyncio.get_running_loop().time() + 30.0))
+        await pass_one(limiter, Lane.REMOVE)
+        removals = asyncio.gather(*(pass_one(limiter, Lane.REMOVE) for _ in range(20)), return_exceptions=True)
+        update = asyncio.create_task(pass_one(limiter, Lane.UPDATE, asyncio.get_running_loop().time() + 30.0))
         await asyncio.sleep(0)
-        more = asyncio.gather(*(limiter.acquire(Lane.REMOVE) for _ in range(20)))
+        more = asyncio.gather(*(pass_one(limiter, Lane.REMOVE) for _ in range(20)))
         with pytest.raises(RemoteRateLimitedError):
             await update
         refused_at = asyncio.get_running_loop().time()
@@ -185,15 +223,15 @@ def test_who_gives_up_does_not_hold_the_others_up() -> None:
 
     async def scenario() -> float:
         limiter = RateLimiter(RateLimit(1, 1.0))
-        await limiter.acquire(Lane.UPDATE)
-        gone = asyncio.create_task(limiter.acquire(Lane.REMOVE))
-        stays = asyncio.create_task(limiter.acquire(Lane.UPDATE))
+        await pass_one(limiter, Lane.UPDATE)
+        gone = asyncio.create_task(pass_one(limiter, Lane.REMOVE))
+        stays = asyncio.create_task(pass_one(limiter, Lane.UPDATE))
         await asyncio.sleep(0.1)
         gone.cancel()
         await stays
         return asyncio.get_running_loop().time()
 
-    assert run_virtually(scenario()) == pytest.approx(1.02)
+    assert run_virtually(scenario()) == pytest.approx(MARGIN)
 
 
 def test_a_pause_holds_every_lane() -> None:
@@ -215,11 +253,11 @@ def test_the_strictest_limit_of_an_account_holds() -> None:
 
     async def scenario() -> list[Passage]:
         limiter = RateLimiter(RateLimit(10, 1.0))
-        await limiter.acquire(Lane.REMOVE)
+        await pass_one(limiter, Lane.REMOVE)
         limiter.tighten(RateLimit(2, 1.0))
         limiter.tighten(RateLimit(50, 1.0))
         return await pass_through(limiter, [(0.0, Lane.REMOVE)] * 2)
 
     passages = run_virtually(scenario())
 
-    assert [one.passed for one in passages] == pytest.approx([0.0, 1.02])
+    assert [one.passed for one in passages] == pytest.approx([0.0, MARGIN])
