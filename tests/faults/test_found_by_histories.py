@@ -2,8 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from random import Random
 
+import httpx2
+
+from scim_bridge.testing.clients import EntraClient, Person
 from scim_bridge.testing.simulation import History
+from scim_bridge.testing.simulation.network import BridgeTransport
+from scim_bridge.testing.simulation.world import BASE_URL, SCHEDULE, Client, LoopClock
 from tests.faults.histories import Histories
 from tests.faults.hubspot_world import HubSpotWorld
 
@@ -37,3 +43,42 @@ def test_a_name_waits_for_the_invitation_and_no_longer(tmp_path: Path) -> None:
 
     assert report.violations == []
     assert Invitation.seen == ["Lovelace", "Hopper"]
+
+
+class Return(History):
+    """Somebody leaves and returns during an outage, and Entra ID sends what differs from what it reads (seed 1770)."""
+
+    access: list[bool]
+
+    async def run(self) -> None:
+        """Push a removal that is not enforced before the person is wanted again."""
+        world, person = self.world, Person("00u0ada", "ada@corp.example", "Ada", "Lovelace")
+        transport = BridgeTransport("entra", world.listening, world.weather, world)
+        http = httpx2.AsyncClient(base_url=BASE_URL, transport=transport)
+        provider = EntraClient(
+            http, authorization=world.authorization, schedule=SCHEDULE, clock=LoopClock(), random=Random(0)
+        )
+        client = Client("entra", provider, [person], ())
+        world.clients[:] = [client]
+        await world.start_bridge()
+        provider.assign(person)
+        client.work()
+        await client.done()
+        world.weather.unreachable_until = asyncio.get_running_loop().time() + 2000
+        provider.unassign(person)
+        client.work()
+        while world.witness.desire(person.user_name).active:
+            await asyncio.sleep(1)
+        provider.assign(person)
+        await client.done()
+        await asyncio.sleep(2000)
+        belief = provider.believed[person.id]
+        type(self).access = [belief.active, world.remote.holding(person.user_name).active]
+
+
+def test_who_returns_before_their_removal_is_enforced_keeps_access(tmp_path: Path) -> None:
+    """Entra ID, which looked while the removal was pending, and the remote system agree that the person has access."""
+    report = Histories(tmp_path).one(1, kind=Return)
+
+    assert report.violations == []
+    assert Return.access == [True, True]

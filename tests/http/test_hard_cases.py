@@ -49,3 +49,71 @@ async def test_a_group_whose_pending_removal_is_enforced_has_another_etag(tmp_pa
         assert (await removing).status_code == 204
         after = await acme.get(path, If_None_Match=during.headers["etag"])
         assert after.status_code == 200
+
+
+async def test_a_read_says_nothing_of_active_while_a_removal_is_pending(tmp_path: Path) -> None:
+    """Neither value would be true; who still has access is found by the filter, and the entity tag tells the end."""
+    async with bridge(tmp_path) as (acme,):
+        user = await acme.user()
+        path = f"/Users/{user['id']}"
+        gate = acme.remote.hold("deactivate_user")
+        removing = asyncio.create_task(acme.patch(path, {"op": "replace", "path": "active", "value": False}))
+        await gate.entered.wait()
+
+        during = await acme.get(path)
+        part = await acme.get(path + "?attributes=active,userName")
+        having = await acme.get("/Users?filter=active eq true")
+        without = await acme.get("/Users?filter=active eq false")
+
+        assert during.json()["userName"] == "ada@example.com"
+        assert "active" not in during.json()
+        assert part.json()["userName"] == "ada@example.com"
+        assert "active" not in part.json()
+        assert [one["id"] for one in having.json()["Resources"]] == [user["id"]]
+        assert without.json()["Resources"] == []
+        gate.release()
+        assert (await removing).json()["active"] is False
+        after = await acme.get(path, If_None_Match=during.headers["etag"])
+        assert (after.status_code, after.json()["active"]) == (200, False)
+
+
+async def test_who_returns_while_their_removal_is_pending_keeps_the_account(tmp_path: Path) -> None:
+    """A client that compares what it reads with what it wants finds that it has to ask for the access."""
+    async with bridge(tmp_path) as (acme,):
+        user = await acme.user()
+        path = f"/Users/{user['id']}"
+        gate = acme.remote.hold("deactivate_user")
+        requests = [asyncio.create_task(acme.patch(path, {"op": "replace", "path": "active", "value": False}))]
+        await gate.entered.wait()
+
+        found = (await acme.get('/Users?filter=userName eq "ada@example.com"')).json()["Resources"][0]
+        if found.get("active") is not True:
+            requests.append(asyncio.create_task(acme.patch(path, {"op": "replace", "path": "active", "value": True})))
+            while not (await acme.row(user)).active:
+                await asyncio.sleep(0)
+        gate.release()
+        await asyncio.gather(*requests)
+
+        assert (await acme.read(user))["active"] is True
+        assert acme.remote_active() == {"ada@example.com": True}
+
+
+async def test_who_writes_back_what_they_read_does_not_undo_a_removal(tmp_path: Path) -> None:
+    """A new title, put together with the rest of what was read while the removal was pending, leaves it standing."""
+    async with bridge(tmp_path) as (acme,):
+        user = await acme.user()
+        path = f"/Users/{user['id']}"
+        gate = acme.remote.hold("deactivate_user")
+        removing = asyncio.create_task(acme.patch(path, {"op": "replace", "path": "active", "value": False}))
+        await gate.entered.wait()
+        read = await acme.read(user)
+
+        writing = asyncio.create_task(acme.put(path, {**read, "title": "Countess"}))
+        while (await acme.stored(user)).get("title") is None:
+            await asyncio.sleep(0)
+        gate.release()
+
+        assert (await removing).status_code == 200
+        written = (await writing).json()
+        assert (written["title"], written["active"]) == ("Countess", False)
+        assert acme.remote_active() == {"ada@example.com": False}

@@ -62,11 +62,21 @@ def resource(base_url: str, representation: Representation) -> bytes:
 
 
 def _document(row: ResourceRow) -> bytes:
-    """Return the document without its closing brace; ``active`` is what is true, not what is wanted."""
+    """Return the document without its closing brace."""
     document = row.document
-    if row.shown_active != row.active:
-        document = _compact({**json.loads(document), "active": row.shown_active})
+    if not tells_active(row):
+        document = _compact({name: value for name, value in json.loads(document).items() if name != "active"})
     return document[:-1]
+
+
+def tells_active(row: ResourceRow) -> bool:
+    """Tell whether a representation has ``active``: not while somebody is to lose access and still has it.
+
+    ``false`` would claim a removal before it is true, and a client that compares would not ask for it again. ``true``
+    would hide it: a client that by now wants the person active would find nothing to send, and one that writes back
+    what it read would undo the removal. RFC 7643 §2.5 has an unassigned attribute for a value that is not known.
+    """
+    return row.shown_active == row.active
 
 
 def _compact(value: object) -> bytes:

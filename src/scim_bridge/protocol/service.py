@@ -277,8 +277,8 @@ class BridgeService(ScimService):
         row = representation.row
         with self.provider:
             resource: Any = decode(row, self.provider.model(row.kind))
-            if row.kind == "User":
-                resource.active = row.shown_active
+            if not rendering.tells_active(row):
+                resource.active = None
             references = [rendering.reference(base_url, row.kind, item) for item in representation.references or ()]
             if representation.references is not None:
                 name = "groups" if row.kind == "User" else "members"

@@ -367,8 +367,9 @@ class Reconciler:
         if fresh is None or fresh.generation != row.generation or fresh.state not in COMPARED:
             return
         seen = self.observation.absent(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
-        active = seen.observed is not None and seen.observed.active
-        changed = replace(rearmed(seen, lane), shown_active=seen.active or active)
+        shown = seen.active or (seen.observed is not None and seen.observed.active)
+        version = seen.version + (shown != fresh.shown_active)
+        changed = replace(rearmed(seen, lane), shown_active=shown, version=version)
         if fresh.remote_id is None:
             changed = replace(changed, refusal=None)  # what could not be made is there
         resources.replace(tx, changed)

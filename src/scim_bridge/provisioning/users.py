@@ -111,7 +111,8 @@ class UserIntake:
         if matters:
             self.intake.guard.permit_user(tx, row, leaves=leaves)
         hold = leaves and observed_active and self.intake.guard.hold_removals(tx, [row.id])
-        updated = replace(row, active=active, shown_active=active or observed_active)
+        doubtful = row.observed is None or row.ambiguous  # a creation that went unanswered may have made the account
+        updated = replace(row, active=active, shown_active=active or observed_active or doubtful)
         updated = self.intake.store(tx, updated, user, lane=lane, matters=matters, hold=hold)
         return Accepted(updated, self.intake.waits_of(updated), self._removals(updated))
 

@@ -156,7 +156,8 @@ class Clients:
             return ABSENT
         names = {id_: name for name, id_ in self.cluster.groups[person.connection].items()}
         groups = frozenset(names[group["value"]] for group in found[0].get("groups", ()))
-        return Register("active" if found[0]["active"] else "inactive", groups)
+        # Without `active` somebody is still to lose access.
+        return Register("active" if found[0].get("active", True) else "inactive", groups)
 
     def _count(self, status: int) -> None:
         self.statuses[status] = self.statuses.get(status, 0) + 1

@@ -138,6 +138,26 @@ async def test_attribute_drift_is_only_told_where_the_policy_says_so(bridge: Bri
     assert account.user.name.given_name == "Ada"
 
 
+async def test_access_given_by_hand_is_another_version_until_it_is_taken_again(bridge: Bridge) -> None:
+    """Who read "inactive" before is not told by the entity tag that nothing has changed."""
+    created = await bridge.provisioning.create_user(user())
+    await bridge.provisioning.modify_user(created.row.id, setting(active=False), always)
+    before = await bridge.row("User", created.row.id)
+    bridge.remote.account(str(created.row.remote_id)).active = True
+    gate = bridge.remote.hold("deactivate_user")
+
+    await reconciler(bridge).run()
+    await gate.entered.wait()
+    during = await bridge.row("User", created.row.id)
+    gate.release()
+    await bridge.idle()
+
+    after = await bridge.row("User", created.row.id)
+    assert [row.shown_active for row in (before, during, after)] == [False, True, False]
+    assert before.version < during.version < after.version
+    assert not bridge.remote.account(str(created.row.remote_id)).active
+
+
 async def test_an_unowned_account_follows_the_remote_system(bridge: Bridge) -> None:
     """What nobody owns is never repaired: the store takes over what it shows now."""
     remote_id = bridge.remote.add_account("bob@x.example")

@@ -104,7 +104,7 @@ async def test_a_lost_answer_is_probed_and_nothing_is_made_twice(bridge: Bridge)
 
 
 async def test_deactivation_is_confirmed_before_it_is_claimed(bridge: Bridge) -> None:
-    """While the remote system holds the call, the resource still reads active and nobody is answered."""
+    """While the remote system holds the call, the resource is still found as active and nobody is answered."""
     created = await bridge.provisioning.create_user(user())
     gate = bridge.remote.hold("deactivate_user")
     writing = asyncio.create_task(bridge.provisioning.modify_user(created.row.id, setting(active=False), always))
@@ -238,7 +238,7 @@ async def test_a_refused_creation_leaves_nothing_behind_and_can_be_tried_again(b
 
 
 async def test_a_refused_removal_stays_pending_and_is_told(bridge: Bridge) -> None:
-    """A deactivation that a guard refuses answers 403, still reads active, and is never given up."""
+    """A deactivation that a guard refuses answers 403, is still found as active, and is never given up."""
     created = await bridge.provisioning.create_user(user())
     bridge.remote.fail("deactivate_user", RemoteForbiddenError("this is a Super Admin"))
 
