@@ -60,6 +60,7 @@ class Return(History):
         )
         client = Client("entra", provider, [person], ())
         world.clients[:] = [client]
+        world.preset = "entra"
         await world.start_bridge()
         provider.assign(person)
         client.work()

@@ -75,11 +75,13 @@ class ClientPreset:
     :param name: What a configuration file says: ``client = "okta"``.
     :param policy: What scim2-models tolerates.
     :param quirks: Names of the quirks that are rewritten; others are refused as the RFC says.
+    :param compares: Whether it reads first and sends only what differs.
     """
 
     name: str
     policy: ScimPolicy
     quirks: frozenset[str]
+    compares: bool = False
 
     def switched(self, *, on: Iterable[str] = (), off: Iterable[str] = ()) -> Self:
         """Return the preset with quirks switched on and off.
@@ -99,7 +101,7 @@ def _preset(name: str) -> ClientPreset:
 
 PRESETS: dict[str, ClientPreset] = {
     "okta": _preset("okta"),
-    "entra": _preset("entra"),
+    "entra": replace(_preset("entra"), compares=True),
     "generic": ClientPreset("generic", tolerant_policy(), frozenset(QUIRKS)),
     "strict": ClientPreset("strict", ScimPolicy(comparison_key=comparison_key), frozenset({"password"})),
 }

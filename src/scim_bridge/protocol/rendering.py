@@ -22,10 +22,24 @@ class Representation:
 
     :param row: The stored row.
     :param references: The groups of a User, or the members of a Group; ``None``: not loaded, not to be shown.
+    :param compared: Whether the client sends what differs from what it reads.
     """
 
     row: ResourceRow
     references: Sequence[GroupReference] | None
+    compared: bool = False
+
+    @property
+    def active(self) -> bool | None:
+        """What is told of ``active``; ``None``: it is left out.
+
+        While somebody is to lose access and still has it, ``false`` would claim a removal before it is true. ``true``
+        is what is observed, but to a client that compares it hides the removal: should it want the person active by
+        then, it would find nothing to send. RFC 7643 §2.5 has an unassigned attribute for what cannot be told.
+        """
+        if self.row.shown_active == self.row.active:
+            return self.row.active
+        return None if self.compared else self.row.shown_active
 
 
 def etag(row: ResourceRow) -> str:
@@ -49,7 +63,7 @@ def timestamp(moment: datetime) -> str:
 def resource(base_url: str, representation: Representation) -> bytes:
     """Return the whole representation of a resource."""
     row = representation.row
-    parts = [_document(row)]
+    parts = [_document(representation)]
     if representation.references or (row.kind == "Group" and representation.references is not None):
         parts.append(b'"groups":' if row.kind == "User" else b'"members":')
         parts[-1] += _compact([reference(base_url, row.kind, item) for item in representation.references])
@@ -61,22 +75,13 @@ def resource(base_url: str, representation: Representation) -> bytes:
     return b",".join(parts)
 
 
-def _document(row: ResourceRow) -> bytes:
+def _document(representation: Representation) -> bytes:
     """Return the document without its closing brace."""
-    document = row.document
-    if not tells_active(row):
-        document = _compact({name: value for name, value in json.loads(document).items() if name != "active"})
-    return document[:-1]
-
-
-def tells_active(row: ResourceRow) -> bool:
-    """Tell whether a representation has ``active``: not while somebody is to lose access and still has it.
-
-    ``false`` would claim a removal before it is true, and a client that compares would not ask for it again. ``true``
-    would hide it: a client that by now wants the person active would find nothing to send, and one that writes back
-    what it read would undo the removal. RFC 7643 §2.5 has an unassigned attribute for a value that is not known.
-    """
-    return row.shown_active == row.active
+    row, active = representation.row, representation.active
+    if active is row.active:
+        return row.document[:-1]
+    document = {name: value for name, value in json.loads(row.document).items() if name != "active"}
+    return _compact(document if active is None else {**document, "active": active})[:-1]
 
 
 def _compact(value: object) -> bytes:

@@ -277,8 +277,8 @@ class BridgeService(ScimService):
         row = representation.row
         with self.provider:
             resource: Any = decode(row, self.provider.model(row.kind))
-            if not rendering.tells_active(row):
-                resource.active = None
+            if row.kind == "User":
+                resource.active = representation.active
             references = [rendering.reference(base_url, row.kind, item) for item in representation.references or ()]
             if representation.references is not None:
                 name = "groups" if row.kind == "User" else "members"

@@ -94,9 +94,9 @@ class Intake:
             modified_at=now,
             external_id=resource.external_id,
             active=active,
-            # An account that is to be inactive may be there already, and active: ask before taking that for done.
-            shown_active=True,
+            shown_active=active,
             unique_name=unique,
+            # An account that is to be inactive may be there already, and active: ask before taking that for done.
             observed=Observed() if active else None,
             state=State.PENDING,
             lane=Lane.CREATE if active else Lane.UPDATE,

@@ -112,7 +112,7 @@ class UserIntake:
             self.intake.guard.permit_user(tx, row, leaves=leaves)
         hold = leaves and observed_active and self.intake.guard.hold_removals(tx, [row.id])
         doubtful = row.observed is None or row.ambiguous  # a creation that went unanswered may have made the account
-        updated = replace(row, active=active, shown_active=active or observed_active or doubtful)
+        updated = replace(row, active=active, shown_active=active or observed_active or (doubtful and row.shown_active))
         updated = self.intake.store(tx, updated, user, lane=lane, matters=matters, hold=hold)
         return Accepted(updated, self.intake.waits_of(updated), self._removals(updated))
 

@@ -85,7 +85,7 @@ class Reads:
                 references |= memberships.groups_of(tx, self._id, ids, deleted=False)
             else:
                 references |= memberships.members_of_many(tx, self._id, ids)
-        return [Representation(row, references.get(row.id)) for row in rows]
+        return [Representation(row, references.get(row.id), compared=self._service.preset.compares) for row in rows]
 
     async def current(self, row: ResourceRow, parameters: ResponseParameters[Any] | None) -> Representation:
         """Return the representation of a row just written."""

@@ -67,8 +67,8 @@ class ResourceRow:
     :param document: The desired SCIM resource as compact UTF-8 JSON, with ``schemas`` and ``id``, without ``meta``,
         ``groups``, ``members`` and ``password``; ``active`` of a User is always there.
     :param active: Whether the client wants the account active (always true of a Group).
-    :param shown_active: What filters go by: desired **or** still observed. Where it is not what is desired, a removal
-        is under way, and a representation has no ``active``.
+    :param shown_active: What is told to clients: desired **or** still observed; a removal is never claimed before it is
+        true.
     :param unique_name: Whether the name is unique in the connection (off for groups where duplicates are allowed).
     :param generation: Counts desired states; each change that matters to the remote system adds one.
     :param observed_generation: The generation that was last fully settled.

@@ -167,26 +167,6 @@ async def test_a_refused_search_leaves_the_removal_of_an_account_in_doubt(tmp_pa
         await assert_removed_in_the_end(bridge, person.id)
 
 
-async def test_a_person_to_be_kept_out_is_not_told_inactive_before_an_account_was_looked_for(
-    tmp_path: Path, remote: MemoryRemote
-) -> None:
-    """A creation of an inactive account finds an active one, made by hand, which no read calls inactive until it is."""
-    async with bridge_on(tmp_path / "bridge.db", remote) as bridge:
-        remote_id = remote.add_account("ada@corp.example")
-        gate = remote.hold("deactivate_user")
-        absent = user()
-        absent.active = False
-        made = asyncio.create_task(bridge.provisioning.create_user(absent))
-        await gate.entered.wait()
-        during = await ada(bridge)
-        gate.release()
-
-        after = (await made).row
-        assert (during.active, during.shown_active) == (False, True)
-        assert (after.active, after.shown_active) == (False, False)
-        assert not remote.account(remote_id).active
-
-
 async def test_a_refused_reading_leaves_the_removal_of_a_known_account_in_doubt(
     tmp_path: Path, remote: MemoryRemote
 ) -> None:

@@ -89,18 +89,12 @@ class World:
         self.weather = Weather(Random(f"{seed}/weather"))
         self.witness = Witness(database)
         self.authorization = authorization
-        self.settings = Settings(
-            store=StoreSettings(url=f"sqlite:///{database}"),
-            connections={
-                CONNECTION: ConnectionSettings(
-                    connector=remote.connector, client="generic", config=dict(remote.settings)
-                )
-            },
-        )
         self.process: Process | None = None
         self.graveyard: list[Process] = []
         self.trace: list[str] = []
         self.clients = self._clients()
+        self.store = StoreSettings(url=f"sqlite:///{database}")
+        self.preset = self.clients[0].name.split()[0]
         self.oracle = Oracle(self)
         remote.watch = self.oracle.effect
         self.weather.committed = self.oracle.committed
@@ -141,6 +135,14 @@ class World:
             for one in names[:people]
         ]
         return Client(kind, makers[kind](), persons, groups)
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration of the bridge: it understands its clients as the first of them is."""
+        connection = ConnectionSettings(
+            connector=self.remote.connector, client=self.preset, config=dict(self.remote.settings)
+        )
+        return Settings(store=self.store, connections={CONNECTION: connection})
 
     # -- The bridge ----------------------------------------------------------------------------------------------
 
