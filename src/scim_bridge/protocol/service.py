@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, TypeVar, Union, cast
 
 from pydantic import ValidationError
@@ -51,7 +52,8 @@ _ON_A_RESOURCE = {
     "DELETE": Operation.delete,
 }
 
-_ENVELOPES = (ListResponse, BulkRequest, BulkResponse)
+_ABOUT_ALL = (ListResponse, BulkRequest, BulkResponse, SearchRequest)
+_ABOUT_ONE = (SearchRequest, ResponseParameters, PatchOp)
 """Generic messages. pydantic forgets the class for a service's resources, and takes milliseconds to make it again."""
 
 ResourceT = TypeVar("ResourceT", bound=Resource[Any])
@@ -69,6 +71,14 @@ class Modification:
 
     change: Change | None
     deltas: tuple[MemberDelta, ...] = ()
+
+
+@lru_cache(maxsize=64)
+def _envelopes(models: tuple[type[Resource[Any]], ...]) -> tuple[Any, ...]:
+    """Return the classes of the messages about these resources; most connections of a bridge have the same."""
+    about_all = (cast("Any", envelope)[Union[models]] for envelope in _ABOUT_ALL)  # noqa: UP007
+    about_one = (cast("Any", envelope)[model] for envelope in _ABOUT_ONE for model in models)
+    return (*about_all, *about_one)
 
 
 class BridgeService(ScimService):
@@ -94,7 +104,7 @@ class BridgeService(ScimService):
     ) -> None:
         super().__init__(provider, secret=secret)
         self._requests = provider.policy.model_copy(update={"comparison_key": default_comparison_key})
-        self._kept = [cast("Any", envelope)[Union[tuple(self.get_models())]] for envelope in _ENVELOPES]  # noqa: UP007
+        self._kept = _envelopes(tuple(self.get_models()))
         self.limits = limits or Limits()
         self.preset = preset
         self._quirks = Quirks(preset.quirks, count)

@@ -13,7 +13,7 @@ from scim_bridge.models import Group, Lane, Remote, User
 from scim_bridge.provisioning.situation import Capabilities, Situation, groups_seen, observed_of
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
-from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
+from scim_bridge.store.rows import GroupReference, Observed, Ownership, ResourceRow, State
 
 Answer = Remote[User] | Remote[Group] | None
 """What a hook returned; ``None``: nothing, or that there is nothing."""
@@ -143,20 +143,19 @@ class Observation:
 
     def _seen_in(self, tx: Connection, row: ResourceRow, group_ids: Collection[str]) -> ResourceRow:
         """Record the groups a person was seen in; what is no longer shown is a new version (RFC 7644 §3.14)."""
-        lost = self._lost_groups(tx, row, group_ids)
+        groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
+        if {group.id for group in groups if group.observed} == set(group_ids):
+            return row
+        lost = _lost(groups, group_ids)
         memberships.observe_user(tx, self.connection_id, row.id, group_ids)
         resources.touch(tx, self.connection_id, lost)
         self._wake_deleted_groups(tx, lost)
         return replace(row, version=row.version + 1) if lost else row
 
-    def _lost_groups(self, tx: Connection, row: ResourceRow, kept: Collection[str]) -> list[str]:
-        """Return the groups that a person was to leave, and has left."""
-        held = memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, [])
-        return [group.id for group in held if group.observed and not group.desired and group.id not in kept]
-
     def settled(self, tx: Connection, row: ResourceRow) -> None:
         """Hand deleted groups over that wait for a person of whom nothing more is to be expected."""
-        self._wake_deleted_groups(tx, self._lost_groups(tx, row, ()))
+        groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
+        self._wake_deleted_groups(tx, _lost(groups, ()))
 
     def _wake_deleted_groups(self, tx: Connection, lost: Collection[str]) -> None:
         """Hand the deleted groups that wait for a person who no longer holds them to the driver."""
@@ -191,3 +190,8 @@ class Observation:
         if self.capabilities.user_centric:
             to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
             resources.bump(tx, self.connection_id, to_add, lane=Lane.UPDATE, now=self.clock())
+
+
+def _lost(groups: Collection[GroupReference], kept: Collection[str]) -> list[str]:
+    """Return the groups that a person was to leave, and has left."""
+    return [group.id for group in groups if group.observed and not group.desired and group.id not in kept]

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -40,6 +39,11 @@ def bearer_token(authorization: Sequence[bytes]) -> str | None:
     return words[0] if len(words) == 1 and words[0].lower() != "bearer" else None
 
 
+def loop_time() -> float:
+    """Return the event loop's time: durations are measured on it, and a simulation has its own."""
+    return asyncio.get_running_loop().time()
+
+
 class TokenAuthentication:
     """Checks bearer tokens against the store.
 
@@ -53,7 +57,7 @@ class TokenAuthentication:
         store: Store,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = loop_time,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -121,7 +125,7 @@ class FailedAuthentications:
     :param clock: Seconds that only go forward.
     """
 
-    def __init__(self, limit: FailureLimit, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limit: FailureLimit, *, clock: Callable[[], float] = loop_time) -> None:
         self._limit = limit
         self._clock = clock
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()

@@ -1,9 +1,10 @@
 """What SQLAlchemy spells differently on the two databases."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -29,6 +30,14 @@ def _upsert(dialect: str, table: Table, columns: tuple[str, ...]) -> Insert:
     return insert.on_conflict_do_update(
         index_elements=list(table.primary_key.columns), set_={name: insert.excluded[name] for name in columns}
     )
+
+
+def refusable(tx: Connection) -> AbstractContextManager[Any]:
+    """Let a transaction go on after a statement that a constraint refuses.
+
+    SQLite undoes that statement alone; PostgreSQL the whole transaction, unless there is a SAVEPOINT.
+    """
+    return nullcontext() if tx.dialect.name == "sqlite" else tx.begin_nested()
 
 
 def chunks(values: "Sequence[T] | set[T] | frozenset[T]", size: int = CHUNK) -> Iterator[list[T]]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from scim_bridge.models import Kind, Lane
 from scim_bridge.store import index
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.comparison import exact, fold
+from scim_bridge.store.dialects import refusable
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 from scim_bridge.store.tables import NAME_LENGTH, member, resource
 from scim_bridge.store.work import at_least, bump, counts, next_due, pending, touch
@@ -230,7 +231,10 @@ def _observed(text: str) -> Observed:
 
 
 def _json(value: Observed | Refusal | None) -> str | None:
-    return None if value is None else json.dumps(asdict(value), ensure_ascii=False, default=str)
+    if value is None:
+        return None
+    document = {field.name: getattr(value, field.name) for field in fields(value)}
+    return json.dumps(document, ensure_ascii=False, default=str)
 
 
 def _values(row: ResourceRow) -> dict[str, Any]:
@@ -274,7 +278,7 @@ def _bounded(attribute: str, key: str) -> str:
 def _written(tx: Connection, row: ResourceRow, statement: Any, values: dict[str, Any]) -> int:
     """Write a row and return its sequence; turn what a unique index refuses into what it means."""
     try:
-        with tx.begin_nested():
+        with refusable(tx):
             sequence: int = tx.execute(statement, values).scalar_one()
             return sequence
     except IntegrityError as error:

@@ -292,16 +292,16 @@ class _Write:
 
     def run(self, connection: Connection) -> None:
         """Run the function in a SAVEPOINT of its own; only an error of the database itself ends the whole batch."""
-        savepoint = connection.begin_nested()
+        # Not begin_nested(): it never names two alike, and what is new has to be compiled, here and by SQLite.
+        connection.exec_driver_sql("SAVEPOINT one_write")
         try:
             self._result = self.work(connection)
         except BaseException as error:
             if is_transient(error):
                 raise
-            savepoint.rollback()
+            connection.exec_driver_sql("ROLLBACK TO one_write")
             self._error = error
-        else:
-            savepoint.commit()
+        connection.exec_driver_sql("RELEASE one_write")
 
     def fail(self, error: BaseException) -> None:
         """Note that the COMMIT of the batch failed."""

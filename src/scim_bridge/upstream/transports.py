@@ -82,15 +82,19 @@ class TraceLayer(Layer):
             outcome = str(response.status_code)
             return response
         finally:
-            fields = {
-                "method": request.method,
-                "route": route(request),
-                "outcome": outcome,
-                "milliseconds": round((loop.time() - started) * 1000, 1),
-                "lane": lane.get().name,
-                "correlation_id": correlation_id.get(),
-            }
-            self._logger.info("upstream %(method)s %(route)s %(outcome)s", fields, extra={"upstream": fields})
+            if self._logger.isEnabledFor(logging.INFO):
+                self._log(request, outcome, loop.time() - started)
+
+    def _log(self, request: httpx2.Request, outcome: str, seconds: float) -> None:
+        fields = {
+            "method": request.method,
+            "route": route(request),
+            "outcome": outcome,
+            "milliseconds": round(seconds * 1000, 1),
+            "lane": lane.get().name,
+            "correlation_id": correlation_id.get(),
+        }
+        self._logger.info("upstream %(method)s %(route)s %(outcome)s", fields, extra={"upstream": fields})
 
 
 def route(request: httpx2.Request) -> str:

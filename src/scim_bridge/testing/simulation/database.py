@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.util import LRUCache
 
@@ -78,27 +77,18 @@ class SimulatedSqlite(sqlite.SqliteDatabase):
             self._dispose()
 
 
-class AlikeDialect(SQLiteDialect_pysqlite):
-    """A dialect that takes every other one for its own, so that engines share what they have compiled."""
-
-    supports_statement_cache = True
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, AlikeDialect)
-
-    def __hash__(self) -> int:
-        return 1
-
-
 _COMPILED: LRUCache[Any, Any] = LRUCache(2_000)
+_DIALECTS: dict[str, Dialect] = {}
+"""By how transactions begin."""
 _engine = sqlite._engine  # noqa: SLF001 - the one place where engines are made
 
 
-def _sharing_engine(*arguments: Any) -> Engine:
+def _sharing_engine(path: Path, begin: str, *arguments: Any) -> Engine:
     """Make an engine of the store; a history makes many, and compiling their statements again takes half its time."""
-    made = _engine(*arguments)
-    made.dialect.__class__ = AlikeDialect
-    made._compiled_cache = _COMPILED  # noqa: SLF001 - SQLAlchemy shares it between engines of one pool only
+    made = _engine(path, begin, *arguments)
+    # What is compiled belongs to a dialect, and SQLAlchemy shares it between engines of one pool only.
+    made.dialect = made.pool._dialect = _DIALECTS.setdefault(begin, made.dialect)  # noqa: SLF001
+    made._compiled_cache = _COMPILED  # noqa: SLF001
     return made
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextvars import Context, ContextVar
 from random import Random
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 
 class Mortal:
@@ -26,7 +26,7 @@ class Mortal:
         self.alive = True
         self.ended = False
         self.at_death: list[Callable[[], None]] = []
-        self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self.tasks: WeakKeyDictionary[asyncio.Task[Any], None] = WeakKeyDictionary()  # in order, unlike a set
         self.withheld: list[asyncio.Handle] = []
 
     def may_step(self) -> bool:
@@ -113,7 +113,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         task: asyncio.Task[Any] = super().create_task(coro, name=None if name is None else str(name), context=context)
         process = PROCESS.get() if context is None else context.get(PROCESS)
         if process is not None:
-            process.tasks.add(task)
+            process.tasks[task] = None
         return task
 
     def revive(self, process: Mortal) -> None:

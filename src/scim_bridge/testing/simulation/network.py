@@ -228,11 +228,10 @@ class RemoteTransport(httpx2.AsyncBaseTransport):
         try:
             await self._there(process, call)
             response = await self._inner.handle_async_request(request)
-            content = await response.aread()
+            await response.aread()
             await asyncio.sleep(self._weather.delay())
-            date = format_datetime(EPOCH + timedelta(seconds=loop.time()), usegmt=True)
-            headers = [*response.headers.multi_items(), ("Date", date)]
-            call.response = httpx2.Response(response.status_code, headers=headers, content=content, request=request)
+            response.headers["Date"] = format_datetime(EPOCH + timedelta(seconds=loop.time()), usegmt=True)
+            call.response = response
         finally:
             call.returned_at = loop.time()
             self._listener.returned(call)

@@ -10,11 +10,12 @@ CONNECTION = "corp"
 """The connection of a simulated bridge."""
 
 _ROWS = """
-SELECT u.id, u.active AND NOT u.deleted, u.state, u.ownership, g.name
+SELECT u.name_key, u.id, u.active AND NOT u.deleted, u.state, u.ownership, g.name
 FROM resource u
 LEFT JOIN member m ON m.connection_id = u.connection_id AND m.user_id = u.id AND m.desired
 LEFT JOIN resource g ON g.connection_id = m.connection_id AND g.id = m.group_id
-WHERE u.connection_id = ? AND u.kind = 'User' AND u.name_key = ?
+WHERE u.connection_id = ? AND u.kind = 'User'
+ORDER BY u.sequence
 """
 
 
@@ -35,11 +36,17 @@ class Desire:
     owned: bool
 
 
+NOTHING = Desire((), active=False, groups=frozenset(), open=False, owned=False)
+"""What is desired of whom the bridge has never heard."""
+
+
 class Witness:
     """Reads a database that the bridge has open."""
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
+        self._version = -1
+        self._desires: dict[str, Desire] = {}
 
     def close(self) -> None:
         """Let go of the file."""
@@ -47,14 +54,26 @@ class Witness:
 
     def desire(self, name: str) -> Desire:
         """Return what is desired of somebody, by folded userName."""
-        rows = self._connection.execute(_ROWS, (CONNECTION, name)).fetchall()
-        return Desire(
-            ids=tuple(dict.fromkeys(id_ for id_, *_ in rows)),
-            active=any(active for _, active, *_ in rows),
-            groups=frozenset(group for _, active, _, _, group in rows if active and group is not None),
-            open=any(state == "pending" for _, _, state, *_ in rows),
-            owned=any(ownership != "discovered" for _, _, _, ownership, _ in rows),
-        )
+        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:  # somebody committed; until then, the same answers are true
+            self._version = version
+            self._desires = self._read()
+        return self._desires.get(name, NOTHING)
+
+    def _read(self) -> dict[str, Desire]:
+        rows_of: dict[str, list[Any]] = {}
+        for name, *row in self._connection.execute(_ROWS, (CONNECTION,)):
+            rows_of.setdefault(name, []).append(row)
+        return {
+            name: Desire(
+                ids=tuple(dict.fromkeys(id_ for id_, *_ in rows)),
+                active=any(active for _, active, *_ in rows),
+                groups=frozenset(group for _, active, _, _, group in rows if active and group is not None),
+                open=any(state == "pending" for _, _, state, *_ in rows),
+                owned=any(ownership != "discovered" for _, _, _, ownership, _ in rows),
+            )
+            for name, rows in rows_of.items()
+        }
 
     def last_event(self) -> int:
         """Return the sequence of the newest audit event."""

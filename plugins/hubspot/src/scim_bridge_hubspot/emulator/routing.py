@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .portal import Portal
 from .records import Token
@@ -60,18 +61,21 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         ordered = sorted(routes, key=lambda route: route.template.count("{"))
         self._routes = [(compile_template(route.template), route) for route in ordered]
+        self._found = lru_cache(maxsize=1024)(self._find)  # to try some hundred patterns takes longer than the rest
 
     def match(self, method: str, path: str) -> tuple[Route | None, Mapping[str, str], frozenset[str]]:
         """Return the route, its parameters, and all methods that the path knows; no methods means no such path."""
-        found = [(route, hit.groupdict()) for pattern, route in self._routes if (hit := pattern.fullmatch(path))]
-        # A static path hides those with parameters: PUT …/roles is not an update of the user "roles".
-        template = found[0][0].template if found else ""
-        same = [(route, params) for route, params in found if route.template == template]
-        methods = frozenset(route.method for route, _ in same)
-        for route, params in same:
+        found = self._found(path)
+        methods = frozenset(route.method for route, _ in found)
+        for route, params in found:
             if route.method == method:
                 return route, params, methods
         return None, {}, methods
+
+    def _find(self, path: str) -> list[tuple[Route, Mapping[str, str]]]:
+        found = [(route, hit.groupdict()) for pattern, route in self._routes if (hit := pattern.fullmatch(path))]
+        # A static path hides those with parameters: PUT …/roles is not an update of the user "roles".
+        return [(route, params) for route, params in found if route.template == found[0][0].template]
 
 
 def compile_template(template: str) -> re.Pattern[str]:
