@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -273,8 +274,10 @@ def _bounded(attribute: str, key: str) -> str:
 
 def _written(tx: Connection, row: ResourceRow, statement: Any, values: dict[str, Any]) -> int:
     """Write a row and return its sequence; turn what a unique index refuses into what it means."""
+    # A refused statement leaves a transaction of SQLite as it was; in PostgreSQL it ends it, or its savepoint.
+    savepoint = nullcontext() if tx.dialect.name == "sqlite" else tx.begin_nested()
     try:
-        with tx.begin_nested():
+        with savepoint:
             sequence: int = tx.execute(statement, values).scalar_one()
             return sequence
     except IntegrityError as error:
