@@ -76,7 +76,10 @@ class ConnectorSpec:
 
     @hookspec(firstresult=True)
     async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
-        """Bring the attributes of an account from the state last seen to the desired one. Groups are not its matter."""
+        """Bring the attributes of an account from the state last seen to the desired one. Groups are not its matter.
+
+        The remote id may differ from before, where a userName is changed by making another account.
+        """
 
     @hookspec(firstresult=True)
     async def deactivate_user(self, remote_id: str, user: User) -> None:

@@ -25,6 +25,8 @@ from tests.faults.lives import Answer, Held
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 CONNECTION = "corp"
 GROUPS = ("Sales", "Support")
+NO_ACCESS = "No access"
+"""The permission set of those whose access was stripped."""
 UNLIMITED = RateLimit(10_000, 0.01)
 """No limit to speak of; a start that takes it for used up waits for a hundredth of a second."""
 FOREVER = timedelta(days=400)
@@ -127,15 +129,24 @@ class RunningBridge:
         ]
 
 
-def settings(database: Path, hubspot: str, **connection: Any) -> Settings:
-    """Return the settings of a bridge on a database file, for a HubSpot at a URL."""
+def settings(database: Path, hubspot: str, *, config: Mapping[str, Any] | None = None, **connection: Any) -> Settings:
+    """Return the settings of a bridge on a database file, for a HubSpot at a URL.
+
+    :param config: Settings of the connector besides those that all have.
+    """
     corp = {
         "connector": "hubspot",
         "import_at_start": False,
         "reconcile_minutes": 0,
         "outage_retry_after": 1,
         "guard": {"mass_change": False},
-        "config": {"token": HubSpotEmulator.token, "base_url": hubspot, "rate_limit": 250, "precedence": GROUPS},
+        "config": {
+            "token": HubSpotEmulator.token,
+            "base_url": hubspot,
+            "rate_limit": 250,
+            "precedence": GROUPS,
+            **(config or {}),
+        },
     }
     return settings_of({"store": {"url": f"sqlite:///{database}"}, "connections": {CONNECTION: corp | connection}})
 
@@ -180,7 +191,7 @@ async def prepare(directory: Path) -> Template:
 def held(snapshot: Mapping[str, Mapping[str, Any]], email: str) -> Held | None:
     """Return what somebody holds by a snapshot of the emulator's control API."""
     account = snapshot.get(email)
-    if account is None or not account["active"]:
+    if account is None or not account["active"] or list(account["roles"]) == [NO_ACCESS]:
         return None
     return Held(account["last_name"], frozenset(account["roles"]))
 

@@ -48,17 +48,22 @@ Send = Callable[[str, str, Any], Awaitable[Answer]]
 class Step:
     """One request in a life.
 
-    :param name: ``create``, ``rename``, ``join Sales``, ``leave Sales``, ``deactivate``, ``reactivate`` or ``delete``.
+    :param name: ``create``, ``rename``, ``join Sales``, ``leave Sales``, ``deactivate``, ``reactivate`` or ``delete``;
+        ``replace`` and ``retire``, which rename and deactivate by PUT; or ``move``, which changes the userName.
     :param after: What HubSpot holds once it was answered.
+    :param family_name: What the client has by then, also of somebody whom HubSpot does not show.
+    :param email: The userName by then.
     """
 
     name: str
     after: Held | None
+    family_name: str
+    email: str
 
     @property
     def removes(self) -> bool:
         """Whether it takes something away."""
-        return self.name.split()[0] in {"leave", "deactivate", "delete"}
+        return self.name.split()[0] in {"leave", "deactivate", "retire", "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class Life:
 
     @property
     def email(self) -> str:
-        """The userName."""
+        """The first userName."""
         return f"{self.name}@corp.example"
 
     def after(self, steps: int) -> Held | None:
@@ -90,19 +95,24 @@ class Life:
 def life(name: str, *names: str) -> Life:
     """Return the life of somebody from the names of its steps."""
     active, family, groups, renames = False, f"{name.title()}son", set[str](), 0
+    email = f"{name}@corp.example"
     steps = []
     for step in names:
         verb, _, group = step.partition(" ")
-        if verb == "rename":
+        if verb in {"rename", "replace"}:
             renames += 1
             family = f"{name.title()}-{renames}"
         elif verb == "join":
             groups.add(group)
         elif verb == "leave":
             groups.discard(group)
+        elif verb == "move":
+            email = f"new.{email}"
         else:
             active = verb in {"create", "reactivate"}
-        steps.append(Step(step, Held(family, frozenset(groups)) if active else None))
+        if verb == "delete":
+            groups.clear()
+        steps.append(Step(step, Held(family, frozenset(groups)) if active else None, family, email))
     return Life(name, tuple(steps))
 
 
@@ -193,18 +203,28 @@ class Client:
         repeated = progress.begun > progress.answered
         progress.begun = progress.answered + 1
         self.note(one.name, progress)
-        while (answer := await self.send(*self.request(one, step, progress.id))).status == 429:
-            self.statuses[429] += 1
-            if self.statuses[429] > MOST_429 * len(self.progress):
-                raise ViolationError(f"{step.name} of {one.name} is answered 429 without end")
-            if not answer.headers.get("retry-after", "").isdigit():
-                raise ViolationError(f"{step.name} of {one.name}: 429 without whole seconds in Retry-After")
-            repeated = True
-            await asyncio.sleep(self.pause)
-        self.statuses[answer.status] += 1
-        progress.id = await self._id_of(one, step, answer, progress.id, repeated=repeated)
+        answer, again = await self.insist(f"{step.name} of {one.name}", *self.request(one, step, progress.id))
+        progress.id = await self._id_of(one, step, answer, progress.id, repeated=repeated or again)
         progress.answered += 1
         self.note(one.name, progress)
+
+    async def insist(self, what: str, method: str, path: str, body: Any) -> tuple[Answer, bool]:
+        """Send a request until it is not answered 429; return the answer, and whether the request was repeated."""
+        repeated = False
+        while (answer := await self.send(method, path, body)).status == 429:
+            if not answer.headers.get("retry-after", "").isdigit():
+                raise ViolationError(f"{what}: 429 without whole seconds in Retry-After")
+            await self.pending(what)
+            repeated = True
+        self.statuses[answer.status] += 1
+        return answer, repeated
+
+    async def pending(self, what: str) -> None:
+        """Wait after a 429."""
+        self.statuses[429] += 1
+        if self.statuses[429] > MOST_429 * len(self.progress):
+            raise ViolationError(f"{what} is answered 429 without end")
+        await asyncio.sleep(self.pause)
 
     async def _id_of(self, one: Life, step: Step, answer: Answer, known: str, *, repeated: bool) -> str:
         """Return the ``id`` of a person whose request succeeded. :raises ViolationError: When it did not."""
@@ -222,27 +242,28 @@ class Client:
         """Return method, path and body of a step."""
         verb, _, group = step.name.partition(" ")
         if verb == "create":
-            name = {"givenName": "Given", "familyName": step.after.family_name if step.after else ""}
-            body = {"schemas": [USER], "userName": one.email, "externalId": one.name, "active": True, "name": name}
-            return "POST", "/Users", body
+            return "POST", "/Users", user_of(one, step)
+        if verb in {"replace", "retire"}:
+            return "PUT", f"/Users/{id_}", user_of(one, step)
         if verb == "delete":
             return "DELETE", f"/Users/{id_}", None
         path = f"/Groups/{self.groups[group]}" if group else f"/Users/{id_}"
         operation = {
             "join": {"op": "add", "path": "members", "value": [{"value": id_}]},
             "leave": {"op": "remove", "path": f'members[value eq "{id_}"]'},
-            "rename": {"op": "replace", "path": "name.familyName", "value": family_name(one, step)},
+            "rename": {"op": "replace", "path": "name.familyName", "value": step.family_name},
+            "move": {"op": "replace", "path": "userName", "value": step.email},
             "deactivate": {"op": "replace", "path": "active", "value": False},
             "reactivate": {"op": "replace", "path": "active", "value": True},
         }[verb]
         return "PATCH", path, {"schemas": [PATCH_OP], "Operations": [operation]}
 
 
-def family_name(one: Life, step: Step) -> str:
-    """Return the familyName that a ``rename`` gives; an inactive person's is not shown in HubSpot."""
-    position = next(index for index, other in enumerate(one.steps) if other is step)
-    renames = sum(other.name == "rename" for other in one.steps[: position + 1])
-    return f"{one.name.title()}-{renames}"
+def user_of(one: Life, step: Step) -> dict[str, Any]:
+    """Return the User that a step creates or replaces."""
+    name = {"givenName": "Given", "familyName": step.family_name}
+    active = step.name != "retire"
+    return {"schemas": [USER], "userName": step.email, "externalId": one.name, "active": active, "name": name}
 
 
 def at_any_time(one: Life, progress: Progress, held: Held | None) -> str:

@@ -14,16 +14,21 @@ from scim_bridge.testing.faultproxy import KINDS, MADE_UP, message
 from scim_bridge.upstream import HttpClients
 from tests.faults.instruments import run
 
+LEAST = 1_100
+"""Scenarios below which operations have gone missing."""
+
 
 def test_after_any_single_fault_hubspot_is_what_the_client_was_told() -> None:
-    """{faults} × {calls of each SCIM operation} × {before, after effect}: 0 false answers, 0 doubled, all converge."""
+    """{faults} × {calls of each SCIM operation} × {before, after effect}: 0 false answers, 0 doubled, all converge.
+
+    So it is for every operation on Users and Groups, for Bulk, and for every way of deprovisioning.
+    """
     share = os.environ.get("SCIM_BRIDGE_SINGLE_FAULTS", "1")
     report = run("single_faults", "--share", share)
     print(f"single faults: {report}")
     assert report["violations"] == []
     assert report["unreached"] == 0
-    calls = sum(report["calls"].values())
-    assert report["scenarios"] == round(calls * len(KINDS) * 2 * float(share))
+    assert report["scenarios"] == report["due"] >= LEAST * float(share)
     assert set(report["fired"]) == {f"{kind} {when}" for kind in KINDS for when in ("before", "after")}
     assert set(map(int, report["statuses"])) <= {200, 201, 204, 429}
 

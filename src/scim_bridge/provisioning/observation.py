@@ -79,7 +79,8 @@ class Observation:
     def updated(self, row: ResourceRow, situation: Situation, answer: Answer) -> ResourceRow:
         """Take what was sent as what is held: systems trim and fold values, and that is no difference to repair.
 
-        Values that the remote system defers stay as they were seen.
+        Values that the remote system defers stay as they were seen. The account may be another one now: some systems
+        can change a userName in no other way.
         """
         observed = row.observed or Observed()
         if answer is None:
@@ -87,7 +88,8 @@ class Observation:
         deferred = answer.deferred
         values = {path: value for path, value in situation.desired.attributes.items() if path not in deferred}
         kept = {path: value for path, value in observed.attributes.items() if path in deferred}
-        return replace(row, observed=replace(observed, attributes=values | kept, deferred=tuple(sorted(deferred))))
+        observed = replace(observed, attributes=values | kept, deferred=tuple(sorted(deferred)))
+        return replace(row, remote_id=answer.remote_id, observed=observed)
 
     # -- The groups of a person ------------------------------------------------------------------------------------
 

@@ -49,6 +49,21 @@ async def test_the_api_works_over_a_socket(served: Served) -> None:
     assert len(hubspot.calls) == 4
 
 
+async def test_the_body_of_an_answer_does_not_wait_for_the_acknowledgement_of_its_head() -> None:
+    """Nagle's algorithm is off on accepted connections, however the listening socket was made."""
+    hubspot = HubSpotEmulator()
+    server = make_server(hubspot.asgi)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
+            await client.get(V)
+            (connection,) = server.server_state.connections
+            accepted: socket.socket = connection.transport.get_extra_info("socket")
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        server.should_exit = True
+        await running
+
+
 @pytest.mark.parametrize(("kind", "committed"), [("drop_before", False), ("drop_after", True)])
 async def test_a_dropped_connection_is_reset(served: Served, kind: Any, committed: bool) -> None:
     """The client sees a read error, the call took effect or not, and the next call works."""
