@@ -208,19 +208,10 @@ class Guard:
         return [row.id for row in rows]
 
     def _revert(self, tx: Connection, row: ResourceRow) -> None:
-        reverted = replace(
-            row,
-            state=State.BLOCKED,
-            refusal=Refusal(403, None, "rejected by the operator of the bridge"),
-            observed_generation=row.generation,
-            not_before=None,
-            deleted=False,
-            version=row.version + 1,
-        )
         if row.kind == "Group":
-            self._revert_group(tx, reverted)
+            self._revert_group(tx, _rejected(row))
         else:
-            self._revert_user(tx, reverted)
+            self._revert_user(tx, _rejected(row))
 
     def _revert_group(self, tx: Connection, row: ResourceRow) -> None:
         to_add, to_remove = memberships.unsettled_of_group(tx, self.connection_id, row.id)
@@ -232,13 +223,36 @@ class Guard:
         active = row.observed is not None and row.observed.present and row.observed.active
         for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
             memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=group.observed)
+            if group.observed:
+                self._revert_deletion(tx, group.id)
         user = documents.decode(row, self.user_model)
         user.active = active
         document = documents.encode(user, row.id)
         resources.replace(tx, replace(row, active=active, shown_active=active, document=document), user)
+
+    def _revert_deletion(self, tx: Connection, group_id: str) -> None:
+        """Keep a group whose deletion waits for people who are not to lose it now, unless its name is another's."""
+        group = resources.get(tx, self.connection_id, "Group", group_id, lock=True, deleted=True)
+        if group is None or not group.deleted:
+            return
+        if resources.find_by_name(tx, self.connection_id, "Group", group.name) is None:
+            resources.replace(tx, replace(_rejected(group), active=True))
 
     def _record(self, tx: Connection, row: ResourceRow, decision: str) -> None:
         """Write a decision to the audit chain, and wake who drives the connection and who waits, on every replica."""
         record(tx, row, "guard", now=self.clock(), decision=decision)
         notifications.notify(tx, CHANNEL, f"intent {self.connection_id}")
         notifications.notify(tx, CHANNEL, f"outcome {self.connection_id} {row.id}")
+
+
+def _rejected(row: ResourceRow) -> ResourceRow:
+    """Return a row that is as it was before an operator rejected its change."""
+    return replace(
+        row,
+        state=State.BLOCKED,
+        refusal=Refusal(403, None, "rejected by the operator of the bridge"),
+        observed_generation=row.generation,
+        not_before=None,
+        deleted=False,
+        version=row.version + 1,
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scim_bridge.errors import PendingError, RemoteUnavailableError
+from scim_bridge.provisioning.outcomes import HOLDERS_RETRY
 from scim_bridge.provisioning.policy import Budget
 from scim_bridge.store.rows import State
 from scim_bridge.testing.memory_remote import MemoryRemote
@@ -44,3 +45,23 @@ async def test_what_is_held_during_a_call_stays_held_when_the_call_ends(
         await bridge.store.write(lambda tx: bridge.provisioning.guard.approve(tx, None))
         await bridge.idle()
         assert active(remote) == 0
+
+
+async def test_a_rejected_deletion_of_a_group_keeps_the_group(tmp_path: Path, remote: MemoryRemote) -> None:
+    """The people of a deleted group are held; rejected, they keep the group, and so the group stays."""
+    clock = Clock()
+    policy = guarded(removals=Budget(floor=1, share=0.0))
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock) as bridge:
+        ids = await people(bridge, 3)
+        group = await bridge.group_with("Sales", *ids)
+        clock.time += timedelta(hours=1)
+        with pytest.raises(PendingError):
+            await bridge.provisioning.delete_group(group, always)
+
+        await bridge.store.write(lambda tx: bridge.provisioning.guard.reject(tx, None))
+        clock.time += HOLDERS_RETRY
+        await bridge.idle()
+
+        assert len(remote.members) == 3
+        assert not (await bridge.row("Group", group)).deleted
+        assert [await bridge.groups_of(one) for one in ids] == [{"Sales": (True, True)}] * 3
