@@ -1,4 +1,4 @@
-"""What the mass-change guard holds, and what it must not hold: calls under way, earlier removals, rejected deletions."""
+"""What the mass-change guard holds, and what it must not: calls under way, earlier removals, rejected deletions."""
 
 import asyncio
 from contextlib import suppress
@@ -10,7 +10,7 @@ import pytest
 from scim_bridge.errors import PendingError, RemoteUnavailableError
 from scim_bridge.provisioning.outcomes import HOLDERS_RETRY
 from scim_bridge.provisioning.policy import Budget
-from scim_bridge.store.rows import State
+from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import always, bridge_on, setting
 from tests.unit.provisioning.test_guard import Clock, active, guarded, people
@@ -20,7 +20,7 @@ from tests.unit.provisioning.test_guard import Clock, active, guarded, people
 async def test_what_is_held_during_a_call_stays_held_when_the_call_ends(
     tmp_path: Path, remote: MemoryRemote, *, fails: bool
 ) -> None:
-    """A removal that is held while another change of the same person is under way waits for the operator all the same."""
+    """A removal that is held while another change of the same person is under way waits for the operator too."""
     clock = Clock()
     policy = guarded(removals=Budget(floor=0, share=0.0), hold=timedelta(minutes=30))
     async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock) as bridge:
@@ -65,3 +65,33 @@ async def test_a_rejected_deletion_of_a_group_keeps_the_group(tmp_path: Path, re
         assert len(remote.members) == 3
         assert not (await bridge.row("Group", group)).deleted
         assert [await bridge.groups_of(one) for one in ids] == [{"Sales": (True, True)}] * 3
+
+
+@pytest.mark.parametrize("later", ["removed", "granted"])
+async def test_a_removal_under_way_is_not_held_for_a_later_mass_change(
+    tmp_path: Path, remote: MemoryRemote, later: str
+) -> None:
+    """Somebody is being deactivated when a change of their group, of too many people, is held: they are let through."""
+    clock = Clock()
+    policy = guarded(
+        removals=Budget(floor=1, share=0.0), grants=Budget(floor=0, share=0.0), privileged=frozenset({"Admins"})
+    )
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock) as bridge:
+        ids = await people(bridge, 3)
+        sales, admins = await bridge.group_with("Sales", *ids), await bridge.group_with("Admins")
+        clock.time += timedelta(hours=1)
+        bridge.answer_within(0.2)
+        remote.fail("deactivate_user", RemoteUnavailableError("down", ambiguous=False, retry_after=30.0))
+        with pytest.raises(PendingError):
+            await bridge.provisioning.modify_user(ids[0], setting(active=False), always)
+
+        group, delta = (
+            (sales, MemberDelta("replace", ())) if later == "removed" else (admins, MemberDelta("add", (*ids,)))
+        )
+        with pytest.raises(PendingError):
+            await bridge.provisioning.modify_group(group, None, [delta], always)
+        clock.time += timedelta(minutes=1)
+        await bridge.idle()
+
+        assert active(remote) == 2
+        assert [(await bridge.row("User", one)).state for one in ids[1:]] == [State.HELD] * 2
