@@ -128,6 +128,8 @@ class Observation:
             held = {group.id for group in groups if group.observed and not (anew and group.desired)}
         else:
             held = {group.id for group in self._known(tx, seen) if group.ownership is not Ownership.DISCOVERED}
+        # Whether somebody left is told by the call that removes them: this answer may be older than their joining.
+        held |= {group.id for group in groups if group.observed and not group.desired}
         row = self._seen_in(tx, row, held)
         wanted = {group.id for group in groups if group.desired}
         resources.bump(tx, self.connection_id, held - wanted, lane=Lane.REPAIR, now=self.clock())
