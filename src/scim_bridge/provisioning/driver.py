@@ -128,6 +128,9 @@ class Driver:
             except StoreUnavailableError:
                 self.logger.warning("the store is unavailable; trying again")
                 delay = STORE_BACKOFF
+            except Exception as error:  # to end here would leave everything undone, and nobody would take over
+                self.logger.exception("looking for work failed; trying again", exc_info=without_text(error))
+                delay = STORE_BACKOFF
             await happened(self._wake, delay)
 
     async def stop(self) -> None:
