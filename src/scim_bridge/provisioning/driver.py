@@ -37,7 +37,7 @@ from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Situation
 from scim_bridge.provisioning.steps import Steps
 from scim_bridge.provisioning.waiting import delay_of, happened
-from scim_bridge.store import notifications, resources
+from scim_bridge.store import audit, notifications, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, owns
 from scim_bridge.store.rows import PendingKey
@@ -333,6 +333,7 @@ class Driver:
         term = "" if leadership is None else leadership.term
 
         def owned(tx: Connection) -> T:
+            audit.serialise(tx, self.connection_id)
             if leadership is not None and not owns(tx, self.connection_id, term):
                 raise LostLeadershipError
             result = work(tx)

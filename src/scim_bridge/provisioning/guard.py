@@ -15,7 +15,7 @@ from scim_bridge.models import User
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
-from scim_bridge.store import connector_state, documents, memberships, notifications, resources
+from scim_bridge.store import audit, connector_state, documents, memberships, notifications, resources
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MembershipChange, Refusal, ResourceRow, State
@@ -177,6 +177,7 @@ class Guard:
 
     def approve(self, tx: Connection, ids: Collection[str] | None) -> list[str]:
         """Hand held resources to the driver; ``None`` means all. Returns the ids."""
+        audit.serialise(tx, self.connection_id)
         return self._release(tx, [row for row in self.held(tx) if ids is None or row.id in ids], "approved")
 
     def release_overdue(self, tx: Connection) -> tuple[list[str], int]:
@@ -184,6 +185,7 @@ class Guard:
 
         A held removal that nobody looks at must not become a lost one.
         """
+        audit.serialise(tx, self.connection_id)
         now = self.clock()
         held = self.held(tx)
         overdue = [row for row in held if row.not_before is not None and row.not_before <= now]
@@ -191,6 +193,7 @@ class Guard:
 
     def reject(self, tx: Connection, ids: Collection[str] | None) -> list[str]:
         """Let what is desired of held resources go back to what is observed; ``None`` means all. Returns the ids."""
+        audit.serialise(tx, self.connection_id)
         rejected = [row for row in self.held(tx) if ids is None or row.id in ids]
         for row in rejected:
             if row.deleted and resources.find_by_name(tx, self.connection_id, row.kind, row.name) is not None:
