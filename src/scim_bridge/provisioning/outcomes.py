@@ -158,7 +158,7 @@ class Outcomes:
         if row is None:
             return
         self._audit(tx, row, situation.step, "unknown" if ambiguous else "failed", type(error).__name__)
-        not_before = self.clock() + timedelta(seconds=delay)
+        not_before: datetime | None = self.clock() + timedelta(seconds=delay)
         if row.generation != situation.row.generation:
             not_before = row.not_before if row.state is State.HELD else self.clock()
         resources.replace(
