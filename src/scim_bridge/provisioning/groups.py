@@ -68,15 +68,19 @@ class GroupIntake:
         :raises NotFoundException: When there is no such Group.
         """
         pending = resources.get(tx, self.intake.connection_id, "Group", group_id, lock=True, deleted=True)
-        if pending is not None and pending.deleted and pending.state is State.PENDING:
+        if pending is not None and pending.deleted and pending.state in {State.PENDING, State.HELD}:
             row = self.intake.untouched(tx, pending)
             return self._deleted(tx, row, [])
         row = self.intake.live(tx, "Group", group_id)
         check(etag(row))
         affected = memberships.remove_group(tx, self.intake.connection_id, row.id)
         self.intake.guard.permit_members(tx, row, MembershipChange(frozenset(), frozenset(affected), frozenset()))
+        hold = not self.intake.capabilities.user_centric and self.intake.guard.hold_removals(tx, affected)
         row = replace(
-            self.intake.rearm(tx, row, Lane.REMOVE), deleted=True, active=False, modified_at=self.intake.clock()
+            self.intake.rearm(tx, row, Lane.REMOVE, hold=hold),
+            deleted=True,
+            active=False,
+            modified_at=self.intake.clock(),
         )
         resources.replace(tx, row)
         self.intake.record(tx, row, "delete")

@@ -163,7 +163,7 @@ class Observation:
         """Hand the deleted groups that wait for a person who no longer holds them to the driver."""
         for group_id in lost:
             group = resources.get(tx, self.connection_id, "Group", group_id, lock=True, deleted=True)
-            if group is not None and group.deleted:
+            if group is not None and group.deleted and group.state is not State.HELD:
                 resources.replace(tx, replace(group, not_before=None))
 
     # -- The members of a group ------------------------------------------------------------------------------------

@@ -47,16 +47,21 @@ async def test_what_is_held_during_a_call_stays_held_when_the_call_ends(
         assert active(remote) == 0
 
 
-async def test_a_rejected_deletion_of_a_group_keeps_the_group(tmp_path: Path, remote: MemoryRemote) -> None:
+@pytest.mark.parametrize("groups", [False, True], ids=["user-centric", "group-centric"])
+async def test_a_rejected_deletion_of_a_group_keeps_the_group(
+    tmp_path: Path, remote: MemoryRemote, *, groups: bool
+) -> None:
     """The people of a deleted group are held; rejected, they keep the group, and so the group stays."""
     clock = Clock()
     policy = guarded(removals=Budget(floor=1, share=0.0))
-    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock) as bridge:
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock, groups=groups) as bridge:
         ids = await people(bridge, 3)
         group = await bridge.group_with("Sales", *ids)
         clock.time += timedelta(hours=1)
-        with pytest.raises(PendingError):
-            await bridge.provisioning.delete_group(group, always)
+        for _ in range(2):  # asked again, it is still held
+            bridge.answer_within(0.5)
+            with pytest.raises(PendingError):
+                await bridge.provisioning.delete_group(group, always)
 
         await bridge.store.write(lambda tx: bridge.provisioning.guard.reject(tx, None))
         clock.time += HOLDERS_RETRY
@@ -95,3 +100,23 @@ async def test_a_removal_under_way_is_not_held_for_a_later_mass_change(
 
         assert active(remote) == 2
         assert [(await bridge.row("User", one)).state for one in ids[1:]] == [State.HELD] * 2
+
+
+async def test_a_held_deletion_of_a_group_is_released_although_somebody_left_it(
+    tmp_path: Path, remote: MemoryRemote
+) -> None:
+    """Where members are on the group: one of them is deleted meanwhile, and the deletion still ends by itself."""
+    clock = Clock()
+    policy = guarded(removals=Budget(floor=1, share=0.0), hold=timedelta(minutes=30))
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock, groups=True) as bridge:
+        ids = await people(bridge, 3)
+        group = await bridge.group_with("Sales", *ids)
+        clock.time += timedelta(hours=1)
+        with pytest.raises(PendingError):
+            await bridge.provisioning.delete_group(group, always)
+        await bridge.provisioning.delete_user(ids[0], always)
+
+        assert (await bridge.row("Group", group)).not_before == clock.time + timedelta(minutes=30)
+        await bridge.store.write(lambda tx: bridge.provisioning.guard.approve(tx, None))
+        await bridge.idle()
+        assert not remote.groups
