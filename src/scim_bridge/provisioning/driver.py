@@ -54,6 +54,9 @@ REMOVALS_AT_START = 4
 """Removals at the same time until those pending at the start are done. Of a limit that may be used up, a start has only
 the part for removals: the first calls of many would use it up before any of them had come to its end."""
 
+MOMENT = 0.1
+"""Seconds added to a suspension, so that who was refused is due by then."""
+
 IDLE_POLL = 5.0
 """Seconds after which the driver looks for work without having been woken."""
 
@@ -111,6 +114,8 @@ class Driver:
         self._stopping = False
         self._suspension: RemoteSuspendedError | None = None
         self._suspended_until = -inf
+        self._removal_failed = False
+        """Whether the latest call that failed was a removal's: it may be that one alone which fails."""
 
     # -- The loop --------------------------------------------------------------------------------------------------
 
@@ -199,6 +204,8 @@ class Driver:
         removing = any(lane is Lane.REMOVE for _, lane in self._running.values())
         if not removing and not any(key.lane is Lane.REMOVE for key in keys):
             self.recovered = True
+        if self._suspension is not None and self._removal_failed:  # what is tried next is something else, if there is
+            keys = [key for key in keys if key.lane is not Lane.REMOVE] or keys
         for key in keys:
             if self._has_place(key.lane):
                 task = asyncio.create_task(self._work(key), name=f"drive {key.kind} {key.id}")
@@ -210,11 +217,12 @@ class Driver:
             return not self._running or (
                 lane is Lane.REMOVE and all(held is not Lane.REMOVE for _, held in self._running.values())
             )
+        removing = sum(held is Lane.REMOVE for _, held in self._running.values())
+        if len(self._running) >= self.policy.concurrency + RESERVED_FOR_REMOVALS:
+            return False
         if lane is Lane.REMOVE:
-            removing = sum(held is Lane.REMOVE for _, held in self._running.values())
-            few = self.recovered or removing < REMOVALS_AT_START
-            return few and len(self._running) < self.policy.concurrency + RESERVED_FOR_REMOVALS
-        return sum(held is not Lane.REMOVE for _, held in self._running.values()) < self.policy.concurrency
+            return self.recovered or removing < REMOVALS_AT_START
+        return len(self._running) - removing < self.policy.concurrency
 
     async def _work(self, key: PendingKey) -> None:
         """Drive one resource, whatever happens, and make room again."""
@@ -358,7 +366,7 @@ class Driver:
         Tried one by one, thousands that wait would keep the process and the audit busy for as long as an outage lasts.
         """
         self._suspension = error
-        until = asyncio.get_running_loop().time() + (error.retry_after or 0.0)
+        until = asyncio.get_running_loop().time() + (error.retry_after or 0.0) + MOMENT
         self._suspended_until = until if self._suspended() <= 0 else min(until, self._suspended_until)
 
     def _suspended(self) -> float:
@@ -368,6 +376,8 @@ class Driver:
     async def _postpone(self, situation: Situation, error: ConnectorError) -> None:
         if isinstance(error, RemoteSuspendedError):
             self._suspend(error)
+        else:
+            self._removal_failed = current_lane.get() is Lane.REMOVE
         ambiguous = error.ambiguous and not situation.probe
         delay = delay_of(error, situation.row.attempt, self.jitter)
         level = logging.ERROR if isinstance(error, RemoteCredentialsError) else logging.WARNING
