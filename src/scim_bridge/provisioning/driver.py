@@ -320,7 +320,8 @@ class Driver:
         step, key = situation.step, situation.row.id
         if step in {Step.DELETE_USER, Step.DEACTIVATE_USER, Step.DELETE_GROUP}:
             return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, None))
-        ambiguous = error.ambiguous
+        # A group that is gone is gone for everybody: that is asked for, not concluded from one answer.
+        ambiguous = error.ambiguous or situation.row.kind == "Group"
         return await self._record(key, lambda tx: self.outcomes.gone(tx, situation, ambiguous=ambiguous))
 
     async def _permit(self) -> None:
