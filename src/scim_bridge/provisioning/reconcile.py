@@ -19,7 +19,7 @@ from scim_bridge.provisioning.discovery import Discovery
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.observation import Observation
 from scim_bridge.provisioning.plan import Desired, Seen, differing
-from scim_bridge.provisioning.situation import Capabilities, groups_seen, observed_of, rearmed, situation_of
+from scim_bridge.provisioning.situation import groups_seen, observed_of, rearmed, situation_of
 from scim_bridge.store import audit, connector_state, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
@@ -111,7 +111,7 @@ class Reconciler:
         self.connection_id = connection_id
         self.store = store
         self.connector = connector
-        self.capabilities = Capabilities.of(connector)
+        self.capabilities = discovery.capabilities
         self.discovery = discovery
         self.clock = clock
         self.wake = wake
