@@ -2,18 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
 from scim2_models import URN, EnterpriseUser, Extension
 from scim2_models import User as CoreUser
 
 from scim_bridge.errors import RemoteUnavailableError
+from scim_bridge.models import User
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.reconcile import Comparison, DriftClass, Reconciler
 from scim_bridge.store import resources
 from scim_bridge.store.rows import Ownership, ResourceRow
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, replace, setting, user
+from tests.unit.provisioning.vanishing import Vanishing
 
 
 def reconciler(bridge: Bridge, **options: object) -> Reconciler:
@@ -242,9 +245,25 @@ async def test_somebody_with_values_of_an_extension_is_compared(bridge: Bridge) 
         bridge.store,
         bridge.provisioning.connector,
         bridge.provisioning.policy,
-        user_model=CoreUser[EnterpriseUser | Badge],
+        user_model=cast("type[User]", CoreUser[EnterpriseUser | Badge]),
     )
 
     found = await reconciler(replace(bridge, provisioning=extended)).run(apply=False)
 
     assert classes(found) == {DriftClass.MISSING}
+
+
+async def test_somebody_removed_and_added_again_by_hand_is_removed_again(
+    tmp_path: Path, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a deactivated account is gone, an administrator makes another one of the same person: it is drift."""
+    monkeypatch.setattr("tests.unit.provisioning.conftest.MemoryGroupsConnector", Vanishing)
+    async with bridge_on(tmp_path / "b.db", remote, groups=True) as bridge:
+        person = (await bridge.provisioning.create_user(user())).row
+        await bridge.provisioning.modify_user(person.id, setting(active=False), always)
+        remote.add_account("ada@corp.example")
+
+        found = await compared(bridge)
+
+        assert classes(found) == {DriftClass.EXTRA_ACTIVE}
+        assert not remote.accounts
