@@ -225,8 +225,8 @@ class Provisioning:
             return accepted
 
         accepted = await self.store.write(noted)
-        for warning in accepted.warnings:
-            self.logger.warning("%s %s: %s", accepted.row.kind, accepted.row.id, warning)
+        if accepted.warnings:  # without what the client sent as an id: it can be an address
+            self.logger.warning("%s %s: %d were left out", accepted.row.kind, accepted.row.id, len(accepted.warnings))
         if accepted.waits or accepted.then_members:
             self.driver.wake()
             await self._confirmed(accepted, deadline)
