@@ -29,7 +29,6 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import Kind, Lane
 from scim_bridge.provisioning.guard import Guard
-from scim_bridge.provisioning.observation import Answer
 from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.plan import Step
@@ -114,8 +113,7 @@ class Driver:
         self._stopping = False
         self._suspension: RemoteSuspendedError | None = None
         self._suspended_until = -inf
-        self._removal_failed = False
-        """Whether the latest call that failed was a removal's: it may be that one alone which fails."""
+        self._removal_failed = False  # whether the latest call that failed was a removal's
 
     # -- The loop --------------------------------------------------------------------------------------------------
 
@@ -300,7 +298,7 @@ class Driver:
         """Take one step and record that it was done, or what it named is not there any more."""
         key = situation.row.id
         try:
-            answer = await self._call(situation, step)
+            answer = await self.steps.take(situation, step)
         except (RemoteInvalidValueError, RemoteNotFoundError) as error:
             ambiguous = error.ambiguous
             try:
@@ -350,10 +348,6 @@ class Driver:
             return result
 
         return await self.store.write(owned)
-
-    async def _call(self, situation: Situation, step: Step) -> Answer:
-        """Call the hook of a step."""
-        return await self.steps.take(situation, step)
 
     # -- Failures --------------------------------------------------------------------------------------------------
 
