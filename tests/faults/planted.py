@@ -16,6 +16,7 @@ from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.situation import Situation
+from scim_bridge.provisioning.steps import Steps
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.server.application import Server
 from scim_bridge.store import resources
@@ -71,9 +72,9 @@ def no_probe_before_retry() -> None:
 @defect
 def not_found_is_success() -> None:
     """P5: 404 on a change of an account counts as if it had been made."""
-    original = Driver._call
+    original = Steps.take
 
-    async def call(self: Driver, situation: Any, step: Step) -> Any:
+    async def call(self: Steps, situation: Any, step: Step) -> Any:
         try:
             return await original(self, situation, step)
         except RemoteNotFoundError:
@@ -81,7 +82,7 @@ def not_found_is_success() -> None:
                 raise
             return Remote(situation.row.remote_id, situation.user())
 
-    plant(Driver, "_call", call)
+    plant(Steps, "take", call)
 
 
 @defect

@@ -40,12 +40,14 @@ class Discovery:
         self.clock = clock
 
     def known(self, tx: Connection, kind: Kind, remote: Remote[User] | Remote[Group]) -> ResourceRow | None:
-        """Return the row of an account or group, by remote id, else by name when it has none yet."""
+        """Return the row of an account or group, by remote id, else by name when its own is not there (yet)."""
         row = resources.find_by_remote_id(tx, self.connection_id, kind, remote.remote_id)
         if row is not None:
             return row
         named = resources.find_by_name(tx, self.connection_id, kind, name_of(remote.resource))
-        return named if named is not None and named.remote_id is None else None
+        if named is None or named.remote_id is None:
+            return named
+        return named if named.observed is not None and not named.observed.present else None
 
     def take(
         self, tx: Connection, kind: Kind, remote: Remote[User] | Remote[Group], *, asked: datetime

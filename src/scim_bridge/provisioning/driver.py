@@ -29,7 +29,6 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import Kind, Lane
 from scim_bridge.provisioning.guard import Guard
-from scim_bridge.provisioning.observation import Answer
 from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.plan import Step
@@ -37,7 +36,7 @@ from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Situation
 from scim_bridge.provisioning.steps import Steps
 from scim_bridge.provisioning.waiting import delay_of, happened
-from scim_bridge.store import notifications, resources
+from scim_bridge.store import audit, notifications, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, owns
 from scim_bridge.store.rows import PendingKey
@@ -57,6 +56,9 @@ the part for removals: the first calls of many would use it up before any of the
 ON_THE_WIRE = 1.0
 """Seconds for which a call of a process that died, or leads no longer, may still take effect: asked earlier, the remote
 system would show what is about to change."""
+
+MOMENT = 0.1
+"""Seconds added to a suspension, so that who was refused is due by then."""
 
 IDLE_POLL = 5.0
 """Seconds after which the driver looks for work without having been woken."""
@@ -116,6 +118,7 @@ class Driver:
         self._suspension: RemoteSuspendedError | None = None
         self._suspended_until = -inf
         self._began = -inf
+        self._removal_failed = False  # whether the latest call that failed was a removal's
 
     # -- The loop --------------------------------------------------------------------------------------------------
 
@@ -133,6 +136,9 @@ class Driver:
                 await self._look_after_held()
             except StoreUnavailableError:
                 self.logger.warning("the store is unavailable; trying again")
+                delay = STORE_BACKOFF
+            except Exception as error:  # to end here would leave everything undone, and nobody would take over
+                self.logger.exception("looking for work failed; trying again", exc_info=without_text(error))
                 delay = STORE_BACKOFF
             await happened(self._wake, delay)
 
@@ -202,6 +208,8 @@ class Driver:
         removing = any(lane is Lane.REMOVE for _, lane in self._running.values())
         if not removing and not any(key.lane is Lane.REMOVE for key in keys):
             self.recovered = True
+        if self._suspension is not None and self._removal_failed:  # what is tried next is something else, if there is
+            keys = [key for key in keys if key.lane is not Lane.REMOVE] or keys
         for key in keys:
             if self._has_place(key.lane):
                 task = asyncio.create_task(self._work(key), name=f"drive {key.kind} {key.id}")
@@ -213,11 +221,12 @@ class Driver:
             return not self._running or (
                 lane is Lane.REMOVE and all(held is not Lane.REMOVE for _, held in self._running.values())
             )
+        removing = sum(held is Lane.REMOVE for _, held in self._running.values())
+        if len(self._running) >= self.policy.concurrency + RESERVED_FOR_REMOVALS:
+            return False
         if lane is Lane.REMOVE:
-            removing = sum(held is Lane.REMOVE for _, held in self._running.values())
-            few = self.recovered or removing < REMOVALS_AT_START
-            return few and len(self._running) < self.policy.concurrency + RESERVED_FOR_REMOVALS
-        return sum(held is not Lane.REMOVE for _, held in self._running.values()) < self.policy.concurrency
+            return self.recovered or removing < REMOVALS_AT_START
+        return len(self._running) - removing < self.policy.concurrency
 
     async def _work(self, key: PendingKey) -> None:
         """Drive one resource, whatever happens, and make room again."""
@@ -297,7 +306,7 @@ class Driver:
         """Take one step and record that it was done, or what it named is not there any more."""
         key = situation.row.id
         try:
-            answer = await self._call(situation, step)
+            answer = await self.steps.take(situation, step)
         except (RemoteInvalidValueError, RemoteNotFoundError) as error:
             ambiguous = error.ambiguous
             try:
@@ -317,7 +326,8 @@ class Driver:
         step, key = situation.step, situation.row.id
         if step in {Step.DELETE_USER, Step.DEACTIVATE_USER, Step.DELETE_GROUP}:
             return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, None))
-        ambiguous = error.ambiguous
+        # A group that is gone is gone for everybody: that is asked for, not concluded from one answer.
+        ambiguous = error.ambiguous or situation.row.kind == "Group"
         return await self._record(key, lambda tx: self.outcomes.gone(tx, situation, ambiguous=ambiguous))
 
     async def _permit(self) -> None:
@@ -338,6 +348,7 @@ class Driver:
         term = "" if leadership is None else leadership.term
 
         def owned(tx: Connection) -> T:
+            audit.serialise(tx, self.connection_id)
             if leadership is not None and not owns(tx, self.connection_id, term):
                 raise LostLeadershipError
             result = work(tx)
@@ -345,10 +356,6 @@ class Driver:
             return result
 
         return await self.store.write(owned)
-
-    async def _call(self, situation: Situation, step: Step) -> Answer:
-        """Call the hook of a step."""
-        return await self.steps.take(situation, step)
 
     # -- Failures --------------------------------------------------------------------------------------------------
 
@@ -362,7 +369,7 @@ class Driver:
         Tried one by one, thousands that wait would keep the process and the audit busy for as long as an outage lasts.
         """
         self._suspension = error
-        until = asyncio.get_running_loop().time() + (error.retry_after or 0.0)
+        until = asyncio.get_running_loop().time() + (error.retry_after or 0.0) + MOMENT
         self._suspended_until = until if self._suspended() <= 0 else min(until, self._suspended_until)
 
     def _suspended(self) -> float:
@@ -372,6 +379,8 @@ class Driver:
     async def _postpone(self, situation: Situation, error: ConnectorError) -> None:
         if isinstance(error, RemoteSuspendedError):
             self._suspend(error)
+        else:
+            self._removal_failed = current_lane.get() is Lane.REMOVE
         ambiguous = error.ambiguous and not situation.probe
         delay = delay_of(error, situation.row.attempt, self.jitter)
         level = logging.ERROR if isinstance(error, RemoteCredentialsError) else logging.WARNING

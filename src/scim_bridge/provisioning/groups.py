@@ -68,15 +68,19 @@ class GroupIntake:
         :raises NotFoundException: When there is no such Group.
         """
         pending = resources.get(tx, self.intake.connection_id, "Group", group_id, lock=True, deleted=True)
-        if pending is not None and pending.deleted and pending.state is State.PENDING:
+        if pending is not None and pending.deleted and pending.state in {State.PENDING, State.HELD}:
             row = self.intake.untouched(tx, pending)
             return self._deleted(tx, row, [])
         row = self.intake.live(tx, "Group", group_id)
         check(etag(row))
         affected = memberships.remove_group(tx, self.intake.connection_id, row.id)
         self.intake.guard.permit_members(tx, row, MembershipChange(frozenset(), frozenset(affected), frozenset()))
+        hold = not self.intake.capabilities.user_centric and self.intake.guard.hold_removals(tx, affected)
         row = replace(
-            self.intake.rearm(tx, row, Lane.REMOVE), deleted=True, active=False, modified_at=self.intake.clock()
+            self.intake.rearm(tx, row, Lane.REMOVE, hold=hold),
+            deleted=True,
+            active=False,
+            modified_at=self.intake.clock(),
         )
         resources.replace(tx, row)
         self.intake.record(tx, row, "delete")
@@ -85,10 +89,10 @@ class GroupIntake:
     def _deleted(self, tx: Connection, row: ResourceRow, affected: Sequence[str]) -> Accepted:
         waits = self.intake.waits_of(row)
         if self.intake.capabilities.user_centric:
+            held = self._removals_to_hold(tx, affected)
             self.intake.guard.withdraw_held(tx, affected)
             bumped = resources.bump(tx, self.intake.connection_id, affected, lane=Lane.REMOVE, now=self.intake.clock())
-            if self.intake.guard.hold_removals(tx, bumped):
-                self._hold(tx, bumped)
+            self._hold(tx, held)
             return Accepted(row, waits | bumped, frozenset({row.id, *bumped}), then_members=True)
         return Accepted(row, waits, frozenset({row.id}))
 
@@ -121,21 +125,41 @@ class GroupIntake:
         """
         waits = self.intake.waits_of(row)
         if row.remote_id is None:
-            if self.intake.guard.hold_grants(tx, row, len(change.added)):
-                self._hold(tx, change.added)
+            self._hold(tx, self._grants_to_hold(tx, row, change.added))
             return Accepted(row, waits, then_members=True)
         now = self.intake.clock()
+        held = self._removals_to_hold(tx, change.removed) | self._grants_to_hold(tx, row, change.added)
         self.intake.guard.withdraw_held(tx, change.removed)
         removed = resources.bump(tx, self.intake.connection_id, change.removed, lane=Lane.REMOVE, now=now)
         added = resources.bump(tx, self.intake.connection_id, change.added, lane=Lane.UPDATE, now=now)
-        if self.intake.guard.hold_removals(tx, removed):
-            self._hold(tx, removed)
-        if self.intake.guard.hold_grants(tx, row, len(added)):
-            self._hold(tx, added)
+        self._hold(tx, held)
         if removed or added:
             self.intake.record(tx, row, "members")
         earlier, leaving = self._unfinished(tx, row, deltas)
         return Accepted(row, waits | earlier | removed | added, leaving | frozenset(removed))
+
+    def _removals_to_hold(self, tx: Connection, ids: Collection[str]) -> frozenset[str]:
+        """Count people who lose a group, and return those who are held; not who is losing everything already."""
+        if not self.intake.guard.hold_removals(tx, ids):
+            return frozenset()
+        return frozenset(ids) - {user.id for user in self._being_removed(tx, ids) if not user.active}
+
+    def _grants_to_hold(self, tx: Connection, row: ResourceRow, ids: Collection[str]) -> frozenset[str]:
+        """Count people who get a group, and return those who are held.
+
+        Who is losing something at the moment is not, or that would wait as well: of them the grant is withdrawn.
+        """
+        if not self.intake.guard.hold_grants(tx, row, len(ids)):
+            return frozenset()
+        leaving = self._being_removed(tx, ids)
+        for user in leaving:
+            self.intake.guard.withdraw_grants(tx, user)
+        return frozenset(ids) - {user.id for user in leaving}
+
+    def _being_removed(self, tx: Connection, ids: Collection[str]) -> list[ResourceRow]:
+        """Return those of these people of whom a removal is on its way; to be asked before they are handed over."""
+        users = (resources.get(tx, self.intake.connection_id, "User", one, deleted=True) for one in ids)
+        return [user for user in users if user and user.state is State.PENDING and user.lane is Lane.REMOVE]
 
     def _hold(self, tx: Connection, ids: Collection[str]) -> None:
         """Hold people for an operator whose groups are changing in unusual numbers."""

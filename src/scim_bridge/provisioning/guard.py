@@ -15,7 +15,7 @@ from scim_bridge.models import User
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
-from scim_bridge.store import connector_state, documents, memberships, notifications, resources
+from scim_bridge.store import audit, connector_state, documents, memberships, notifications, resources
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MembershipChange, Refusal, ResourceRow, State
@@ -177,6 +177,7 @@ class Guard:
 
     def approve(self, tx: Connection, ids: Collection[str] | None) -> list[str]:
         """Hand held resources to the driver; ``None`` means all. Returns the ids."""
+        audit.serialise(tx, self.connection_id)
         return self._release(tx, [row for row in self.held(tx) if ids is None or row.id in ids], "approved")
 
     def release_overdue(self, tx: Connection) -> tuple[list[str], int]:
@@ -184,6 +185,7 @@ class Guard:
 
         A held removal that nobody looks at must not become a lost one.
         """
+        audit.serialise(tx, self.connection_id)
         now = self.clock()
         held = self.held(tx)
         overdue = [row for row in held if row.not_before is not None and row.not_before <= now]
@@ -191,6 +193,7 @@ class Guard:
 
     def reject(self, tx: Connection, ids: Collection[str] | None) -> list[str]:
         """Let what is desired of held resources go back to what is observed; ``None`` means all. Returns the ids."""
+        audit.serialise(tx, self.connection_id)
         rejected = [row for row in self.held(tx) if ids is None or row.id in ids]
         for row in rejected:
             if row.deleted and resources.find_by_name(tx, self.connection_id, row.kind, row.name) is not None:
@@ -208,19 +211,10 @@ class Guard:
         return [row.id for row in rows]
 
     def _revert(self, tx: Connection, row: ResourceRow) -> None:
-        reverted = replace(
-            row,
-            state=State.BLOCKED,
-            refusal=Refusal(403, None, "rejected by the operator of the bridge"),
-            observed_generation=row.generation,
-            not_before=None,
-            deleted=False,
-            version=row.version + 1,
-        )
         if row.kind == "Group":
-            self._revert_group(tx, reverted)
+            self._revert_group(tx, _rejected(row))
         else:
-            self._revert_user(tx, reverted)
+            self._revert_user(tx, _rejected(row))
 
     def _revert_group(self, tx: Connection, row: ResourceRow) -> None:
         to_add, to_remove = memberships.unsettled_of_group(tx, self.connection_id, row.id)
@@ -232,13 +226,36 @@ class Guard:
         active = row.observed is not None and row.observed.present and row.observed.active
         for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
             memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=group.observed)
+            if group.observed:
+                self._revert_deletion(tx, group.id)
         user = documents.decode(row, self.user_model)
         user.active = active
         document = documents.encode(user, row.id)
         resources.replace(tx, replace(row, active=active, shown_active=active, document=document), user)
+
+    def _revert_deletion(self, tx: Connection, group_id: str) -> None:
+        """Keep a group whose deletion waits for people who are not to lose it now, unless its name is another's."""
+        group = resources.get(tx, self.connection_id, "Group", group_id, lock=True, deleted=True)
+        if group is None or not group.deleted:
+            return
+        if resources.find_by_name(tx, self.connection_id, "Group", group.name) is None:
+            resources.replace(tx, replace(_rejected(group), active=True))
 
     def _record(self, tx: Connection, row: ResourceRow, decision: str) -> None:
         """Write a decision to the audit chain, and wake who drives the connection and who waits, on every replica."""
         record(tx, row, "guard", now=self.clock(), decision=decision)
         notifications.notify(tx, CHANNEL, f"intent {self.connection_id}")
         notifications.notify(tx, CHANNEL, f"outcome {self.connection_id} {row.id}")
+
+
+def _rejected(row: ResourceRow) -> ResourceRow:
+    """Return a row that is as it was before an operator rejected its change."""
+    return replace(
+        row,
+        state=State.BLOCKED,
+        refusal=Refusal(403, None, "rejected by the operator of the bridge"),
+        observed_generation=row.generation,
+        not_before=None,
+        deleted=False,
+        version=row.version + 1,
+    )

@@ -125,11 +125,15 @@ class Observation:
         :param anew: Whether the account was just made or reactivated: unless the answer tells, it may have lost all.
         """
         seen = groups_seen(answer.resource)
+        groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
+        # Whether somebody left is told by the call that removes them: this answer may be older than their joining.
+        doubtful = {group.id for group in groups if group.observed and not group.desired}
         if seen is not None:
-            known = [group.id for group in self._known(tx, seen) if group.ownership is not Ownership.DISCOVERED]
-            row = self._seen_in(tx, row, known)
+            known = {group.id for group in self._known(tx, seen) if group.ownership is not Ownership.DISCOVERED}
+            row = self._seen_in(tx, row, known | doubtful)
         elif anew:
-            memberships.doubt_user(tx, self.connection_id, row.id)
+            doubtful = {group.id for group in groups}
+        memberships.doubt(tx, self.connection_id, row.id, doubtful)
         groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
         held = {group.id for group in groups if group.held}
         wanted = {group.id for group in groups if group.desired}
@@ -163,7 +167,7 @@ class Observation:
         """Hand the deleted groups that wait for a person who no longer holds them to the driver."""
         for group_id in lost:
             group = resources.get(tx, self.connection_id, "Group", group_id, lock=True, deleted=True)
-            if group is not None and group.deleted:
+            if group is not None and group.deleted and group.state is not State.HELD:
                 resources.replace(tx, replace(group, not_before=None))
 
     # -- The members of a group ------------------------------------------------------------------------------------

@@ -79,7 +79,8 @@ class Outcomes:
         if row is None:
             return None
         self._audit(tx, row, step, "done")
-        row = replace(row, ambiguous=False, attempt=0, not_before=None)
+        not_before = row.not_before if row.state is State.HELD else None
+        row = replace(row, ambiguous=False, attempt=0, not_before=not_before)
         match step:
             case Step.DELETE_USER | Step.DELETE_GROUP:
                 row = self.observation.absent(tx, row)
@@ -157,9 +158,9 @@ class Outcomes:
         if row is None:
             return
         self._audit(tx, row, situation.step, "unknown" if ambiguous else "failed", type(error).__name__)
-        not_before = self.clock() + timedelta(seconds=delay)
+        not_before: datetime | None = self.clock() + timedelta(seconds=delay)
         if row.generation != situation.row.generation:
-            not_before = self.clock()
+            not_before = row.not_before if row.state is State.HELD else self.clock()
         resources.replace(
             tx,
             replace(row, attempt=row.attempt + 1, not_before=not_before, ambiguous=situation.probe or ambiguous),
@@ -202,6 +203,9 @@ class Outcomes:
 
     def _go_on(self, tx: Connection, row: ResourceRow) -> Situation | None:
         """Write the row and return its situation, or settle it when nothing differs."""
+        if row.state is not State.PENDING:  # the guard took it during the call: it is an operator's now
+            resources.replace(tx, row)
+            return None
         situation = situation_of(tx, row, self.capabilities)
         if self._waits_for_holders(tx, row):
             resources.replace(tx, replace(row, not_before=self.clock() + HOLDERS_RETRY))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.errors import OperationNotSupportedError, RemoteInvalidValueError, RemoteNotFoundError
@@ -19,11 +19,13 @@ from scim_bridge.provisioning.discovery import Discovery
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.observation import Observation
 from scim_bridge.provisioning.plan import Desired, Seen, differing
-from scim_bridge.provisioning.situation import Capabilities, groups_seen, observed_of, rearmed, situation_of
-from scim_bridge.store import connector_state, resources
+from scim_bridge.provisioning.situation import groups_seen, observed_of, rearmed, situation_of
+from scim_bridge.store import audit, connector_state, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
 from scim_bridge.upstream.lanes import lane as current_lane
+
+T = TypeVar("T")
 
 LISTINGS: Mapping[Kind, str] = {"Group": "list_groups", "User": "list_users"}
 """The hook that lists each resource type, groups first."""
@@ -109,7 +111,7 @@ class Reconciler:
         self.connection_id = connection_id
         self.store = store
         self.connector = connector
-        self.capabilities = Capabilities.of(connector)
+        self.capabilities = discovery.capabilities
         self.discovery = discovery
         self.clock = clock
         self.wake = wake
@@ -189,6 +191,13 @@ class Reconciler:
 
         await self.store.write(save)
 
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        def alone(tx: Connection) -> T:
+            audit.serialise(tx, self.connection_id)
+            return work(tx)
+
+        return await self.store.write(alone)
+
     # -- One account or group --------------------------------------------------------------------------------------
 
     async def _compare(
@@ -203,13 +212,13 @@ class Reconciler:
         row = await self.store.read(lambda tx: self.discovery.known(tx, kind, remote))
         if row is None:
             if apply:
-                row = await self.store.write(lambda tx: self.discovery.take(tx, kind, remote, asked=read_at))
+                row = await self._write(lambda tx: self.discovery.take(tx, kind, remote, asked=read_at))
             found = Drift(DriftClass.UNMANAGED, kind, "" if row is None else row.id, remote.remote_id, repaired=apply)
             comparison.drifts.append(found)
         elif row.ownership is Ownership.DISCOVERED:
             if apply:
                 discovered = row
-                await self.store.write(lambda tx: self.discovery.refresh(tx, discovered, remote))
+                await self._write(lambda tx: self.discovery.refresh(tx, discovered, remote))
         else:
             await self._compare_owned(row, remote, read_at, comparison, apply=apply)
 
@@ -226,7 +235,7 @@ class Reconciler:
             return
         drifts = await self.store.read(lambda tx: self._drifts(tx, row, remote))
         if not drifts:
-            if apply and await self.store.write(lambda tx: self._try_deferred(tx, row, remote)):
+            if apply and await self._write(lambda tx: self._try_deferred(tx, row, remote)):
                 self.wake()
             return
         if row.kind == "User":
@@ -283,7 +292,7 @@ class Reconciler:
                 self._unmanaged.add(remote_id)
                 continue
             if apply:
-                await self.store.write(partial(self.discovery.take, kind="Group", remote=group, asked=asked))
+                await self._write(partial(self.discovery.take, kind="Group", remote=group, asked=asked))
 
     async def _without_shadowed(
         self, row: ResourceRow, drifts: dict[DriftClass, tuple[str, ...]]
@@ -353,7 +362,7 @@ class Reconciler:
         ]
         if repair:
             lane = Lane.REMOVE if DriftClass.EXTRA_ACTIVE in drifts else Lane.REPAIR if security else Lane.UPDATE
-            await self.store.write(lambda tx: self._rearm(tx, row, remote, lane, sorted(drifts)))
+            await self._write(lambda tx: self._rearm(tx, row, remote, lane, sorted(drifts)))
 
     def _rearm(
         self,

@@ -33,7 +33,7 @@ from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Capabilities
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.provisioning.waiting import happened
-from scim_bridge.store import memberships, notifications, resources
+from scim_bridge.store import audit, memberships, notifications, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, owns
 from scim_bridge.store.rows import MemberDelta, ResourceRow, State
@@ -166,6 +166,7 @@ class Provisioning:
 
     def _found(self, tx: Connection, remote: Remote[User], asked: datetime, term: str) -> None:
         """Take over what was found, unless another process drives by now: it may have deleted it meanwhile."""
+        audit.serialise(tx, self.connection_id)
         if self.leadership is None or owns(tx, self.connection_id, term):
             self.discovery.take(tx, "User", remote, asked=asked)
 
@@ -218,13 +219,14 @@ class Provisioning:
         deadline = answer_by.get() or asyncio.get_running_loop().time() + self.policy.budget
 
         def noted(tx: Connection) -> Accepted:
+            audit.serialise(tx, self.connection_id)
             accepted = work(tx)
             notifications.notify(tx, CHANNEL, f"intent {self.connection_id}")
             return accepted
 
         accepted = await self.store.write(noted)
-        for warning in accepted.warnings:
-            self.logger.warning("%s %s: %s", accepted.row.kind, accepted.row.id, warning)
+        if accepted.warnings:  # without what the client sent as an id: it can be an address
+            self.logger.warning("%s %s: %d were left out", accepted.row.kind, accepted.row.id, len(accepted.warnings))
         if accepted.waits or accepted.then_members:
             self.driver.wake()
             await self._confirmed(accepted, deadline)

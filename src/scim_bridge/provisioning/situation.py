@@ -148,16 +148,18 @@ def _links(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> tupl
         return frozenset(), frozenset()
     to_add, to_remove = memberships.unsettled_of_group(tx, row.connection_id, row.id)
     joining, leaving = remote_ids_of(tx, row, to_add, active=True), remote_ids_of(tx, row, to_remove)
-    return frozenset(joining[:MEMBERS_PER_CALL]), frozenset(leaving[:MEMBERS_PER_CALL])
+    return frozenset(joining), frozenset(leaving)
 
 
 def remote_ids_of(tx: Connection, group: ResourceRow, user_ids: Collection[str], *, active: bool = False) -> list[str]:
-    """Return the remote ids of those users that are present in the remote system.
+    """Return the remote ids of those users that are present in the remote system, as many as one call takes.
 
     :param active: Whether only those count that are active and meant to be: to nobody else anything is granted.
     """
-    found = []
+    found: list[str] = []
     for user_id in user_ids:
+        if len(found) == MEMBERS_PER_CALL:
+            break
         user = resources.get(tx, group.connection_id, "User", user_id, deleted=True)
         if user is None or user.remote_id is None or user.observed is None or not user.observed.present:
             continue

@@ -4,13 +4,15 @@ from collections.abc import Awaitable
 
 from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
-from scim_bridge.models import Remote
+from scim_bridge.models import Group, Remote
 from scim_bridge.provisioning.observation import Answer
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.situation import Situation
 
 LOCAL = "local:"
 """Begins the remote id of a group that the bridge alone keeps."""
+
+GROUPS_PER_PAGE = 100
 
 GRANTING = frozenset({Step.SET_USER_GROUPS, Step.CREATE_USER, Step.REACTIVATE_USER})
 """Steps that give a person groups, and can be refused for one that is not there any more."""
@@ -27,7 +29,7 @@ class Steps:
         row = situation.row
         try:
             if row.kind == "Group":
-                return await self.connector.get_group(row.remote_id) if row.remote_id else None
+                return await self._find_group(row.remote_id, deleted=row.deleted) if row.remote_id else None
             if row.remote_id is not None:
                 return await self.connector.get_user(row.remote_id)
             if "find_user" in self.connector.operations:
@@ -44,11 +46,32 @@ class Steps:
         operations = self.connector.operations
         if situation.step in GRANTING and "get_group" in operations:
             asked = [group for group in sorted(situation.desired.links) if not group.startswith(LOCAL)]
-            return frozenset([group for group in asked if not await self._is_there(self.connector.get_group(group))])
+            return frozenset([group for group in asked if await self._find_group(group) is None])
         if situation.step is Step.ADD_GROUP_MEMBERS:
             asked = sorted(situation.portion)
             return frozenset([user for user in asked if not await self._is_there(self.connector.get_user(user))])
         return frozenset()
+
+    async def _find_group(self, remote_id: str, *, deleted: bool = False) -> Remote[Group] | None:
+        """Return a group, or ``None`` when it is not there.
+
+        A group that is gone is taken as left by everybody; so unless it is to be gone, a listing has to say so as well.
+
+        :raises RemoteUnavailableError: When the listing shows it: one of both answers is wrong.
+        """
+        try:
+            return await self.connector.get_group(remote_id)
+        except RemoteNotFoundError:
+            cursor, more = None, not deleted
+            while more:
+                page = await self.connector.list_groups(cursor, GROUPS_PER_PAGE)
+                if any(group.remote_id == remote_id for group in page.items):
+                    raise RemoteUnavailableError(
+                        "a group is listed and said not to be there", ambiguous=False
+                    ) from None
+                cursor = page.cursor
+                more = cursor is not None
+            return None
 
     @staticmethod
     async def _is_there(reading: Awaitable[object]) -> bool:

@@ -85,6 +85,16 @@ def append(tx: Connection, connection_id: str, event: Mapping[str, Any], *, now:
     return sequence
 
 
+def serialise(tx: Connection, connection_id: str) -> None:
+    """Let this transaction change a connection's resources alone; to be called before it locks anything else.
+
+    On PostgreSQL many write at the same time: two of them would each find room for the last change of a budget, write
+    back rows that the other one changes, or wait for each other's. SQLite has one writer.
+    """
+    if tx.dialect.name == "postgresql":
+        _lock_head(tx, connection_id)
+
+
 def head(tx: Connection, connection_id: str) -> AuditHead:
     """Return the end of a connection's trail; sequence 0 of an empty one."""
     found = tx.execute(_HEAD, {"connection": connection_id}).first()

@@ -169,10 +169,11 @@ def observe_user(tx: Connection, connection_id: str, user_id: str, group_ids: Co
     _unsee(tx, _OF_USER, key, held - seen)
 
 
-def doubt_user(tx: Connection, connection_id: str, user_id: str) -> None:
-    """Note that a person may have lost the groups they were seen in."""
-    key = {"connection": connection_id, "user": user_id}
-    tx.execute(sql_update(member).where(_USER, member.c.observed).values(doubtful=True), key)
+def doubt(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
+    """Note that a person may have lost those of these groups that they were seen in."""
+    doubted = sql_update(member).where(_OF_USER, member.c.observed).values(doubtful=True)
+    for chunk in chunks(sorted(group_ids)):
+        tx.execute(doubted, {"connection": connection_id, "user": user_id, "ids": chunk})
 
 
 def observe_group(

@@ -101,14 +101,15 @@ def pending(
 ) -> list[PendingKey]:
     """Return work that is due, the most urgent lane first, then the longest waiting. Deleted resources count.
 
+    :param limit: Of each lane at most so many, so that a lane whose work does not come to an end hides no other.
     :param exclude: Ids that are being worked on.
     """
     values = {"connection": connection_id, "now": to_microseconds(now), "count": limit + len(exclude)}
     keys: list[PendingKey] = []
+    left = dict.fromkeys(map(int, Lane), limit)
     for id_, kind, lane, generation, due_at, _ in tx.execute(_DUE, values):
-        if len(keys) == limit:
-            break
-        if id_ not in exclude:
+        if id_ not in exclude and left[lane]:
+            left[lane] -= 1
             due = from_microseconds(due_at) if due_at else None
             keys.append(PendingKey(id_, kind, Lane(lane), generation, due))
     return keys

@@ -1,5 +1,6 @@
 """The command line: what a wrong configuration says, and what the short commands do."""
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -7,7 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from scim_bridge.app import opened
 from scim_bridge.cli import COMMANDS, main
+from scim_bridge.config import load_settings
+from scim_bridge.errors import RefusedError
+from scim_bridge.models import User
 from scim_bridge.store import tokens
 
 GOOD = """
@@ -159,3 +164,20 @@ def test_the_connectors_are_listed(tmp_path: Path) -> None:
     assert "scim-bridge-hubspot" in result.stdout
     assert "memory" in result.stdout
     assert tmp_path.is_dir()
+
+
+def test_explain_tells_of_a_refused_creation(tmp_path: Path) -> None:
+    """Somebody whom the remote system would not have is nowhere to be found; the operator is told why."""
+    configuration = GOOD + '[connections.acme.config]\nremote = "refusing"\nfaults = { create_user = ["forbidden"] }\n'
+    (tmp_path / "scim-bridge.toml").write_text(configuration.replace("{directory}", str(tmp_path)))
+
+    async def refused() -> None:
+        async with opened(load_settings(tmp_path / "scim-bridge.toml"), only="acme") as bridge:
+            with pytest.raises(RefusedError):
+                await bridge.provisioning("acme").create_user(User(user_name="Ada@x.example", active=True))
+
+    asyncio.run(refused())
+    result = run(tmp_path, configuration, "explain", "acme", "ada@x.example")
+
+    assert result.exit_code == 0, result.output
+    assert "refused: the remote system refuses this object" in result.output

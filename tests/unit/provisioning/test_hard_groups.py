@@ -4,16 +4,20 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from scim_bridge.errors import PendingError, RemoteInvalidValueError
 from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import User
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
+from scim_bridge.provisioning.situation import MEMBERS_PER_CALL, situation_of
+from scim_bridge.store import memberships, resources
+from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory import MemoryConnector
 from scim_bridge.testing.memory_remote import Call, Fault, MemoryRemote
-from tests.unit.provisioning.conftest import Bridge, always, bridge_on, setting
+from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, replace, setting, user
 from tests.unit.provisioning.test_groups import people, remote_groups
 
 ONE_GRANT = ProvisioningPolicy(
@@ -231,3 +235,21 @@ async def test_a_drive_ends_although_the_remote_system_shows_no_change(
 
     assert bridge.remote.called("set_user_groups") < 5
     assert "next attempt in" in caplog.text
+
+
+async def test_each_portion_of_members_costs_no_more_than_it_has(grouped: Bridge) -> None:
+    """Of a thousand people who are to join, one call takes some, and no more than those are looked at for it."""
+    (ada,) = await people(grouped, "ada@x.example")
+    person, group = await grouped.row("User", ada), await grouped.row("Group", await grouped.group_with("Sales"))
+    asked: list[str] = []
+
+    def look(tx: Connection) -> int:
+        for number in range(1000):
+            one = replace(person, id=f"id-{number:04}", name=f"p{number}", remote_id=f"account-{number + 100}")
+            resources.insert(tx, one, user(one.name))
+            memberships.set_desired(tx, CONNECTION, group.id, [one.id], desired=True)
+        event.listen(tx, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
+        return len(situation_of(tx, group, grouped.provisioning.capabilities).desired.links)
+
+    assert await grouped.store.write(look) == MEMBERS_PER_CALL
+    assert len(asked) < 2 * MEMBERS_PER_CALL

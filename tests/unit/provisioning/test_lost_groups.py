@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scim_bridge.errors import RefusedError, RemoteInvalidValueError, RemoteNotFoundError
+from scim_bridge.errors import RefusedError, RemoteInvalidValueError, RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.provisioning.reconcile import DriftClass
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.rows import MemberDelta, State
@@ -173,3 +173,36 @@ async def test_a_comparison_finds_a_group_that_somebody_deleted(
         assert DriftClass.MISSING in classes(found)
         assert remote_groups(remote, "ada@x.example") == {"Sales"}
         assert not (await compared(bridge, apply=False)).drifts
+
+
+async def test_a_group_that_one_answer_says_is_gone_hides_nobody_s_removal(bridge: Bridge) -> None:
+    """A grant finds a group gone that is there, while somebody is to leave it: they still leave it."""
+    ada, bob = await people(bridge, "ada@x.example", "bob@x.example")
+    sales = await bridge.group_with("Sales", bob)
+    bridge.remote.fail("set_user_groups", RemoteUnavailableError("busy", ambiguous=False, retry_after=1.0))
+    leaving = asyncio.create_task(
+        bridge.provisioning.modify_group(sales, None, [MemberDelta("remove", (bob,))], always)
+    )
+    while not bridge.provisioning.driver.failures:
+        await bridge.turn()
+    bridge.remote.fail("set_user_groups", RemoteInvalidValueError("there is no such group"))
+    bridge.remote.fail("get_group", RemoteNotFoundError("there is no such group"))
+
+    await add(bridge, sales, ada)
+    await leaving
+    await settle(bridge)
+
+    assert remote_groups(bridge.remote, "bob@x.example") == set()
+    assert remote_groups(bridge.remote, "ada@x.example") == {"Sales"}
+
+
+async def test_a_removal_that_is_told_the_group_is_gone_is_tried_again(grouped: Bridge) -> None:
+    """Where members are on the group: it is asked for before everybody is taken to have left it."""
+    ada, bob = await people(grouped, "ada@x.example", "bob@x.example")
+    sales = await grouped.group_with("Sales", ada, bob)
+    grouped.remote.fail("remove_group_members", RemoteNotFoundError("there is no such group"))
+
+    await grouped.provisioning.modify_group(sales, None, [MemberDelta("remove", (bob,))], always)
+
+    assert remote_groups(grouped.remote, "bob@x.example") == set()
+    assert remote_groups(grouped.remote, "ada@x.example") == {"Sales"}

@@ -73,3 +73,13 @@ async def test_a_comparison_logs_no_personal_data(
 
     assert "ValueError" in caplog.text
     assert "canary" not in caplog.text
+
+
+async def test_members_that_are_nobody_are_logged_without_what_was_sent(
+    bridge: Bridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that sends addresses instead of ids as members finds none of them in the log."""
+    await bridge.group_with("Sales", CANARY)
+
+    assert "1 were left out" in caplog.text
+    assert CANARY not in caplog.text

@@ -1,15 +1,22 @@
 """Comparing everything: what is taken over, what is repaired, and what is only told."""
 
+import json
 from pathlib import Path
+from typing import cast
 
 import pytest
+from scim2_models import URN, EnterpriseUser, Extension
+from scim2_models import User as CoreUser
 
 from scim_bridge.errors import RemoteUnavailableError
+from scim_bridge.models import User
+from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.reconcile import Comparison, DriftClass, Reconciler
 from scim_bridge.store import resources
 from scim_bridge.store.rows import Ownership, ResourceRow
 from scim_bridge.testing.memory_remote import MemoryRemote
-from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
+from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, replace, setting, user
+from tests.unit.provisioning.vanishing import Vanishing
 
 
 def reconciler(bridge: Bridge, **options: object) -> Reconciler:
@@ -237,3 +244,46 @@ async def test_a_group_that_the_connector_does_not_show_is_left_alone(bridge: Br
     bridge.remote.groups[hidden] = group
     assert classes(await compared(bridge)) == {DriftClass.EXTRA_PRIVILEGE}
     assert not bridge.remote.members
+
+
+async def test_somebody_with_values_of_an_extension_is_compared(bridge: Bridge) -> None:
+    """What is told to the connector in order to explain a missing group has the connector's own attributes."""
+
+    class Badge(Extension):
+        __schema__ = URN("urn:example:Badge")
+        number: str | None = None
+
+    person = (await bridge.provisioning.create_user(user())).row
+    await bridge.group_with("Sales", person.id)
+    document = json.loads((await bridge.row("User", person.id)).document) | {"urn:example:Badge": {"number": "7"}}
+    document["schemas"].append("urn:example:Badge")
+    row = replace(await bridge.row("User", person.id), document=json.dumps(document).encode())
+    await bridge.store.write(lambda tx: resources.replace(tx, row))
+    bridge.remote.members.clear()
+    extended = Provisioning(
+        CONNECTION,
+        bridge.store,
+        bridge.provisioning.connector,
+        bridge.provisioning.policy,
+        user_model=cast("type[User]", CoreUser[EnterpriseUser | Badge]),
+    )
+
+    found = await reconciler(replace(bridge, provisioning=extended)).run(apply=False)
+
+    assert classes(found) == {DriftClass.MISSING}
+
+
+async def test_somebody_removed_and_added_again_by_hand_is_removed_again(
+    tmp_path: Path, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a deactivated account is gone, an administrator makes another one of the same person: it is drift."""
+    monkeypatch.setattr("tests.unit.provisioning.conftest.MemoryGroupsConnector", Vanishing)
+    async with bridge_on(tmp_path / "b.db", remote, groups=True) as bridge:
+        person = (await bridge.provisioning.create_user(user())).row
+        await bridge.provisioning.modify_user(person.id, setting(active=False), always)
+        remote.add_account("ada@corp.example")
+
+        found = await compared(bridge)
+
+        assert classes(found) == {DriftClass.EXTRA_ACTIVE}
+        assert not remote.accounts

@@ -18,6 +18,7 @@ from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting
 from tests.unit.provisioning.test_groups import people, remote_groups
 from tests.unit.provisioning.test_reconcile import compared
+from tests.unit.provisioning.vanishing import Vanishing
 
 
 class Forgetful(MemoryGroupsConnector):
@@ -36,18 +37,6 @@ class Forgetful(MemoryGroupsConnector):
         """Take all groups away as well."""
         await super().deactivate_user(remote_id)
         self.remote.members = {pair for pair in self.remote.members if pair[1] != remote_id}
-
-
-class Vanishing(MemoryGroupsConnector):
-    """Removes the account that it deactivates."""
-
-    name = "vanishing"
-    inactive_is_absent = True
-
-    @hookimpl
-    async def deactivate_user(self, remote_id: str) -> None:
-        """Remove it."""
-        await super().delete_user(remote_id)
 
 
 async def settle(bridge: Bridge) -> None:
