@@ -150,7 +150,8 @@ class Observation:
     def _seen_in(self, tx: Connection, row: ResourceRow, group_ids: Collection[str]) -> ResourceRow:
         """Record the groups a person was seen in; what is no longer shown is a new version (RFC 7644 §3.14)."""
         groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
-        if {group.id for group in groups if group.observed} == set(group_ids):
+        seen = {group.id for group in groups if group.observed}
+        if seen == set(group_ids) and not any(group.doubtful for group in groups):
             return row
         lost = _lost(groups, group_ids)
         memberships.observe_user(tx, self.connection_id, row.id, group_ids)

@@ -198,7 +198,7 @@ class RateLimiter:
             raise _limited(self.expected_wait(lane)) from None
         finally:
             self._lengths[lane] -= 1
-            if not came and not turn.cancel():  # it came at the very moment
+            if not came and not turn.cancel() and not turn.cancelled():  # it came at the very moment
                 self._window.settle(sent=False)
 
     async def _agree(self, share: Share) -> bool:

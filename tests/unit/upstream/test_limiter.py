@@ -234,6 +234,28 @@ def test_who_gives_up_does_not_hold_the_others_up() -> None:
     assert run_virtually(scenario()) == pytest.approx(MARGIN)
 
 
+def test_who_gives_up_leaves_every_place_to_the_others() -> None:
+    """After a hundred callers that gave up, or whose turn came at that very moment, the limit is what it was."""
+
+    async def scenario() -> list[Passage]:
+        limiter = RateLimiter(RateLimit(2, 1.0))
+        loop = asyncio.get_running_loop()
+        for number in range(100):
+            gone = [asyncio.create_task(pass_one(limiter, Lane.REMOVE)) for _ in range(4)]
+            await asyncio.sleep(MARGIN if number % 2 else 0.1)
+            for one in gone:
+                one.cancel()
+            late = [pass_one(limiter, Lane.UPDATE, loop.time() + 2.0) for _ in range(4)]
+            await asyncio.gather(*gone, *late, return_exceptions=True)
+        await asyncio.sleep(10)
+        return await pass_through(limiter, [(0.0, Lane.REMOVE)] * 6)
+
+    passages = run_virtually(scenario())
+
+    began = passages[0].passed
+    assert [one.passed - began for one in passages] == pytest.approx([0.0, 0.0, MARGIN, MARGIN, 2 * MARGIN, 2 * MARGIN])
+
+
 def test_a_pause_holds_every_lane() -> None:
     """While the remote system asks for silence, not even a removal is sent."""
 

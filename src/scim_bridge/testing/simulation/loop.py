@@ -50,8 +50,12 @@ PROCESS: ContextVar[Mortal | None] = ContextVar("PROCESS", default=None)
 """The process that the running code belongs to."""
 
 
+ROUNDS = 100_000
+"""How often the loop may turn before its clock has to move on."""
+
+
 class DeadlockError(Exception):
-    """Nothing is ready and nothing ever will be."""
+    """Nothing is ready and nothing ever will be, or something is ready again and again at the same moment."""
 
 
 class _Selector(selectors.DefaultSelector):
@@ -60,10 +64,14 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self._rounds = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             raise DeadlockError("every task waits for something that nothing will bring about")
+        self._rounds = 0 if timeout > 0 else self._rounds + 1
+        if self._rounds > ROUNDS:
+            raise DeadlockError("a task goes round and round")
         self.now += max(0.0, timeout)
         return []
 
