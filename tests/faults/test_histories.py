@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.instruments import run, size
 
-HISTORIES = size("SCIM_BRIDGE_HISTORIES", 400)
+HISTORIES = size("SCIM_BRIDGE_HISTORIES", 2000)
 SHARES = max(4, HISTORIES // 100)
 """Parts of the run, for as many workers as there are."""
 
