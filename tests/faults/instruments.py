@@ -74,7 +74,8 @@ def run(module: str, *arguments: str) -> dict[str, Any]:
 
 def record(name: str, report: dict[str, Any], seconds: float) -> None:
     """Note what an instrument measured that is no program of its own."""
-    RUNS.append(Run(name, (), report, seconds))
+    plain = json.loads(json.dumps(report))  # it goes from process to process, as the report of a program does
+    RUNS.append(Run(name, (), plain, seconds))
 
 
 def _followed(process: subprocess.Popen[str], name: str) -> str:

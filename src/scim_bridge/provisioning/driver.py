@@ -50,8 +50,8 @@ RESERVED_FOR_REMOVALS = 2
 
 STORE_BACKOFF = 1.0
 REMOVALS_AT_START = 4
-"""Removals at the same time until those pending at the start are done. Of a limit that may be used up, a start has only
-the part for removals: the first calls of many would use it up before any of them had come to its end."""
+"""Removals at the same time until those pending at the start are done: where the limit is nearly used up, the first
+calls of many would take what is left of it before any of them had come to its end."""
 
 ON_THE_WIRE = 1.0
 """Seconds for which a call of a process that died, or leads no longer, may still take effect: asked earlier, the remote
@@ -116,8 +116,7 @@ class Driver:
         self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self._stopping = False
         self._suspension: RemoteSuspendedError | None = None
-        self._suspended_until = -inf
-        self._began = -inf
+        self._suspended_until = self._began = -inf
         self._removal_failed = False  # whether the latest call that failed was a removal's
 
     # -- The loop --------------------------------------------------------------------------------------------------
@@ -183,9 +182,7 @@ class Driver:
         await self.store.write(self.outcomes.forget_refused)
         released, held = await self.store.write(self._guard.release_overdue)
         if released:
-            self.logger.error(
-                "mass-change guard: %d held changes were released, nobody had rejected them", len(released)
-            )
+            self.logger.error("mass-change guard: %d changes were released, nobody had rejected them", len(released))
         if held:
             self.logger.error("mass-change guard: %d changes are held; approve or reject them", held)
 
@@ -385,16 +382,11 @@ class Driver:
         delay = delay_of(error, situation.row.attempt, self.jitter)
         level = logging.ERROR if isinstance(error, RemoteCredentialsError) else logging.WARNING
         step = "probe" if situation.probe else str(situation.step)
-        self.logger.log(
-            level,
-            "%s of %s %s failed: %s; next attempt in %.1f s",
-            step, situation.row.kind, situation.row.id, type(error).__name__, delay,
-        )  # fmt: skip
-        self.failures[situation.row.id] = error
-        await self._record(
-            situation.row.id,
-            lambda tx: self.outcomes.postpone(tx, situation, error, ambiguous=ambiguous, delay=delay),
-        )
+        row, name = situation.row, type(error).__name__
+        self.logger.log(level, "%s of %s %s failed: %s; next attempt in %.1f s", step, row.kind, row.id, name, delay)
+        self.failures[row.id] = error
+        postpone = self.outcomes.postpone
+        await self._record(row.id, lambda tx: postpone(tx, situation, error, ambiguous=ambiguous, delay=delay))
 
     async def _refuse(self, situation: Situation, error: ConnectorError) -> Situation | None:
         row = situation.row

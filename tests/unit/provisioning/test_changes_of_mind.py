@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from scim_bridge.errors import ConnectorError, RemoteRateLimitedError, RemoteUnavailableError
-from scim_bridge.provisioning import ProvisioningPolicy, driver
+from scim_bridge.provisioning import driver
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import Bridge, always, bridge_on, user
 
-SHORT = ProvisioningPolicy(budget=0.3)
-"""For requests that are to be answered while their outcome is open."""
+SHORT = 0.3
+"""Seconds for requests that are to be answered while their outcome is open."""
 
 
 def limited() -> ConnectorError:
@@ -43,10 +43,11 @@ async def test_what_a_client_said_last_is_what_is_held(
 ) -> None:
     """The call about a member fails, with or without effect, after the client changed its mind once or twice."""
     hooks = ["add_group_members", "remove_group_members"] if groups else ["set_user_groups"]
-    async with bridge_on(tmp_path / "bridge.db", remote, policy=SHORT, groups=groups) as bridge:
+    async with bridge_on(tmp_path / "bridge.db", remote, groups=groups) as bridge:
         person = (await bridge.provisioning.create_user(user())).row.id
         team = await bridge.group_with("Team", *[person] if begins else [])
         await bridge.idle()
+        bridge.answer_within(SHORT)
         for hook in hooks:
             remote.fail(hook, limited() if failure == "limited" else lost(), after_effect=failure == "lost after")
         gates = [remote.hold(hook) for hook in hooks]
@@ -73,16 +74,17 @@ async def test_what_a_dead_process_sent_last_is_waited_for(
     """A grant that takes effect after the process that sent it is dead is seen, and a removal takes it back."""
     monkeypatch.setattr(driver, "ON_THE_WIRE", 0.3)
     gate = remote.hold("set_user_groups")
-    async with bridge_on(tmp_path / "bridge.db", remote, policy=SHORT) as bridge:
+    async with bridge_on(tmp_path / "bridge.db", remote) as bridge:
         person = (await bridge.provisioning.create_user(user())).row.id
         team = await bridge.group_with("Team")
+        bridge.answer_within(SHORT)
         joining = await change(bridge, team, person, member=True)
         await gate.entered.wait()
     gate.release()
     account = next(iter(remote.accounts))
     group = next(iter(remote.groups))
 
-    async with bridge_on(tmp_path / "bridge.db", remote, policy=ProvisioningPolicy(budget=5.0)) as bridge:
+    async with bridge_on(tmp_path / "bridge.db", remote) as bridge:
         leaving = await change(bridge, team, person, member=False)
         asyncio.get_running_loop().call_later(0.1, remote.members.add, (group, account))
         await asyncio.gather(joining, leaving, return_exceptions=True)

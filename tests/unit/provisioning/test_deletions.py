@@ -57,7 +57,7 @@ def keep_groups(bridge: Bridge) -> None:
 
 async def test_a_deleted_group_stays_until_nobody_holds_it(tmp_path: Path, remote: MemoryRemote) -> None:
     """While the remote system is down DELETE answers 429, again when repeated; afterwards the person has lost it."""
-    policy = ProvisioningPolicy(budget=0.2)
+    policy = ProvisioningPolicy(budget=1.0)
     async with bridge_on(tmp_path / "b.db", remote, policy=policy) as bridge:
         keep_groups(bridge)
         person, group = await member_of_sales(bridge)

@@ -31,7 +31,7 @@ from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_
 TURNS = 2000
 """How often others may run until what is waited for has to be so."""
 
-SHORT = ProvisioningPolicy(budget=0.3)
+SHORT = ProvisioningPolicy(budget=1.5)
 """For requests that are to be answered while their outcome is open."""
 
 
