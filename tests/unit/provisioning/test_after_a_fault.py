@@ -61,8 +61,9 @@ async def test_what_was_refused_after_a_part_of_it_took_effect_is_looked_at_and_
 async def test_few_removals_begin_at_a_start_until_the_first_are_done(tmp_path: Path, remote: MemoryRemote) -> None:
     """Ten people lost access before a restart: four removals go out at first, so that they come to their end."""
     path = tmp_path / "bridge.db"
-    async with bridge_on(path, remote, policy=ProvisioningPolicy(budget=1.0)) as bridge:
+    async with bridge_on(path, remote) as bridge:
         people = [(await bridge.provisioning.create_user(user(f"user{number}"))).row.id for number in range(10)]
+        bridge.answer_within(0.2)
         remote.fail("deactivate_user", *[RemoteUnavailableError("down", ambiguous=False)] * 10)
         for one in people:
             with pytest.raises(PendingError):

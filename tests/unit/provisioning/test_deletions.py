@@ -57,10 +57,10 @@ def keep_groups(bridge: Bridge) -> None:
 
 async def test_a_deleted_group_stays_until_nobody_holds_it(tmp_path: Path, remote: MemoryRemote) -> None:
     """While the remote system is down DELETE answers 429, again when repeated; afterwards the person has lost it."""
-    policy = ProvisioningPolicy(budget=1.0)
-    async with bridge_on(tmp_path / "b.db", remote, policy=policy) as bridge:
+    async with bridge_on(tmp_path / "b.db", remote) as bridge:
         keep_groups(bridge)
         person, group = await member_of_sales(bridge)
+        bridge.answer_within(0.2)
         remote.fail("set_user_groups", *[RemoteUnavailableError("down", ambiguous=False, retry_after=0.3)] * 3)
         for _ in range(2):
             with pytest.raises(PendingError):
