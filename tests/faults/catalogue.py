@@ -32,6 +32,7 @@ ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 REPLICAS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("P7", "P7: whoever once led a connection goes on calling", "replicas.late", ("--rounds", "2")),
     ("everybody-drives", "Ours: no replica takes the lock", "replicas.run", ("--histories", "8", "--seed", "2")),
+    ("window-of-its-own", "Ours: processes share no rate limit", "replicas.run", ("--histories", "8", "--seed", "1")),
 )
 """Those of several processes, with what they break."""
 
