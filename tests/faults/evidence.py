@@ -110,6 +110,55 @@ def of_sieges(reports: Sequence[dict[str, Any]]) -> str:
     )
 
 
+def of_replicas(reports: Sequence[dict[str, Any]]) -> str:
+    """Tell of histories with three replicas."""
+    worst = {what: took["worst"] for report in reports for what, took in report["hand_over"].items()}
+    return (
+        f"{total(reports, 'histories'):,} histories, {total(reports, 'operations'):,} operations,"
+        f" {total(reports, 'fired')} faults: {total(reports, 'violations')} violations; at most"
+        f" {most(reports, 'fullest_window'):.0f} calls in ten seconds; another leads"
+        f" {', '.join(f'{seconds:.1f} s after the {what}' for what, seconds in sorted(worst.items()))}"
+    )
+
+
+def of_late_calls(reports: Sequence[dict[str, Any]]) -> str:
+    """Tell of replicas that lost their lock while calls waited."""
+    return f"{total(reports, 'writes')} writes of the next leader: {total(reports, 'violations')} of the former one"
+
+
+def of_hand_overs(reports: Sequence[dict[str, Any]]) -> str:
+    """Tell how fast the next replica removes."""
+    worst = {what: max(took) for report in reports for what, took in report["hand_over"].items()}
+    told = [f"{seconds:.1f} s after the leader was {what}" for what, seconds in worst.items()]
+    return f"the next removal at worst {', '.join(told)} (lease {most(reports, 'lease'):.0f} s)"
+
+
+def of_backlogs(reports: Sequence[dict[str, Any]]) -> str:
+    """Tell of real starts with much to do."""
+    return (
+        f"ready after {most(reports, 'ready'):.1f} s, first removal sent after {most(reports, 'first_removal'):.1f} s;"
+        f" {of_limits(reports)}"
+    )
+
+
+def of_limits(reports: Sequence[dict[str, Any]]) -> str:
+    """Tell how a limit is used while removals pass."""
+    return (
+        f"{most(reports, 'used'):.1%} of the limit used, at most {most(reports, 'fullest_window'):.0f} calls of 100"
+        f" in ten seconds, {total(reports, 'answered_429')} × 429; {total(reports, 'deactivations')} deactivations: p99"
+        f" {most(reports, 'deactivation_p99'):.1f} s"
+    )
+
+
+def of_outages(reports: Sequence[dict[str, Any]]) -> str:
+    """Tell how what waited for eight hours is worked off."""
+    return (
+        f"{total(reports, 'changes'):,} changes in {most(reports, 'of_what_the_limit_allows'):.2f} × the time that the"
+        f" limit allows, removals first; at most {most(reports, 'most_probes_in_15_seconds'):.0f} probe in 15 s,"
+        f" {total(reports, 'answered_429')} × 429"
+    )
+
+
 def of_planted(reports: Sequence[dict[str, Any]]) -> str:
     """Tell of planted defects."""
     return f"{sum(bool(evidence_of(report)) for report in reports)} of {count_of_trials()} found"
@@ -140,18 +189,24 @@ KINDS = {
     "power": Kind("R3", "a power cut loses nothing that was answered", of_power),
     "failing_disk": Kind("R4, R5", "full and failing disks, locked databases", of_disks),
     "single_faults": Kind("R6", "every single fault on the way to HubSpot", of_single_faults),
-    "replicas.run": Kind("R8", "three replicas under kills, cuts and freezes", of_anything),
-    "replicas.late": Kind("R8", "a replica that lost its lock sends nothing", of_anything),
-    "replicas.hand_over": Kind("R8", "another replica takes over", of_anything),
-    "replicas.backlog": Kind("R7, R13", "a start with 10,000 pending", of_anything),
+    "replicas.run": Kind("R8", "three replicas under kills, cuts and freezes", of_replicas),
+    "replicas.late": Kind("R8", "a replica that lost its lock sends nothing", of_late_calls),
+    "replicas.hand_over": Kind("R8", "another replica takes over", of_hand_overs),
+    "replicas.backlog": Kind("R13", "a start with 10,000 creations and 20 removals waiting", of_backlogs),
+    "replicas.backlog --killed": Kind("R7, R13", "the same after a kill at the limit", of_backlogs),
+    "replicas.pressure backlog": Kind("R7, R16", "behind 10,000 creations, in virtual time", of_limits),
+    "replicas.pressure outage": Kind("R9", "after eight hours of outage, in virtual time", of_outages),
     PLANTED: Kind("S12", "planted defects are found", of_planted),
 }
 """Those that are known; another one is shown with the figures it prints."""
 
 
 def kind_of(run: Run) -> str:
-    """Return the key of a run's row."""
-    return PLANTED if "--defect" in run.arguments else run.module
+    """Return the key of a run's row: its module, and what of its arguments makes it another instrument."""
+    if "--defect" in run.arguments:
+        return PLANTED
+    variant = next((f"{run.module} {word}" for word in run.arguments if f"{run.module} {word}" in KINDS), None)
+    return variant or run.module
 
 
 def measured(runs: Sequence[Run], failed: frozenset[str]) -> dict[str, Row]:

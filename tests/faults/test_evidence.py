@@ -45,6 +45,22 @@ def test_a_partial_run_replaces_its_own_rows_only(page: Path) -> None:
     assert "7 kills" in page.read_text(encoding="utf-8")
 
 
+def test_variants_of_an_instrument_are_rows_of_their_own() -> None:
+    """A start in peace and one after a kill are two promises; so are what waits and what an outage left."""
+    start = {"ready": 1.5, "first_removal": 1.25, "used": 0.99, "fullest_window": 100, "answered_429": 0}
+    start |= {"deactivations": 100, "deactivation_p99": 1.2}
+    rows = measured(
+        Run("replicas.backlog", ("sqlite",), start),
+        Run("replicas.backlog", ("sqlite", "--killed"), start | {"ready": 5.0}),
+    )
+    assert list(rows) == ["replicas.backlog", "replicas.backlog --killed"]
+    assert rows["replicas.backlog"].figures == (
+        "ready after 1.5 s, first removal sent after 1.2 s; 99.0% of the limit used, at most 100 calls of 100 in ten"
+        " seconds, 0 × 429; 100 deactivations: p99 1.2 s"
+    )
+    assert rows["replicas.backlog --killed"].figures.startswith("ready after 5.0 s")
+
+
 def test_what_failed_says_so_everywhere(page: Path) -> None:
     """A failed test, or an instrument that ended with an error, is not shown as a success."""
     rows = measured(Run("killing", (), KILLS), Run("power", (), {}), failed=frozenset({"killing"}))
