@@ -112,12 +112,13 @@ def of_sieges(reports: Sequence[dict[str, Any]]) -> str:
 
 def of_replicas(reports: Sequence[dict[str, Any]]) -> str:
     """Tell of histories with three replicas."""
-    worst = {what: took["worst"] for report in reports for what, took in report["hand_over"].items()}
+    hand_overs = sorted((what, took["worst"]) for report in reports for what, took in report["hand_over"].items())
+    led = ", ".join(f'{worst:.1f} s after "{what}"' for what, worst in hand_overs)
     return (
         f"{total(reports, 'histories'):,} histories, {total(reports, 'operations'):,} operations,"
         f" {total(reports, 'fired')} faults: {total(reports, 'violations')} violations; at most"
         f" {most(reports, 'fullest_window'):.0f} calls in ten seconds; another leads"
-        f" {', '.join(f'{seconds:.1f} s after the {what}' for what, seconds in sorted(worst.items()))}"
+        f" {led}"
     )
 
 
