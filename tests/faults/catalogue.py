@@ -24,7 +24,7 @@ ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("lower_for_casefold", "suite", (PER_KEY,)),
     ("missing_connection", "suite", (PER_KEY, PER_TOKEN)),
     ("no_recovery", "killing", KILLS),
-    ("failed_commit_is_success", "failing_disk", ("--points", "60")),
+    ("failed_commit_is_success", "failing_disk", ("--points", "20")),
     ("no_answer_is_success", "single_faults", ("--share", "0.1")),
 )
 """Defects that other instruments than the histories find, with how those are run."""

@@ -54,11 +54,12 @@ class Kind(NamedTuple):
 
 
 def total(reports: Iterable[dict[str, Any]], name: str) -> int:
-    """Return the sum of a count, or of a dictionary or list of them."""
+    """Return the sum of a count, of a dictionary of them, or how many a list has."""
     found = 0
     for report in reports:
         count = report.get(name, 0)
-        found += sum(count.values()) if isinstance(count, dict) else count if isinstance(count, int) else len(count)
+        counts = count.values() if isinstance(count, dict) else [count]
+        found += sum(one if isinstance(one, int) else len(one) for one in counts)
     return found
 
 

@@ -76,6 +76,7 @@ class UserIntake:
             self.intake.rearm(tx, row, Lane.REMOVE, hold=hold),
             deleted=True,
             active=False,
+            ambiguous=row.ambiguous or (row.active and _unseen(row)),
             modified_at=self.intake.clock(),
         )
         resources.replace(tx, row)
@@ -112,10 +113,20 @@ class UserIntake:
             self.intake.guard.permit_user(tx, row, leaves=leaves)
         hold = leaves and observed_active and self.intake.guard.hold_removals(tx, [row.id])
         doubtful = row.observed is None or row.ambiguous  # a creation that went unanswered may have made the account
-        updated = replace(row, active=active, shown_active=active or observed_active or (doubtful and row.shown_active))
+        shown = active or observed_active or (doubtful and row.shown_active)
+        updated = replace(row, active=active, shown_active=shown, ambiguous=row.ambiguous or (leaves and _unseen(row)))
         updated = self.intake.store(tx, updated, user, lane=lane, matters=matters, hold=hold)
         return Accepted(updated, self.intake.waits_of(updated), self._removals(updated))
 
     @staticmethod
     def _removals(row: ResourceRow) -> frozenset[str]:
         return frozenset() if row.active else frozenset({row.id})
+
+
+def _unseen(row: ResourceRow) -> bool:
+    """Whether somebody who was there once is to return and was not let in yet.
+
+    They may have been by hand meanwhile: their removal is not confirmed without a look.
+    """
+    observed_active = row.observed is not None and row.observed.present and row.observed.active
+    return not observed_active and row.remote_id is not None

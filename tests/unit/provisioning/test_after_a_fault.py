@@ -91,3 +91,22 @@ async def test_a_driver_stopped_before_its_first_step_does_not_begin(bridge: Bri
     await driver.stop()
 
     await asyncio.wait_for(running, 5)
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+async def test_a_removal_that_withdraws_a_return_looks_first(bridge: Bridge, *, deletes: bool) -> None:
+    """Who was to return during an outage was let in by hand; their removal takes that away before it is answered."""
+    person = (await bridge.provisioning.create_user(user())).row.id
+    await bridge.provisioning.modify_user(person, setting(active=False), always)
+    bridge.remote.fail("reactivate_user", RemoteUnavailableError("down", ambiguous=False, retry_after=30.0))
+    with pytest.raises(PendingError):
+        await bridge.provisioning.modify_user(person, setting(active=True), always)
+    (account,) = bridge.remote.accounts.values()
+    account.active = True
+
+    if deletes:
+        await bridge.provisioning.delete_user(person, always)
+    else:
+        await bridge.provisioning.modify_user(person, setting(active=False), always)
+
+    assert [one for one in bridge.remote.accounts.values() if one.active] == []

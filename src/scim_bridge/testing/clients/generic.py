@@ -172,7 +172,7 @@ class GenericClient(QueueingProvider):
                 target = f'members[value eq "{self.believed[gone].remote_id}"]'
                 await self._patch(path, [{"op": "remove", "path": target}])
             belief.members.discard(gone)
-        if new := wanted - belief.members:
+        if new := (wanted & self.believed.keys()) - belief.members:  # somebody may have been deleted meanwhile
             links = {one: self.believed[one].remote_id for one in new}
             await self._patch(path, [{"op": "add", "path": "members", "value": self._references(new)}])
             # Somebody deleted meanwhile is no member, and neither is the account that was made for them since.
