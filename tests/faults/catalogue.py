@@ -14,6 +14,7 @@ from tests.faults.instruments import run
 
 HISTORIES = ("--histories", "200", "--most-failures", "1")
 KILLS = ("--kills", "60", "--seed", "1", "--patience", "20", "--most-violations", "1")
+QUICK = ("--patience", "5", "--most-violations", "1")
 PER_KEY = "tests/contract/store/test_resources.py"
 PER_TOKEN = "tests/http/test_authentication.py"
 
@@ -24,7 +25,7 @@ ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("lower_for_casefold", "suite", (PER_KEY,)),
     ("missing_connection", "suite", (PER_KEY, PER_TOKEN)),
     ("no_recovery", "killing", KILLS),
-    ("failed_commit_is_success", "failing_disk", ("--points", "20")),
+    ("failed_commit_is_success", "failing_disk", ("--points", "60", *QUICK)),
     ("no_answer_is_success", "single_faults", ("--share", "0.1")),
 )
 """Defects that other instruments than the histories find, with how those are run."""

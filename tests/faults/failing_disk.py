@@ -66,6 +66,8 @@ PATIENCE = 60.0
 class Report:
     """What a run came to.
 
+    :param patience: Seconds that a step may take once nothing is wrong any more.
+    :param most_violations: How many end the run.
     :param points: Requests sent while something was wrong.
     :param fired: Those at which it made a difference: an operation failed, or the lock was waited for.
     :param statuses: Answers while it was wrong.
@@ -73,6 +75,8 @@ class Report:
     """
 
     seed: int
+    patience: float = PATIENCE
+    most_violations: int = 20
     points: int = 0
     fired: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -120,7 +124,7 @@ async def suffer(one: Lane, subject: Life, point: Point, report: Report, scale: 
     read = await one.bridge.send("GET", "/Users?count=1", None)
     await point.end(one)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(report.patience):
             await taken
             wrong = one.wrong(subject)
             await one.bridge.idle()
@@ -145,7 +149,7 @@ async def lead(one: Lane, name: str, points: Callable[[], Point | None], report:
     while True:
         subject = life(f"{name}x{turn}", *WHOLE)
         for _ in subject.steps:
-            point = points()
+            point = points() if len(report.violations) < report.most_violations else None
             if point is None:
                 return
             await suffer(one, subject, point, report, scale)
@@ -158,11 +162,11 @@ class Instrument:
     :param points: How many disk failures that make a difference; the other troubles have their own numbers.
     """
 
-    def __init__(self, directory: Path, disk: Disk, seed: int, points: int) -> None:
-        self.report = Report(seed)
+    def __init__(self, directory: Path, disk: Disk, report: Report, points: int) -> None:
+        self.report = report
         self._directory = directory
         self._disk = disk
-        self._random = random.Random(seed)
+        self._random = random.Random(report.seed)
         self._points = points
         self._troubles: dict[Path, Failing] = {}
 
@@ -228,12 +232,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--points", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--patience", type=float, default=PATIENCE)
+    parser.add_argument("--most-violations", type=int, default=20, help="end the run after so many")
     parser.add_argument("--defect", choices=sorted(defects.DEFECTS), default=None)
     arguments = parser.parse_args()
     if arguments.defect:
         defects.DEFECTS[arguments.defect]()
     with workplace("disk") as directory:
-        report = asyncio.run(Instrument(directory, install(), arguments.seed, arguments.points).run())
+        asked = Report(arguments.seed, arguments.patience, arguments.most_violations)
+        report = asyncio.run(Instrument(directory, install(), asked, arguments.points).run())
     print(json.dumps({each.name: getattr(report, each.name) for each in fields(report)}))
     sys.stdout.flush()
 
