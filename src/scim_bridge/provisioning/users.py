@@ -105,7 +105,7 @@ class UserIntake:
         # A client that sends null for `active` says nothing about it; to read that as either state would be a guess.
         active = row.active if user.active is None else bool(user.active)
         user.active = active
-        observed_active = row.observed is not None and row.observed.present and row.observed.active
+        observed_active = _is_seen_active(row)
         matters = active != row.active or row.ownership is Ownership.DISCOVERED or self.intake.matters(row, user)
         leaves, returns = row.active and not active, active and not row.active
         lane = Lane.REMOVE if leaves else Lane.CREATE if returns else Lane.UPDATE
@@ -123,10 +123,14 @@ class UserIntake:
         return frozenset() if row.active else frozenset({row.id})
 
 
+def _is_seen_active(row: ResourceRow) -> bool:
+    """Whether the remote system was last seen to let somebody in."""
+    return row.observed is not None and row.observed.present and row.observed.active
+
+
 def _unseen(row: ResourceRow) -> bool:
     """Whether somebody who was there once is to return and was not let in yet.
 
     They may have been by hand meanwhile: their removal is not confirmed without a look.
     """
-    observed_active = row.observed is not None and row.observed.present and row.observed.active
-    return not observed_active and row.remote_id is not None
+    return row.remote_id is not None and not _is_seen_active(row)
