@@ -1,4 +1,4 @@
-"""``scim-bridge-hubspot``: HubSpot's emulator as a server of its own."""
+"""``scim-bridge-hubspot``: HubSpot's emulator as a server of its own, and a probe of what a real portal does."""
 
 import socket
 
@@ -7,6 +7,7 @@ import click
 from .emulator import PROFILES, HubSpotEmulator, Switches, UnknownSwitchError
 from .emulator.asgi import make_server
 from .emulator.demo import seed
+from .probe.command import probe
 
 
 @click.group()
@@ -46,3 +47,6 @@ def emulate(
     url = f"http://{host}:{listener.getsockname()[1]}"
     click.echo(f"HubSpot emulator ({profile}) on {url} · token {token} · SCIM token {hubspot.scim_token}")
     make_server(hubspot.asgi).run(sockets=[listener])
+
+
+main.add_command(probe)
