@@ -137,7 +137,8 @@ class ConnectionSettings(Table):
     :param group_patch_status: What a Group PATCH answers when no attributes are asked for.
     :param list_unmanaged: Whether listings show accounts that no client has written.
     :param unknown_members: Whether unknown members of a group are dropped with a warning or refuse the request.
-    :param delete_unowned: What DELETE does to an account that no client has written.
+    :param unmanaged_members: Whether members whom no client manages stay in a group that is replaced or deleted.
+    :param delete_unowned: What DELETE does to an account or group that no client has written.
     :param duplicate_group_names: Whether two groups may share a displayName.
     :param idempotent_create_seconds: For how long a repeated creation that was answered is answered 201 again; ``None``
         takes the client preset's.
@@ -158,6 +159,7 @@ class ConnectionSettings(Table):
     group_patch_status: Literal[204, 200] = 204
     list_unmanaged: bool = True
     unknown_members: Literal["drop", "refuse"] = "drop"
+    unmanaged_members: Literal["keep", "remove"] = "keep"
     delete_unowned: Literal["refuse", "deactivate", "delete"] = "refuse"
     duplicate_group_names: bool = False
     idempotent_create_seconds: Annotated[int, Field(ge=0)] | None = None
@@ -179,6 +181,7 @@ class ConnectionSettings(Table):
             idempotent_create=timedelta(seconds=seconds),
             duplicate_group_names=self.duplicate_group_names,
             unknown_members=self.unknown_members,
+            unmanaged_members=self.unmanaged_members,
             delete_unowned=self.delete_unowned,
             outage_retry_after=self.outage_retry_after,
             guard=self.guard.policy(),

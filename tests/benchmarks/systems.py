@@ -161,7 +161,7 @@ def _seed(tx: Connection, tenant: Tenant, system: System, users: int, spare: int
         row = _row("Group", group, f"Group of {size}", remote_id, {"displayName": f"Group of {size}"}, number)
         resources.insert(tx, row, group)
         members = [user_id for user_id, _ in system.users[:size]]
-        memberships.set_desired(tx, "acme", row.id, members, desired=True, now=LONG_AGO)
+        memberships.set_desired(tx, "acme", row.id, members, desired=True)
         memberships.observe_group(tx, "acme", row.id, added=members, removed=())
         for account in accounts[:size]:
             remote.assign(account, remote.groups_of(account) | {remote_id})

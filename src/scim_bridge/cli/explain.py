@@ -17,7 +17,9 @@ from scim_bridge.provisioning.situation import Situation, situation_of
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
-from scim_bridge.store.rows import GroupReference, ResourceRow
+from scim_bridge.store.rows import GroupReference, Ownership, ResourceRow
+
+BY_HAND = "by hand: no client manages it"
 
 
 @click.command()
@@ -33,7 +35,7 @@ def explain(path: Path | None, connection: str, user_name: str) -> None:
         raise click.ClickException(f"no User with this userName in {connection}")
     situation, groups, explanation = found
     _print_state(situation)
-    _print_groups(groups, explanation)
+    _print_groups(groups, explanation, discovered=situation.row.ownership is Ownership.DISCOVERED)
     if explanation is not None:
         for line in (explanation.summary, *explanation.notes):
             click.echo(line)
@@ -53,7 +55,11 @@ def _print_state(situation: Situation) -> None:
         click.echo(f"next step: {situation.step}")
 
 
-def _print_groups(groups: list[GroupReference], explanation: Explanation | None) -> None:
+def _print_groups(groups: list[GroupReference], explanation: Explanation | None, *, discovered: bool) -> None:
+    """Print a person's groups.
+
+    :param discovered: Whether no client has written the person: then what none has named stays as it is.
+    """
     table = Table("Group", "Remote id", "Desired", "Observed", "Effect", title="Groups")
     for group in groups:
         effect = ""
@@ -62,6 +68,8 @@ def _print_groups(groups: list[GroupReference], explanation: Explanation | None)
             effect = (
                 f"shadowed: {shadowed}" if shadowed else "effective" if group.remote_id in explanation.effective else ""
             )
+        if discovered and group.desired and not group.named:
+            effect = f"{effect}; {BY_HAND}" if effect else BY_HAND
         table.add_row(group.name, group.remote_id or "-", str(group.desired), str(group.observed), effect)
     Console().print(table)
 

@@ -33,6 +33,7 @@ from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
+from scim_bridge.provisioning.refusals import Refusals
 from scim_bridge.provisioning.situation import Situation
 from scim_bridge.provisioning.steps import Steps
 from scim_bridge.provisioning.waiting import delay_of, happened
@@ -109,8 +110,7 @@ class Driver:
         self.failures: dict[str, ConnectorError] = {}
         """The last transient failure by resource id, for the answer to who waits."""
         self._running: dict[str, tuple[asyncio.Task[None], Lane]] = {}
-        self._doubted: dict[str, tuple[object, ...]] = {}
-        """What was refused after a write of the same call, by resource id: refused again, nothing is in doubt."""
+        self._refusals = Refusals(self.logger, clock)
         self._wake = asyncio.Event()
         self._worked = asyncio.Event()
         self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
@@ -243,7 +243,7 @@ class Driver:
             await asyncio.sleep(STORE_BACKOFF)
         finally:
             self._running.pop(key.id, None)
-            self._doubted.pop(key.id, None)
+            self._refusals.begin(key.id)
             if self._suspended() <= 0 and key.id not in self.failures:
                 self._suspension = None
             self.announce(key.id)
@@ -263,7 +263,7 @@ class Driver:
         """Take steps until nothing differs, or a failure postpones the rest."""
         situation = await self._record(resource_id, lambda tx: self.outcomes.load(tx, kind, resource_id))
         self.failures.pop(resource_id, None)
-        self._doubted.pop(resource_id, None)
+        self._refusals.begin(resource_id)
         if situation is not None and situation.row.ambiguous:
             await asyncio.sleep(self._began + ON_THE_WIRE - asyncio.get_running_loop().time())
         last: tuple[object, ...] | None = None
@@ -389,12 +389,6 @@ class Driver:
         await self._record(row.id, lambda tx: postpone(tx, situation, error, ambiguous=ambiguous, delay=delay))
 
     async def _refuse(self, situation: Situation, error: ConnectorError) -> Situation | None:
-        row = situation.row
-        this = (situation.step, row.generation, situation.desired.links, situation.seen)
-        if error.ambiguous and self._doubted.get(row.id) == this:
-            error.ambiguous = False  # it was looked at meanwhile: the writes before the refused one change nothing
-        elif error.ambiguous:
-            self._doubted[row.id] = this
-        level = logging.ERROR if situation.is_removal else logging.WARNING
-        self.logger.log(level, "%s of %s %s was refused: %s", situation.step, row.kind, row.id, type(error).__name__)
-        return await self._record(row.id, lambda tx: self.outcomes.refuse(tx, situation, error))
+        told = self._refusals.judge(situation, error)
+        key, refuse = situation.row.id, self.outcomes.refuse
+        return await self._record(key, lambda tx: refuse(tx, situation, error, audited=told))

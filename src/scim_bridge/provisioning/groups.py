@@ -7,11 +7,13 @@ it is the persons that get a new generation; where it keeps it on the group, the
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
+from scim2_models import ForbiddenException
+
 from scim_bridge.models import Group, Lane
 from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, taken, unknown_members
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
-from scim_bridge.store.rows import MemberDelta, MembershipChange, Ownership, ResourceRow, State
+from scim_bridge.store.rows import MemberDelta, MembershipChange, Ownership, ResourceRow, State, net
 
 Change = Callable[[Group], Group | None]
 
@@ -25,17 +27,20 @@ class GroupIntake:
     def create(self, tx: Connection, group: Group) -> Accepted:
         """Accept a creation (RFC 7644 §3.3).
 
-        A group of the remote system that no client has written yet is taken over by name. Those who are in it stay:
-        clients create groups empty and add people afterwards, and that must not empty a group that is in use.
+        A group of the remote system that no client has written yet, or whose deletion was refused, is taken over by
+        name. Those who are in it stay: clients create groups empty and add people afterwards, and that must not empty a
+        group that is in use.
 
         :raises UniquenessException: When a Group of this connection has the displayName.
         """
         name = str(group.display_name)
         deltas = [MemberDelta("add", tuple(str(member.value) for member in group.members or [] if member.value))]
         row = resources.find_by_name(tx, self.intake.connection_id, "Group", name, lock=True)
+        free = row is not None and (row.ownership is Ownership.DISCOVERED or not row.active)
+        row = row and _wanted(row)
         if row is not None and self.intake.is_repeat(row, group.external_id):
             return replace(self._members(tx, self.intake.untouched(tx, row), deltas), repeated=True)
-        if row is not None and row.ownership is Ownership.DISCOVERED:
+        if row is not None and free:
             row = self.intake.store(tx, row, group, lane=Lane.CREATE, matters=self.intake.matters(row, group))
             return self._members(tx, row, deltas)
         if row is not None and not self.intake.policy.duplicate_group_names:
@@ -54,6 +59,7 @@ class GroupIntake:
         """
         row = self.intake.live(tx, "Group", group_id)
         check(etag(row))
+        row = _wanted(row)
         group = change(documents.decode(row, Group)) if change is not None else None
         if group is not None:
             self.intake.guard.bind(tx, row)
@@ -65,17 +71,27 @@ class GroupIntake:
     def delete(self, tx: Connection, group_id: str, check: Check) -> Accepted:
         """Accept a deletion (RFC 7644 §3.6): its members lose it first, then the group goes.
 
+        Whoever is in it although no client manages them stays, and the group with them: it is nobody's again, under a
+        new id.
+
         :raises NotFoundException: When there is no such Group.
+        :raises ForbiddenException: When no client has ever written it and the policy protects such groups.
         """
         pending = resources.get(tx, self.intake.connection_id, "Group", group_id, lock=True, deleted=True)
         if pending is not None and pending.deleted and pending.state in {State.PENDING, State.HELD}:
             row = self.intake.untouched(tx, pending)
-            return self._deleted(tx, row, [])
+            return self._deleted(tx, row, frozenset())
         row = self.intake.live(tx, "Group", group_id)
         check(etag(row))
-        affected = memberships.remove_group(tx, self.intake.connection_id, row.id)
-        self.intake.guard.permit_members(tx, row, MembershipChange(frozenset(), frozenset(affected), frozenset()))
-        hold = not self.intake.capabilities.user_centric and self.intake.guard.hold_removals(tx, affected)
+        if row.ownership is Ownership.DISCOVERED and self.intake.policy.delete_unowned != "delete":
+            raise ForbiddenException(
+                detail="no client has written this group, nothing was changed; delete_unowned may allow its deletion"
+            )
+        change = memberships.remove_group(
+            tx, self.intake.connection_id, row.id, keep_unmanaged=self.intake.policy.unmanaged_members == "keep"
+        )
+        self.intake.guard.permit_members(tx, row, change)
+        hold = not self.intake.capabilities.user_centric and self.intake.guard.hold_removals(tx, change.removed)
         row = replace(
             self.intake.rearm(tx, row, Lane.REMOVE, hold=hold),
             deleted=True,
@@ -83,10 +99,10 @@ class GroupIntake:
             modified_at=self.intake.clock(),
         )
         resources.replace(tx, row)
-        self.intake.record(tx, row, "delete")
-        return self._deleted(tx, row, affected)
+        self.intake.record(tx, row, "delete", stayed=change.stayed)
+        return replace(self._deleted(tx, row, change.removed), stayed=len(change.stayed))
 
-    def _deleted(self, tx: Connection, row: ResourceRow, affected: Sequence[str]) -> Accepted:
+    def _deleted(self, tx: Connection, row: ResourceRow, affected: Collection[str]) -> Accepted:
         waits = self.intake.waits_of(row)
         if self.intake.capabilities.user_centric:
             held = self._removals_to_hold(tx, affected)
@@ -103,8 +119,14 @@ class GroupIntake:
 
         :param new: Whether the group was just made: its first members are part of its first version (RFC 7643 §3.1).
         """
-        change = memberships.apply(tx, self.intake.connection_id, row.id, deltas, self.intake.clock())
-        if change.unknown and self.intake.policy.unknown_members == "refuse":
+        policy = self.intake.policy
+        keep = policy.unmanaged_members == "keep"
+        change = memberships.apply(
+            tx, self.intake.connection_id, row.id, deltas, self.intake.clock(), keep_unmanaged=keep
+        )
+        named, _, complete = net(deltas)
+        # A list of which nobody is known is one of ids that are no longer true, not one of nobody.
+        if change.unknown and (policy.unknown_members == "refuse" or (complete and change.unknown == named)):
             raise unknown_members(change.unknown)
         warnings = tuple(f"member {unknown} is not a User of this connection" for unknown in sorted(change.unknown))
         self.intake.guard.permit_members(tx, row, change)
@@ -112,8 +134,10 @@ class GroupIntake:
             row = replace(row, modified_at=self.intake.clock(), version=row.version + 1)
             resources.replace(tx, row)
         if self.intake.capabilities.user_centric:
-            return replace(self._bump_people(tx, row, change, deltas), warnings=warnings)
-        return replace(self._bump_group(tx, row, change), warnings=warnings)
+            accepted = self._bump_people(tx, row, change, deltas)
+        else:
+            accepted = self._bump_group(tx, row, change)
+        return replace(accepted, warnings=warnings, stayed=len(change.stayed))
 
     def _bump_people(
         self, tx: Connection, row: ResourceRow, change: MembershipChange, deltas: Sequence[MemberDelta]
@@ -134,7 +158,7 @@ class GroupIntake:
         added = resources.bump(tx, self.intake.connection_id, change.added, lane=Lane.UPDATE, now=now)
         self._hold(tx, held)
         if removed or added:
-            self.intake.record(tx, row, "members")
+            self.intake.record(tx, row, "members", stayed=change.stayed)
         earlier, leaving = self._unfinished(tx, row, deltas)
         return Accepted(row, waits | earlier | removed | added, leaving | frozenset(removed))
 
@@ -175,7 +199,7 @@ class GroupIntake:
         """Return the people named here whose earlier change is still on its way, and those of them who leave.
 
         Without it, the retry of a request that was answered 429 would find its change already desired and claim it
-        done.
+        done. What was refused of it is tried again at once.
         """
         named = {member for delta in deltas for member in delta.ids}
         whole = any(delta.action == "replace" for delta in deltas)
@@ -183,9 +207,11 @@ class GroupIntake:
         leaving = frozenset(to_remove if whole else named.intersection(to_remove))
         waits = {}
         for user_id in leaving.union(named.intersection(to_add)):
-            user = resources.get(tx, self.intake.connection_id, "User", user_id, deleted=True)
+            user = resources.get(tx, self.intake.connection_id, "User", user_id, lock=True, deleted=True)
             if user is not None and user.state is not State.SETTLED:
                 waits[user.id] = user.generation
+                if user.state is State.PENDING and user.refusal is not None:
+                    resources.replace(tx, replace(user, not_before=None, refusal=None))
         return waits, leaving.intersection(waits)
 
     def _bump_group(self, tx: Connection, row: ResourceRow, change: MembershipChange) -> Accepted:
@@ -197,6 +223,11 @@ class GroupIntake:
             row = self.intake.rearm(tx, row, lane, hold=hold, keep=change.added)
             resources.replace(tx, row)
             resources.touch(tx, self.intake.connection_id, change.added | change.removed)
-            self.intake.record(tx, row, "members")
+            self.intake.record(tx, row, "members", stayed=change.stayed)
         removals = frozenset({row.id}) if change.removed else frozenset[str]()
         return Accepted(row, self.intake.waits_of(row), removals)
+
+
+def _wanted(row: ResourceRow) -> ResourceRow:
+    """Return a group as one that its client wants: it writes it, whatever became of an earlier deletion."""
+    return row if row.active else replace(row, active=True, shown_active=True)

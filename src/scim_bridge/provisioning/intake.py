@@ -20,6 +20,9 @@ from scim_bridge.store import documents, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
 
+STAYED_TOLD = 100
+"""How many members who stay are named in one audit entry."""
+
 Check = Callable[[str], None]
 """Evaluates ``If-Match`` and ``If-None-Match`` against an entity tag; raises ``PreconditionFailedException``."""
 
@@ -34,6 +37,7 @@ class Accepted:
     :param then_members: Whether the members of this group have to be waited for once the group itself is settled.
     :param repeated: Whether a creation found itself already made.
     :param warnings: What was left out, for the operator.
+    :param stayed: How many members stay although the whole list, or the deletion, did not name them.
     """
 
     row: ResourceRow
@@ -42,6 +46,7 @@ class Accepted:
     then_members: bool = False
     repeated: bool = False
     warnings: tuple[str, ...] = ()
+    stayed: int = 0
 
 
 class Intake:
@@ -190,9 +195,15 @@ class Intake:
         before = attributes_of(json.loads(row.document), paths)
         return row.state is State.BLOCKED or before != attributes_of(resource.model_dump(), paths)
 
-    def record(self, tx: Connection, row: ResourceRow, operation: str) -> None:
-        """Write the intent to the audit chain, in the same transaction; ids only, no personal data."""
-        record(tx, row, "intent", now=self.clock(), operation=operation, lane=row.lane.name)
+    def record(self, tx: Connection, row: ResourceRow, operation: str, *, stayed: Collection[str] = ()) -> None:
+        """Write the intent to the audit chain, in the same transaction; ids only, no personal data.
+
+        :param stayed: Unmanaged members who stay in a group although the write did not name them.
+        """
+        told: dict[str, str | list[str]] = {}
+        if stayed:
+            told = {"stayed": sorted(stayed)[:STAYED_TOLD], "stayed_number": str(len(stayed))}
+        record(tx, row, "intent", now=self.clock(), operation=operation, lane=row.lane.name, **told)
 
     def waits_of(self, row: ResourceRow) -> dict[str, int]:
         """Return what a request about this resource alone waits for; nothing when it is settled."""

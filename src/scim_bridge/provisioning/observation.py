@@ -11,6 +11,7 @@ from datetime import datetime
 from scim_bridge.errors import RemoteUnavailableError
 from scim_bridge.models import Group, Lane, Remote, User
 from scim_bridge.provisioning.situation import Capabilities, Situation, groups_seen, observed_of
+from scim_bridge.provisioning.succession import succeed
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import GroupReference, Observed, Ownership, ResourceRow, State
@@ -41,7 +42,7 @@ class Observation:
         :raises RemoteUnavailableError: To ask again when the deletion of its former User is through.
         """
         first = row.remote_id is None
-        self._await_deletion(tx, row, answer.remote_id)
+        row = self._after_deletion(tx, row, answer.remote_id)
         observed = observed_of(answer, self.capabilities.attributes(row.kind))
         row = replace(row, remote_id=answer.remote_id, observed=observed)
         adopted = first and (answer.existed or not made)
@@ -55,11 +56,19 @@ class Observation:
             return self.groups(tx, row, answer, otherwise=frozenset(), keep_unmanaged=adopted)
         return self._memberships(tx, row, answer, anew=made)
 
-    def _await_deletion(self, tx: Connection, row: ResourceRow, remote_id: str) -> None:
-        """Leave an account alone whose former User is still being deleted: a client deletes and creates at once."""
+    def _after_deletion(self, tx: Connection, row: ResourceRow, remote_id: str) -> ResourceRow:
+        """Take the place of a Group that is still being deleted, and leave an account alone whose former User is.
+
+        A client deletes and creates at once.
+        """
         other = resources.find_by_remote_id(tx, self.connection_id, row.kind, remote_id)
-        if other is not None and other.id != row.id and other.deleted and other.state in {State.PENDING, State.HELD}:
+        if other is None or other.id == row.id or not other.deleted:
+            return row
+        if row.kind == "Group":
+            return succeed(tx, other, row)
+        if other.state in {State.PENDING, State.HELD}:
             raise RemoteUnavailableError("a deletion of the same account is under way", retry_after=1.0)
+        return row
 
     def absent(self, tx: Connection, row: ResourceRow) -> ResourceRow:
         """Take over that the remote system has no such account or group, and so nobody in it and it in nothing."""
@@ -160,9 +169,17 @@ class Observation:
         return replace(row, version=row.version + 1) if lost else row
 
     def settled(self, tx: Connection, row: ResourceRow) -> None:
-        """Hand deleted groups over that wait for a person of whom nothing more is to be expected."""
-        groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
-        self._wake_deleted_groups(tx, _lost(groups, ()))
+        """Hand deleted groups over that wait for a person of whom nothing more is to be expected.
+
+        Nobody is let in through an inactive account: what it was to lose it holds no more. Whether it still shows it is
+        looked at when it is reactivated.
+        """
+        lost = _lost(memberships.groups_of(tx, self.connection_id, [row.id])[row.id], ())
+        inactive = row.observed is not None and not (row.observed.present and row.observed.active)
+        if lost and inactive and self.capabilities.user_centric:
+            memberships.forget(tx, self.connection_id, row.id, lost)
+            resources.touch(tx, self.connection_id, [row.id, *lost])
+        self._wake_deleted_groups(tx, lost)
 
     def _wake_deleted_groups(self, tx: Connection, lost: Collection[str]) -> None:
         """Hand the deleted groups that wait for a person who no longer holds them to the driver."""

@@ -23,11 +23,12 @@ from scim_bridge.provisioning.situation import (
     situation_of,
     with_values,
 )
+from scim_bridge.provisioning.succession import let_go, shown_again
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 
-REMOVAL_RETRY = timedelta(hours=1)
+REMOVAL_RETRY = timedelta(minutes=1)
 """When a removal that was refused is tried again; it never runs out of attempts."""
 
 REFUSED_KEPT = timedelta(hours=1)
@@ -41,9 +42,20 @@ HOLDERS_RETRY = timedelta(seconds=30)
 
 
 class Outcomes:
-    """Records what the driver saw, for one connection."""
+    """Records what the driver saw, for one connection.
 
-    def __init__(self, connection_id: str, capabilities: Capabilities, *, clock: Callable[[], datetime]) -> None:
+    :param new_id: Mints resource ids.
+    """
+
+    def __init__(
+        self,
+        connection_id: str,
+        capabilities: Capabilities,
+        *,
+        new_id: Callable[[], str],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.new_id = new_id
         self.connection_id = connection_id
         self.capabilities = capabilities
         self.clock = clock
@@ -166,16 +178,21 @@ class Outcomes:
             replace(row, attempt=row.attempt + 1, not_before=not_before, ambiguous=situation.probe or ambiguous),
         )
 
-    def refuse(self, tx: Connection, situation: Situation, error: ConnectorError) -> Situation | None:
+    def refuse(
+        self, tx: Connection, situation: Situation, error: ConnectorError, *, audited: bool = True
+    ) -> Situation | None:
         """Record a permanent refusal and go on with what else differs.
 
         Desired goes back to observed and the refusal stays visible until the client writes again. Not so for a removal:
         it stays desired, is tried again and alarms.
+
+        :param audited: Whether it gets an entry in the audit chain: not when the same was refused a minute ago.
         """
         row = self._fresh(tx, situation)
         if row is None:
             return None
-        self._audit(tx, row, situation.step, "refused", type(error).__name__)
+        if audited:
+            self._audit(tx, row, situation.step, "refused", type(error).__name__)
         row = replace(row, ambiguous=error.ambiguous)
         if row.generation != situation.row.generation or row.ambiguous:
             return self._go_on(tx, row)  # what was refused was not all there was to the call: look, then try the rest
@@ -188,11 +205,25 @@ class Outcomes:
             # The complete set was refused, and it may be for what it adds: what it takes away must not wait for that.
             self._withdraw_additions(tx, row)
             return self._go_on(tx, replace(row, refusal=refusal))
-        if situation.is_removal:
+        if situation.is_removal and situation.step is not Step.DELETE_GROUP:
             not_before = self.clock() + REMOVAL_RETRY
-            resources.replace(tx, replace(row, refusal=refusal, attempt=row.attempt + 1, not_before=not_before))
+            row = replace(row, refusal=refusal, attempt=row.attempt + 1, not_before=not_before)
+            resources.replace(tx, shown_again(tx, row) if row.kind == "Group" else row)
+            if row.kind == "User":
+                self._show_groups_again(tx, row, refusal)
             return None
         return self._go_on(tx, self._reverted(tx, replace(row, refusal=refusal), situation))
+
+    def _show_groups_again(self, tx: Connection, row: ResourceRow, refusal: Refusal) -> None:
+        """Show the deleted groups that a person cannot leave: their deletion was refused, and they are still held."""
+        refusal = replace(refusal, detail=f"{row.name}: {refusal.detail}")
+        for held in memberships.groups_of(tx, self.connection_id, [row.id])[row.id]:
+            group = resources.get(tx, self.connection_id, "Group", held.id, lock=True, deleted=True)
+            if group is None or not group.deleted or held.desired:
+                continue
+            shown = shown_again(tx, group)
+            if not shown.deleted:
+                self._settle(tx, replace(shown, refusal=refusal))
 
     # -- Going on --------------------------------------------------------------------------------------------------
 
@@ -226,6 +257,9 @@ class Outcomes:
 
     def _settle(self, tx: Connection, row: ResourceRow) -> None:
         if row.deleted and row.refusal is None:
+            if row.kind == "Group" and memberships.is_left(tx, self.connection_id, row.id):
+                let_go(tx, row, self.new_id(), now=self.clock())
+                return
             if row.remote_id is not None:
                 self.forgotten[row.remote_id] = self.clock()
             resources.remove(tx, self.connection_id, row.id)
@@ -270,6 +304,8 @@ class Outcomes:
             case Step.ADD_GROUP_MEMBERS:
                 to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
                 memberships.set_desired(tx, self.connection_id, row.id, to_add, desired=False)
+            case Step.DELETE_GROUP:
+                return shown_again(tx, row)
             case Step.UPDATE_USER | Step.UPDATE_GROUP:
                 return self._rewritten(tx, row, differing(situation.desired, situation.seen), situation.seen.attributes)
             case _:

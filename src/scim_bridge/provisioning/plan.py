@@ -40,12 +40,14 @@ class Desired:
     :param attributes: Values by attribute path, only paths the connector keeps.
     :param links: Of a user: remote ids of the groups it should be in. Of a group: remote ids of its members. Only where
         the connector keeps membership on this side.
+    :param left: Whether a group that its client deleted is left to members whom no client manages.
     """
 
     exists: bool = True
     active: bool = True
     attributes: Mapping[str, Any] = field(default_factory=dict)
     links: frozenset[str] = frozenset()
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def next_group_step(desired: Desired, seen: Seen, operations: frozenset[str]) ->
     if seen.present and leaving and Step.REMOVE_GROUP_MEMBERS in operations:
         return Step.REMOVE_GROUP_MEMBERS
     if not desired.exists:
-        return Step.DELETE_GROUP if seen.present and Step.DELETE_GROUP in operations else None
+        delete = seen.present and not desired.left and Step.DELETE_GROUP in operations
+        return Step.DELETE_GROUP if delete else None
     if not seen.present:
         return Step.CREATE_GROUP
     if differing(desired, seen) and Step.UPDATE_GROUP in operations:

@@ -52,8 +52,10 @@ class ProvisioningPolicy:
         calmly.
     :param duplicate_group_names: Whether two groups may share a displayName.
     :param unknown_members: ``drop`` them with a warning, or ``refuse`` the request.
-    :param delete_unowned: What DELETE does to an account that no client has written: ``refuse``, ``deactivate`` or
-        ``delete``.
+    :param unmanaged_members: Whether members whom no client manages and whom a write does not name ``keep`` the group
+        when its whole list is replaced or it is deleted, or ``remove`` them.
+    :param delete_unowned: What DELETE does to an account or group that no client has written: ``refuse``,
+        ``deactivate`` (of a group: refuse) or ``delete``.
     :param deferrable_additions: From how many affected people on a group write may be answered before its *additions*
         are confirmed, once its removals are.
     :param outage_retry_after: Whole seconds told to a client while the remote system is down. Okta doubles from the
@@ -66,6 +68,7 @@ class ProvisioningPolicy:
     idempotent_create: timedelta = timedelta(minutes=5)
     duplicate_group_names: bool = False
     unknown_members: Literal["drop", "refuse"] = "drop"
+    unmanaged_members: Literal["keep", "remove"] = "keep"
     delete_unowned: Literal["refuse", "deactivate", "delete"] = "refuse"
     deferrable_additions: int = 20
     outage_retry_after: int = 60

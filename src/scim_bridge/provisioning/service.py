@@ -48,6 +48,9 @@ RATE_LIMIT_RETRY_AFTER = 5
 FIND_TIMEOUT = 5.0
 """Seconds a filter that found nothing may spend on asking the remote system."""
 
+REFUSED_TOLD = 10
+"""How many people an answer names who could not be changed."""
+
 HELD = "accepted, and held: too many removals or privileged grants at once; an operator has to approve"
 now = partial(datetime.now, UTC)
 
@@ -104,7 +107,7 @@ class Provisioning:
         intake = Intake(connection_id, capabilities, policy, new_id=new_id, clock=clock)
         self.users = UserIntake(intake)
         self.groups = GroupIntake(intake)
-        self.outcomes = Outcomes(connection_id, capabilities, clock=clock)
+        self.outcomes = Outcomes(connection_id, capabilities, new_id=new_id, clock=clock)
         self.guard = intake.guard
         self.discovery = Discovery(
             connection_id, capabilities, self.guard, new_id=new_id, clock=clock, forgotten=self.outcomes.forgotten
@@ -227,6 +230,8 @@ class Provisioning:
         accepted = await self.store.write(noted)
         if accepted.warnings:  # without what the client sent as an id: it can be an address
             self.logger.warning("%s %s: %d were left out", accepted.row.kind, accepted.row.id, len(accepted.warnings))
+        if accepted.stayed:
+            self.logger.info("Group %s: %d members whom no client manages stay in it", accepted.row.id, accepted.stayed)
         if accepted.waits or accepted.then_members:
             self.driver.wake()
             await self._confirmed(accepted, deadline)
@@ -236,8 +241,14 @@ class Provisioning:
     async def _confirmed(self, accepted: Accepted, deadline: float) -> None:
         """Wait for removals, then for the resource itself, then for additions unless they are too many to wait for."""
         own = accepted.row.id
+        refused = []
         for resource_id in sorted(accepted.removals - {own}):
-            await self._settled(resource_id, accepted.waits[resource_id], deadline)
+            try:
+                await self._settled(resource_id, accepted.waits[resource_id], deadline, of=own)
+            except RefusedError as error:  # whoever cannot be changed holds up nobody else: the others are waited for
+                refused.append(error)
+        if refused:
+            raise _together(refused)
         if own in accepted.waits:
             await self._settled(own, accepted.waits[own], deadline)
         additions = {one: generation for one, generation in accepted.waits.items() if one not in accepted.removals}
@@ -246,7 +257,7 @@ class Provisioning:
         additions.pop(own, None)
         if len(additions) <= self.policy.deferrable_additions:
             for resource_id, generation in additions.items():
-                await self._settled(resource_id, generation, deadline)
+                await self._settled(resource_id, generation, deadline, of=own)
             await self._made_anew(accepted, additions, deadline)
 
     async def _made_anew(self, accepted: Accepted, additions: Mapping[str, int], deadline: float) -> None:
@@ -260,7 +271,7 @@ class Provisioning:
             await self._settled(own, waited, deadline)
             late = await self.store.read(lambda tx: self._members_on_their_way(tx, own))
             for resource_id in sorted(additions.keys() & late.keys()):
-                await self._settled(resource_id, late[resource_id], deadline)
+                await self._settled(resource_id, late[resource_id], deadline, of=own)
 
     def _members_on_their_way(self, tx: Connection, group_id: str) -> dict[str, int]:
         """Return the generation of each person that a group just created is being given to."""
@@ -268,9 +279,10 @@ class Provisioning:
         found = (resources.get(tx, self.connection_id, "User", user_id) for user_id in to_add)
         return {user.id: user.generation for user in found if user is not None and user.state is not State.SETTLED}
 
-    async def _settled(self, resource_id: str, generation: int, deadline: float) -> None:
+    async def _settled(self, resource_id: str, generation: int, deadline: float, *, of: str | None = None) -> None:
         """Wait until a generation is confirmed.
 
+        :param of: The group that the write was about, when this is one of its people: then a refusal says whom.
         :raises RefusedError: When it was refused.
         :raises PendingError: When it is not confirmed by the deadline, or will not be.
         """
@@ -281,7 +293,9 @@ class Provisioning:
             if row is None:
                 return
             if row.refusal is not None and row.generation >= generation:
-                raise RefusedError(row.refusal.detail, status=row.refusal.status, scim_type=row.refusal.scim_type)
+                whom = "" if of is None or of == row.id else f"{row.name}: "
+                detail = f"{whom}{row.refusal.detail}"
+                raise RefusedError(detail, status=row.refusal.status, scim_type=row.refusal.scim_type)
             if row.observed_generation >= generation:
                 return
             left = deadline - loop.time()
@@ -324,3 +338,11 @@ def _answered(tx: Connection, row: ResourceRow) -> None:
     fresh = resources.get(tx, row.connection_id, row.kind, row.id, lock=True)
     if fresh is not None:
         resources.replace(tx, replace(fresh, answered=True))
+
+
+def _together(refused: Sequence[RefusedError]) -> RefusedError:
+    """Return one refusal that tells of several people."""
+    told = [error.detail for error in refused[:REFUSED_TOLD]]
+    more = len(refused) - len(told)
+    told += [f"and {more} more"] if more > 0 else []
+    return RefusedError("; ".join(told), status=refused[0].status, scim_type=refused[0].scim_type)

@@ -116,6 +116,7 @@ def situation_of(tx: Connection, row: ResourceRow, capabilities: Capabilities) -
         active=row.active,
         attributes=attributes_of(json.loads(row.document), capabilities.attributes(row.kind)),
         links=wanted,
+        left=row.kind == "Group" and row.deleted and memberships.is_left(tx, row.connection_id, row.id),
     )
     observed = row.observed or Observed()
     seen = Seen(

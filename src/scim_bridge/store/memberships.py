@@ -3,6 +3,9 @@
 *Desired* is what the client said, *observed* what the remote system was seen to hold. What clients are shown is either:
 a removal is never claimed before it is true. What a client changes while a call about it is under way is *doubtful*:
 whatever it wants in the end is sent once more, unless the call's answer tells what is held.
+
+A membership is *unmanaged* while no client has written the person, nor named the membership (``changed_at`` tells when
+one did; 0: never).
 """
 
 from collections.abc import Collection, Sequence
@@ -17,7 +20,7 @@ from sqlalchemy.engine import Connection
 from scim_bridge.models import Kind
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.dialects import chunks, upsert
-from scim_bridge.store.rows import GroupReference, MemberDelta, MembershipChange, State
+from scim_bridge.store.rows import GroupReference, MemberDelta, MembershipChange, Ownership, State, net
 from scim_bridge.store.tables import member, resource
 
 _CONNECTION = member.c.connection_id == bindparam("connection")
@@ -34,9 +37,17 @@ _REFERENCE = (
     member.c.desired,
     member.c.observed,
     member.c.doubtful,
+    member.c.changed_at,
 )
 
 _DESIRED = select(member.c.user_id).where(_GROUP, member.c.desired)
+_UNNAMED = and_(_OF_GROUP, member.c.desired, member.c.changed_at == 0)
+_UNMANAGED = (
+    select(member.c.user_id)
+    .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.user_id))
+    .where(_UNNAMED, resource.c.ownership == Ownership.DISCOVERED.value)
+)
+_NAME = sql_update(member).where(_UNNAMED).values(changed_at=bindparam("at"))
 _USERS_KNOWN = select(resource.c.id).where(
     resource.c.connection_id == bindparam("connection"),
     resource.c.id.in_(bindparam("ids", expanding=True)),
@@ -64,6 +75,7 @@ _UNSETTLED = (
     .where(_GROUP, or_(member.c.desired != member.c.observed, member.c.doubtful))
     .order_by(member.c.user_id)
 )
+_STAYING = select(member.c.user_id).where(_GROUP, member.c.desired, member.c.observed).limit(1)
 _LEAVING = (
     select(member.c.user_id)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.user_id))
@@ -78,6 +90,17 @@ _UNDER_WAY = (
         resource.c.ambiguous,
     )
     .exists()
+)
+_OF_THE_FORMER = (
+    select(
+        member.c.user_id,
+        member.c.desired,
+        member.c.observed,
+        member.c.changed_at,
+        or_(member.c.doubtful, and_(~member.c.desired, _UNDER_WAY)),
+    )
+    .where(_GROUP, member.c.observed)
+    .order_by(member.c.user_id)
 )
 _TAKEN_AWAY = and_(_GROUP, member.c.user_id == bindparam("user"), ~member.c.desired, member.c.observed, _UNDER_WAY)
 _either = resource.alias()
@@ -99,27 +122,48 @@ _HOLDERS = (
 
 
 def apply(
-    tx: Connection, connection_id: str, group_id: str, deltas: Sequence[MemberDelta], now: datetime
+    tx: Connection,
+    connection_id: str,
+    group_id: str,
+    deltas: Sequence[MemberDelta],
+    now: datetime,
+    *,
+    keep_unmanaged: bool = False,
 ) -> MembershipChange:
     """Apply a client's changes of a group's members, in order, without loading the group.
 
     Ids that name no live User are reported, not stored. To remove an absent member changes nothing.
+
+    :param keep_unmanaged: Whether unmanaged members whom the deltas do not name stay when the whole list is replaced.
     """
-    added, removed, complete = _net(deltas)
+    added, removed, complete = net(deltas)
     key = {"connection": connection_id, "group": group_id}
     known = {id_ for chunk in chunks(added) for id_ in _ids(tx, _USERS_KNOWN, key | {"ids": chunk})}
+    stayed: set[str] = set()
     if complete:
         desired = set(_ids(tx, _DESIRED, key))
-        removed = desired - added
+        if keep_unmanaged:
+            unnamed = desired - added - removed
+            stayed = unmanaged(tx, connection_id, group_id, unnamed)
+        removed = desired - added - stayed
     else:
         asked = sorted(known | removed)
         statement = _DESIRED.where(_USERS_GIVEN)
         desired = {id_ for chunk in chunks(asked) for id_ in _ids(tx, statement, key | {"ids": chunk})}
         removed &= desired
     new = known - desired
-    _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(new)], to_microseconds(now))
-    _unwant(tx, _OF_GROUP, key, removed, to_microseconds(now))
-    return MembershipChange(frozenset(new), frozenset(removed), frozenset(added - known))
+    at = to_microseconds(now)
+    _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(new)], at)
+    for chunk in chunks(sorted(known & desired)):
+        tx.execute(_NAME, key | {"ids": chunk, "at": at})
+    _unwant(tx, _OF_GROUP, key, removed)
+    return MembershipChange(frozenset(new), frozenset(removed), frozenset(added - known), frozenset(stayed))
+
+
+def unmanaged(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str]) -> set[str]:
+    """Return those of these people who are in a group although no client has written them, nor named them in it."""
+    key = {"connection": connection_id, "group": group_id}
+    return {id_ for chunk in chunks(sorted(user_ids)) for id_ in _ids(tx, _UNMANAGED, key | {"ids": chunk})}
 
 
 def members_of(
@@ -169,6 +213,11 @@ def observe_user(tx: Connection, connection_id: str, user_id: str, group_ids: Co
     _unsee(tx, _OF_USER, key, held - seen)
 
 
+def forget(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
+    """Note that a person counts as being in these groups no more."""
+    _unsee(tx, _OF_USER, {"connection": connection_id, "user": user_id}, set(group_ids))
+
+
 def doubt(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
     """Note that a person may have lost those of these groups that they were seen in."""
     doubted = sql_update(member).where(_OF_USER, member.c.observed).values(doubtful=True)
@@ -183,6 +232,18 @@ def observe_group(
     key = {"connection": connection_id, "group": group_id}
     _see(tx, connection_id, [(group_id, user_id) for user_id in sorted(added)])
     _unsee(tx, _OF_GROUP, key, set(removed))
+
+
+def hand_over(tx: Connection, connection_id: str, former_id: str, group_id: str) -> None:
+    """Let a group take over who was seen in another, or stays in it, because both are the same to the remote system.
+
+    Whom a call under way may be taking out of the former is in doubt.
+    """
+    for user_id, desired, observed, changed_at, doubtful in tx.execute(
+        _OF_THE_FORMER, {"connection": connection_id, "group": former_id}
+    ).all():
+        columns = {"desired": desired, "observed": observed, "changed_at": changed_at, "doubtful": doubtful}
+        _put(tx, connection_id, [(group_id, user_id)], ("observed", "doubtful"), columns)
 
 
 def observe_absence(tx: Connection, connection_id: str, group_id: str) -> list[str]:
@@ -200,14 +261,12 @@ def set_desired(
     user_ids: Collection[str],
     *,
     desired: bool,
-    now: datetime | None = None,
 ) -> None:
-    """Want people in a group, or want them no longer."""
-    at = to_microseconds(now) if now else 0
+    """Want people in a group, or want them no longer, without a client having named them."""
     if desired:
-        _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(user_ids)], at)
+        _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(user_ids)])
     else:
-        _unwant(tx, _OF_GROUP, {"connection": connection_id, "group": group_id}, set(user_ids), at, doubtful=False)
+        _unwant(tx, _OF_GROUP, {"connection": connection_id, "group": group_id}, set(user_ids), doubtful=False)
 
 
 def unsettled_of_group(tx: Connection, connection_id: str, group_id: str) -> tuple[list[str], list[str]]:
@@ -221,56 +280,41 @@ def is_being_left(tx: Connection, connection_id: str, group_id: str) -> bool:
     return tx.execute(_LEAVING, {"connection": connection_id, "group": group_id}).first() is not None
 
 
+def is_left(tx: Connection, connection_id: str, group_id: str) -> bool:
+    """Tell whether somebody is, and stays, in a group: of a deleted one, members whom no client manages."""
+    return tx.execute(_STAYING, {"connection": connection_id, "group": group_id}).first() is not None
+
+
 def count_holders(tx: Connection, connection_id: str, group_id: str) -> int:
     """Return how many desired members of a group are live and active; grants that are held do not count."""
     number: int = tx.execute(_HOLDERS, {"connection": connection_id, "group": group_id}).scalar_one()
     return number
 
 
-def remove_user(
-    tx: Connection, connection_id: str, user_id: str, *, now: datetime | None = None, doubtful: bool = True
-) -> list[str]:
+def remove_user(tx: Connection, connection_id: str, user_id: str, *, doubtful: bool = True) -> list[str]:
     """Want a person in no group any more, and return the ids of the groups they are or were to be in.
 
     :param doubtful: Whether a grant that may have taken effect unseen counts as held.
     """
     key = {"connection": connection_id, "user": user_id}
     groups = sorted(_ids(tx, select(member.c.group_id).where(_USER), key))
-    _unwant(tx, _OF_USER, key, set(groups), to_microseconds(now) if now else 0, doubtful=doubtful)
+    _unwant(tx, _OF_USER, key, set(groups), doubtful=doubtful)
     return groups
 
 
 def remove_group(
-    tx: Connection, connection_id: str, group_id: str, *, now: datetime | None = None, doubtful: bool = True
-) -> list[str]:
-    """Want nobody in a group any more, and return the ids of the people who are or were to be in it.
+    tx: Connection, connection_id: str, group_id: str, *, doubtful: bool = True, keep_unmanaged: bool = False
+) -> MembershipChange:
+    """Want nobody in a group any more; ``removed`` are the people who are or were to be in it.
 
     :param doubtful: Whether a grant that may have taken effect unseen counts as held.
+    :param keep_unmanaged: Whether unmanaged members stay.
     """
     key = {"connection": connection_id, "group": group_id}
-    users = sorted(_ids(tx, select(member.c.user_id).where(_GROUP), key))
-    _unwant(tx, _OF_GROUP, key, set(users), to_microseconds(now) if now else 0, doubtful=doubtful)
-    return users
-
-
-def _net(deltas: Sequence[MemberDelta]) -> tuple[set[str], set[str], bool]:
-    """Return what a sequence of deltas comes to: who joins, who leaves, and whether the former is the whole list."""
-    added: set[str] = set()
-    removed: set[str] = set()
-    complete = False
-    for delta in deltas:
-        ids = set(delta.ids)
-        if delta.action == "replace":
-            added, removed, complete = ids, set(), True
-        elif delta.action == "add":
-            added |= ids
-            removed -= ids
-        elif delta.action == "remove":
-            added -= ids
-            removed |= ids
-        else:
-            raise ValueError(f"{delta.action!r} is no change of members")
-    return added, removed, complete
+    users = set(_ids(tx, select(member.c.user_id).where(_GROUP), key))
+    stayed = unmanaged(tx, connection_id, group_id, users) if keep_unmanaged else set[str]()
+    _unwant(tx, _OF_GROUP, key, users - stayed, doubtful=doubtful)
+    return MembershipChange(frozenset(), frozenset(users - stayed), frozenset(), frozenset(stayed))
 
 
 def _ids(tx: Connection, statement: Select[Any], values: dict[str, Any]) -> Sequence[str]:
@@ -278,8 +322,8 @@ def _ids(tx: Connection, statement: Select[Any], values: dict[str, Any]) -> Sequ
 
 
 def _reference(record: Sequence[Any], kind: Kind) -> GroupReference:
-    _, id_, name, remote_id, desired, observed, doubtful = record
-    return GroupReference(id_, name, remote_id, kind, desired, observed, doubtful)
+    _, id_, name, remote_id, desired, observed, doubtful, changed_at = record
+    return GroupReference(id_, name, remote_id, kind, desired, observed, doubtful, changed_at != 0)
 
 
 def _references(
@@ -292,14 +336,17 @@ def _references(
     return references
 
 
-def _want(tx: Connection, connection_id: str, pairs: list[tuple[str, str]], at: int) -> None:
-    """Set the desired flag of rows; of those that a call under way may be taking away, the other is in doubt."""
+def _want(tx: Connection, connection_id: str, pairs: list[tuple[str, str]], at: int = 0) -> None:
+    """Set the desired flag of rows; of those that a call under way may be taking away, the other is in doubt.
+
+    :param at: When a client named them; 0: none did.
+    """
     if not pairs:
         return
     keys = [{"connection": connection_id, "group": group, "user": user} for group, user in pairs]
     tx.execute(sql_update(member).where(_TAKEN_AWAY).values(doubtful=True), keys)
     columns = {"desired": True, "observed": False, "changed_at": at, "doubtful": False}
-    _put(tx, connection_id, pairs, ("desired", "changed_at"), columns)
+    _put(tx, connection_id, pairs, ("desired", "changed_at") if at else ("desired",), columns)
 
 
 def _see(tx: Connection, connection_id: str, pairs: list[tuple[str, str]]) -> None:
@@ -316,7 +363,7 @@ def _put(
 
 
 def _unwant(
-    tx: Connection, which: ColumnElement[bool], key: dict[str, Any], ids: set[str], at: int, *, doubtful: bool = True
+    tx: Connection, which: ColumnElement[bool], key: dict[str, Any], ids: set[str], *, doubtful: bool = True
 ) -> None:
     """Clear the desired flag of rows; those that were not observed either go.
 
@@ -328,7 +375,7 @@ def _unwant(
         values = key | {"ids": chunk}
         if doubtful:
             tx.execute(granted.values(observed=True, doubtful=True), values)
-        tx.execute(sql_update(member).where(which, member.c.desired).values(desired=False, changed_at=at), values)
+        tx.execute(sql_update(member).where(which, member.c.desired).values(desired=False), values)
         _drop(tx, which, values)
 
 

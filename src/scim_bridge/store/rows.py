@@ -5,6 +5,7 @@ was seen to hold (*observed*), and how far the driver has come from the one to t
 ``observed_generation``, ``state``, ``attempt``, ``not_before``). There is no journal beside it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -66,7 +67,8 @@ class ResourceRow:
     :param name: ``userName`` or ``displayName``, as the client spells it.
     :param document: The desired SCIM resource as compact UTF-8 JSON, with ``schemas`` and ``id``, without ``meta``,
         ``groups``, ``members`` and ``password``; ``active`` of a User is always there.
-    :param active: Whether the client wants the account active (always true of a Group).
+    :param active: Whether the client wants the account active; of a Group, whether it wants the group: false once it
+        deleted it, also when the deletion was refused and the group is still there.
     :param shown_active: What is told to clients: desired **or** still observed; a removal is never claimed before it is
         true.
     :param unique_name: Whether the name is unique in the connection (off for groups where duplicates are allowed).
@@ -125,6 +127,7 @@ class GroupReference:
     """A group of a person, or a person of a group, as ``groups`` and ``members`` show it.
 
     :param doubtful: Whether it may be held, or not: it is observed, so that a removal is sent, and not taken for held.
+    :param named: Whether a client has named the person in the group.
     """
 
     id: str
@@ -134,6 +137,7 @@ class GroupReference:
     desired: bool = True
     observed: bool = False
     doubtful: bool = False
+    named: bool = True
 
     @property
     def held(self) -> bool:
@@ -160,8 +164,33 @@ class MembershipChange:
     :param added: Ids that newly are desired members.
     :param removed: Ids that no longer are.
     :param unknown: Ids that name no User of this connection.
+    :param stayed: Ids of unmanaged members whom a change of the whole list did not name, and who stay.
     """
 
     added: frozenset[str]
     removed: frozenset[str]
     unknown: frozenset[str]
+    stayed: frozenset[str] = frozenset()
+
+
+def net(deltas: Sequence[MemberDelta]) -> tuple[set[str], set[str], bool]:
+    """Return what a sequence of deltas comes to: who joins, who leaves, and whether the former is the whole list.
+
+    Whoever is named on the way and not in the end, leaves.
+    """
+    added: set[str] = set()
+    removed: set[str] = set()
+    complete = False
+    for delta in deltas:
+        ids = set(delta.ids)
+        if delta.action == "replace":
+            added, removed, complete = ids, (added | removed) - ids, True
+        elif delta.action == "add":
+            added |= ids
+            removed -= ids
+        elif delta.action == "remove":
+            added -= ids
+            removed |= ids
+        else:
+            raise ValueError(f"{delta.action!r} is no change of members")
+    return added, removed, complete

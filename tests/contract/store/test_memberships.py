@@ -100,7 +100,9 @@ async def test_observing_a_person_sets_exactly_the_groups_seen(store: Store) -> 
         assert memberships.groups_of(tx, CONNECTION, ["user-1", "user-2"]) == {
             "user-1": [
                 GroupReference("group-0", "group-0", "remote-group-0", "Group", desired=True, observed=False),
-                GroupReference("group-1", "group-1", "remote-group-1", "Group", desired=False, observed=True),
+                GroupReference(
+                    "group-1", "group-1", "remote-group-1", "Group", desired=False, observed=True, named=False
+                ),
             ],
             "user-2": [],
         }
@@ -126,7 +128,7 @@ async def test_a_group_that_is_removed_wants_nobody(store: Store) -> None:
     def work(tx: Connection) -> None:
         apply(tx, ("add", ["user-1", "user-2"]))
         memberships.observe_group(tx, CONNECTION, "group-0", added=["user-1"], removed=[])
-        assert memberships.remove_group(tx, CONNECTION, "group-0") == ["user-1", "user-2"]
+        assert memberships.remove_group(tx, CONNECTION, "group-0").removed == {"user-1", "user-2"}
         assert rows(tx) == {("group-0", "user-1", False, True)}
         resources.replace(tx, row_of(group("group-0"), id="group-0", deleted=True))
         assert len(memberships.groups_of(tx, CONNECTION, ["user-1"])["user-1"]) == 1

@@ -14,6 +14,7 @@ from scim_bridge.config import load_settings
 from scim_bridge.errors import RefusedError
 from scim_bridge.models import User
 from scim_bridge.store import tokens
+from scim_bridge.testing.memory_remote import MemoryRemote
 
 GOOD = """
 [store]
@@ -181,3 +182,15 @@ def test_explain_tells_of_a_refused_creation(tmp_path: Path) -> None:
 
     assert result.exit_code == 0, result.output
     assert "refused: the remote system refuses this object" in result.output
+
+
+def test_explain_tells_what_a_person_holds_by_hand(tmp_path: Path) -> None:
+    """Of somebody whom no client has written, in a group that none has named them in."""
+    remote = MemoryRemote.named("by-hand")
+    remote.members.add((remote.add_group("Sales"), remote.add_account("mary@x.example")))
+    configuration = GOOD + '[connections.acme.config]\nremote = "by-hand"\n'
+    assert run(tmp_path, configuration, "import", "acme").exit_code == 0
+    result = run(tmp_path, configuration, "explain", "acme", "mary@x.example")
+
+    assert result.exit_code == 0, result.output
+    assert "by hand" in result.output

@@ -91,9 +91,9 @@ async def test_a_change_of_a_group_and_an_outcome_of_its_member_do_not_lock_each
         await store.write(lambda tx: memberships.set_desired(tx, CONNECTION, sales.id, [ada], desired=True))
         meeting, apply = Meeting(), memberships.apply
 
-        def apply_together(*arguments: Any) -> Any:
+        def apply_together(*arguments: Any, **options: Any) -> Any:
             meeting.wait()
-            return apply(*arguments)
+            return apply(*arguments, **options)
 
         def outcome(tx: Connection) -> None:
             row = resources.get(tx, CONNECTION, "User", ada, lock=True)

@@ -8,11 +8,11 @@ from typing import Literal
 import pytest
 from scim2_models import ForbiddenException, NotFoundException
 
-from scim_bridge.errors import PendingError, RemoteForbiddenError, RemoteUnavailableError
+from scim_bridge.errors import PendingError, RefusedError, RemoteForbiddenError, RemoteUnavailableError
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
 from scim_bridge.store import resources
-from scim_bridge.store.rows import ResourceRow
+from scim_bridge.store.rows import ResourceRow, State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
 
@@ -77,15 +77,16 @@ async def test_a_deleted_group_stays_until_nobody_holds_it(tmp_path: Path, remot
 
 
 async def test_a_deleted_group_whose_removal_is_refused_is_not_forgotten(tmp_path: Path, remote: MemoryRemote) -> None:
-    """Somebody who may not be changed keeps the group, and the bridge keeps wanting it away from them."""
+    """Somebody who may not be changed keeps the group, which is shown again, and should still leave it."""
     async with bridge_on(tmp_path / "b.db", remote, policy=ProvisioningPolicy(budget=0.5)) as bridge:
         keep_groups(bridge)
         person, group = await member_of_sales(bridge)
         remote.fail("set_user_groups", RemoteForbiddenError("this is a Super Admin"))
-        with pytest.raises(Exception, match="Super Admin"):
+        with pytest.raises(RefusedError, match=r"ada@corp.example: this is a Super Admin"):
             await bridge.provisioning.delete_group(group, always)
         assert await bridge.groups_of(person) == {"Sales": (False, True)}
-        assert (await bridge.row("Group", group)).deleted
+        assert not (await bridge.row("Group", group)).deleted
+        assert (await bridge.row("User", person)).state is State.PENDING
 
 
 async def test_a_deleted_group_does_not_wait_for_the_inactive(tmp_path: Path, remote: MemoryRemote) -> None:
