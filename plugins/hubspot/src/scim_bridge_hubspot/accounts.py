@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -125,8 +125,8 @@ class Accounts:
         if found is not None:
             await self.guard.check(found)
         groups = await self.inventory.known(groups_of(user))
-        mapper = await self.inventory.mapper()
-        resolution = mapper.resolve(groups, held or Assignment())
+        mapper = await self.inventory.complete(groups)
+        resolution = mapper.resolve(groups, held or Assignment(), asked=groups)
         mapper.refuse_unallowed(resolution.assignment, Assignment())
         try:
             return await self._invite(user, resolution.assignment), False
@@ -167,11 +167,8 @@ class Accounts:
         found = await self.find(str(user.user_name))
         if found is None and isinstance(error, RemoteConflictError):
             found = await self.search(str(user.user_name))
-        if found is not None and await self.deactivated.contains(found):
-            raise RemoteForbiddenError(
-                "this account is deactivated in HubSpot, and its API cannot reactivate it: do that in HubSpot"
-            )
         if found is not None:
+            await self.refuse_deactivated(found)
             return await self._adopted(found), True
         if isinstance(error, RemoteConflictError):
             raise RemoteConflictError(
@@ -183,6 +180,16 @@ class Accounts:
         if await self.inventory.lost(await self.inventory.known(groups_of(user))):
             return await self.enrol(user, held)
         raise RemoteInvalidValueError(error.detail)
+
+    async def refuse_deactivated(self, user: PublicUser) -> None:
+        """Refuse to call an account active that somebody deactivated in HubSpot's pages.
+
+        :raises RemoteForbiddenError: When it is deactivated.
+        """
+        if await self.deactivated.contains(user):
+            raise RemoteForbiddenError(
+                "this account is deactivated in HubSpot, and its API cannot reactivate it: do that in HubSpot"
+            )
 
     async def _adopted(self, user: PublicUser) -> PublicUser:
         await self.guard.check(user)
@@ -213,7 +220,9 @@ class Accounts:
         for clearing in CLEARINGS if clears(wanted, assignment_of(user)) else CLEARINGS[:1]:
             try:
                 await self._put(seen, {**assignment_body(wanted, assignment_of(seen), clearing), **(names or {})})
-            except (NoSeatError, NamesNotAcceptedError):
+            except NoSeatError:
+                raise NoSeatError(await self._seats_told(wanted)) from None
+            except NamesNotAcceptedError:
                 raise
             except RemoteInvalidValueError as error:
                 refusal = error
@@ -237,8 +246,6 @@ class Accounts:
                 "HubSpot finds the account but not what it should have: the permission set or a team is gone, or the "
                 "account is deactivated"
             ) from None
-        except NoSeatError:
-            raise NoSeatError(await self._seats_told(assignment_of(user))) from None
 
     async def apply_groups(self, user: PublicUser, groups: Sequence[str], held: Assignment | None = None) -> PublicUser:
         """Give an account exactly what groups come to, with as few calls as that takes.
@@ -248,28 +255,44 @@ class Accounts:
         :raises RemoteInvalidValueError: When a group no longer exists; what the others come to is done before.
         """
         known = await self.inventory.known(groups)
+        asked = set(known).difference(await self.records.groups(user.id) or ())
         try:
-            user = await self._resolve(user, known, held)
+            user = await self._resolve(user, known, held, asked)
         except RemoteInvalidValueError:
             if not await self.inventory.lost(known):
                 raise
             known = await self.inventory.known(groups)
-            user = await self._resolve(user, known, held)
+            user = await self._resolve(user, known, held, asked.intersection(known))
         await self.records.remember_groups(user.id, known)
         if len(known) < len(groups):
             gone = ", ".join(sorted(set(groups) - set(known)))
             raise RemoteInvalidValueError(f"HubSpot no longer has, or the configuration no longer maps: {gone}")
         return user
 
-    async def _resolve(self, user: PublicUser, groups: Sequence[str], held: Assignment | None) -> PublicUser:
+    async def _resolve(
+        self, user: PublicUser, groups: Sequence[str], held: Assignment | None, asked: Collection[str]
+    ) -> PublicUser:
         """Write what groups that exist come to, unless the account holds it already."""
-        mapper = await self.inventory.mapper()
-        resolution = mapper.resolve(groups, held or assignment_of(user))
+        mapper = await self.inventory.complete(asked)
+        resolution = mapper.resolve(groups, held or assignment_of(user), asked=asked)
         if resolution.satisfied_by(user):
             return user
         self.guard.refuse_collapse(user, mapper)
         mapper.refuse_unallowed(resolution.assignment, assignment_of(user))
         return await self.assign(user, resolution.assignment)
+
+    async def give_back(self, user: PublicUser, groups: Sequence[str], held: Assignment) -> PublicUser:
+        """Give a returning person what groups come to, on top of the teams and seats they had, where these still are.
+
+        :param held: What they held, by the tombstone.
+        """
+        try:
+            return await self.apply_groups(user, groups, held)
+        except RemoteInvalidValueError:
+            if not held.team_ids and not held.seat_names:
+                raise
+        self.logger.warning("teams or seats of a returning person are refused; the account comes back without them")
+        return await self.apply_groups(user, groups, Assignment(seat_names=assignment_of(user).seat_names))
 
     async def remove(self, user: PublicUser) -> bool:
         """Remove an account and make sure that it is gone.

@@ -3,26 +3,28 @@
 Every finding of level ``error`` names a configured feature that cannot work; nothing is written anywhere.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Literal
 
 from scim_bridge.errors import ConnectorError, RemoteNotFoundError
 from scim_bridge.models import Finding
 
+from .bindings import Inventory
 from .client import HubSpotClient
 from .config import HubSpotConfig
 from .deactivated import OWNERS_SCOPE, SEARCH_SCOPE
 from .deprovision.scim import ScimEndpoint
 from .errors import NoPermissionSetsError
 from .identity import Identity, TokenOwner
-from .mapping import Inventory, Mapper
+from .mapping import Mapper
 from .wire import PermissionSet, Seat, Team
 
 Level = Literal["ok", "info", "warning", "error"]
 
 BILLING = "settings.billing.write"
 SHOWN_NAMES = 20
+RENAMED = "was it renamed or deleted in HubSpot? Write its new name or, better, its id"
 
 DEPROVISIONING = {
     "remove": "active=false removes the account from HubSpot; active=true adds it again, teams and seats included",
@@ -223,25 +225,24 @@ class Preflight:
     # -- The configuration -------------------------------------------------------------------------------------------
 
     def _names(self) -> None:
-        """Resolve every name that the configuration mentions."""
+        """Tell what every name that the configuration mentions came to."""
         config, mapper = self._config, Mapper(self._config, self._inventory)
-        seats = {seat.name for seat in self._inventory.seats}
-        for name in config.groups:
-            self._resolve(f'group "{name}"', "error", partial(mapper.grant_of, f"alias:{name}"))
-        named = {"fallback_permission_set": config.fallback_permission_set}
-        if config.strip:
-            named["strip.permission_set"] = config.strip.permission_set
-        for setting, value in named.items():
-            if value:
-                self._resolve(setting, "error", partial(mapper.permission_set, value))
-        for setting, values in (("precedence", config.precedence), ("seat_rules", tuple(config.seat_rules))):
-            for value in values:
-                self._resolve(setting, "warning", partial(mapper.permission_set, value))
-        wanted = {seat for grant in config.groups.values() for seat in grant.seats} | {config.fallback_seat or ""}
-        wanted |= {config.strip.seat or ""} if config.strip else set()
-        for seat in sorted(wanted - seats - {""}):
-            has = _listed(sorted(seats)) or "none"
-            self._add("seats", "error", f'the configuration names "{seat}"; the account has: {has}')
+        problems = mapper.bindings.problems()
+        for binding in problems:
+            self._add(binding.entry, "error", binding.problem.removeprefix(f"{binding.entry}: "), RENAMED)
+        resolved = len(list(mapper.bindings)) - len(problems)
+        if resolved:
+            self._add("configured names", "ok", f"{resolved} permission sets, teams and seats are there")
+        sets = {form for item in self._inventory.permission_sets for form in (item.id, item.name)}
+        for setting, values in (
+            ("precedence", config.precedence),
+            ("seat_rules", tuple(config.seat_rules)),
+            ("privileged", config.privileged),
+            ("allow_privileged", config.allow_privileged),
+        ):
+            unknown = [value for value in values if value not in sets and value.casefold() not in _folded(sets)]
+            if unknown:
+                self._add(setting, "warning", f"names no permission set of the account: {_listed(unknown)}", RENAMED)
 
     def _resolve(self, subject: str, level: Level, look: Callable[[], object]) -> None:
         try:
@@ -276,3 +277,7 @@ class Preflight:
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
     return ", ".join(f'"{name}"' for name in names[:SHOWN_NAMES]) + more
+
+
+def _folded(names: Iterable[str]) -> set[str]:
+    return {name.casefold() for name in names}

@@ -5,6 +5,7 @@ are resolved against the account when they are needed, and by ``scim-bridge chec
 """
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -176,7 +177,33 @@ class HubSpotConfig(Settings):
             raise ValueError('deprovision = "strip" and the table strip belong together')
         if (self.deprovision == "scim") != (self.scim_token is not None):
             raise ValueError('deprovision = "scim" and scim_token belong together')
+        for one, other in contradictions(self):
+            raise ValueError(f"{one} contradicts {other}")
         local = urlsplit(self.scim_url).hostname in LOCAL_HOSTS
         if self.scim_url != SCIM_URL and not local:
             raise ValueError(f"scim_url must be {SCIM_URL} (or this machine, for tests)")
         return self
+
+
+def contradictions(config: HubSpotConfig) -> Iterator[tuple[str, str]]:
+    """Yield pairs of entries that cannot both be meant, as an operator finds them in the file."""
+    granted: list[tuple[str, str, tuple[str, ...]]] = [
+        (f'groups."{alias}".permission_set', grant.permission_set, grant.seats)
+        for alias, grant in config.groups.items()
+        if grant.permission_set
+    ]
+    if config.fallback_permission_set:
+        fallback_seats = (config.fallback_seat,) if config.fallback_seat else ()
+        granted.append(("fallback_permission_set", config.fallback_permission_set, fallback_seats))
+    allowed = {name.casefold() for name in config.allow_privileged}
+    barred = {name.casefold() for name in config.privileged} - allowed
+    for entry, name, seats in granted:
+        if config.strip and name == config.strip.permission_set:
+            yield f'{entry} = "{name}"', "strip.permission_set, which is the set of people without access"
+        if name.casefold() in barred:
+            yield f'{entry} = "{name}"', "privileged, which forbids it unless allow_privileged names it"
+        carried = config.seat_rules.get(name)
+        if carried and seats and not set(seats) & set(carried):
+            yield f'{entry} = "{name}" with seats {", ".join(seats)}', f'seat_rules."{name}"'
+    for name in sorted({name for name in config.precedence if config.precedence.count(name) > 1}):
+        yield f'precedence, where "{name}" is first', f'precedence, where "{name}" is again'

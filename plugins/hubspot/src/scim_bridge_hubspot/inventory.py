@@ -1,16 +1,17 @@
 """Reads what the account has to give, and keeps it for a few minutes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from scim_bridge.errors import RemoteForbiddenError
+from scim_bridge.errors import RemoteForbiddenError, RemoteInvalidValueError
 from scim_bridge.upstream import urgent
 
+from .bindings import Inventory
 from .client import HubSpotClient
 from .config import HubSpotConfig
 from .errors import MissingScopeError, NoPermissionSetsError
 from .identity import Identity
-from .mapping import Inventory, Mapper
+from .mapping import Mapper
 from .wire import PermissionSet
 
 FRESH_SECONDS = 300.0
@@ -39,6 +40,20 @@ class InventoryReader:
                 with urgent():
                     self._kept = (now, Mapper(self._config, await self._read()))
             return self._kept[1]
+
+    async def complete(self, asked: Collection[str]) -> Mapper:
+        """Return the mapper; HubSpot is asked again before an alias is taken to name something that is not there.
+
+        :param asked: The groups that are to be granted.
+        :raises RemoteInvalidValueError: When one of them is such an alias; the message names the entry.
+        """
+        mapper = await self.mapper()
+        try:
+            mapper.refuse_incomplete(asked)
+        except RemoteInvalidValueError:
+            mapper = await self.mapper(fresh=True)
+            mapper.refuse_incomplete(asked)
+        return mapper
 
     async def known(self, groups: Sequence[str]) -> tuple[str, ...]:
         """Return those of some groups that exist; HubSpot is asked again before one is taken to be gone."""

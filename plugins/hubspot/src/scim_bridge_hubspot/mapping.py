@@ -9,32 +9,19 @@ and seats. Each of these, and each alias of the configuration, is shown to ident
     alias:Sales EMEA   an entry of the configuration's ``groups``: a set, teams and seats together
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
-from scim_bridge.errors import RemoteForbiddenError, RemoteInvalidValueError, RemoteNotFoundError
+from scim_bridge.errors import ConnectorError, RemoteForbiddenError, RemoteInvalidValueError, RemoteNotFoundError
 
-from .config import GroupGrant, HubSpotConfig
-from .wire import Assignment, PermissionSet, PublicUser, Seat, Team, assignment_of
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """What the account has to give.
-
-    :param scopes: The token's scopes, when known.
-    """
-
-    permission_sets: tuple[PermissionSet, ...] = ()
-    teams: tuple[Team, ...] = ()
-    seats: tuple[Seat, ...] = ()
-    scopes: frozenset[str] | None = None
+from .bindings import FALLBACK, STRIP, Bindings, Inventory, alias_entry
+from .config import HubSpotConfig
+from .wire import Assignment, PublicUser, assignment_of
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one group gives, by HubSpot's ids."""
+    """What one group gives, by HubSpot's ids; of an alias, what there is of it."""
 
     role_id: str | None = None
     primary_team_id: str | None = None
@@ -78,30 +65,15 @@ def group_id(kind: str, value: str) -> str:
     return f"{kind}:{value}"
 
 
-NamedT = TypeVar("NamedT", PermissionSet, Team)
-
-
 class Mapper:
     """Translates between groups and assignments, for one configuration and one inventory."""
 
     def __init__(self, config: HubSpotConfig, inventory: Inventory) -> None:
         self._config = config
         self.inventory = inventory
+        self.bindings = Bindings(config, inventory)
         self._sets = {item.id: item for item in inventory.permission_sets}
         self._teams = {item.id: item for item in inventory.teams}
-
-    # -- Names -------------------------------------------------------------------------------------------------------
-
-    def permission_set(self, name: str) -> PermissionSet:
-        """Return the permission set of a name or id of the configuration.
-
-        :raises RemoteInvalidValueError: When there is none, or several have the name; the message lists what exists.
-        """
-        return _named(name, self.inventory.permission_sets, "permission set")
-
-    def team(self, name: str) -> Team:
-        """Return the team of a name or id, as :meth:`permission_set` does."""
-        return _named(name, self.inventory.teams, "team")
 
     def set_name(self, role_id: str) -> str:
         """Return the name of a permission set, or its id when it is unknown."""
@@ -111,7 +83,7 @@ class Mapper:
 
     def groups(self) -> dict[str, str]:
         """Return remote id → name of every group there is."""
-        stripped = self._stripped_role()
+        stripped = self.stripped_role
         found = {group_id("alias", name): name for name in self._config.groups}
         found |= {group_id("role", item.id): item.name for item in self._sets.values() if item.id != stripped}
         if self._config.teams_as_groups:
@@ -123,7 +95,8 @@ class Mapper:
     def adopt(self, name: str) -> str:
         """Return the remote id of the group that a pushed group is: an alias, or what has exactly this name.
 
-        :raises RemoteInvalidValueError: When nothing has the name, or several permission sets have it.
+        :raises RemoteInvalidValueError: When nothing has the name, several permission sets have it, or it is an alias
+            of something that is not there.
         :raises RemoteForbiddenError: When it would grant a privileged permission set that is not allow-listed.
         """
         matches = [remote_id for remote_id, known in self.groups().items() if known == name]
@@ -138,6 +111,7 @@ class Mapper:
                 f'several things in HubSpot are named "{name}" ({", ".join(matches)}); map the group by id in '
                 f'the configuration: [groups."{name}"]'
             )
+        self.refuse_incomplete(matches[:1])
         grant = self.grant_of(matches[0])
         if grant.role_id is not None:
             self.refuse_privileged(grant.role_id)
@@ -150,8 +124,8 @@ class Mapper:
         """
         kind, _, value = remote_id.partition(":")
         if kind == "alias" and value in self._config.groups:
-            return self._alias(self._config.groups[value])
-        if kind == "role" and value in self._sets and value != self._stripped_role():
+            return self._alias(value)
+        if kind == "role" and value in self._sets and value != self.stripped_role:
             return Grant(role_id=value)
         if kind == "team" and self._config.teams_as_groups and value in self._teams:
             return Grant(team_ids=frozenset({value}))
@@ -159,46 +133,79 @@ class Mapper:
             return Grant(seat_names=frozenset({value}))
         raise RemoteNotFoundError(f'HubSpot has no "{remote_id}" (any more), or the configuration no longer maps it')
 
-    def _alias(self, grant: GroupGrant) -> Grant:
-        primary = self.team(grant.primary_team).id if grant.primary_team else None
-        secondary = {self.team(name).id for name in grant.secondary_teams}
+    def _alias(self, name: str) -> Grant:
+        entry, grant, bound = alias_entry(name), self._config.groups[name], self.bindings.id
+        primary = bound(f"{entry}.primary_team", grant.primary_team)
+        secondary = {bound(f"{entry}.secondary_teams", team) for team in grant.secondary_teams}
+        seats = {bound(f"{entry}.seats", seat) for seat in grant.seats}
         return Grant(
-            role_id=self.permission_set(grant.permission_set).id if grant.permission_set else None,
+            role_id=bound(f"{entry}.permission_set", grant.permission_set),
             primary_team_id=primary,
-            team_ids=frozenset(secondary | ({primary} if primary else set())),
-            seat_names=frozenset(grant.seats),
+            team_ids=frozenset(team for team in {*secondary, primary} if team is not None),
+            seat_names=frozenset(seat for seat in seats if seat is not None),
         )
 
-    def _stripped_role(self) -> str | None:
-        return self.permission_set(self._config.strip.permission_set).id if self._config.strip else None
+    def refuse_incomplete(self, groups: Iterable[str]) -> None:
+        """Refuse to grant aliases of which something is not there.
+
+        :raises RemoteInvalidValueError: naming the entries of the configuration.
+        """
+        aliases = [value for kind, _, value in (group.partition(":") for group in sorted(groups)) if kind == "alias"]
+        problems = [each.problem for alias in aliases for each in self.bindings.problems(alias_entry(alias))]
+        if problems:
+            raise RemoteInvalidValueError("; ".join(problems))
+
+    @property
+    def stripped_role(self) -> str | None:
+        """The permission set of stripped accounts; ``None`` when there is none, or it is not there."""
+        strip = self._config.strip
+        return self.bindings.id(STRIP, strip.permission_set) if strip else None
+
+    @property
+    def fallback_role(self) -> str | None:
+        """The permission set of people in no group, as :attr:`stripped_role`."""
+        return self.bindings.id(FALLBACK, self._config.fallback_permission_set)
+
+    @property
+    def fallback_seat(self) -> str | None:
+        """The seat of people whose groups grant none, as :attr:`stripped_role`."""
+        return self.bindings.id("fallback_seat", self._config.fallback_seat)
 
     def stripped(self, held: Assignment) -> Assignment:
         """Return what ``deprovision = "strip"`` leaves a person with who holds an assignment."""
-        seat = self._config.strip.seat if self._config.strip else None
+        seat = self.bindings.id("strip.seat", self._config.strip.seat) if self._config.strip else None
         seats = held.seat_names if seat is None else frozenset({seat})
-        return Assignment(role_id=self._stripped_role(), seat_names=seats)
+        return Assignment(role_id=self.stripped_role, seat_names=seats)
 
     # -- Groups → assignment -----------------------------------------------------------------------------------------
 
-    def resolve(self, groups: Iterable[str], held: Assignment) -> Resolution:
+    def resolve(self, groups: Iterable[str], held: Assignment, *, asked: Collection[str] = ()) -> Resolution:
         """Return what exactly these groups come to for a person who holds an assignment.
 
-        What no group manages (teams set by hand, for example) stays as it is. The permission set is always managed.
+        What no group manages (teams set by hand, for example) stays as it is. The permission set is always managed. A
+        set that the person does not hold and must not be given counts as none, unless its group is what is asked for:
+        who leaves a group is not kept in it for the sake of the next one.
 
+        :param asked: The groups that are new to the person.
         :raises RemoteNotFoundError: For a group that does not exist.
         """
         grants = {remote_id: self.grant_of(remote_id) for remote_id in sorted(set(groups))}
         roles = {remote_id: grant.role_id for remote_id, grant in grants.items() if grant.role_id is not None}
-        winner = min(set(roles.values()), key=self._rank, default=None)
-        shadowed = {
-            remote_id: self._reason(role_id, winner)
-            for remote_id, role_id in roles.items()
-            if winner is not None and role_id != winner
+        seats = self._seats_of(grants.values(), held.seat_names)
+        free = {role_id for group, role_id in roles.items() if group in asked} | {held.role_id}
+        barred = {
+            role_id: str(error)
+            for role_id in set(roles.values()) - free
+            if (error := self.bar(replace(held, role_id=role_id, seat_names=seats))) is not None
         }
-        fallback = self._config.fallback_permission_set
-        role_id = winner or (self.permission_set(fallback).id if fallback else None)
-        assignment = self._teams_of(grants, replace(held, role_id=role_id))
-        assignment = replace(assignment, seat_names=self._seats_of(grants.values(), held.seat_names))
+        winner = min(set(roles.values()) - barred.keys(), key=self._rank, default=None)
+        shadowed = {
+            remote_id: barred.get(role_id) or self._reason(role_id, winner)
+            for remote_id, role_id in roles.items()
+            if role_id in barred or (winner is not None and role_id != winner)
+        }
+        assignment = self._teams_of(grants, replace(held, role_id=winner or self.fallback_role))
+        assignment = replace(assignment, seat_names=seats)
         effective = tuple(remote_id for remote_id in grants if remote_id not in shadowed)
         return Resolution(assignment, frozenset(roles.values()), effective, shadowed)
 
@@ -208,7 +215,8 @@ class Mapper:
         listed = [place for place, item in enumerate(self._config.precedence) if item in (role_id, name)]
         return (listed[0] if listed else len(self._config.precedence), name, role_id)
 
-    def _reason(self, loser: str, winner: str) -> str:
+    def _reason(self, loser: str, winner: str | None) -> str:
+        winner = winner or ""
         listed = {winner, self.set_name(winner)} & set(self._config.precedence)
         why = "comes first in the configured precedence" if listed else "comes first by name; precedence names neither"
         return (
@@ -235,7 +243,7 @@ class Mapper:
     def _managed_teams(self) -> frozenset[str]:
         if self._config.teams_as_groups:
             return frozenset(self._teams)
-        return frozenset().union(*(self._alias(grant).team_ids for grant in self._config.groups.values()))
+        return frozenset().union(*(self._alias(name).team_ids for name in self._config.groups))
 
     def _managed_seats(self) -> frozenset[str]:
         if self._config.seats_as_groups:
@@ -250,9 +258,7 @@ class Mapper:
         if not managed:
             return held
         seats = ((held or frozenset()) - managed) | granted
-        if not seats and self._config.fallback_seat:
-            return frozenset({self._config.fallback_seat})
-        return seats
+        return seats if seats or self.fallback_seat is None else frozenset({self.fallback_seat})
 
     # -- Assignment → groups -----------------------------------------------------------------------------------------
 
@@ -281,16 +287,14 @@ class Mapper:
                 open_roles -= {grant.role_id or ""}
                 open_teams -= grant.team_ids
                 open_seats -= grant.seat_names
-        fallback = self._config.fallback_permission_set
-        open_roles -= {self.permission_set(fallback).id} if fallback else set()
-        open_roles -= {self._stripped_role() or ""}
+        open_roles -= {self.fallback_role or "", self.stripped_role or ""}
         found += [group_id("role", role_id) for role_id in sorted(open_roles) if role_id in self._sets]
         groups = self.groups()
         found += [name for name in (group_id("team", team) for team in sorted(open_teams)) if name in groups]
         found += [
             name
             for name in (group_id("seat", seat) for seat in sorted(open_seats))
-            if name in groups and name != group_id("seat", self._config.fallback_seat or "")
+            if name in groups and name != group_id("seat", self.fallback_seat or "")
         ]
         return tuple(dict.fromkeys(found))
 
@@ -298,7 +302,7 @@ class Mapper:
         """Whether a group is there and can be given."""
         try:
             self.grant_of(remote_id)
-        except (RemoteNotFoundError, RemoteInvalidValueError):
+        except RemoteNotFoundError:
             return False
         return True
 
@@ -319,18 +323,31 @@ class Mapper:
         :raises RemoteForbiddenError: For a privileged permission set, or one the token may not assign.
         :raises RemoteInvalidValueError: When the seats do not carry the permission set.
         """
-        if wanted.role_id is None:
-            return
-        if wanted.role_id != held.role_id:
-            self.refuse_privileged(wanted.role_id)
-            self._refuse_unbillable(wanted.role_id)
+        error = self.bar(wanted, held)
+        if error is not None:
+            raise error
+
+    def bar(self, wanted: Assignment, held: Assignment | None = None) -> ConnectorError | None:
+        """Return why a permission set cannot be given together with these seats; ``None`` when it can.
+
+        :param held: What the person holds: a set that they have is not given, so no rule of giving stops its change.
+        """
+        if wanted.role_id is None or (held is not None and wanted.role_id == held.role_id):
+            return None
         name = self.set_name(wanted.role_id)
-        allowed = self._config.seat_rules.get(name, self._config.seat_rules.get(wanted.role_id))
-        if allowed is not None and wanted.seat_names is not None and not wanted.seat_names & set(allowed):
-            has = ", ".join(sorted(wanted.seat_names)) or "no seat"
-            raise RemoteInvalidValueError(
-                f'permission set "{name}" needs one of the seats {", ".join(allowed)} (seat_rules), not {has}'
+        if self.is_barred(wanted.role_id):
+            return privileged(name)
+        if self._is_unbillable(wanted.role_id):
+            return RemoteForbiddenError(
+                f'permission set "{name}" has a paid seat; to assign it the token needs settings.billing.write'
             )
+        allowed = self._config.seat_rules.get(name, self._config.seat_rules.get(wanted.role_id))
+        if allowed is None or wanted.seat_names is None or wanted.seat_names & set(allowed):
+            return None
+        has = ", ".join(sorted(wanted.seat_names)) or "no seat"
+        return RemoteInvalidValueError(
+            f'permission set "{name}" needs one of the seats {", ".join(allowed)} (seat_rules), not {has}'
+        )
 
     def refuse_privileged(self, role_id: str) -> None:
         """Refuse a permission set on the privileged list that is not allow-listed.
@@ -338,9 +355,7 @@ class Mapper:
         :raises RemoteForbiddenError: naming it.
         """
         if self.is_barred(role_id):
-            raise RemoteForbiddenError(
-                f'permission set "{self.set_name(role_id)}" is privileged; allow_privileged must name it to be granted'
-            )
+            raise privileged(self.set_name(role_id))
 
     def is_barred(self, role_id: str) -> bool:
         """Whether a permission set is privileged, by the configuration or by its own name, and not allow-listed."""
@@ -348,29 +363,16 @@ class Mapper:
         privileged = names & _folded(self._config.privileged) or "super admin" in self.set_name(role_id).casefold()
         return bool(privileged) and not names & _folded(self._config.allow_privileged)
 
-    def _refuse_unbillable(self, role_id: str) -> None:
-        item = self._sets.get(role_id)
-        scopes = self.inventory.scopes
-        if item and item.requires_billing_write and scopes is not None and "settings.billing.write" not in scopes:
-            raise RemoteForbiddenError(
-                f'permission set "{item.name}" has a paid seat; to assign it the token needs settings.billing.write'
-            )
+    def _is_unbillable(self, role_id: str) -> bool:
+        item, scopes = self._sets.get(role_id), self.inventory.scopes
+        paid = item is not None and item.requires_billing_write
+        return paid and scopes is not None and "settings.billing.write" not in scopes
+
+
+def privileged(name: str) -> RemoteForbiddenError:
+    """Return the refusal of a privileged permission set that is not allow-listed."""
+    return RemoteForbiddenError(f'permission set "{name}" is privileged; allow_privileged must name it to be granted')
 
 
 def _folded(names: Iterable[str]) -> set[str]:
     return {form for name in names for form in (name, name.casefold())}
-
-
-def _named(name: str, items: Sequence[NamedT], what: str) -> NamedT:
-    """Return the item of an id, or of a name that only one has."""
-    for item in items:
-        if item.id == name:
-            return item
-    matches = [item for item in items if item.name == name]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        ids = ", ".join(item.id for item in matches)
-        raise RemoteInvalidValueError(f'several {what}s are named "{name}" (ids {ids}); configure it by id')
-    exists = ", ".join(f'"{item.name}"' for item in items) or "none"
-    raise RemoteInvalidValueError(f'HubSpot has no {what} "{name}"; it has: {exists}')

@@ -13,12 +13,15 @@ from scim_bridge.connector import ConnectorState
 
 from .wire import Assignment, PublicUser, assignment_of
 
+STRIPPED_SETS = "stripped-sets"
+
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
     """What an account held before its access was taken away.
 
     :param removed_at: Seconds since the epoch.
+    :param stripped_to: The permission set that a stripped account was left with; ``None`` when it was not stripped.
     """
 
     remote_id: str
@@ -27,6 +30,11 @@ class Tombstone:
     last_name: str | None
     assignment: Assignment
     removed_at: float
+    stripped_to: str | None = None
+
+    def strips(self, user: PublicUser) -> bool:
+        """Whether an account still is as stripping left it, whatever the configuration says today."""
+        return self.stripped_to is not None and user.roles == {self.stripped_to}
 
 
 class AccountRecords:
@@ -39,8 +47,19 @@ class AccountRecords:
         self._state = state
         self._now = now
 
-    async def bury(self, user: PublicUser) -> None:
-        """Note what an account holds; durable on return, so that nothing is taken away before."""
+    async def bury(self, user: PublicUser, stripped_to: str | None = None) -> None:
+        """Note what an account holds; durable on return, so that nothing is taken away before.
+
+        What a stripped account held before it was stripped is kept: now it holds nothing that is worth noting.
+
+        :param stripped_to: The permission set that it is about to be left with.
+        """
+        kept = await self.tombstone(user.id, user.normal_email)
+        if kept is not None and kept.strips(user):
+            await self.note_removal(user)
+            return
+        if stripped_to is not None:
+            await self._note_stripped_set(stripped_to)
         held = assignment_of(user)
         await self._state.put(
             f"tombstone:{user.id}",
@@ -53,9 +72,20 @@ class AccountRecords:
                 "secondary_team_ids": sorted(held.secondary_team_ids),
                 "seat_names": None if held.seat_names is None else sorted(held.seat_names),
                 "removed_at": self._now(),
+                "stripped_to": stripped_to,
             },
         )
         await self.note_removal(user)
+
+    async def stripped_sets(self) -> frozenset[str]:
+        """Return the permission sets that accounts were ever stripped to."""
+        kept = await self._state.get(STRIPPED_SETS)
+        return frozenset() if kept is None else frozenset(kept["role_ids"])
+
+    async def _note_stripped_set(self, role_id: str) -> None:
+        known = await self.stripped_sets()
+        if role_id not in known:
+            await self._state.put(STRIPPED_SETS, {"role_ids": sorted({*known, role_id})})
 
     async def tombstone(self, remote_id: str | None, email: str) -> Tombstone | None:
         """Return the tombstone of an account, by remote id or else by e-mail address."""
@@ -112,4 +142,5 @@ def _tombstone(remote_id: str, kept: dict[str, Any]) -> Tombstone:
             seat_names=None if seats is None else frozenset(seats),
         ),
         removed_at=kept["removed_at"],
+        stripped_to=kept.get("stripped_to"),
     )

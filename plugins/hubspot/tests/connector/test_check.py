@@ -93,9 +93,9 @@ async def test_a_wrong_token_is_one_finding() -> None:
 @pytest.mark.parametrize(
     ("settings", "subject"),
     [
-        ({"groups": {"A": {"permission_set": "Nope"}}}, 'group "A"'),
-        ({"groups": {"A": {"primary_team": "Nope"}}}, 'group "A"'),
-        ({"groups": {"A": {"seats": ["Nope"]}}, "api_version": BETA}, "seats"),
+        ({"groups": {"A": {"permission_set": "Nope"}}}, 'groups."A".permission_set'),
+        ({"groups": {"A": {"primary_team": "Nope"}}}, 'groups."A".primary_team'),
+        ({"groups": {"A": {"seats": ["Nope"]}}, "api_version": BETA}, 'groups."A".seats'),
         ({"fallback_permission_set": "Nope"}, "fallback_permission_set"),
         ({"deprovision": "strip", "strip": {"permission_set": "Nope"}}, "strip.permission_set"),
     ],

@@ -5,10 +5,15 @@ This is *access stripped*, not deactivated; the documentation says so.
 
 from collections.abc import Callable
 
-from scim_bridge.errors import RemoteNotFoundError
+from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import User
-from scim_bridge_hubspot.accounts import Accounts, groups_of
+from scim_bridge_hubspot.accounts import Accounts, groups_of, matches
+from scim_bridge_hubspot.bindings import STRIP
+from scim_bridge_hubspot.mapping import Mapper
 from scim_bridge_hubspot.wire import Assignment, PublicUser, assignment_of
+
+MENDED_SECONDS = 60.0
+"""When to look again whether the permission set of stripped accounts is there."""
 
 
 class Stripping:
@@ -24,42 +29,69 @@ class Stripping:
         return await self._is_stripped(user) or await self._accounts.deactivated.contains(user)
 
     async def listing(self) -> Callable[[PublicUser], bool]:
-        """Return the test for a whole listing."""
+        """Return the test for a whole listing; it takes every set that people were ever stripped to for today's."""
         deactivated = await self._accounts.deactivated.all()
         mapper = await self._accounts.inventory.mapper()
-        stripped = {mapper.stripped(Assignment()).role_id}
-        return lambda user: user.id in deactivated or user.roles == stripped
+        stripped = {*await self._accounts.records.stripped_sets(), mapper.stripped_role}
+        return lambda user: user.id in deactivated or (len(user.roles) == 1 and user.roles <= stripped)
 
     async def _is_stripped(self, user: PublicUser) -> bool:
+        """Whether an account holds today's set of stripped accounts, or the one it was once stripped to."""
         mapper = await self._accounts.inventory.mapper()
-        return user.roles == {mapper.stripped(assignment_of(user)).role_id}
+        if user.roles == {mapper.stripped_role}:
+            return True
+        kept = await self._accounts.records.tombstone(user.id, user.normal_email)
+        return kept is not None and kept.strips(user)
 
     async def deactivate(self, remote_id: str, user: User) -> None:  # noqa: ARG002 - one way needs it
-        """Strip the account, its tombstone written before; several permission sets go as readily as one."""
+        """Strip the account, its tombstone written before; several permission sets go as readily as one.
+
+        :raises RemoteUnavailableError: When the set of stripped accounts is not there: then everything is taken away,
+            and HubSpot's minimum is left, which is more than the operator wants to be left.
+        """
         accounts = self._accounts
         try:
             account = await accounts.guarded(remote_id)
         except RemoteNotFoundError:
             return
-        mapper = await accounts.inventory.mapper()
-        wanted = mapper.stripped(assignment_of(account))
         if await self._is_stripped(account):
             return
-        await accounts.records.bury(account)
-        await accounts.assign(account, wanted)
+        mapper = await self._mapper()
+        wanted = mapper.stripped(assignment_of(account))
+        if not matches(account, wanted):
+            await accounts.records.bury(account, wanted.role_id)
+            await accounts.assign(account, wanted)
+        if mapper.stripped_role is None:
+            problem = mapper.bindings.problems(STRIP)[0].problem
+            raise RemoteUnavailableError(
+                f"everything was taken away but HubSpot's minimum: {problem}",
+                ambiguous=False,
+                retry_after=MENDED_SECONDS,
+            )
+
+    async def _mapper(self) -> Mapper:
+        """Return the mapper; HubSpot is asked again before the set of stripped accounts is taken to be gone."""
+        mapper = await self._accounts.inventory.mapper()
+        return mapper if mapper.stripped_role else await self._accounts.inventory.mapper(fresh=True)
 
     async def reactivate(self, remote_id: str, user: User) -> PublicUser:
-        """Give the account what its groups come to, on top of the teams and seats it had; add one that is gone."""
+        """Give the account what its groups come to, on top of the teams and seats it had; add one that is gone.
+
+        :raises RemoteForbiddenError: When somebody deactivated it in HubSpot, where no API can bring it back.
+        """
         accounts, groups = self._accounts, groups_of(user)
         try:
             account = await accounts.guarded(remote_id)
         except RemoteNotFoundError:
-            account, _ = await accounts.enrol(user)
+            kept = await accounts.records.tombstone(remote_id, str(user.user_name).strip().lower())
+            account, _ = await accounts.enrol(user, kept.assignment if kept else None)
             await accounts.records.remember_groups(account.id, groups)
-            return account
-        if await self._is_stripped(account):
+        else:
+            await accounts.refuse_deactivated(account)
+            if not await self._is_stripped(account):
+                return account
             kept = await accounts.records.tombstone(remote_id, account.normal_email)
             held = kept.assignment if kept else Assignment(seat_names=assignment_of(account).seat_names)
-            account = await accounts.apply_groups(account, groups, held)
-            await accounts.records.unbury(remote_id)
+            account = await accounts.give_back(account, groups, held)
+        await accounts.records.unbury(remote_id)
         return account

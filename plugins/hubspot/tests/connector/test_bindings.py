@@ -1,0 +1,273 @@
+"""What a configuration names in HubSpot is renamed or deleted: only who needs it is concerned, a removal never."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from plugins.hubspot.tests.connector.portals import ADA, World, group_named, groups_of, person, role, world
+from scim_bridge.errors import RemoteForbiddenError, RemoteInvalidValueError, RemoteUnavailableError
+from scim_bridge_hubspot.bindings import Bindings, Inventory
+from scim_bridge_hubspot.config import HubSpotConfig
+from scim_bridge_hubspot.wire import PermissionSet
+
+BETA = "2026-09-beta"
+STRIP: dict[str, Any] = {"deprovision": "strip", "strip": {"permission_set": "No access"}}
+
+
+def stocked(**switches: Any) -> World:
+    """Return a portal with sets, teams, seats, and Ada, who is in the sales team and has a paid seat."""
+    portal = world(**switches)
+    hubspot = portal.hubspot
+    for name in ("Sales", "Sales Manager", "Marketing", "No access"):
+        hubspot.add_role(name)
+    hubspot.add_seat_pool("Core", 50)
+    hubspot.add_seat_pool("Paid", 50)
+    hubspot.add_seat_pool("View", None)
+    emea = hubspot.add_team("EMEA")
+    hubspot.add_person(ADA, roles=["Sales"], primary_team=emea, seats=["Paid"], first_name="Ada", last_name="Byron")
+    portal.settings = {"api_version": BETA}
+    return portal
+
+
+def rename(portal: World, what: str, name: str) -> None:
+    """Give a permission set, team or seat another name in HubSpot."""
+    hubspot = portal.hubspot
+    for role_or_team in [*hubspot.roles.values(), *hubspot.teams.values()]:
+        if getattr(role_or_team, "name", None) == what:
+            setattr(role_or_team, "name", name)  # noqa: B010 - two kinds of things
+    if what in hubspot.seats:
+        pool = hubspot.seats.pop(what)
+        pool.name = name
+        hubspot.seats[name] = pool
+        for member in hubspot.members:
+            if member.membership:
+                held = member.membership.seat_names
+                member.membership.seat_names = [name if seat == what else seat for seat in held]
+
+
+async def stale() -> None:
+    """Let the connector forget what it knows of the account."""
+    await asyncio.sleep(600)
+
+
+async def test_a_renamed_set_of_stripped_people_takes_nothing_from_anybody_else() -> None:
+    """Who has groups keeps them: a name that does not resolve is no group that is gone."""
+    portal = stocked()
+    sales, marketing = (role(portal.hubspot.role_named(name)) for name in ("Sales", "Marketing"))
+    async with portal.connector(**STRIP) as connector:
+        ada = portal.hubspot.member(ADA).id
+        await connector.set_user_groups(ada, person(), [sales, marketing])
+        rename(portal, "No access", "No rights")
+        await stale()
+        answer = await connector.set_user_groups(ada, person(), [sales])
+        assert groups_of(answer) == {sales}
+        assert groups_of(await connector.get_user(ada)) == {sales}
+    assert portal.account().roles == ("Sales",)
+
+
+async def test_without_the_set_of_stripped_people_a_removal_takes_all_it_can_and_is_not_claimed() -> None:
+    """HubSpot's minimum is more than the operator wants to leave: that is told until the name is mended."""
+    portal = stocked()
+    async with portal.connector(**STRIP) as connector:
+        ada = portal.hubspot.member(ADA).id
+        rename(portal, "No access", "No rights")
+        for _ in range(2):
+            with pytest.raises(RemoteUnavailableError, match=r'strip\.permission_set: HubSpot has no .* "No access"'):
+                await connector.deactivate_user(ada, person())
+        account = portal.account()
+        assert (account.roles, account.primary_team, account.secondary_teams) == ((), None, ())
+        assert (await connector.get_user(ada)).resource.active is True
+        rename(portal, "No rights", "No access")
+        await connector.deactivate_user(ada, person())
+        assert portal.account().roles == ("No access",)
+        assert (await connector.get_user(ada)).resource.active is False
+
+
+async def test_who_was_stripped_stays_so_when_the_set_is_renamed_or_another_is_configured() -> None:
+    """A stripped person is recognised by what they were left with, and comes back with what they had."""
+    portal = stocked()
+    ada = portal.hubspot.member(ADA).id
+    async with portal.connector(**STRIP) as connector:
+        await connector.deactivate_user(ada, person())
+    rename(portal, "No access", "No rights")
+    other = portal.hubspot.add_role("Nothing at all")
+    for settings in (STRIP, {"deprovision": "strip", "strip": {"permission_set": other.id}}):
+        async with portal.connector(**settings) as connector:
+            assert (await connector.get_user(ada)).resource.active is False
+            page = await connector.list_users(None, 100)
+            assert {item.remote_id: item.resource.active for item in page.items}[ada] is False
+            await connector.deactivate_user(ada, person())
+            assert portal.account().roles == ("No rights",)
+    async with portal.connector(**settings) as connector:
+        sales = role(portal.hubspot.role_named("Sales"))
+        await connector.reactivate_user(ada, person(groups=[sales]))
+    account = portal.account()
+    assert (account.roles, account.primary_team, account.seats) == (("Sales",), "EMEA", ("Paid",))
+
+
+@pytest.mark.parametrize("mode", ["remove", "strip"])
+async def test_what_a_stripped_person_held_comes_back_in_another_mode(mode: str) -> None:
+    """A tombstone is never overwritten while the person is inactive, and every mode reads it."""
+    portal = stocked()
+    ada, sales = portal.hubspot.member(ADA).id, role(portal.hubspot.role_named("Sales"))
+    first, second = (STRIP, {}) if mode == "remove" else ({}, STRIP)
+    async with portal.connector(**first) as connector:
+        await connector.deactivate_user(ada, person())
+    async with portal.connector(**second) as connector:
+        if mode == "remove":
+            await connector.deactivate_user(ada, person())
+            assert portal.account() is None
+        await connector.reactivate_user(ada, person(groups=[sales]))
+    account = portal.account()
+    assert (account.roles, account.primary_team, account.seats) == (("Sales",), "EMEA", ("Paid",))
+
+
+async def test_a_team_that_is_gone_keeps_nobody_out() -> None:
+    """Who returns to an account whose team was deleted meanwhile comes back without it."""
+    portal = stocked(unknown_team="400")
+    ada, sales = portal.hubspot.member(ADA).id, role(portal.hubspot.role_named("Sales"))
+    async with portal.connector(**STRIP) as connector:
+        await connector.deactivate_user(ada, person())
+        portal.hubspot.teams.clear()
+        answer = await connector.reactivate_user(ada, person(groups=[sales]))
+    assert answer.resource.active is True
+    assert (portal.account().roles, portal.account().primary_team) == (("Sales",), None)
+
+
+@pytest.mark.parametrize("stripped_first", [False, True])
+async def test_who_was_deactivated_by_hand_is_not_called_active_after_stripping(*, stripped_first: bool) -> None:
+    """No API reactivates; that is said, and nothing is granted to an account that nobody can use."""
+    portal = stocked()
+    ada, sales = portal.hubspot.member(ADA).id, role(portal.hubspot.role_named("Sales"))
+    async with portal.connector(**STRIP) as connector:
+        if stripped_first:
+            await connector.deactivate_user(ada, person())
+        portal.hubspot.ui_deactivate(ADA)
+        before = portal.account()
+        with pytest.raises(RemoteForbiddenError, match="deactivated in HubSpot"):
+            await connector.reactivate_user(ada, person(groups=[sales]))
+    assert portal.account() == before
+
+
+async def test_an_alias_of_a_renamed_team_concerns_only_who_is_to_get_it() -> None:
+    """Everybody else is granted, removed and invited; who holds the rest of the alias keeps it."""
+    portal = stocked()
+    sales, marketing = (role(portal.hubspot.role_named(name)) for name in ("Sales", "Marketing"))
+    aliases = {"North": {"permission_set": "Sales Manager", "primary_team": "EMEA"}}
+    async with portal.connector(groups=aliases) as connector:
+        ada = portal.hubspot.member(ADA).id
+        await connector.set_user_groups(ada, person(), ["alias:North", sales])
+        rename(portal, "EMEA", "Europe")
+        await stale()
+        grace = await connector.create_user(person("grace@corp.example", groups=[marketing]))
+        await connector.set_user_groups(grace.remote_id, person("grace@corp.example"), [])
+        answer = await connector.set_user_groups(ada, person(), ["alias:North"])
+        assert groups_of(answer) == {"alias:North"}
+        assert portal.account().roles == ("Sales Manager",)
+        with pytest.raises(RemoteInvalidValueError, match=r'groups\."North"\.primary_team: HubSpot has no team "EMEA"'):
+            await connector.set_user_groups(grace.remote_id, person("grace@corp.example"), ["alias:North"])
+        with pytest.raises(RemoteInvalidValueError, match="EMEA"):
+            await connector.create_group(group_named("North"))
+        assert portal.hubspot.snapshot()["grace@corp.example"].roles == ()
+        await connector.set_user_groups(ada, person(), [])
+        assert portal.account().roles == ()
+        rename(portal, "Europe", "EMEA")
+        await connector.set_user_groups(grace.remote_id, person("grace@corp.example"), ["alias:North"])
+    assert portal.hubspot.snapshot()["grace@corp.example"].primary_team == "EMEA"
+
+
+async def test_a_renamed_seat_is_left_out_and_stops_no_removal() -> None:
+    """Neither the seat of an alias, nor that of stripped people, nor the fallback's is asked for in vain."""
+    portal = stocked()
+    sales = role(portal.hubspot.role_named("Sales"))
+    settings = STRIP | {
+        "strip": {"permission_set": "No access", "seat": "View"},
+        "fallback_seat": "View",
+        "groups": {"North": {"permission_set": "Sales Manager", "seats": ["Core"]}},
+    }
+    async with portal.connector(**settings) as connector:
+        ada = portal.hubspot.member(ADA).id
+        await connector.set_user_groups(ada, person(), ["alias:North", sales])
+        rename(portal, "View", "Viewer")
+        rename(portal, "Core", "Core Seat")
+        await stale()
+        await connector.create_user(person("grace@corp.example", groups=[sales]))
+        await connector.set_user_groups(ada, person(), [sales])
+        assert portal.account().roles == ("Sales",)
+        await connector.deactivate_user(ada, person())
+        assert portal.account().roles == ("No access",)
+
+
+@pytest.mark.parametrize(
+    "barred",
+    [
+        {"seat_rules": {"Sales": ["Core"]}},
+        {"privileged": ["Sales"]},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+async def test_leaving_a_group_is_not_stopped_by_the_rules_of_the_next_one(barred: dict[str, Any]) -> None:
+    """A set that must not be given counts as none; the person loses the one they left, and it is told."""
+    portal = stocked()
+    sales, manager = (role(portal.hubspot.role_named(name)) for name in ("Sales", "Sales Manager"))
+    portal.settings |= {"precedence": ["Sales Manager", "Sales"], "fallback_permission_set": "Marketing"}
+    ada = portal.hubspot.member(ADA).id
+    async with portal.connector() as connector:
+        await connector.set_user_groups(ada, person(), [manager, sales])
+    async with portal.connector(**barred) as connector:
+        await connector.set_user_groups(ada, person(), [sales])
+        assert portal.account().roles == ("Marketing",)
+        explanation = await connector.explain_user(ada, person(), [sales])
+        assert next(iter(barred)).removesuffix("d") in explanation.shadowed[sales]
+        await connector.set_user_groups(ada, person(), [])
+        with pytest.raises((RemoteForbiddenError, RemoteInvalidValueError)):
+            await connector.set_user_groups(ada, person(), [sales])
+
+
+async def test_a_seat_that_is_not_free_is_named_and_not_the_one_that_is_held() -> None:
+    """The refusal names the seat that was asked for."""
+    portal = stocked()
+    portal.hubspot.add_seat_pool("Scarce", 0)
+    async with portal.connector(groups={"North": {"seats": ["Scarce"]}}) as connector:
+        with pytest.raises(RemoteInvalidValueError, match='"Scarce" \\(0 left\\)'):
+            await connector.set_user_groups(portal.hubspot.member(ADA).id, person(), ["alias:North"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "one", "other"),
+    [
+        (STRIP | {"fallback_permission_set": "No access"}, "fallback_permission_set", "strip.permission_set"),
+        (STRIP | {"groups": {"A": {"permission_set": "No access"}}}, 'groups."A".permission_set', "strip"),
+        ({"fallback_permission_set": "Boss", "privileged": ["boss"]}, "fallback_permission_set", "privileged"),
+        (
+            {"groups": {"A": {"permission_set": "S", "seats": ["View"]}}, "seat_rules": {"S": ["Core"]}},
+            'groups."A".permission_set',
+            'seat_rules."S"',
+        ),
+        ({"precedence": ["A", "B", "A"]}, '"A" is first', '"A" is again'),
+    ],
+)
+def test_a_configuration_that_contradicts_itself_names_both_entries(
+    settings: dict[str, Any], one: str, other: str
+) -> None:
+    """It is refused before anything runs, in one line."""
+    with pytest.raises(ValidationError) as refused:
+        HubSpotConfig(token="t", api_version=BETA, **settings)  # type: ignore[arg-type]
+    (error,) = refused.value.errors()
+    assert one in error["msg"]
+    assert other in error["msg"]
+    assert "\n" not in error["msg"]
+
+
+def test_a_fallback_that_is_the_set_of_stripped_people_by_id_is_nobodys_fallback() -> None:
+    """Two names of one set are found when the account is known: then nobody gets it as a fallback."""
+    sets = (PermissionSet(id="7", name="No access"),)
+    config = HubSpotConfig(token="t", fallback_permission_set="7", **STRIP)  # type: ignore[arg-type]
+    bindings = Bindings(config, Inventory(sets))
+    assert bindings.id("fallback_permission_set", "7") is None
+    (problem,) = bindings.problems()
+    assert problem.state == "contradictory"
+    assert "fallback_permission_set" in problem.problem
+    assert "strip.permission_set" in problem.problem
