@@ -23,7 +23,7 @@ from scim_bridge.provisioning.situation import (
     situation_of,
     with_values,
 )
-from scim_bridge.provisioning.succession import let_go, shown_again
+from scim_bridge.provisioning.succession import let_go
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
@@ -203,14 +203,14 @@ class Outcomes:
             return None
         if situation.step is Step.SET_USER_GROUPS and situation.desired.links - situation.seen.links:
             # The complete set was refused, and it may be for what it adds: what it takes away must not wait for that.
-            self._withdraw_additions(tx, row)
-            return self._go_on(tx, replace(row, refusal=refusal))
+            return self._go_on(tx, replace(self._withdraw_additions(tx, row), refusal=refusal))
         if situation.is_removal and situation.step is not Step.DELETE_GROUP:
             not_before = self.clock() + REMOVAL_RETRY
             row = replace(row, refusal=refusal, attempt=row.attempt + 1, not_before=not_before)
-            resources.replace(tx, shown_again(tx, row) if row.kind == "Group" else row)
-            if row.kind == "User":
+            if row.kind == "User" and self.capabilities.user_centric:
+                row = self._withdraw_additions(tx, row)  # whoever cannot be changed at all is given nothing either
                 self._show_groups_again(tx, row, refusal)
+            resources.replace(tx, self._shown_again(tx, row))
             return None
         return self._go_on(tx, self._reverted(tx, replace(row, refusal=refusal), situation))
 
@@ -221,9 +221,21 @@ class Outcomes:
             group = resources.get(tx, self.connection_id, "Group", held.id, lock=True, deleted=True)
             if group is None or not group.deleted or held.desired:
                 continue
-            shown = shown_again(tx, group)
+            shown = self._shown_again(tx, group)
             if not shown.deleted:
                 self._settle(tx, replace(shown, refusal=refusal))
+
+    def _shown_again(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+        """Return a resource whose deletion was refused as one that is there, unless its name is another's by now.
+
+        It is not ``active``: a User has still to lose its access; a Group, which its client wants no longer, is taken
+        over by whoever pushes its name again.
+        """
+        if not row.deleted or resources.find_by_name(tx, self.connection_id, row.kind, row.name) is not None:
+            return row
+        observed = row.observed or Observed()
+        seen = row.kind == "User" and observed.present and observed.active
+        return replace(row, deleted=False, shown_active=seen, version=row.version + 1)
 
     # -- Going on --------------------------------------------------------------------------------------------------
 
@@ -304,19 +316,24 @@ class Outcomes:
             case Step.ADD_GROUP_MEMBERS:
                 to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
                 memberships.set_desired(tx, self.connection_id, row.id, to_add, desired=False)
+                resources.touch(tx, self.connection_id, to_add)
+                row = replace(row, version=row.version + 1)
             case Step.DELETE_GROUP:
-                return shown_again(tx, row)
+                row = self._shown_again(tx, row)
             case Step.UPDATE_USER | Step.UPDATE_GROUP:
                 return self._rewritten(tx, row, differing(situation.desired, situation.seen), situation.seen.attributes)
             case _:
                 pass  # a removal is never reverted
         return row
 
-    def _withdraw_additions(self, tx: Connection, row: ResourceRow) -> None:
-        """Want a person no longer in the groups that were not seen to be held."""
-        for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
-            if group.desired and not group.observed:
-                memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=False)
+    def _withdraw_additions(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+        """Want a person no longer in the groups that were not seen to be held; what is read is another version then."""
+        groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
+        refused = [group.id for group in groups if group.desired and not group.observed]
+        for group_id in refused:
+            memberships.set_desired(tx, self.connection_id, group_id, [row.id], desired=False)
+        resources.touch(tx, self.connection_id, refused)
+        return replace(row, version=row.version + 1) if refused else row
 
     def _rewritten(
         self, tx: Connection, row: ResourceRow, paths: Collection[str], values: Mapping[str, Any]

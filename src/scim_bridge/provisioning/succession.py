@@ -33,16 +33,6 @@ def succeed(tx: Connection, former: ResourceRow, row: ResourceRow) -> ResourceRo
     return replace(row, version=row.version + 1)
 
 
-def shown_again(tx: Connection, row: ResourceRow) -> ResourceRow:
-    """Return a deleted Group whose deletion was refused as one that is there, unless its name is another's by now.
-
-    It is not ``active``: its client wants it no longer, and whoever pushes its name again takes it over.
-    """
-    if resources.find_by_name(tx, row.connection_id, "Group", row.name) is not None:
-        return row
-    return replace(row, deleted=False, shown_active=False, version=row.version + 1)
-
-
 def let_go(tx: Connection, row: ResourceRow, resource_id: str, *, now: datetime) -> None:
     """Keep a deleted group for the members whom no client manages: it is nobody's, under an id that was never used."""
     if resources.find_by_name(tx, row.connection_id, "Group", row.name) is not None:

@@ -56,28 +56,36 @@ def is_active(remote: MemoryRemote, name: str) -> bool:
 
 
 async def refused_deletion(bridge: Bridge) -> tuple[str, str | None]:
-    """Create Ada and have her deletion refused once, then done later; return the id and the remote id she had."""
+    """Create Ada and have her deletion refused once, then her access ended; return the id and the remote id she had."""
     row = (await bridge.provisioning.create_user(user("ada@x.example"))).row
     bridge.remote.fail("delete_user", RemoteForbiddenError("last admin"))
     with pytest.raises(RefusedError):
         await bridge.provisioning.delete_user(row.id, always)
+    shown = await bridge.row("User", row.id)
+    assert (shown.deleted, shown.shown_active, shown.active) == (False, True, False)
     await due_now(bridge, row.id)
     await settle(bridge)
     return row.id, row.remote_id
 
 
-async def test_a_refused_deletion_that_succeeds_later_leaves_no_row(bridge: Bridge) -> None:
-    """Once the account is gone after all, nothing of the User stays in the store."""
+async def test_a_refused_deletion_is_shown_and_the_access_ends_as_soon_as_it_can(bridge: Bridge) -> None:
+    """The User is there as long as its account is; once that can be changed it is inactive, and a repeat deletes it."""
     person, _ = await refused_deletion(bridge)
 
+    assert not is_active(bridge.remote, "ada@x.example")
+    row = await bridge.row("User", person)
+    assert (row.deleted, row.shown_active, row.state) == (False, False, State.SETTLED)
+
+    await bridge.provisioning.delete_user(person, always)
     assert bridge.remote.find("ada@x.example") is None
-    row = await bridge.store.read(lambda tx: resources.get(tx, CONNECTION, "User", person, deleted=True))
-    assert row is None
+    left = await bridge.store.read(lambda tx: resources.get(tx, CONNECTION, "User", person, deleted=True))
+    assert left is None
 
 
 async def test_a_returning_person_may_get_their_old_remote_id(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     """HubSpot gives a returning address its old id, which a deletion once refused no longer occupies."""
-    _, remote_id = await refused_deletion(bridge)
+    person, remote_id = await refused_deletion(bridge)
+    await bridge.provisioning.delete_user(person, always)
     monkeypatch.setattr(bridge.remote, "mint", lambda _: remote_id)
 
     again = await bridge.provisioning.create_user(user("ada@x.example"))

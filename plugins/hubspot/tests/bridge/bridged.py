@@ -1,0 +1,107 @@
+"""A whole connection on a portal: the bridge's own provisioning and store, the connector, and the emulator."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plugins.hubspot.tests.connector.portals import World
+from scim_bridge.models import Group, Kind, User
+from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
+from scim_bridge.provisioning.reconcile import Comparison, Reconciler
+from scim_bridge.store import memberships, resources
+from scim_bridge.store.engine import Store
+from scim_bridge.store.rows import MemberDelta, ResourceRow
+
+CONNECTION = "connection"
+
+
+def always(etag: str) -> None:
+    """Let every request pass: no If-Match was sent."""
+
+
+@dataclass
+class Bridged:
+    """A connection under test, as a client writes to it and as a read shows it."""
+
+    provisioning: Provisioning
+    store: Store
+
+    async def compare(self) -> Comparison:
+        """Compare everything, and take over what is there."""
+        one = self.provisioning
+        reconciler = Reconciler(
+            CONNECTION, self.store, one.connector, one.discovery, clock=one.clock, wake=one.driver.wake
+        )
+        comparison = await reconciler.run()
+        await one.driver.idle()
+        return comparison
+
+    async def named(self, kind: Kind, name: str) -> ResourceRow:
+        """Return a live User or Group."""
+        row = await self.store.read(lambda tx: resources.find_by_name(tx, CONNECTION, kind, name))
+        assert row is not None
+        return row
+
+    async def user(self, email: str, **attributes: Any) -> str:
+        """Create a User; return its id."""
+        return (await self.provisioning.create_user(User(user_name=email, active=True, **attributes))).row.id
+
+    async def active(self, user_id: str, active: bool) -> None:
+        """Change ``active``."""
+
+        def change(user: User) -> User | None:
+            if user.active is active:
+                return None
+            user.active = active
+            return user
+
+        await self.provisioning.modify_user(user_id, change, always)
+
+    async def group(self, name: str, *members: str) -> str:
+        """Push a group; return its id."""
+        group = Group.model_validate({"displayName": name, "members": [{"value": one} for one in members]})
+        return (await self.provisioning.create_group(group)).row.id
+
+    async def members(self, group_id: str, action: str, *ids: str) -> None:
+        """Change the members of a group: add, remove or replace."""
+        await self.provisioning.modify_group(group_id, None, [MemberDelta(action, ids)], always)
+
+    async def delete_group(self, group_id: str) -> None:
+        """Delete a group."""
+        await self.provisioning.delete_group(group_id, always)
+
+    async def shown(self, group_id: str) -> set[str]:
+        """Return the userNames of the members that a read shows."""
+        found = await self.store.read(lambda tx: memberships.members_of(tx, CONNECTION, group_id))
+        return {one.name for one in found}
+
+    async def groups(self, user_id: str) -> set[str]:
+        """Return the displayNames of the groups that a read of a User shows."""
+        found = await self.store.read(lambda tx: memberships.groups_of(tx, CONNECTION, [user_id], deleted=False))
+        return {one.name for one in found[user_id]}
+
+
+@asynccontextmanager
+async def bridged(path: Path, portal: World, *, budget: float = 5.0, **settings: Any) -> AsyncIterator[Bridged]:
+    """Open a bridge on a portal.
+
+    :param settings: Settings of the connector.
+    """
+    store = await Store.open(f"sqlite:///{path / 'bridge.db'}")
+    try:
+        async with portal.connector(**settings) as connector:
+            policy = ProvisioningPolicy(budget=budget)
+            provisioning = Provisioning(CONNECTION, store, connector, policy, chance=lambda: 0.0)
+            running = asyncio.create_task(provisioning.driver.run())
+            try:
+                yield Bridged(provisioning, store)
+            finally:
+                running.cancel()
+                provisioning.driver.abandon()
+                with suppress(asyncio.CancelledError):
+                    await running
+    finally:
+        await store.close()
