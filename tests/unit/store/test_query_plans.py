@@ -49,6 +49,11 @@ HOT: dict[str, Work] = {
     "add members": lambda tx: memberships.apply(tx, CONNECTION, "g", [MemberDelta("add", ("user-1",))], NOON),
     "remove members": lambda tx: memberships.apply(tx, CONNECTION, "g", [MemberDelta("remove", ("user-1",))], NOON),
     "replace members": lambda tx: memberships.apply(tx, CONNECTION, "g", [MemberDelta("replace", ("user-1",))], NOON),
+    "keep unmanaged": lambda tx: memberships.apply(
+        tx, CONNECTION, "g", [MemberDelta("replace", ("user-1",))], NOON, keep_unmanaged=True
+    ),
+    "left": lambda tx: memberships.is_left(tx, CONNECTION, "g"),
+    "hand over": lambda tx: memberships.hand_over(tx, CONNECTION, "g", "h"),
     "members": lambda tx: memberships.members_of(tx, CONNECTION, "g", after="1", limit=5),
     "groups": lambda tx: memberships.groups_of(tx, CONNECTION, ["1", "2"]),
     "observe user": lambda tx: memberships.observe_user(tx, CONNECTION, "user-1", ["g"]),
