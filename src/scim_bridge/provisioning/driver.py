@@ -20,7 +20,6 @@ from scim_bridge.errors import (
     ConnectorError,
     LostLeadershipError,
     RemoteCredentialsError,
-    RemoteInvalidValueError,
     RemoteNotFoundError,
     RemoteSuspendedError,
     RemoteUnavailableError,
@@ -28,6 +27,7 @@ from scim_bridge.errors import (
     without_text,
 )
 from scim_bridge.models import Kind, Lane
+from scim_bridge.provisioning.attempts import Attempts
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.ownership import CHANNEL
@@ -110,6 +110,7 @@ class Driver:
         self.failures: dict[str, ConnectorError] = {}
         """The last transient failure by resource id, for the answer to who waits."""
         self._running: dict[str, tuple[asyncio.Task[None], Lane]] = {}
+        self._attempts = Attempts(self.steps, outcomes, record=self._record, refuse=self._refuse)
         self._refusals = Refusals(self.logger, clock)
         self._wake = asyncio.Event()
         self._worked = asyncio.Event()
@@ -289,7 +290,7 @@ class Driver:
             if situation.probe:
                 seen = await self.steps.probe(situation)
                 return await self._record(key, lambda tx: self.outcomes.seen(tx, situation, seen))
-            return None if step is None else await self._step(situation, step)
+            return None if step is None else await self._attempts.take(situation, step)
         except RemoteNotFoundError as error:
             return await self._not_found(situation, error)
         except ConnectorError as error:
@@ -298,25 +299,6 @@ class Driver:
                 await self._postpone(situation, error)
                 return None
             return await self._refuse(situation, error)
-
-    async def _step(self, situation: Situation, step: Step) -> Situation | None:
-        """Take one step and record that it was done, or what it named is not there any more."""
-        key = situation.row.id
-        try:
-            answer = await self.steps.take(situation, step)
-        except (RemoteInvalidValueError, RemoteNotFoundError) as error:
-            ambiguous = error.ambiguous
-            try:
-                lost = await self.steps.lost(situation)
-            except ConnectorError as unseen:
-                if situation.is_removal:
-                    raise error from unseen  # what it takes away does not wait for an answer about what it adds
-                unseen.ambiguous = unseen.ambiguous or ambiguous
-                raise
-            if not lost:
-                raise
-            return await self._record(key, lambda tx: self.outcomes.lost(tx, situation, lost, ambiguous=ambiguous))
-        return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, answer))
 
     async def _not_found(self, situation: Situation, error: RemoteNotFoundError) -> Situation | None:
         """On a removal, absent is success; on anything else it is what was observed, unless the call had written."""

@@ -37,6 +37,9 @@ REFUSED_KEPT = timedelta(hours=1)
 LOST_AGAIN = timedelta(seconds=30)
 """When what was made anew, and is told as not there again, is made anew again."""
 
+PEOPLE_TOLD = 10
+"""How many people a refusal names."""
+
 HOLDERS_RETRY = timedelta(seconds=30)
 """When a deleted group looks again whether somebody still holds it; the last one to lose it wakes it."""
 
@@ -196,7 +199,7 @@ class Outcomes:
         row = replace(row, ambiguous=error.ambiguous)
         if row.generation != situation.row.generation or row.ambiguous:
             return self._go_on(tx, row)  # what was refused was not all there was to the call: look, then try the rest
-        refusal = Refusal(error.status, error.scim_type, error.detail)
+        refusal = Refusal(error.status, error.scim_type, self._named(tx, situation) + error.detail)
         if situation.step is Step.CREATE_GROUP and row.observed_generation:
             # It was there once, and clients know it: it stays, granted to nobody, until it is there or written again.
             self._settle(tx, replace(row, refusal=refusal))
@@ -238,6 +241,12 @@ class Outcomes:
         return replace(row, deleted=False, shown_active=seen, version=row.version + 1)
 
     # -- Going on --------------------------------------------------------------------------------------------------
+
+    def is_current(self, tx: Connection, situation: Situation) -> bool:
+        """Whether the client still wants what a situation says."""
+        row = situation.row
+        fresh = resources.get(tx, self.connection_id, row.kind, row.id, deleted=True)
+        return fresh is not None and fresh.generation == row.generation and fresh.state is State.PENDING
 
     def _fresh(self, tx: Connection, situation: Situation) -> ResourceRow | None:
         """Return the row as it is now: a newer desired state may have arrived during the call."""
@@ -314,9 +323,9 @@ class Outcomes:
             case Step.REACTIVATE_USER:
                 return self._rewritten(tx, replace(row, active=False), {"active"}, {"active": False})
             case Step.ADD_GROUP_MEMBERS:
-                to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
-                memberships.set_desired(tx, self.connection_id, row.id, to_add, desired=False)
-                resources.touch(tx, self.connection_id, to_add)
+                refused = [user.id for user in self._members(tx, situation)]
+                memberships.set_desired(tx, self.connection_id, row.id, refused, desired=False)
+                resources.touch(tx, self.connection_id, refused)
                 row = replace(row, version=row.version + 1)
             case Step.DELETE_GROUP:
                 row = self._shown_again(tx, row)
@@ -325,6 +334,18 @@ class Outcomes:
             case _:
                 pass  # a removal is never reverted
         return row
+
+    def _members(self, tx: Connection, situation: Situation) -> list[ResourceRow]:
+        """Return the people whom a step about members was about."""
+        find = resources.find_by_remote_id
+        found = [find(tx, self.connection_id, "User", one) for one in sorted(situation.portion)]
+        return [user for user in found if user is not None]
+
+    def _named(self, tx: Connection, situation: Situation) -> str:
+        """Return the beginning of a refusal that says whose it is."""
+        names = [user.name for user in self._members(tx, situation)]
+        more = [f"{len(names) - PEOPLE_TOLD} more"] if len(names) > PEOPLE_TOLD else []
+        return ", ".join(names[:PEOPLE_TOLD] + more) + ": " if names else ""
 
     def _withdraw_additions(self, tx: Connection, row: ResourceRow) -> ResourceRow:
         """Want a person no longer in the groups that were not seen to be held; what is read is another version then."""

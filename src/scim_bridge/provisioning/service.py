@@ -27,7 +27,7 @@ from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.groups import Change, GroupIntake
 from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.intake import Accepted, Check, Intake
-from scim_bridge.provisioning.outcomes import Outcomes
+from scim_bridge.provisioning.outcomes import PEOPLE_TOLD, Outcomes
 from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Capabilities
@@ -47,9 +47,6 @@ CREDENTIALS_RETRY_AFTER = 120
 RATE_LIMIT_RETRY_AFTER = 5
 FIND_TIMEOUT = 5.0
 """Seconds a filter that found nothing may spend on asking the remote system."""
-
-REFUSED_TOLD = 10
-"""How many people an answer names who could not be changed."""
 
 HELD = "accepted, and held: too many removals or privileged grants at once; an operator has to approve"
 now = partial(datetime.now, UTC)
@@ -342,7 +339,7 @@ def _answered(tx: Connection, row: ResourceRow) -> None:
 
 def _together(refused: Sequence[RefusedError]) -> RefusedError:
     """Return one refusal that tells of several people."""
-    told = [error.detail for error in refused[:REFUSED_TOLD]]
+    told = [error.detail for error in refused[:PEOPLE_TOLD]]
     more = len(refused) - len(told)
     told += [f"and {more} more"] if more > 0 else []
     return RefusedError("; ".join(told), status=refused[0].status, scim_type=refused[0].scim_type)

@@ -83,6 +83,12 @@ class Situation:
             return self.desired.links - self.seen.links
         return self.seen.links - self.desired.links if self.step is Step.REMOVE_GROUP_MEMBERS else frozenset()
 
+    def of_members(self, members: frozenset[str]) -> "Situation":
+        """Return the same, about these members of the next step's portion alone."""
+        if self.step is Step.ADD_GROUP_MEMBERS:
+            return replace(self, desired=replace(self.desired, links=self.desired.links - self.portion | members))
+        return replace(self, seen=replace(self.seen, links=self.seen.links - self.portion | members))
+
     def user(self) -> User:
         """Return the desired User as hooks see it: no id, ``groups`` holding remote ids."""
         document = json.loads(self.row.document)

@@ -1,5 +1,6 @@
 """One person who cannot be changed holds up nobody else, is named, and is shown as what the remote system holds."""
 
+import asyncio
 import logging
 from datetime import timedelta
 from pathlib import Path
@@ -180,7 +181,7 @@ async def test_a_deletion_that_the_remote_system_refuses_leaves_the_group_shown(
     sales = await grouped.group_with("Sales", stuck)
     portal = Stuck(grouped.remote)
     for _ in range(2):
-        assert await delete_refused(grouped, sales) == REASON
+        assert await delete_refused(grouped, sales) == f"{STUCK}: {REASON}"
         assert not (await grouped.row("Group", sales)).deleted
         assert await shown(grouped, sales) == {STUCK}
     portal.mended = True
@@ -229,3 +230,78 @@ async def test_an_inactive_member_who_is_removed_is_gone_at_once(either_shape: B
     await bridge.idle()
     assert remote_groups(bridge.remote, "ada@x.example") == set()
     assert await bridge.groups_of(ada) == {}
+
+
+def refusing(remote: MemoryRemote, hook: str, *names: str) -> None:
+    """Refuse every call of a hook that names one of these people, as a whole."""
+    ids = {account.remote_id for account in remote.accounts.values() if account.user.user_name in names}
+
+    def refuse(call: Call) -> Fault | None:
+        concerned = call.hook == hook and ids.intersection(call.arguments["members"])
+        return Fault(RemoteForbiddenError(REASON)) if concerned else None
+
+    remote.intercept = refuse
+
+
+@pytest.mark.parametrize("form", ["PUT", "DELETE"])
+async def test_members_that_are_removed_in_one_call_leave_but_for_who_cannot(grouped: Bridge, form: str) -> None:
+    """The call for all of them is refused for two: the others leave, the two are named and shown, and leave later."""
+    names = [f"p{number:02}@x.example" for number in range(20)]
+    sales = await grouped.group_with("Sales", *await people(grouped, *names))
+    stuck = {names[3], names[17]}
+    refusing(grouped.remote, "remove_group_members", *stuck)
+    for _ in range(2):
+        empties = grouped.provisioning.modify_group(sales, None, [MemberDelta("replace", ())], always)
+        deletes = grouped.provisioning.delete_group(sales, always)
+        with pytest.raises(RefusedError) as refused:
+            await (empties if form == "PUT" else deletes)
+        (deletes if form == "PUT" else empties).close()
+        assert all(name in refused.value.detail for name in stuck)
+        assert refused.value.detail.endswith(f": {REASON}")
+        assert await shown(grouped, sales) == stuck
+        assert len(grouped.remote.members) == len(stuck)
+    assert grouped.remote.called("remove_group_members") < 2 * len(names)
+
+    grouped.remote.intercept = None
+    await grouped.provisioning.delete_group(sales, always)
+    assert not grouped.remote.members
+
+
+async def test_members_that_are_added_in_one_call_join_but_for_who_cannot(grouped: Bridge) -> None:
+    """The refused one is desired no more, and named; all others have it."""
+    names = [f"p{number:02}@x.example" for number in range(20)]
+    ids = await people(grouped, *names)
+    sales = await grouped.group_with("Sales")
+    refusing(grouped.remote, "add_group_members", names[7])
+    with pytest.raises(RefusedError, match=f"^{names[7]}: {REASON}$"):
+        await grouped.provisioning.modify_group(sales, None, [MemberDelta("add", tuple(ids))], always)
+    await grouped.idle()
+
+    assert await shown(grouped, sales) == set(names) - {names[7]}
+    assert len(grouped.remote.members) == len(names) - 1
+    assert await grouped.groups_of(ids[7]) == {}
+
+
+async def test_a_client_that_writes_again_ends_what_is_tried_in_parts(grouped: Bridge) -> None:
+    """Somebody who is put back while the others are being removed part by part stays."""
+    names = [f"p{number:02}@x.example" for number in range(8)]
+    ids = await people(grouped, *names)
+    sales = await grouped.group_with("Sales", *ids)
+    refusing(grouped.remote, "remove_group_members", names[0])
+    gate = grouped.remote.hold("remove_group_members")
+    removal = asyncio.create_task(grouped.provisioning.modify_group(sales, None, [MemberDelta("replace", ())], always))
+    await gate.entered.wait()
+    kept = asyncio.create_task(grouped.provisioning.modify_group(sales, None, [MemberDelta("add", tuple(ids))], always))
+    while not all([await is_desired(grouped, one) for one in ids]):
+        await grouped.turn()
+    gate.release()
+    await asyncio.gather(removal, kept, return_exceptions=True)
+    await grouped.idle()
+
+    assert await shown(grouped, sales) == set(names)
+    assert len(grouped.remote.members) == len(names)
+
+
+async def is_desired(bridge: Bridge, person: str) -> bool:
+    """Whether a person is wanted in Sales."""
+    return (await bridge.groups_of(person)).get("Sales", (False, False))[0]
