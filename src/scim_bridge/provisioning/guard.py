@@ -248,6 +248,14 @@ class Guard:
         notifications.notify(tx, CHANNEL, f"outcome {self.connection_id} {row.id}")
 
 
+def inherit(tx: Connection, connection_id: str, former_id: str, group_id: str, now: datetime) -> None:
+    """Let a group that takes the place of another be guarded as that one was."""
+    bound = connector_state.get(tx, connection_id, NAMED) or {}
+    heirs = {name: [*ids, group_id] for name, ids in bound.items() if former_id in ids and group_id not in ids}
+    if heirs:
+        connector_state.put(tx, connection_id, NAMED, {**bound, **heirs}, now)
+
+
 def _rejected(row: ResourceRow) -> ResourceRow:
     """Return a row that is as it was before an operator rejected its change."""
     return replace(

@@ -65,7 +65,7 @@ class Observation:
         if other is None or other.id == row.id or not other.deleted:
             return row
         if row.kind == "Group":
-            return succeed(tx, other, row)
+            return succeed(tx, other, row, now=self.clock())
         if other.state in {State.PENDING, State.HELD}:
             raise RemoteUnavailableError("a deletion of the same account is under way", retry_after=1.0)
         return row

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from scim_bridge.errors import RemoteUnavailableError
 from scim_bridge.models import Group
+from scim_bridge.provisioning.guard import inherit
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Ownership, ResourceRow, State
@@ -18,7 +19,7 @@ OPERATOR = 30.0
 """Seconds after which it is looked again whether an operator has decided on a deletion."""
 
 
-def succeed(tx: Connection, former: ResourceRow, row: ResourceRow) -> ResourceRow:
+def succeed(tx: Connection, former: ResourceRow, row: ResourceRow, *, now: datetime) -> ResourceRow:
     """Let a Group that was found to be the same group as a deleted one take its place, with who still holds it.
 
     Whoever could not leave the former is shown in the new one until they have left, and holds up nobody else.
@@ -29,6 +30,7 @@ def succeed(tx: Connection, former: ResourceRow, row: ResourceRow) -> ResourceRo
         seconds = OPERATOR if former.state is State.HELD else 1.0
         raise RemoteUnavailableError("a deletion of the same group is under way", ambiguous=False, retry_after=seconds)
     memberships.hand_over(tx, row.connection_id, former.id, row.id)
+    inherit(tx, row.connection_id, former.id, row.id, now)
     resources.remove(tx, former.connection_id, former.id)
     return replace(row, version=row.version + 1)
 
@@ -62,4 +64,5 @@ def let_go(tx: Connection, row: ResourceRow, resource_id: str, *, now: datetime)
     resources.replace(tx, replace(row, remote_id=None))
     resources.insert(tx, heir, document)
     memberships.hand_over(tx, row.connection_id, row.id, heir.id)
+    inherit(tx, row.connection_id, row.id, heir.id, now)
     resources.remove(tx, row.connection_id, row.id)

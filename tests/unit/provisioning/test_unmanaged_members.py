@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from scim2_models import ForbiddenException, InvalidValueException
 
+from scim_bridge.errors import PendingError
 from scim_bridge.models import Group
 from scim_bridge.provisioning import ProvisioningPolicy
+from scim_bridge.provisioning.policy import Budget, GuardPolicy
 from scim_bridge.store import audit, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MemberDelta, Ownership, ResourceRow
@@ -253,3 +255,19 @@ async def test_a_group_pushed_again_before_everybody_has_left_takes_over_who_sta
 
         assert here.members() == {MARY, NEW}
         assert await here.shown(again) == {here.mary, here.new}
+
+
+async def test_a_guarded_group_stays_guarded_when_it_is_left_to_somebody(tmp_path: Path) -> None:
+    """Renamed, deleted, left to Mary and pushed under its harmless name: grants of it are counted as before."""
+    guard = GuardPolicy(privileged=frozenset({"Sales"}), grants=Budget(floor=0, share=0.0))
+    async with portal(tmp_path, groups=False, guard=guard) as here:
+        sales = await here.taken_over()
+        await here.bridge.provisioning.modify_group(sales, setting(display_name="Harmless"), [], always)
+        await here.bridge.provisioning.delete_group(sales, always)
+        await here.bridge.idle()
+        with pytest.raises(PendingError, match="operator"):
+            await here.bridge.group_with("Harmless", here.new)
+
+        assert {remote_id for _, remote_id in here.bridge.remote.members} == {
+            (await here.named("User", MARY)).remote_id
+        }
