@@ -136,7 +136,7 @@ class GroupIntake:
         if self.intake.capabilities.user_centric:
             accepted = self._bump_people(tx, row, change, deltas)
         else:
-            accepted = self._bump_group(tx, row, change)
+            accepted = self._bump_group(tx, row, change, deltas)
         return replace(accepted, warnings=warnings, stayed=len(change.stayed))
 
     def _bump_people(
@@ -201,12 +201,9 @@ class GroupIntake:
         Without it, the retry of a request that was answered 429 would find its change already desired and claim it
         done. What was refused of it is tried again at once.
         """
-        named = {member for delta in deltas for member in delta.ids}
-        whole = any(delta.action == "replace" for delta in deltas)
-        to_add, to_remove = memberships.unsettled_of_group(tx, self.intake.connection_id, row.id)
-        leaving = frozenset(to_remove if whole else named.intersection(to_remove))
+        joining, leaving = self._on_their_way(tx, row, deltas)
         waits = {}
-        for user_id in leaving.union(named.intersection(to_add)):
+        for user_id in leaving | joining:
             user = resources.get(tx, self.intake.connection_id, "User", user_id, lock=True, deleted=True)
             if user is not None and user.state is not State.SETTLED:
                 waits[user.id] = user.generation
@@ -214,7 +211,18 @@ class GroupIntake:
                     resources.replace(tx, replace(user, not_before=None, refusal=None))
         return waits, leaving.intersection(waits)
 
-    def _bump_group(self, tx: Connection, row: ResourceRow, change: MembershipChange) -> Accepted:
+    def _on_their_way(
+        self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Return who of those whom these deltas are about is still to join the group, and who still to leave."""
+        named = {member for delta in deltas for member in delta.ids}
+        whole = any(delta.action == "replace" for delta in deltas)
+        to_add, to_remove = memberships.unsettled_of_group(tx, self.intake.connection_id, row.id)
+        return frozenset(named.intersection(to_add)), frozenset(to_remove if whole else named.intersection(to_remove))
+
+    def _bump_group(
+        self, tx: Connection, row: ResourceRow, change: MembershipChange, deltas: Sequence[MemberDelta]
+    ) -> Accepted:
         """Give the group a new generation, and its persons a new version: their ``groups`` read differently now."""
         if change.added or change.removed:
             hold = self.intake.guard.hold_removals(tx, change.removed)
@@ -224,8 +232,9 @@ class GroupIntake:
             resources.replace(tx, row)
             resources.touch(tx, self.intake.connection_id, change.added | change.removed)
             self.intake.record(tx, row, "members", stayed=change.stayed)
-        removals = frozenset({row.id}) if change.removed else frozenset[str]()
-        return Accepted(row, self.intake.waits_of(row), removals)
+        waits = self.intake.waits_of(row)
+        removes = bool(change.removed) or (bool(waits) and bool(self._on_their_way(tx, row, deltas)[1]))
+        return Accepted(row, waits, frozenset({row.id} if removes else ()))
 
 
 def _wanted(row: ResourceRow) -> ResourceRow:

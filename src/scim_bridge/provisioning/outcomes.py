@@ -207,15 +207,19 @@ class Outcomes:
         if situation.step is Step.SET_USER_GROUPS and situation.desired.links - situation.seen.links:
             # The complete set was refused, and it may be for what it adds: what it takes away must not wait for that.
             return self._go_on(tx, replace(self._withdraw_additions(tx, row), refusal=refusal))
-        if situation.is_removal and situation.step is not Step.DELETE_GROUP:
-            not_before = self.clock() + REMOVAL_RETRY
-            row = replace(row, refusal=refusal, attempt=row.attempt + 1, not_before=not_before)
-            if row.kind == "User" and self.capabilities.user_centric:
+        row = replace(row, refusal=refusal)
+        if situation.is_removal and row.kind == "User":
+            if self.capabilities.user_centric:
                 row = self._withdraw_additions(tx, row)  # whoever cannot be changed at all is given nothing either
                 self._show_groups_again(tx, row, refusal)
-            resources.replace(tx, self._shown_again(tx, row))
+            self._try_later(tx, row)
             return None
-        return self._go_on(tx, self._reverted(tx, replace(row, refusal=refusal), situation))
+        return self._go_on(tx, self._reverted(tx, row, situation))
+
+    def _try_later(self, tx: Connection, row: ResourceRow) -> None:
+        """Have a removal that was refused tried again, for as long as it takes."""
+        row = replace(row, attempt=row.attempt + 1, not_before=self.clock() + REMOVAL_RETRY)
+        resources.replace(tx, self._shown_again(tx, row))
 
     def _show_groups_again(self, tx: Connection, row: ResourceRow, refusal: Refusal) -> None:
         """Show the deleted groups that a person cannot leave: their deletion was refused, and they are still held."""
@@ -259,6 +263,12 @@ class Outcomes:
             resources.replace(tx, row)
             return None
         situation = situation_of(tx, row, self.capabilities)
+        if situation.step is Step.REMOVE_GROUP_MEMBERS and row.refusal is not None:
+            # It was refused a moment ago, and waits for its next attempt; what else differs does not wait for it.
+            situation = situation.but_for_removals(self.capabilities)
+            if situation.step is None:
+                self._try_later(tx, row)
+                return None
         if self._waits_for_holders(tx, row):
             resources.replace(tx, replace(row, not_before=self.clock() + HOLDERS_RETRY))
             return None

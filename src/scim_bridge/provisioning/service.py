@@ -29,8 +29,9 @@ from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.intake import Accepted, Check, Intake
 from scim_bridge.provisioning.outcomes import PEOPLE_TOLD, Outcomes
 from scim_bridge.provisioning.ownership import CHANNEL
+from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
-from scim_bridge.provisioning.situation import Capabilities
+from scim_bridge.provisioning.situation import Capabilities, situation_of
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.provisioning.waiting import happened
 from scim_bridge.store import audit, memberships, notifications, resources
@@ -247,7 +248,7 @@ class Provisioning:
         if refused:
             raise _together(refused)
         if own in accepted.waits:
-            await self._settled(own, accepted.waits[own], deadline)
+            await self._settled(own, accepted.waits[own], deadline, removes=own in accepted.removals)
         additions = {one: generation for one, generation in accepted.waits.items() if one not in accepted.removals}
         if accepted.then_members and not accepted.row.deleted:
             additions |= await self.store.read(lambda tx: self._members_on_their_way(tx, own))
@@ -276,9 +277,13 @@ class Provisioning:
         found = (resources.get(tx, self.connection_id, "User", user_id) for user_id in to_add)
         return {user.id: user.generation for user in found if user is not None and user.state is not State.SETTLED}
 
-    async def _settled(self, resource_id: str, generation: int, deadline: float, *, of: str | None = None) -> None:
+    async def _settled(
+        self, resource_id: str, generation: int, deadline: float, *, of: str | None = None, removes: bool = True
+    ) -> None:
         """Wait until a generation is confirmed.
 
+        :param removes: Whether the write takes something away. Of a group that it does not take anybody out of, it is
+            enough that nothing else differs but members who were to leave before and cannot.
         :param of: The group that the write was about, when this is one of its people: then a refusal says whom.
         :raises RefusedError: When it was refused.
         :raises PendingError: When it is not confirmed by the deadline, or will not be.
@@ -289,6 +294,10 @@ class Provisioning:
             row = await self.store.read(lambda tx: self._any(tx, resource_id))
             if row is None:
                 return
+            if row.refusal is not None and not removes:
+                apart_from = partial(self._but_for_removals, row=row)
+                if await self.store.read(apart_from):
+                    return
             if row.refusal is not None and row.generation >= generation:
                 whom = "" if of is None or of == row.id else f"{row.name}: "
                 detail = f"{whom}{row.refusal.detail}"
@@ -302,6 +311,12 @@ class Provisioning:
             if left <= 0 or self._is_hopeless(row, left):
                 raise self._pending(resource_id)
             await happened(event, min(left, POLL))
+
+    def _but_for_removals(self, tx: Connection, row: ResourceRow) -> bool:
+        """Whether nothing differs of a group but members whose removal was refused."""
+        situation = situation_of(tx, row, self.capabilities)
+        refused = row.state is State.PENDING and situation.step is Step.REMOVE_GROUP_MEMBERS
+        return refused and not row.deleted and situation.but_for_removals(self.capabilities).step is None
 
     def _any(self, tx: Connection, resource_id: str) -> ResourceRow | None:
         """Return a User or a Group by id, deleted ones included."""

@@ -83,6 +83,12 @@ class Situation:
             return self.desired.links - self.seen.links
         return self.seen.links - self.desired.links if self.step is Step.REMOVE_GROUP_MEMBERS else frozenset()
 
+    def but_for_removals(self, capabilities: Capabilities) -> "Situation":
+        """Return the same of a group as if nobody were to leave it; one that is to be deleted is left first."""
+        seen = replace(self.seen, links=frozenset())
+        step = next_group_step(self.desired, seen, capabilities.operations) if self.desired.exists else None
+        return replace(self, step=step)
+
     def of_members(self, members: frozenset[str]) -> "Situation":
         """Return the same, about these members of the next step's portion alone."""
         if self.step is Step.ADD_GROUP_MEMBERS:

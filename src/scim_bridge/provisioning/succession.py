@@ -32,7 +32,7 @@ def succeed(tx: Connection, former: ResourceRow, row: ResourceRow, *, now: datet
     memberships.hand_over(tx, row.connection_id, former.id, row.id)
     inherit(tx, row.connection_id, former.id, row.id, now)
     resources.remove(tx, former.connection_id, former.id)
-    return replace(row, version=row.version + 1)
+    return replace(row, lane=min(row.lane, former.lane), version=row.version + 1)
 
 
 def let_go(tx: Connection, row: ResourceRow, resource_id: str, *, now: datetime) -> None:

@@ -243,6 +243,14 @@ def refusing(remote: MemoryRemote, hook: str, *names: str) -> None:
     remote.intercept = refuse
 
 
+async def emptied(bridge: Bridge, group: str, form: str) -> None:
+    """Replace a group's members by nobody, or delete it."""
+    if form == "PUT":
+        await bridge.provisioning.modify_group(group, None, [MemberDelta("replace", ())], always)
+    else:
+        await bridge.provisioning.delete_group(group, always)
+
+
 @pytest.mark.parametrize("form", ["PUT", "DELETE"])
 async def test_members_that_are_removed_in_one_call_leave_but_for_who_cannot(grouped: Bridge, form: str) -> None:
     """The call for all of them is refused for two: the others leave, the two are named and shown, and leave later."""
@@ -251,11 +259,8 @@ async def test_members_that_are_removed_in_one_call_leave_but_for_who_cannot(gro
     stuck = {names[3], names[17]}
     refusing(grouped.remote, "remove_group_members", *stuck)
     for _ in range(2):
-        empties = grouped.provisioning.modify_group(sales, None, [MemberDelta("replace", ())], always)
-        deletes = grouped.provisioning.delete_group(sales, always)
         with pytest.raises(RefusedError) as refused:
-            await (empties if form == "PUT" else deletes)
-        (deletes if form == "PUT" else empties).close()
+            await emptied(grouped, sales, form)
         assert all(name in refused.value.detail for name in stuck)
         assert refused.value.detail.endswith(f": {REASON}")
         assert await shown(grouped, sales) == stuck
@@ -305,3 +310,43 @@ async def test_a_client_that_writes_again_ends_what_is_tried_in_parts(grouped: B
 async def is_desired(bridge: Bridge, person: str) -> bool:
     """Whether a person is wanted in Sales."""
     return (await bridge.groups_of(person)).get("Sales", (False, False))[0]
+
+
+async def test_who_cannot_leave_a_group_holds_up_nobody_who_joins_it(grouped: Bridge) -> None:
+    """The removal is refused and named; in the same request another joins and the group has its new name."""
+    stuck, new = await people(grouped, STUCK, NEXT)
+    sales = await grouped.group_with("Sales", stuck)
+    portal = Stuck(grouped.remote)
+    deltas = [MemberDelta("replace", (new,))]
+    with pytest.raises(RefusedError, match=f"{STUCK}: {REASON}"):
+        await grouped.provisioning.modify_group(sales, setting(display_name="Vendas"), deltas, always)
+    await grouped.provisioning.driver.idle()
+
+    assert remote_groups(grouped.remote, NEXT) == {"Vendas"}
+    assert await shown(grouped, sales) == {STUCK, NEXT}
+    assert grouped.remote.called("remove_group_members") == 1
+    row = await grouped.row("Group", sales)
+    assert (row.state, row.not_before is not None) == (State.PENDING, True)
+
+    portal.mended = True
+    await grouped.provisioning.modify_group(sales, None, deltas, always)
+    assert remote_groups(grouped.remote, STUCK) == set()
+    assert (await grouped.row("Group", sales)).state is State.SETTLED
+
+
+async def test_a_group_pushed_again_takes_over_who_is_to_leave_its_members(grouped: Bridge) -> None:
+    """After a refused deletion the name is pushed again: the new member joins, the other leaves later."""
+    stuck, new = await people(grouped, STUCK, NEXT)
+    sales = await grouped.group_with("Sales", stuck)
+    portal = Stuck(grouped.remote)
+    await delete_refused(grouped, sales)
+    assert await grouped.group_with("Sales", new) == sales
+    assert remote_groups(grouped.remote, NEXT) == {"Sales"}
+    assert await shown(grouped, sales) == {STUCK, NEXT}
+
+    (later,) = await people(grouped, FREE)
+    await grouped.provisioning.modify_group(sales, None, [MemberDelta("add", (later,))], always)
+    assert remote_groups(grouped.remote, FREE) == {"Sales"}
+    portal.mended = True
+    await grouped.provisioning.modify_group(sales, None, [MemberDelta("remove", (stuck,))], always)
+    assert remote_groups(grouped.remote, STUCK) == set()
