@@ -113,12 +113,22 @@ class Discovery:
         )
 
     def _memberships(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> None:
-        """Record the groups of an account; what it holds is what is desired of it until a client says otherwise."""
+        """Record the groups of an account; what it holds is what is desired of it until a client says otherwise.
+
+        So what was taken from it by hand is desired no more, unless a client has named the person in the group.
+        """
         seen = groups_seen(remote.resource)
         if not self.capabilities.user_centric or seen is None:
             return
         found = [resources.find_by_remote_id(tx, self.connection_id, "Group", one) for one in sorted(seen)]
         groups = [group.id for group in found if group is not None]
+        before = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
+        lost = {group.id for group in before if group.desired and not group.named}.difference(groups)
         memberships.observe_user(tx, self.connection_id, row.id, groups)
         for group_id in groups:
             memberships.set_desired(tx, self.connection_id, group_id, [row.id], desired=True)
+        for group_id in lost:
+            memberships.set_desired(tx, self.connection_id, group_id, [row.id], desired=False)
+        changed = lost.union(groups).difference({group.id for group in before} - lost)
+        if changed:
+            resources.touch(tx, self.connection_id, {row.id, *changed})

@@ -161,6 +161,21 @@ async def test_a_person_whom_a_client_manages_leaves_with_the_list(tmp_path: Pat
         assert here.members() == {NEW}
 
 
+async def test_what_was_taken_by_hand_is_not_given_back(tmp_path: Path) -> None:
+    """Mary leaves Sales by hand: reads show it after a comparison, and a group that she gets does not undo it."""
+    async with portal(tmp_path, groups=False) as here:
+        sales = await here.taken_over()
+        before = await here.bridge.row("Group", sales)
+        here.bridge.remote.members.clear()
+        await compared(here.bridge)
+
+        assert await here.shown(sales) == set()
+        assert (await here.bridge.row("Group", sales)).version > before.version
+        await here.bridge.group_with("Marketing", here.mary)
+        assert here.members() == set()
+        assert await here.bridge.groups_of(here.mary) == {"Marketing": (True, True)}
+
+
 @SHAPES
 async def test_the_operator_may_have_unmanaged_members_removed(tmp_path: Path, groups: bool) -> None:
     """``unmanaged_members = "remove"``: the list is the whole truth."""
