@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scim_bridge_hubspot.emulator import TRANSIENT, Fault, FaultKind, HubSpotEmulator
+from scim_bridge_hubspot.emulator.faults import Media
 
 from .conftest import Api, Clock, Connect
 
@@ -49,6 +50,49 @@ async def test_an_error_may_hide_that_the_call_took_effect(api: Api, hubspot: Hu
     assert (await api.create("ada@corp.example")).status_code == status
     assert "ada@corp.example" in hubspot.snapshot()
     assert hubspot.calls[-1].committed
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 408, 410, 421])
+@pytest.mark.parametrize(("media", "content_type"), [
+    ("json", "application/json"), ("html", "text/html"), ("plain", "text/plain"), ("empty", None),
+])  # fmt: skip
+async def test_an_edge_answers_in_its_own_words(
+    api: Api, hubspot: HubSpotEmulator, status: int, media: Media, content_type: str | None
+) -> None:
+    """HubSpot never saw the call: it has no effect, and nothing in the answer is HubSpot's."""
+    hubspot.faults.add("edge", status=status, media=media)
+    answer = await api.create("ada@corp.example")
+    assert answer.status_code == status
+    assert (answer.headers.get("content-type") or "").partition(";")[0] == (content_type or "")
+    assert not {"category", "correlationId"} & set(answer.json() if media == "json" else ())
+    assert "ada@corp.example" not in hubspot.snapshot()
+
+
+async def test_the_wrong_data_centre_names_the_right_one(api: Api, hubspot: HubSpotEmulator) -> None:
+    """488 is no status of HTTP; its body tells where the portal is."""
+    hubspot.faults.add("edge", status=488)
+    answer = await api.create("ada@corp.example")
+    assert (answer.status_code, answer.json()["correctHublet"]) == (488, "eu1")
+
+
+async def test_routes_can_be_gone_while_others_work(api: Api, hubspot: HubSpotEmulator) -> None:
+    """Reading one person is 404 by a gateway; the list, and afterwards the person, are there."""
+    person = hubspot.add_person("ada@corp.example")
+    rule = hubspot.faults.gone(rf"{V}/\d+$")
+    gone = await api.read(person.id)
+    assert (gone.status_code, "category" in gone.json()) == (404, False)
+    assert (await api.get(V)).status_code == 200
+    hubspot.faults.clear(rule.id)
+    assert (await api.read(person.id)).status_code == 200
+
+
+async def test_a_mixed_up_answer_is_another_persons_record(api: Api, hubspot: HubSpotEmulator) -> None:
+    """The record of the answer is somebody else's; the call did what it says."""
+    ada, bob = hubspot.add_person("ada@corp.example"), hubspot.add_person("bob@corp.example")
+    hubspot.faults.add("mixed_up")
+    answer = (await api.read(ada.id)).json()
+    assert answer["id"] in {bob.id, hubspot.owner.id}
+    assert (await api.read(ada.id)).json()["id"] == ada.id
 
 
 @pytest.mark.parametrize(("kind", "committed"), [("drop_before", False), ("drop_after", True)])

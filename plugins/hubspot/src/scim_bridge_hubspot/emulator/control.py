@@ -10,6 +10,7 @@ GET      ``/emulator/stats``               counts of calls by status, of committ
 GET      ``/emulator/faults``              the faults in force
 POST     ``/emulator/faults``              add one: the fields of :class:`~.faults.Fault`
 POST     ``/emulator/faults/outage``       ``{"seconds": …}`` or ``{"calls": …}``
+POST     ``/emulator/faults/gone``         ``{"path": …}``: routes that are gone, for ``seconds`` if told
 POST     ``/emulator/faults/random``       ``{"rate": …, "kinds": […], "seed": …}``
 DELETE   ``/emulator/faults[/{id}]``       drop all, or one
 GET      ``/emulator/switches``            the readings in force
@@ -87,10 +88,12 @@ def list_faults(engine: Engine, _request: Request, _rest: str) -> object:
 
 
 def add_fault(engine: Engine, request: Request, rest: str) -> object:
-    """Add a fault, an outage or random faults; return the ids of the rules."""
+    """Add a fault, an outage, routes that are gone, or random faults; return the ids of the rules."""
     values = json_object(request.body)
     if rest == "/outage":
         rules = [engine.faults.outage(**values)]
+    elif rest == "/gone":
+        rules = [engine.faults.gone(**values)]
     elif rest == "/random":
         rules = engine.faults.random(**values)
     else:
@@ -139,6 +142,7 @@ ACTIONS: dict[str, Callable[[Engine, dict[str, Any]], object]] = {
     "remove": lambda engine, arguments: engine.ui_remove(**arguments),
     "change_email": lambda engine, arguments: engine.ui_change_email(**arguments),
     "assign_roles": assign_roles,
+    "super_admin": lambda engine, arguments: engine.ui_super_admin(**arguments),
 }
 """What ``/emulator/ui/{action}`` can do."""
 
@@ -148,7 +152,7 @@ HANDLERS: list[tuple[str, str, Handler]] = [
     ("DELETE", "/calls(?P<rest>)", forget_calls),
     ("GET", "/stats(?P<rest>)", stats),
     ("GET", "/faults(?P<rest>)", list_faults),
-    ("POST", "/faults(?P<rest>(/outage|/random)?)", add_fault),
+    ("POST", "/faults(?P<rest>(/outage|/gone|/random)?)", add_fault),
     ("DELETE", r"/faults(?P<rest>(/\d+)?)", drop_faults),
     ("GET", "/switches(?P<rest>)", switches),
     ("POST", f"/ui(?P<rest>/({'|'.join(ACTIONS)}))", act),

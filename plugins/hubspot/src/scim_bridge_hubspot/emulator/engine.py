@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from . import account, crm, oauth, owners, scim, teams, users
 from .calls import Call, CallLog
-from .faults import STATUSES, Fault, Faults
+from .faults import Fault, Faults
 from .limits import too_many
 from .portal import Portal
 from .profiles import Profile
@@ -126,20 +126,39 @@ class Engine(Portal):
 
     def _strike(self, fault: Fault, answer: Answer | None) -> Delivery:
         """Return what a fault makes of an answer."""
-        if fault.kind in STATUSES:
-            return Delivery(self._error(fault))
+        if fault.answers:
+            return Delivery(edge(fault) if fault.kind == "edge" else self._error(fault))
         if answer is None or fault.kind == "drop_after":
             return Delivery(None)
-        if fault.kind == "half":
-            return Delivery(answer, cut=True)
-        if fault.kind == "slow":
-            return Delivery(answer, delay=fault.delay)
+        return Delivery(self._spoilt(fault, answer), delay=fault.delay, cut=fault.kind == "half")
+
+    def _spoilt(self, fault: Fault, answer: Answer) -> Answer:
+        """Return what a fault makes of HubSpot's own answer."""
+        content = answer.content or b"{}"
+        if fault.kind == "mixed_up":
+            return self._mixed_up(answer)
         if fault.kind == "content_type":
             html = b"<html><body>We are performing maintenance</body></html>"
-            return Delivery(Answer(200, html, answer.headers, "text/html; charset=utf-8"))
-        content = answer.content or b"{}"
-        content = content[: len(content) // 2] + b"\x00]" if fault.kind == "malformed" else content.ljust(fault.size)
-        return Delivery(Answer(answer.status, content, answer.headers, answer.content_type))
+            return Answer(200, html, answer.headers, "text/html; charset=utf-8")
+        if fault.kind == "malformed":
+            content = content[: len(content) // 2] + b"\x00]"
+        elif fault.kind == "oversized":
+            content = content.ljust(fault.size)
+        else:
+            return answer
+        return Answer(answer.status, content, answer.headers, answer.content_type)
+
+    def _mixed_up(self, answer: Answer) -> Answer:
+        """Return a read or written record with another member in the place of its own; other answers as they are."""
+        record = answer.document
+        if answer.status >= 300 or not isinstance(record, dict) or "email" not in record:
+            return answer
+        others = [person for person in self.members if person.id != record["id"] and person.active]
+        if not others:
+            return answer
+        other = self.random.choice(others)
+        document = record | {"id": other.id, "email": other.email, "superAdmin": other is self.owner}
+        return Answer(answer.status, document, answer.headers, answer.content_type)
 
     def _error(self, fault: Fault) -> Answer:
         headers: dict[str, str] = {}
@@ -159,9 +178,28 @@ class Engine(Portal):
             "locked": RefusalError(423, "The resource is locked", category="LOCKED"),
             "migration": RefusalError(477, "Your account is being migrated between data centers", category="MIGRATION"),
         }
-        refusal = refusals.get(fault.kind, RefusalError(fault.status, "internal error", category="INTERNAL_ERROR"))
+        refusal = refusals.get(fault.kind, RefusalError(fault.answers, "internal error", category="INTERNAL_ERROR"))
         plain = refusal.answer(correlation_id)
         return Answer(plain.status, plain.document, headers)
+
+
+def edge(fault: Fault) -> Answer:
+    """Return the answer of a gateway or an edge: nothing in it is HubSpot's error form or names an object.
+
+    488 is that of the wrong data centre (real body: HubSpot/hubspot-api-python#261).
+    """
+    status = fault.answers
+    if fault.media == "empty":
+        return Answer(status)
+    if fault.media == "plain":
+        return Answer(status, b"upstream request refused", content_type="text/plain")
+    if fault.media == "html":
+        page = f"<html><head><title>{status}</title></head><body><center>{status}</center></body></html>"
+        return Answer(status, page.encode(), content_type="text/html")
+    if status == 488:
+        told = "Hub 4242001 is unknown to this Hublet, but it appears to exist in Hublet eu1"
+        return Answer(status, {"status": "error", "message": told, "correctHublet": "eu1"})
+    return Answer(status, {"message": "no route and no backend for this request"})
 
 
 def no_operation(request: Request, *, known: bool) -> RefusalError:

@@ -28,6 +28,8 @@ FaultKind = Literal[
     "content_type",
     "malformed",
     "oversized",
+    "edge",
+    "mixed_up",
 ]
 """What can go wrong:
 
@@ -35,8 +37,13 @@ FaultKind = Literal[
 ``rate_secondly``, ``rate_ten_secondly``, ``rate_daily`` 429 · ``migration`` 477 · ``error`` any ``status``, 500
 unless told · ``drop_before`` and ``drop_after`` the connection is reset before or after the call takes effect ·
 ``half`` half of the body, then the end · ``slow`` the answer comes after ``delay`` seconds · ``content_type`` an HTML
-page with status 200 · ``malformed`` broken JSON · ``oversized`` a body of ``size`` bytes.
+page with status 200 · ``malformed`` broken JSON · ``oversized`` a body of ``size`` bytes · ``edge`` the answer of a
+gateway or an edge that HubSpot never saw: any ``status``, 404 unless told, written as ``media`` says · ``mixed_up`` the
+record of another person, as a proxy or a cache that mixes up answers gives it.
 """
+
+Media = Literal["json", "html", "plain", "empty"]
+"""How the body of an ``edge`` is written."""
 
 STATUSES: dict[str, int] = {
     "unauthorized": 401,
@@ -47,10 +54,11 @@ STATUSES: dict[str, int] = {
     "rate_daily": 429,
     "migration": 477,
     "error": 500,
+    "edge": 404,
 }
 """The kinds that answer with an error status."""
 
-AFTER_COMMIT = frozenset({"drop_after", "half", "slow", "content_type", "malformed", "oversized"})
+AFTER_COMMIT = frozenset({"drop_after", "half", "slow", "content_type", "malformed", "oversized", "mixed_up"})
 """The kinds that strike when the call has taken effect."""
 
 TRANSIENT: tuple[FaultKind, ...] = (
@@ -78,7 +86,9 @@ class Fault:
     :param times: How many strikes; ``None`` for no end.
     :param seconds: How long it lasts from when it was added; ``None`` for no end.
     :param rate: The probability of a strike on a matching call.
-    :param status: The status of ``error``: 500, 502, 503, 504, 521, 523, 524, …
+    :param status: The status of ``error``: 500, 502, 503, 504, 521, 523, 524, …; or of ``edge``: 400, 403, 404, 408,
+        410, 421, 488, …
+    :param media: How the body of ``edge`` is written.
     :param commit: Whether the call takes effect although it answers an error status.
     :param retry_after: Seconds in a ``Retry-After`` header; ``None`` for no header.
     :param retry_after_date: Writes the header as an HTTP-date.
@@ -93,7 +103,8 @@ class Fault:
     times: int | None = 1
     seconds: float | None = None
     rate: float = 1.0
-    status: int = 500
+    status: int = 0
+    media: Media = "json"
     commit: bool = False
     retry_after: float | None = None
     retry_after_date: bool = False
@@ -103,7 +114,14 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in get_args(FaultKind):
             raise ValueError(f"no fault {self.kind!r}; kinds: {', '.join(get_args(FaultKind))}")
+        if self.media not in get_args(Media):
+            raise ValueError(f"no media {self.media!r}; there are: {', '.join(get_args(Media))}")
         re.compile(self.path)
+
+    @property
+    def answers(self) -> int:
+        """The status it answers with; 0 when the answer is HubSpot's own, whatever becomes of it."""
+        return self.status or STATUSES.get(self.kind, 0)
 
     @property
     def commits(self) -> bool:
@@ -167,6 +185,10 @@ class Faults:
     def outage(self, *, seconds: float | None = None, calls: int | None = None, **values: Any) -> Rule:
         """Let HubSpot be down, with 503 unless told, for so many seconds or calls."""
         return self.add("error", **{"status": 503, "times": calls, "seconds": seconds} | values)
+
+    def gone(self, path: str, *, seconds: float | None = None, **values: Any) -> Rule:
+        """Let the routes in which a regular expression is found be gone, with a gateway's 404 unless told."""
+        return self.add("edge", **{"path": path, "times": None, "seconds": seconds} | values)
 
     def random(
         self, rate: float, kinds: Iterable[FaultKind] = TRANSIENT, *, seed: int | None = None, **values: Any

@@ -321,6 +321,10 @@ class Portal:
         """Remove a member from the portal."""
         self.leave(self.member(email))
 
+    def ui_super_admin(self, email: str, *, super_admin: bool) -> None:
+        """Make a member a Super Admin, or take that from them."""
+        self._membership(email).super_admin = super_admin
+
     def ui_change_email(self, email: str, new_email: str) -> None:
         """Change a person's address, as only people can.
 
