@@ -24,6 +24,8 @@ from scim_bridge.testing.simulation.witness import CONNECTION
 from tests.faults import planted
 from tests.faults.hubspot_world import HubSpotWorld
 from tests.faults.instruments import workplace
+from tests.faults.promises.edges import Edges
+from tests.faults.promises.watching import Watched
 
 
 @dataclass
@@ -45,6 +47,11 @@ class Run:
     megabytes: float = 0.0
 
 
+def kind_of(seed: int) -> type[History]:
+    """Return what happens in the history of a seed."""
+    return Edges if seed % 2 else Watched
+
+
 class Histories:
     """Runs histories on copies of one database.
 
@@ -57,9 +64,10 @@ class Histories:
         asyncio.run(self._template.make(lambda tx: tokens.create(tx, record)))
         self._authorization = f"Bearer {token}"
 
-    def one(self, seed: int, operations: int = OPERATIONS, kind: type[History] = History) -> Report:
+    def one(self, seed: int, operations: int = OPERATIONS, kind: type[History] | None = None) -> Report:
         """Run one history; what stops it with an error is a violation too."""
         report = Report(seed)
+        kind = kind or kind_of(seed)
         try:
             run_history(report, self._template, self._authorization, HubSpotWorld, operations=operations, kind=kind)
         except Exception:  # noqa: BLE001 - whatever it is, it belongs to this seed

@@ -35,7 +35,7 @@ class Ending:
     async def come(self) -> None:
         """Let everybody finish, then compare what is wanted with what there is."""
         world = self.world
-        await self._settle()
+        await self.settle()
         self._compare_desired()
         for _ in range(ROUNDS):
             for client in world.clients:
@@ -43,10 +43,10 @@ class Ending:
                 await client.done()
             if not self._take_back() and not self._press_the_button():
                 break
-        await self._settle()
+        await self.settle()
         await self._restart()  # compares everything at its start
         await asyncio.sleep(60)
-        await self._settle()
+        await self.settle()
         self._compare_wanted()
         await self._compare_plan()
         world.oracle.check_audit()
@@ -103,7 +103,7 @@ class Ending:
             take_back()
         return bool(reminders)
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
         """Wait until the bridge has nothing left to do (I3)."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SETTLE_WITHIN + max(0.0, -self.world.weather.skew.total_seconds())

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any, Protocol
@@ -63,8 +63,8 @@ class Outbound:
     refused: bool = False
 
 
-class Listener(Protocol):
-    """What watches both networks."""
+class CallListener(Protocol):
+    """What watches the network to the remote system."""
 
     def departed(self, call: Outbound) -> None:
         """Note that a call has left the bridge."""
@@ -72,11 +72,18 @@ class Listener(Protocol):
     def returned(self, call: Outbound) -> None:
         """Note that the bridge has the outcome of a call."""
 
+
+class RequestListener(Protocol):
+    """What watches the network of clients."""
+
     def asked(self, exchange: Inbound) -> None:
         """Note that a client sends a request."""
 
+    def arrived(self, exchange: Inbound) -> None:
+        """Note that a request, or a copy of one, reaches the bridge."""
+
     def answered(self, exchange: Inbound) -> None:
-        """Note that the bridge answered a request."""
+        """Note that the bridge answered a request, or a copy of one."""
 
     def heard(self, exchange: Inbound) -> None:
         """Note that the client has the answer."""
@@ -89,7 +96,9 @@ class BridgeTransport(httpx2.AsyncBaseTransport):
     :param find: Returns the bridge, or ``None`` while there is none.
     """
 
-    def __init__(self, client: str, find: Callable[[], Process | None], weather: Weather, listener: Listener) -> None:
+    def __init__(
+        self, client: str, find: Callable[[], Process | None], weather: Weather, listener: RequestListener
+    ) -> None:
         self._client = client
         self._find = find
         self._weather = weather
@@ -110,7 +119,7 @@ class BridgeTransport(httpx2.AsyncBaseTransport):
         if weather.strikes("request lost"):
             raise httpx2.ReadError("connection reset by peer", request=request)
         copies = 2 if request.method != "GET" and weather.strikes("request duplicated") else 1
-        answers = await asyncio.gather(*(self._exchange(process, request, exchange) for _ in range(copies)))
+        answers = await asyncio.gather(*(self._exchange(process, request, replace(exchange)) for _ in range(copies)))
         if weather.strikes("answer lost"):
             raise httpx2.ReadError("connection reset by peer", request=request)
         exchange.status = answers[0].status_code  # of two copies, the client hears of the first
@@ -127,6 +136,7 @@ class BridgeTransport(httpx2.AsyncBaseTransport):
         wire = _Wire(request, exchange.body, loop.create_future())
         process.connections[wire.answer] = None
         exchange.arrived_at = loop.time()
+        self._listener.arrived(exchange)
         task = loop.create_task(application(wire.scope(), wire.receive, wire.send), context=process.context.copy())
         wire.task = task
         impatient = self._weather.strikes("client gives up")
@@ -211,7 +221,7 @@ class RemoteTransport(httpx2.AsyncBaseTransport):
     :param inner: The remote system.
     """
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport, weather: Weather, listener: Listener) -> None:
+    def __init__(self, inner: httpx2.AsyncBaseTransport, weather: Weather, listener: CallListener) -> None:
         self._inner = inner
         self._weather = weather
         self._listener = listener

@@ -76,7 +76,7 @@ class Oracle:
     written: dict[str, float] = field(default_factory=dict)
     """When the bridge last changed what somebody holds."""
     samples: dict[str, deque[tuple[float, Desire]]] = field(default_factory=lambda: defaultdict(deque))
-    paused_until: dict[Mortal, float] = field(default_factory=dict)
+    paused_until: dict[tuple[Mortal, str], float] = field(default_factory=dict)
     arrivals: deque[float] = field(default_factory=deque)
     unanswered_creations: dict[str, float] = field(default_factory=dict)
     started_at: float = 0.0
@@ -108,7 +108,7 @@ class Oracle:
     def departed(self, call: Outbound) -> None:
         """Check what may be sent now (I4, I9), and remember what is desired of whom it is about."""
         now = call.left_at
-        paused_until = self.paused_until.get(call.process, 0.0)
+        paused_until = self.paused_until.get((call.process, self.world.remote.budget_of(call.request)), 0.0)
         if now < paused_until - 0.001:
             self.violated("I9", f"a call {paused_until - now:.1f} s before the Retry-After had passed")
         subject = self.world.remote.subject_of(call.request)
@@ -130,8 +130,9 @@ class Oracle:
             f"   upstream {call.request.method} {call.request.url.path} -> {status or 'nothing'} [{call.lane.name}]"
         )
         if response is not None and status == 429 and (wait := retry_after(response)) is not None:
-            paused_until = self.paused_until.get(call.process, 0.0)
-            self.paused_until[call.process] = max(paused_until, asyncio.get_running_loop().time() + wait)
+            whose = (call.process, self.world.remote.budget_of(call.request))
+            paused_until = self.paused_until.get(whose, 0.0)
+            self.paused_until[whose] = max(paused_until, asyncio.get_running_loop().time() + wait)
         subject = self.world.remote.subject_of(call.request)
         unclear = response is None or response.status_code >= 500 or not _is_json(response)
         if call.request.method == "POST" and subject and unclear and self._reached(call):
@@ -144,7 +145,8 @@ class Oracle:
     def effect(self, effect: Effect) -> None:
         """Check a call at the moment it takes effect (I1, I5, I7, I9)."""
         now = asyncio.get_running_loop().time()
-        self._count(now, limited=effect.limited)
+        if not effect.budget:
+            self._count(now, limited=effect.limited)
         if not effect.subject or not effect.committed:
             return
         self._sample(effect.subject)

@@ -37,6 +37,7 @@ class Effect:
     :param limited: Whether the remote system's own limit refused it.
     :param before: What the subject held before it.
     :param after: What the subject held after it.
+    :param budget: Whose limit it counts against, as :meth:`RemoteWorld.budget_of` names it.
     """
 
     subject: str
@@ -46,6 +47,7 @@ class Effect:
     limited: bool
     before: Holding
     after: Holding
+    budget: str = ""
 
     @property
     def grants(self) -> bool:
@@ -92,3 +94,6 @@ class RemoteWorld(Protocol):
 
     def subject_of(self, request: httpx2.Request) -> str:
         """Return the userName that a call is about, folded; empty when it is about nobody in particular."""
+
+    def budget_of(self, request: httpx2.Request) -> str:
+        """Return whose limit a call counts against, by any name; empty for the one that :attr:`limit` tells."""

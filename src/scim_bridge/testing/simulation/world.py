@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 
@@ -23,7 +23,7 @@ from scim_bridge.testing.clients import (
     RequestFailedError,
     Schedule,
 )
-from scim_bridge.testing.simulation.network import BridgeTransport, RemoteTransport
+from scim_bridge.testing.simulation.network import BridgeTransport, Inbound, RemoteTransport
 from scim_bridge.testing.simulation.oracle import Oracle
 from scim_bridge.testing.simulation.process import Process
 from scim_bridge.testing.simulation.remote import RemoteWorld
@@ -34,6 +34,19 @@ from scim_bridge.upstream import HttpClients
 BASE_URL = f"http://bridge.test/{CONNECTION}/scim/v2"
 SCHEDULE = Schedule(cycle=120.0, escrow=(300.0, 600.0, 1200.0), patience=36_000.0, quarantine=600.0)
 """Entra ID's, in fewer minutes: the bridge does not know the difference, and idle hours take time to simulate."""
+
+
+class Watcher(Protocol):
+    """Sees what clients send and are answered, besides the oracle."""
+
+    def starts(self) -> None:
+        """Note that a bridge starts."""
+
+    def arrived(self, exchange: Inbound) -> None:
+        """Note that a request, or a copy of one, reaches the bridge."""
+
+    def answered(self, exchange: Inbound) -> None:
+        """Note that the bridge answered it."""
 
 
 class LoopClock:
@@ -94,8 +107,11 @@ class World:
         self.trace: list[str] = []
         self.clients = self._clients()
         self.store = StoreSettings(url=f"sqlite:///{database}")
+        self.options: dict[str, Any] = {}
+        """Further settings of the connection."""
         self.preset = self.clients[0].name.split()[0]
         self.oracle = Oracle(self)
+        self.watchers: list[Watcher] = []
         remote.watch = self.oracle.effect
         self.weather.committed = self.oracle.committed
 
@@ -140,7 +156,7 @@ class World:
     def settings(self) -> Settings:
         """The configuration of the bridge: it understands its clients as the first of them is."""
         connection = ConnectionSettings(
-            connector=self.remote.connector, client=self.preset, config=dict(self.remote.settings)
+            connector=self.remote.connector, client=self.preset, config=dict(self.remote.settings), **self.options
         )
         return Settings(store=self.store, connections={CONNECTION: connection})
 
@@ -157,6 +173,8 @@ class World:
             self.process = process = Process(self.settings, self._surroundings)
             self.graveyard.append(process)
             self.oracle.starts()
+            for watcher in self.watchers:
+                watcher.starts()
             if await process.start():
                 return
             failure = process.failure
@@ -207,9 +225,16 @@ class World:
         """Pass on what the network saw."""
         self.oracle.asked(exchange)
 
+    def arrived(self, exchange: Any) -> None:
+        """Pass on what the network saw."""
+        for watcher in self.watchers:
+            watcher.arrived(exchange)
+
     def answered(self, exchange: Any) -> None:
         """Pass on what the network saw."""
         self.oracle.answered(exchange)
+        for watcher in self.watchers:
+            watcher.answered(exchange)
 
     def heard(self, exchange: Any) -> None:
         """Pass on what the network saw."""

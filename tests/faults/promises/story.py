@@ -1,0 +1,148 @@
+"""A record in the form that rules ask: the words about each account, and what was allowed at a moment."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from tests.faults.promises.record import Account, Ask, Change, Record
+from tests.faults.promises.words import Names, Word, words_of
+
+UNDER_WAY = 120.0
+"""Seconds for which a request that nobody answered may still be at work."""
+
+
+class Finding(NamedTuple):
+    """A promise that was broken."""
+
+    rule: str
+    at: float
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.rule} at {self.at:.3f} s: {self.detail}"
+
+
+class Story:
+    """What happened, by account."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.asks: list[Ask] = list(record.operations())
+        self.words: list[Word] = [word for ask in self.asks for word in words_of(ask)]
+        self.names = Names(record, self.asks)
+        self.access: defaultdict[str, list[Word]] = defaultdict(list)
+        self.members: defaultdict[str, list[Word]] = defaultdict(list)
+        self.whole: list[Word] = []
+        self.changes: defaultdict[str, list[Change]] = defaultdict(list)
+        for word in self.words:
+            if word.kind in {"in", "out"}:
+                for key in self.names.who(word):
+                    self.access[key].append(word)
+            elif word.kind in {"join", "leave"}:
+                for key in self.names.member(word.user):
+                    self.members[key].append(word)
+            else:
+                self.whole.append(word)
+        for change in record.changes:
+            self.changes[change.key].append(change)
+
+    # -- HubSpot -----------------------------------------------------------------------------------------------------
+
+    def account(self, key: str, order: int) -> Account | None:
+        """Return what HubSpot showed of somebody at a moment."""
+        held = self.record.initial.get(key)
+        for change in self.changes[key]:
+            if change.order > order:
+                break
+            held = change.after
+        return held
+
+    def has_access(self, key: str) -> bool:
+        """Whether somebody gets in at the end."""
+        held = self.record.accounts.get(key)
+        return held is not None and held.access
+
+    def by_hand(self, key: str, after: int, before: int) -> Iterator[Change]:
+        """Yield what people did to an account between two moments."""
+        return (one for one in self.changes[key] if one.by == "hand" and after < one.order < before)
+
+    # -- Who was named -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def first_named(self) -> dict[str, int]:
+        """When a client first named each account."""
+        found: dict[str, int] = {}
+        for words in (self.access, self.members):
+            for key, named in words.items():
+                for word in named[:1]:  # they are in order
+                    found[key] = min(found.get(key, word.ask.order), word.ask.order)
+        for ask in self.asks:  # a change of a name, or any other, is a word about somebody as well
+            kind, _, id_ = ask.path.partition("?")[0].strip("/").partition("/")
+            if kind == "Users" and id_ and ask.method not in {"GET", "DELETE"}:
+                for key in self.names.member(id_):
+                    found[key] = min(found.get(key, ask.order), ask.order)
+        return found
+
+    # -- What was wanted -----------------------------------------------------------------------------------------------
+
+    def wants_access(self, key: str, order: int, *, wanted: bool) -> bool:
+        """Whether a client's word asks for somebody's access, or its end, and none that was confirmed overrules it."""
+        return stands(
+            [word for word in self.access[key] if (word.kind == "in") == wanted],
+            [word for word in self.access[key] if (word.kind == "in") != wanted],
+            order,
+        )
+
+    def is_asked_for(self, id_: str, change: Change) -> bool:
+        """Whether the resource of a SCIM id is one that a client wants to have access when an account changes."""
+        words = [word for word in self.access[change.key] if word.user == id_ and not word.ask.refused]
+        before = [word for word in words if word.ask.order < change.order]
+        return bool(before) and before[-1].kind == "in"
+
+    def wants_set(self, key: str, name: str, order: int) -> bool:
+        """Whether a client's word puts somebody into a group of this name."""
+        joins = [word for word in self._joins(key) if name in self.sets_of(word)]
+        return stands(joins, list(self.takes(key, name)), order)
+
+    def _joins(self, key: str) -> Iterator[Word]:
+        yield from (word for word in self.members[key] if word.kind == "join")
+
+    def takes(self, key: str, name: str) -> Iterator[Word]:
+        """Yield the words that take a set from somebody."""
+        for word in self.members[key]:
+            if word.kind == "leave" and name in self.sets_of(word):
+                yield word
+        for word in self.whole:
+            omitted = word.kind == "drop" or key not in {one for id_ in word.users for one in self.names.member(id_)}
+            if omitted and name in self.sets_of(word):
+                yield word
+        for word in self.access[key]:
+            if word.ask.method == "DELETE":
+                yield word
+
+    def sets_of(self, word: Word) -> frozenset[str]:
+        """Return the names that a word's group ever had: the set it stands for keeps one of them when it is renamed."""
+        known = self.names.groups
+        same = [known.get(word.group, set())] if word.group else [one for one in known.values() if word.name in one]
+        return frozenset({word.name}.union(*same))
+
+
+def stands(words: list[Word], against: list[Word], order: int) -> bool:
+    """Whether one of some words still counts at a moment, though others were said against it.
+
+    A word against it that was confirmed overrules what was said before; of two that are under way, either may be done.
+    A removal that was refused stays wanted (docs/operating.md), so it may be done later.
+    """
+    over = [word.ask for word in against if word.ask.succeeded and (word.ask.answered or order) < order]
+    last = max(over, key=lambda ask: ask.order) if over else None
+    for word in words:
+        ask = word.ask
+        if ask.order > order or (word.gives and ask.refused and (ask.answered or order) < order):
+            continue
+        if last is None or ask.order > last.order:
+            return True
+        open_ = ask.answered is None and last.at - ask.at < UNDER_WAY
+        if open_ or (ask.answered is not None and ask.answered > last.order):
+            return True
+    return False

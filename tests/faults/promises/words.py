@@ -1,0 +1,163 @@
+"""What clients asked for, read from their requests as RFC 7644 has them, and whom their ids and names stand for."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tests.faults.promises.record import Ask, Record
+
+MEMBER = re.compile(r'members\[\s*value\s+eq\s+"([^"]+)"\s*\]', re.IGNORECASE)
+FILTER = re.compile(r'filter=userName eq "([^"]+)"', re.IGNORECASE)
+TOMBSTONE = re.compile(r"[0-9a-f]{32}(.+@.+)")
+"""How Entra ID renames whom it deletes: the object id without dashes, then the name."""
+
+Kind = Literal["in", "out", "join", "leave", "only", "drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One thing that a client asked for.
+
+    :param kind: ``in`` and ``out``: somebody's access · ``join`` and ``leave``: a member of a group · ``only``: the
+        only members of a group · ``drop``: no such group any more.
+    :param user: The SCIM id of whom it is about; empty when only a name is known.
+    :param name: The userName, or the displayName of a group.
+    :param group: The SCIM id of the group; empty when only a name is known.
+    :param users: SCIM ids of the only members.
+    """
+
+    ask: Ask
+    kind: Kind
+    user: str = ""
+    name: str = ""
+    group: str = ""
+    users: frozenset[str] = frozenset()
+
+    @property
+    def gives(self) -> bool:
+        """Whether it gives somebody something."""
+        return self.kind in {"in", "join"}
+
+
+def words_of(ask: Ask) -> Iterator[Word]:
+    """Yield what an operation asks for; a read asks for nothing."""
+    path = ask.path.partition("?")[0]
+    kind, _, id_ = path.strip("/").partition("/")
+    if ask.method == "GET" or kind not in {"Users", "Groups"}:
+        return
+    if kind == "Users":
+        yield from _of_user(ask, id_ or str(ask.answer.get("id", "")))
+    else:
+        yield from _of_group(ask, id_ or str(ask.answer.get("id", "")))
+
+
+def _of_user(ask: Ask, id_: str) -> Iterator[Word]:
+    if ask.method == "DELETE":
+        yield Word(ask, "out", id_)
+        return
+    name = str(ask.document.get("userName", ""))
+    values = [("active", ask.document["active"])] if "active" in ask.document else []
+    if ask.method == "POST":
+        values = values or [("active", True)]
+    elif ask.method == "PATCH":
+        values = [(path, value) for op, path, value in operations(ask.document) if op != "remove"]
+        name = ""
+    for path, value in values:
+        if path.lower() == "active":
+            yield Word(ask, "in" if str(value).lower() == "true" else "out", id_, name)
+
+
+def _of_group(ask: Ask, id_: str) -> Iterator[Word]:
+    if ask.method == "DELETE":
+        yield Word(ask, "drop", group=id_)
+        return
+    name = str(ask.document.get("displayName", ""))
+    if ask.method != "PATCH":
+        members = frozenset(values_of(ask.document.get("members")))
+        for member in members:
+            yield Word(ask, "join", member, name, id_)
+        if ask.method == "PUT":
+            yield Word(ask, "only", "", name, id_, members)
+        return
+    for op, path, value in operations(ask.document):
+        named = MEMBER.match(path)
+        if named and op == "remove":
+            yield Word(ask, "leave", named[1], "", id_)
+        elif path.lower() == "members":
+            members = frozenset(values_of(value))
+            for member in members:
+                yield Word(ask, "leave" if op == "remove" else "join", member, "", id_)
+            if op == "replace" or (op == "remove" and value is None):
+                yield Word(ask, "only", "", "", id_, members)
+
+
+def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Yield op, path and value of a PATCH; one without path says several (RFC 7644 §3.5.2)."""
+    for operation in document.get("Operations") or ():
+        op, path, value = str(operation.get("op", "")).lower(), operation.get("path"), operation.get("value")
+        if path is None and isinstance(value, dict):
+            yield from ((op, name, one) for name, one in value.items())
+        else:
+            yield op, str(path or ""), value
+
+
+def values_of(members: Any) -> Iterator[str]:
+    """Yield the ids of members."""
+    for member in [members] if isinstance(members, dict) else members or ():
+        if isinstance(member, dict) and "value" in member:
+            yield str(member["value"])
+
+
+def person_named(name: str) -> str:
+    """Return whom a userName stands for: in lower case, without what Entra ID puts before the name of the deleted."""
+    folded = name.strip().casefold()
+    found = TOMBSTONE.fullmatch(folded)
+    return found[1] if found else folded
+
+
+class Names:
+    """Who is who: userNames and groups' names by SCIM id, HubSpot's ids by address."""
+
+    def __init__(self, record: Record, asks: list[Ask]) -> None:
+        self.users: defaultdict[str, set[str]] = defaultdict(set)
+        self.groups: defaultdict[str, set[str]] = defaultdict(set)
+        self.keys: defaultdict[str, set[str]] = defaultdict(set)
+        for ask in asks:
+            if ask.succeeded:
+                self._learn(ask)
+            if ask.method == "PATCH" and ask.path.startswith("/Groups/") and not ask.refused:
+                called = [str(value) for _, path, value in operations(ask.document) if path.lower() == "displayname"]
+                self.groups[ask.path.rpartition("/")[2]].update(called)
+        for key, account in record.initial.items():
+            self.keys[account.email].add(key)
+        for change in record.changes:
+            if change.after is not None:
+                self.keys[person_named(change.after.email)].add(change.key)
+
+    def _learn(self, ask: Ask) -> None:
+        told = [ask.answer, *(ask.answer.get("Resources") or ())]
+        if ask.path.startswith(("/Users", "/Groups")) and ask.method in {"POST", "PUT"}:
+            told.append({**ask.document, "id": ask.answer.get("id", "")})
+        for one in told:
+            id_ = str(one.get("id", ""))
+            if id_ and isinstance(one.get("userName"), str):
+                self.users[id_].add(person_named(one["userName"]))
+            if id_ and isinstance(one.get("displayName"), str) and "userName" not in one:
+                self.groups[id_].add(one["displayName"])
+
+    def who(self, word: Word) -> frozenset[str]:
+        """Return the HubSpot ids of whom a word names."""
+        names = set(self.users.get(word.user, ())) | (
+            {person_named(word.name)} if word.kind in {"in", "out"} else set()
+        )
+        return self.with_addresses(names)
+
+    def member(self, id_: str) -> frozenset[str]:
+        """Return the HubSpot ids of whom a SCIM id stands for."""
+        return self.with_addresses(self.users.get(id_, set()))
+
+    def with_addresses(self, names: set[str]) -> frozenset[str]:
+        """Return the HubSpot ids of accounts that ever had one of these addresses."""
+        return frozenset(key for name in names for key in self.keys.get(name, ()))

@@ -1,0 +1,211 @@
+"""The oracle of promises: every rule finds what breaks it, and lets pass what does not; the page names them all."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from tests.faults.promises.record import Account, Record
+from tests.faults.promises.rules import RULES, judge
+from tests.unit.docs.pages import text
+
+ADA, BOB = "ada@corp.example", "bob@corp.example"
+OUT = {"Operations": [{"op": "Replace", "path": "active", "value": "False"}]}
+IN = {"Operations": [{"op": "replace", "value": {"active": True}}]}
+HTML_404 = ("GET", "/settings/users/2026-03/1", 404, "edge")
+
+
+class Tale:
+    """A record that is written by hand: a second passes with every line."""
+
+    def __init__(self, **accounts: Account) -> None:
+        self.seconds = 0.0
+        self.record = Record(self._tick, limit=(3, 10.0), strength=("Sales", "Service"))
+        self.record.began(accounts)
+        self.record.protected = frozenset({"ceo@corp.example"})
+        self.record.privileged = frozenset({"Sales"}), 1
+
+    def _tick(self) -> float:
+        self.seconds += 1
+        return self.seconds
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        status: int = 200,
+        answer: Mapping[str, Any] | None = None,
+        *,
+        meanwhile: Callable[[], object] = lambda: None,
+        retry_after: str = "",
+    ) -> "Tale":
+        """Let a client ask, something happen meanwhile, and the bridge answer."""
+        ask = self.record.asked(method, path, json.dumps(body).encode() if body else b"")
+        assert ask is not None
+        meanwhile()
+        self.record.answered(ask, status, retry_after, json.dumps(answer).encode() if answer else b"")
+        return self
+
+    def created(self, name: str = ADA, id_: str = "1", status: int = 201, **rest: Any) -> "Tale":
+        """Let a client create somebody."""
+        body = {"userName": name, "active": True}
+        answer = {"id": id_, "userName": name} if status < 300 else {}
+        return self.ask("POST", "/corp/scim/v2/Users", body, status, answer, **rest)
+
+    def grouped(self, *members: str, name: str = "Sales", status: int = 201, **rest: Any) -> "Tale":
+        """Let a client create a group."""
+        body = {"displayName": name, "members": [{"value": one} for one in members]}
+        return self.ask("POST", "/Groups", body, status, {"id": name, "displayName": name}, **rest)
+
+    def shows(self, by: Any = "bridge", **accounts: Account | None) -> "Tale":
+        """Let accounts become others."""
+        changed = {**self.record.accounts, **accounts}
+        self.record.shows(by, {key: account for key, account in changed.items() if account is not None})
+        return self
+
+    def done(self) -> set[str]:
+        """Return the names of the rules that are broken when everything has come to rest."""
+        self.record.rested = True
+        return {finding.rule for finding in judge(self.record)}
+
+
+def ada(*sets: str, access: bool = True, email: str = ADA, admin: bool = False) -> Account:
+    """Return Ada's account."""
+    return Account(email, access, frozenset(sets), admin)
+
+
+def bob(*sets: str) -> Account:
+    """Return Bob's."""
+    return Account(BOB, access=True, sets=frozenset(sets))
+
+
+def made(tale: Tale) -> Tale:
+    """Let Ada be provisioned as she should."""
+    return tale.created(meanwhile=lambda: tale.shows(k=ada()))
+
+
+def removed(tale: Tale) -> Tale:
+    """Let Ada be removed as she should."""
+    return tale.ask("PATCH", "/Users/1", OUT, meanwhile=lambda: tale.shows(k=None))
+
+
+KEPT: dict[str, Callable[[], Tale]] = {
+    "an account is made and removed": lambda: removed(made(Tale())),
+    "a removal is put off and done": lambda: made(Tale())
+    .ask("PATCH", "/Users/1", OUT, 429, retry_after="5")
+    .shows(k=None),
+    "a removed person is let in by hand": lambda: removed(made(Tale())).shows("hand", k=ada()),
+    "a removed person is asked for again": lambda: removed(made(Tale())).ask("PATCH", "/Users/1", IN, 429,
+        retry_after="1").shows(k=ada()),
+    "two groups, and the stronger set": lambda: made(Tale())
+    .grouped("1", name="Service")
+    .shows(k=ada("Service"))
+    .grouped("1")
+    .shows(k=ada("Sales")),
+    "a set given by hand goes with the account": lambda: removed(made(Tale()).shows("hand", k=ada("Sales"))),
+    "a refused removal is done later": lambda: made(Tale()).ask("PATCH", "/Users/1", OUT, 409).shows(k=None),
+    "the address belongs to another resource now": lambda: made(Tale())
+    .ask("PATCH", "/Users/1", {"Operations": [{"op": "replace", "path": "active", "value": False}]}, 429,
+        retry_after="1")
+    .created(id_="2")
+    .ask("DELETE", "/Users/1", status=204),
+}  # fmt: skip
+"""Tales in which every promise is kept."""
+
+
+@pytest.mark.parametrize("tale", KEPT.values(), ids=KEPT)
+def test_a_promise_that_is_kept_is_no_finding(tale: Callable[[], Tale]) -> None:
+    """What people do by hand, what is put off, and what two groups come to, breaks nothing."""
+    assert tale().done() == set()
+
+
+def _slow(tale: Tale) -> Tale:
+    for _ in range(4):
+        tale.record.called("GET", "/settings/users/2026-03", 200, "")
+    return tale
+
+
+def _logged(tale: Tale) -> Tale:
+    tale.record.secrets.add(ADA)
+    tale.record.lines.append(f"INFO removed {ADA.title()}")
+    return tale
+
+
+def _listed(tale: Tale, *, active: bool) -> Tale:
+    tale.record.lists = ([{"id": "1", "userName": ADA, "active": active}], [])
+    return tale
+
+
+BROKEN: list[tuple[str, Callable[[], Tale]]] = [
+    ("removed-is-out", lambda: made(Tale()).ask("PATCH", "/Users/1", OUT)),
+    ("removed-is-out", lambda: made(Tale()).ask("PUT", "/Users/1", {"userName": ADA, "active": False})),
+    ("removed-is-out", lambda: made(Tale()).ask("DELETE", "/Users/1", status=204)),
+    ("removed-is-out", lambda: made(Tale()).ask("POST", "/Bulk",
+        {"Operations": [{"method": "PATCH", "path": "/Users/1", "data": OUT}]}, 200,
+        {"Operations": [{"status": "200", "location": "https://bridge/Users/1"}]})),
+    ("removed-is-out", lambda: removed(made(Tale())).shows("hand", k=ada()).ask("DELETE", "/Users/1", status=204)),
+    ("removed-is-out", lambda: made(Tale()).shows("hand", k=ada(email="new@corp.example"))
+        .ask("PATCH", "/Users/1", OUT)),
+    ("left-is-left", lambda: made(Tale()).grouped("1").shows(k=ada("Sales")).ask("PATCH", "/Groups/Sales",
+        {"Operations": [{"op": "remove", "path": 'members[value eq "1"]'}]}, 204)),
+    ("left-is-left", lambda: made(Tale()).grouped("1").shows(k=ada("Sales")).ask("PUT", "/Groups/Sales",
+        {"displayName": "Sales", "members": []})),
+    ("left-is-left", lambda: made(Tale()).grouped("1").shows(k=ada("Sales")).ask("DELETE", "/Groups/Sales",
+        status=204)),
+    ("nothing-unasked", lambda: Tale().shows(k=ada())),
+    ("nothing-unasked", lambda: removed(made(Tale())).shows(k=ada())),
+    ("nothing-unasked", lambda: made(Tale()).grouped("2").shows(k=ada("Sales"))),
+    ("nothing-unasked", lambda: made(Tale()).grouped("1").shows(k=ada("Sales")).ask("DELETE", "/Groups/Sales",
+        status=429, retry_after="1").shows(k=ada()).ask("DELETE", "/Groups/Sales", status=204).shows(k=ada("Sales"))),
+    ("hand-removal-stays", lambda: made(Tale()).shows("hand", k=None).grouped().shows(k=ada())),
+    ("named-only", lambda: Tale(b=bob("Sales")).grouped("1").shows(b=bob())),
+    ("named-only", lambda: made(Tale()).shows(k=None)),
+    ("named-only", lambda: made(Tale()).grouped("1").shows(k=ada("Sales")).shows(k=ada())),
+    ("admins-untouched", lambda: removed(made(Tale(k=ada(admin=True))))),
+    ("admins-untouched", lambda: Tale(c=Account("ceo@corp.example", access=True)).shows(c=None)),
+    ("admins-untouched", lambda: made(Tale()).shows(k=ada(admin=True))),
+    ("guard-kept", lambda: made(Tale(b=bob())).grouped("1", "2").shows(k=ada("Sales"), b=bob("Sales"))),
+    ("one-person-one-account", lambda: made(Tale()).shows("hand", k=ada(email="ada.new@corp.example"))
+        .ask("PATCH", "/Users/1", IN).shows(k2=ada())),
+    ("refusal-leaves-nothing", lambda: (tale := Tale()).created(status=409, meanwhile=lambda: tale.shows(k=ada()))),
+    ("one-name-one-id", lambda: Tale().ask("GET", "/Users", answer={"Resources": [
+        {"id": "1", "userName": ADA}, {"id": "2", "userName": ADA.upper()}]})),
+    ("one-id-one-person", lambda: Tale().ask("POST", "/Users", {"userName": ADA, "externalId": "a"}, 201, {"id": "1"})
+        .ask("POST", "/Users", {"userName": ADA, "externalId": "b"}, 201, {"id": "1"})),
+    ("not-absent-then-taken", lambda: Tale(k=ada()).ask("GET", f'/Users?filter=userName%20eq%20"{ADA}"',
+        answer={"totalResults": 0, "Resources": []}).created(status=409)),
+    ("transient-is-429", lambda: Tale().created(status=503, retry_after="5")),
+    ("transient-is-429", lambda: Tale().created(status=429, retry_after="Wed, 21 Oct 2026 07:28:00 GMT")),
+    ("road-is-no-refusal", lambda: (tale := Tale()).created(status=400,
+        meanwhile=lambda: tale.record.called(*HTML_404))),
+    ("limit-kept", lambda: _slow(Tale())),
+    ("logs-are-clean", lambda: _logged(Tale())),
+    ("accepted-is-done", lambda: made(Tale()).ask("DELETE", "/Users/1", status=429, retry_after="1")),
+    ("accepted-is-done", lambda: made(Tale()).grouped("1").shows(k=ada("Sales")).ask("PATCH", "/Groups/Sales",
+        {"Operations": [{"op": "Remove", "path": "members", "value": [{"value": "1"}]}]}, 429, retry_after="1")),
+    ("claimed-stays", lambda: Tale(k=ada(access=False)).created()),
+    ("reads-are-true", lambda: _listed(made(Tale()), active=False)),
+    ("reads-are-true", lambda: _listed(removed(made(Tale())), active=True)),
+]  # fmt: skip
+"""Tales in which a promise is broken, with the rule that has to say so."""
+
+
+@pytest.mark.parametrize(("rule", "tale"), BROKEN, ids=[f"{number}-{rule}" for number, (rule, _) in enumerate(BROKEN)])
+def test_a_promise_that_is_broken_is_found(rule: str, tale: Callable[[], Tale]) -> None:
+    """The rule of that promise finds it, whatever others find besides."""
+    assert rule in tale().done()
+
+
+def test_every_rule_has_a_tale_that_breaks_it() -> None:
+    """A rule that nothing breaks proves nothing."""
+    assert {rule for rule, _ in BROKEN} == set(RULES)
+
+
+def test_the_page_names_every_rule_once_and_a_test_for_each() -> None:
+    """``docs/promises.md`` has a row for each rule, and no other; the tests it names are held to exist elsewhere."""
+    rows = re.findall(r"^\| .+? \| `([a-z0-9-]+)` \|.*\|(.*)\|$", text("docs/promises.md"), re.MULTILINE)
+    assert [rule for rule, _ in rows] == list(RULES)
+    assert all("::test_" in tests for _, tests in rows)
