@@ -23,6 +23,7 @@ Two families never mix: what is wrong while starting (never on the wire) and wha
         RemoteUnavailableError        429  transient: outage, timeout, reset, 5xx
           RemoteRateLimitedError      429  transient: knows how long to wait
           RemoteSuspendedError        429  transient: it has been failing, and is left alone for a while
+          RemoteMisroutedError        429  transient: not its answer, or one about something else: alerts the operator
         RemoteCredentialsError        429  the remote system refuses *our* credentials: alerts the operator
       RefusedError                    any  what a ConnectorError answered earlier, read back from the store
       PendingError                    429  the write is durable and will be driven; the remote system is not confirmed
@@ -96,6 +97,9 @@ class ConnectorError(ServingError):
     """A connector could not do what a hook asked of it; raise one of the classes below."""
 
     status = 502
+    alarms: ClassVar[bool] = False
+    """Whether an operator has to see to it: then each failed attempt is an ERROR in the log, with its ``detail``."""
+
     ambiguous: bool = False
     """Whether something may have changed in the remote system all the same: then the driver looks before it goes on.
 
@@ -104,7 +108,11 @@ class ConnectorError(ServingError):
 
 
 class RemoteNotFoundError(ConnectorError):
-    """The remote system has no such object. On a removal, that is success."""
+    """The remote system itself says that it has no such object. On a removal, that is success, so it takes evidence.
+
+    A 404 alone is none: gateways, moved routes and the wrong data centre answer it, too. See
+    :mod:`scim_bridge.hookspecs`.
+    """
 
     status = 404
 
@@ -177,6 +185,16 @@ class RemoteSuspendedError(RemoteUnavailableError):
         super().__init__(detail, ambiguous=False, retry_after=retry_after)
 
 
+class RemoteMisroutedError(RemoteUnavailableError):
+    """Transient: not the remote system's own answer, or one about another object than was asked for.
+
+    A gateway, an edge, a moved route, the wrong data centre, a mixed-up cache. It says nothing about the object, and
+    somebody has to look at the road: the operator is alarmed, and ``detail`` is for them.
+    """
+
+    alarms = True
+
+
 class RemoteCredentialsError(ConnectorError):
     """The remote system refuses the bridge's own credentials.
 
@@ -184,6 +202,7 @@ class RemoteCredentialsError(ConnectorError):
     """
 
     status = 429
+    alarms = True
 
 
 class RefusedError(ServingError):

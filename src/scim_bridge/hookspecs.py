@@ -12,6 +12,18 @@ Rules for every hook of a connector:
 * It raises :class:`~scim_bridge.errors.ConnectorError` classes only. After a timeout or a reset it guesses nothing: it
   raises ``RemoteUnavailableError`` and the driver probes.
 * It changes none of its arguments.
+
+What a hook says of an object is **evidence**, for access is taken to have ended by it:
+
+* *It is there*: the remote system answered with the object, and it is the one that was asked for, by its id (or, where
+  a name was asked for, by that name). The bridge checks the ids of what hooks return.
+* *It is gone* (``RemoteNotFoundError``, ``find_user`` → ``None``, a deactivation or deletion that returns): the remote
+  system said so in its own form and meant this object, or an answer that could be anybody's came together with a
+  **positive control**: the same question about something that is known to be there was answered in the same breath. A
+  removal that the remote system confirmed is evidence, too.
+* *Nothing is known*: every other answer. It is about the account or the token (``RemoteCredentialsError``), or about
+  the road (``RemoteMisroutedError`` and the other ``RemoteUnavailableError``): tried again, told to the operator, and
+  never told to a client as the object's refusal. See :mod:`scim_bridge.upstream.responses`.
 """
 
 # A specification has no body, also where it has a result.
@@ -63,7 +75,7 @@ class ConnectorSpec:
 
     @hookspec(firstresult=True)
     async def get_user(self, remote_id: str) -> Remote[User]:
-        """Read one account. :raises RemoteNotFoundError: when there is none."""
+        """Read one account. :raises RemoteNotFoundError: when there is none, by evidence."""
 
     @hookspec(firstresult=True)
     async def create_user(self, user: User) -> Remote[User]:
@@ -78,7 +90,7 @@ class ConnectorSpec:
     async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
         """Bring the attributes of an account from the state last seen to the desired one. Groups are not its matter.
 
-        The remote id may differ from before, where a userName is changed by making another account.
+        The remote id may differ from before only when the userName does, where it is changed by making another account.
         """
 
     @hookspec(firstresult=True)

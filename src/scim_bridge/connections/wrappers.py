@@ -1,4 +1,6 @@
-"""What surrounds every hook call: a deadline, an error boundary and an observer, generated from the specification.
+"""What surrounds every hook call: a deadline, a check of whom an answer is about, an error boundary and an observer.
+
+All are generated from the specification.
 
 pluggy knows no async: a wrapper sees the coroutine of a hook, never its result. So it returns a new coroutine that
 awaits the first.
@@ -14,11 +16,13 @@ from scim_bridge.connector import call_deadline, call_writes
 from scim_bridge.errors import (
     ConnectorError,
     LostLeadershipError,
+    RemoteMisroutedError,
     RemoteUnavailableError,
     StoreUnavailableError,
     without_text,
 )
 from scim_bridge.hookspecs import HOOKS, ConnectorSpec, hookimpl
+from scim_bridge.models import Remote, User
 
 Observer: TypeAlias = Callable[[str, str | None, str, float], None]
 """Called after each hook call with the hook's name, the remote id (where the hook has one), the outcome (``"ok"``,
@@ -44,10 +48,17 @@ class Wrappers:
 
     def _wrapper(self, hook: str) -> Callable[..., Any]:
         # pluggy matches arguments by name, so a wrapper can only ask for what its hook has.
+        if hook == "update_user":
+
+            def wrapper_of_update(remote_id: str, before: User, after: User) -> Generator[None, HookCall, HookCall]:
+                renamed = _folded(before.user_name) != _folded(after.user_name)
+                return self._guarded(hook, remote_id, (yield), may_differ=renamed)
+
+            return hookimpl(wrapper=True)(wrapper_of_update)
         if "remote_id" in inspect.signature(getattr(ConnectorSpec, hook)).parameters:
 
             def wrapper_of_object(remote_id: str) -> Generator[None, HookCall, HookCall]:
-                return self._guarded(hook, remote_id, (yield))
+                return self._guarded(hook, remote_id, (yield), may_differ=hook == "reactivate_user")
 
             return hookimpl(wrapper=True)(wrapper_of_object)
 
@@ -56,11 +67,11 @@ class Wrappers:
 
         return hookimpl(wrapper=True)(wrapper)
 
-    async def _guarded(self, hook: str, remote_id: str | None, call: HookCall) -> Any:
+    async def _guarded(self, hook: str, remote_id: str | None, call: HookCall, *, may_differ: bool = False) -> Any:
         started = asyncio.get_running_loop().time()
         outcome = "cancelled"
         try:
-            result = await self._bounded(hook, call)
+            result = await self._bounded(hook, _about(None if may_differ else remote_id, call))
         except Exception as error:
             outcome = type(error).__name__
             raise
@@ -99,3 +110,18 @@ class Wrappers:
         finally:
             call_writes.reset(writing)
             call_deadline.reset(token)
+
+
+async def _about(remote_id: str | None, call: HookCall) -> Any:
+    """Await a hook, and believe its answer only when it is about the object that was asked for.
+
+    :param remote_id: ``None`` where the answer may be about another one.
+    """
+    result = await call
+    if remote_id is not None and isinstance(result, Remote) and result.remote_id != remote_id:
+        raise RemoteMisroutedError("the remote system answered about another account or group than it was asked for")
+    return result
+
+
+def _folded(name: str | None) -> str:
+    return (name or "").strip().casefold()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx2
 
@@ -68,12 +68,31 @@ def changes_something(request: httpx2.Request) -> bool:
     return request.method not in SAFE_METHODS
 
 
+ROAD = tuple(
+    httpx2.Response(status, content=content, headers=headers)
+    for status in (400, 403, 404, 408, 409, 410, 421, 422, 488)
+    for content, headers in (
+        (f"<h1>{PLANTED}</h1>".encode(), {"Content-Type": "text/html; charset=utf-8"}),
+        (PLANTED.encode(), {"Content-Type": "text/plain"}),
+        (b"", {}),
+        (f'{{"{PLANTED}": "no"}}'.encode(), {"Content-Type": "application/json"}),
+    )
+)
+"""What gateways, edges and moved routes answer in place of a remote system."""
+
+
+def message_alone(status: int, message: str) -> dict[str, Any]:  # noqa: ARG001 - other forms tell the status
+    """Return the body of an error that is a message and nothing else."""
+    return {"message": message}
+
+
 class HttpRemote:
     """A :class:`ContractRemote` around the transports of an emulator.
 
     :param transports: One transport, or transports by the beginning of the base URL, as for
         :class:`~scim_bridge.upstream.HttpClients`.
     :param is_write: Tells writes from reads; replace it where the vendor searches with POST.
+    :param own_error: Returns the JSON body of an error in the vendor's own form, from a status and a message.
     """
 
     def __init__(
@@ -81,6 +100,7 @@ class HttpRemote:
         transports: httpx2.AsyncBaseTransport | Mapping[str, httpx2.AsyncBaseTransport],
         *,
         is_write: Callable[[httpx2.Request], bool] = changes_something,
+        own_error: Callable[[int, str], dict[str, Any]] = message_alone,
     ) -> None:
         self.transport: httpx2.AsyncBaseTransport | dict[str, httpx2.AsyncBaseTransport]
         """What the kit gives to the connector's clients."""
@@ -89,6 +109,11 @@ class HttpRemote:
         else:
             self.transport = FaultyTransport(self, transports)
         self.is_write = is_write
+        self.own_error = own_error
+        self.road: httpx2.Response | None = None
+        """What something on the way answers in place of the remote system, if it does, to what is not let through."""
+        self.mixed_up: tuple[str, str] | None = None
+        """Reads of what the first remote id names are answered with the record of the second."""
         self.writes = 0
         self.pending = 0
         """Requests that are being answered."""
@@ -98,9 +123,18 @@ class HttpRemote:
         """Fail every request from now on; see :class:`ContractRemote`."""
         self._script = _Script(fault, writes_only, skip)
 
+    def misroute(self, answer: httpx2.Response, *, writes_only: bool = False) -> None:
+        """Let something on the way answer from now on; see :data:`ROAD`."""
+        self.road = answer
+        self._script = _Script(RemoteFault.NOT_FOUND, writes_only, 0)
+
+    def mix_up(self, asked: str, answered: str) -> None:
+        """Answer reads about one remote id with the record of another from now on, as a broken cache does."""
+        self.mixed_up = (asked, answered)
+
     def heal(self) -> None:
         """Work again."""
-        self._script = None
+        self._script = self.road = self.mixed_up = None
 
     def fault_of(self, request: httpx2.Request) -> RemoteFault | None:
         """Return how a request has to fail, if it has to."""
@@ -130,20 +164,32 @@ class FaultyTransport(httpx2.AsyncBaseTransport):
                 raise httpx2.ReadTimeout("no answer", request=request)
             if fault is None or fault is RemoteFault.LOST_ANSWER:
                 await request.aread()
-                response = await self._inner.handle_async_request(request)
+                response = await self._inner.handle_async_request(self._mixed_up(request))
                 if fault is None:
                     return response
                 await response.aread()
                 raise httpx2.ReadError("the answer was lost", request=request)
-            return _failure(fault)
+            return self._failure(fault)
         finally:
             self._remote.pending -= 1
 
+    def _mixed_up(self, request: httpx2.Request) -> httpx2.Request:
+        if self._remote.mixed_up is None or self._remote.is_write(request):
+            return request
+        asked, answered = self._remote.mixed_up
+        path = "/".join(answered if part == asked else part for part in request.url.path.split("/"))
+        return httpx2.Request(
+            request.method, request.url.copy_with(path=path), headers=request.headers, content=request.content
+        )
 
-def _failure(fault: RemoteFault) -> httpx2.Response:
-    if fault is RemoteFault.MALFORMED:
-        return httpx2.Response(200, content=f'{{"{PLANTED}": "'.encode(), headers={"Content-Type": "application/json"})
-    if fault is RemoteFault.UNEXPECTED:
-        return httpx2.Response(200, json={PLANTED: True})
-    headers = {"Retry-After": str(RETRY_AFTER)} if fault is RemoteFault.RATE_LIMITED else {}
-    return httpx2.Response(abs(int(fault.value)), json={"message": PLANTED}, headers=headers)
+    def _failure(self, fault: RemoteFault) -> httpx2.Response:
+        if (road := self._remote.road) is not None:
+            return httpx2.Response(road.status_code, headers=road.headers, content=road.content)
+        if fault is RemoteFault.MALFORMED:
+            content = f'{{"{PLANTED}": "'.encode()
+            return httpx2.Response(200, content=content, headers={"Content-Type": "application/json"})
+        if fault is RemoteFault.UNEXPECTED:
+            return httpx2.Response(200, json={PLANTED: True})
+        headers = {"Retry-After": str(RETRY_AFTER)} if fault is RemoteFault.RATE_LIMITED else {}
+        status = abs(int(fault.value))
+        return httpx2.Response(status, json=self._remote.own_error(status, PLANTED), headers=headers)

@@ -3,15 +3,28 @@
 from scim_bridge.upstream.clients import HttpClients
 from scim_bridge.upstream.lanes import correlation_id, lane, urgent
 from scim_bridge.upstream.limiter import Share
-from scim_bridge.upstream.responses import raise_for_status, read_json, read_model, retry_after
+from scim_bridge.upstream.responses import (
+    About,
+    OwnError,
+    about,
+    misrouted,
+    raise_for_status,
+    read_json,
+    read_model,
+    retry_after,
+)
 from scim_bridge.upstream.transports import READING
 
 __all__ = [
     "READING",
+    "About",
     "HttpClients",
+    "OwnError",
     "Share",
+    "about",
     "correlation_id",
     "lane",
+    "misrouted",
     "raise_for_status",
     "read_json",
     "read_model",

@@ -1,10 +1,18 @@
-"""Readers of answers: what a status means as an error, a JSON body within limits, and how long to wait."""
+"""Readers of answers: what they are about, what a status means as an error, a JSON body, and how long to wait.
+
+An answer is about *the object* that was asked for, *the account or the token*, or *the road* there. Between a connector
+and its remote system stand gateways, edges, other data centres and old routes, and each has pages for 400, 403, 404 and
+more. What tells them apart is the form: a connector says once how its vendor's own errors look (:data:`OwnError`), and
+whatever is not of that form is the road's. Only what is about the object may be told as the object's refusal.
+"""
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from enum import Enum
+from typing import Any, TypeAlias, TypeVar
 
 import httpx2
 from pydantic import BaseModel, ValidationError
@@ -15,12 +23,16 @@ from scim_bridge.errors import (
     RemoteCredentialsError,
     RemoteForbiddenError,
     RemoteInvalidValueError,
+    RemoteMisroutedError,
     RemoteNotFoundError,
     RemoteRateLimitedError,
     RemoteUnavailableError,
 )
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+OwnError: TypeAlias = Callable[[Any], bool]
+"""Tells whether a JSON body is an error in the remote system's own form: by a field that no gateway's page has."""
 
 MAX_DEPTH = 64
 """Levels of nesting a JSON answer may have."""
@@ -56,27 +68,70 @@ def _http_date(value: str) -> datetime | None:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
+class About(Enum):
+    """What an answer that is no success is about."""
+
+    OBJECT = "object"
+    """What was asked for: the remote system refuses it, or has none."""
+    ACCOUNT = "account"
+    """The bridge's token, or its account and limits there."""
+    ROAD = "road"
+    """The way there: nothing is known about the object."""
+
+
+REFUSALS = frozenset({400, 403, 404, 409, 422})
+"""The statuses with which a remote system refuses one object. 405, 408, 410, 421 and the like speak of routes."""
+
+
+def about(response: httpx2.Response, own_error: OwnError) -> About:
+    """Return what an answer that is no success is about."""
+    if response.status_code in {401, 423, 429}:
+        return About.ACCOUNT
+    if response.status_code not in REFUSALS:
+        return About.ROAD
+    try:
+        return About.OBJECT if own_error(read_json(response)) else About.ROAD
+    except RemoteUnavailableError:
+        return About.ROAD
+
+
+def misrouted(response: httpx2.Response, remote: str = "the remote system") -> RemoteMisroutedError:
+    """Return the error of a 4xx of the road; it tells the operator what answered."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    what = kind if re.fullmatch(r"[a-z]+/[a-z0-9.+-]{1,40}", kind) else "no content type"
+    return RemoteMisroutedError(
+        f"not in the form of {remote}: {response.status_code} ({what}). Something on the way may have answered: a"
+        " gateway, a moved route, the wrong address",
+        ambiguous=is_write(response),
+        retry_after=retry_after(response),
+    )
+
+
 def raise_for_status(
     response: httpx2.Response,
     subject: str = "object",
     *,
+    own_error: OwnError,
     forbidden: type[ConnectorError] = RemoteForbiddenError,
 ) -> httpx2.Response:
-    """Return a 2xx answer, and raise what any other status usually means.
+    """Return a 2xx answer, and raise what any other usually means.
 
-    ====================  ==================================================================================
-    400, 422              :class:`~scim_bridge.errors.RemoteInvalidValueError`
-    401                   :class:`~scim_bridge.errors.RemoteCredentialsError`
-    403                   ``forbidden``
-    404, 410              :class:`~scim_bridge.errors.RemoteNotFoundError`
-    409                   :class:`~scim_bridge.errors.RemoteConflictError`
-    429, 423              :class:`~scim_bridge.errors.RemoteRateLimitedError`
-    anything else         :class:`~scim_bridge.errors.RemoteUnavailableError`; ambiguous unless it was a read
-    ====================  ==================================================================================
+    ==========================  ============================================================================
+    401                         :class:`~scim_bridge.errors.RemoteCredentialsError`
+    429, 423                    :class:`~scim_bridge.errors.RemoteRateLimitedError`
+    of the form ``own_error``:
+    400, 422                    :class:`~scim_bridge.errors.RemoteInvalidValueError`
+    403                         ``forbidden``
+    404                         :class:`~scim_bridge.errors.RemoteNotFoundError`
+    409                         :class:`~scim_bridge.errors.RemoteConflictError`
+    any other 4xx               :class:`~scim_bridge.errors.RemoteMisroutedError`; ambiguous unless it was a read
+    anything else               :class:`~scim_bridge.errors.RemoteUnavailableError`; likewise
+    ==========================  ============================================================================
 
     A connector whose vendor means something else looks at the status first. No message carries the answer's body.
 
     :param subject: What the request was about, for the message: ``"account"``, ``"permission set"``.
+    :param own_error: Tells the remote system's own errors from a gateway's.
     :param forbidden: What 403 means to this vendor: ``RemoteForbiddenError`` (this one object) or
         ``RemoteCredentialsError`` (a scope is missing).
     """
@@ -87,18 +142,19 @@ def raise_for_status(
         raise RemoteRateLimitedError(
             f"the remote system asks to wait ({status})", retry_after=retry_after(response) or RETRY_FLOOR
         )
-    messages: dict[int, tuple[type[ConnectorError], str]] = {
-        400: (RemoteInvalidValueError, f"the remote system will not take this {subject}"),
-        422: (RemoteInvalidValueError, f"the remote system will not take this {subject}"),
-        401: (RemoteCredentialsError, "the remote system refuses the bridge's credentials"),
-        403: (forbidden, f"the remote system refuses this {subject}"),
-        404: (RemoteNotFoundError, f"the remote system has no such {subject}"),
-        410: (RemoteNotFoundError, f"the remote system has no such {subject}"),
-        409: (RemoteConflictError, f"the remote system already has another {subject} of this name"),
-    }
-    if status in messages:
-        error, detail = messages[status]
+    if status == 401:
+        raise RemoteCredentialsError("the remote system refuses the bridge's credentials")
+    if about(response, own_error) is About.OBJECT:
+        messages: dict[int, tuple[type[ConnectorError], str]] = {
+            403: (forbidden, f"the remote system refuses this {subject}"),
+            404: (RemoteNotFoundError, f"the remote system has no such {subject}"),
+            409: (RemoteConflictError, f"the remote system already has another {subject} of this name"),
+        }
+        invalid = (RemoteInvalidValueError, f"the remote system will not take this {subject}")
+        error, detail = messages.get(status, invalid)
         raise error(detail)
+    if 400 <= status < 500:
+        raise misrouted(response)
     raise RemoteUnavailableError(
         f"the remote system answered {status}", ambiguous=is_write(response), retry_after=retry_after(response)
     )

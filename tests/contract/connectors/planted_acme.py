@@ -22,6 +22,7 @@ from tests.contract.connectors.acme import tutorial
 
 AcmeConnector: Any = tutorial().AcmeConnector
 Person: Any = tutorial().Person
+is_acmes: Any = tutorial().is_acmes
 
 
 class Changing(AcmeConnector):  # type: ignore[misc]
@@ -88,7 +89,7 @@ class ReadsWithoutCare(AcmeConnector):  # type: ignore[misc]
 
     async def call(self, method: str, path: str, **options: Any) -> Remote[User]:
         """Trust the answer."""
-        answer = raise_for_status(await self.client.request(method, path, **options), "person")
+        answer = raise_for_status(await self.client.request(method, path, **options), "person", own_error=is_acmes)
         seen: Remote[User] = self.seen(Person.model_validate(answer.json()))
         return seen
 
@@ -105,7 +106,9 @@ class TellsTheBody(AcmeConnector):  # type: ignore[misc]
 
     async def read(self, answer: httpx2.Response) -> Remote[User]:
         """Read as the tutorial does."""
-        seen: Remote[User] = self.seen(tutorial().read_model(raise_for_status(answer, "person"), Person))
+        seen: Remote[User] = self.seen(
+            tutorial().read_model(raise_for_status(answer, "person", own_error=is_acmes), Person)
+        )
         return seen
 
 
@@ -161,3 +164,27 @@ class DeactivatesBlindly(AcmeConnector):  # type: ignore[misc]
         await self.context.state.put(remote_id, {})
         await super().deactivate_user(remote_id)
         await self.context.state.delete(remote_id)
+
+
+class GatewayAsAbsence(AcmeConnector):  # type: ignore[misc]
+    """Takes any 404 for Acme's word."""
+
+    async def call(self, method: str, path: str, **options: Any) -> Remote[User]:
+        """Look at the status alone."""
+        answer = await self.client.request(method, path, **options)
+        if answer.status_code == 404:
+            raise RemoteNotFoundError("no such person")
+        seen: Remote[User] = self.seen(
+            tutorial().read_model(raise_for_status(answer, "person", own_error=is_acmes), Person)
+        )
+        return seen
+
+
+class BelievesAnyRecord(AcmeConnector):  # type: ignore[misc]
+    """Ends the access of whomever it was shown."""
+
+    @hookimpl
+    async def deactivate_user(self, remote_id: str) -> None:
+        """Look first, and go on with what was seen."""
+        seen = await self.get_user(remote_id)
+        await super().deactivate_user(seen.remote_id)

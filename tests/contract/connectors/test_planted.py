@@ -61,6 +61,8 @@ FOUND_BY = {
     "planted_acme.TellsTheBody": "a_failed_read_becomes_its_error",
     "planted_acme.NeverAmbiguous": "a_failed_deactivation_is_never_told_as_done",
     "planted_acme.SwallowsADeactivation": "a_failed_deactivation_is_never_told_as_done",
+    "planted_acme.GatewayAsAbsence": "an_answer_of_the_road_says_nothing_about_an_account",
+    "planted_acme.BelievesAnyRecord": "another_persons_record_is_not_believed",
     "planted_acme.ConflictAsOutage": "a_conflict_is_told_as_one",
     "planted_acme.NeverLooks": "a_creation_whose_answer_was_lost_is_adopted",
     "planted_acme.DeactivatesBlindly": "a_deactivation_whose_answer_was_lost_is_completed",
@@ -94,6 +96,7 @@ def plant(fixtures, connector_type, rule):
 """
 
 DEACTIVATION = "a_failed_deactivation_is_never_told_as_done"
+ROAD = "an_answer_of_the_road_says_nothing_about_an_account"
 
 ALSO = {
     "planted_memory.AnswersAnotherId": {
@@ -109,7 +112,9 @@ ALSO = {
     "planted_acme.LimitOfItsOwn": {DEACTIVATION},
     "planted_acme.OutageAsAbsence": {DEACTIVATION, "a_creation_whose_answer_was_lost_is_adopted"},
     "planted_acme.ReadsWithoutCare": {"failures_are_not_logged_with_their_body"},
-    "planted_acme.TellsTheBody": {DEACTIVATION},
+    "planted_acme.TellsTheBody": {DEACTIVATION, ROAD},
+    "planted_acme.SwallowsADeactivation": {ROAD},
+    "planted_acme.DeactivatesBlindly": {ROAD},
     "planted_acme.NeverAmbiguous": {
         "a_creation_whose_answer_was_lost_is_adopted",
         "a_deactivation_whose_answer_was_lost_is_completed",

@@ -13,7 +13,7 @@ import pytest
 from scim_bridge import errors, upstream
 from scim_bridge.connector import Connector, ConnectorContext, ConnectorRegistry
 from scim_bridge.hookspecs import HOOKS, ConnectorSpec, DiscoverySpec
-from scim_bridge.testing.connector_contract import ConnectorContract
+from scim_bridge.testing.connector_contract import ConnectorContract, HttpRemote
 from scim_bridge.testing.contract_rules.bench import ContractFixtures
 from tests.contract.connectors.acme import README, Acme, tutorial
 
@@ -29,9 +29,9 @@ class AcmeFixtures(ContractFixtures):
         return {"token": Acme.token}
 
     @pytest.fixture
-    def remote(self) -> httpx2.MockTransport:
+    def remote(self) -> HttpRemote:
         """Return a fresh Acme."""
-        return httpx2.MockTransport(Acme())
+        return HttpRemote(httpx2.MockTransport(Acme()), own_error=lambda _, message: {"error": message})
 
     async def two_groups(self, connector: object) -> list[str]:
         """Return two of Acme's teams."""
@@ -101,7 +101,7 @@ def test_each_error_is_named(name: str) -> None:
         *(name for name in Connector.__annotations__),
         *(name for name in ("connector_type", "settings", "remote", "make_user", "two_groups", "unknown_id")),
         *(name for name in ("fault_errors", "loop_factory", "required_operations")),
-        *(name for name in ("raise_for_status", "read_json", "read_model")),
+        *(name for name in ("raise_for_status", "read_json", "read_model", "about", "misrouted", "OwnError", "About")),
     ],
 )
 def test_each_name_of_the_surface_is_described(name: str) -> None:

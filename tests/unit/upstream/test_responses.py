@@ -1,6 +1,7 @@
 """What answers are read as."""
 
 import json
+from typing import Any
 
 import httpx2
 import pytest
@@ -13,16 +14,36 @@ from scim_bridge.errors import (
     RemoteCredentialsError,
     RemoteForbiddenError,
     RemoteInvalidValueError,
+    RemoteMisroutedError,
     RemoteNotFoundError,
     RemoteRateLimitedError,
     RemoteUnavailableError,
 )
-from scim_bridge.upstream import raise_for_status, read_json, retry_after
+from scim_bridge.upstream import About, about, raise_for_status, read_json, retry_after
 
 
-def answer(status: int = 200, method: str = "GET", **parts: object) -> httpx2.Response:
+def answer(status: int = 200, method: str = "GET", **parts: Any) -> httpx2.Response:
     """Return an answer to a request of a method."""
     return httpx2.Response(status, request=httpx2.Request(method, "https://acme.example/users"), **parts)  # type: ignore[arg-type]
+
+
+def own(document: object) -> bool:
+    """Tell the errors of the remote system of these tests."""
+    return isinstance(document, dict) and "trace" in document
+
+
+OWN = {"message": "Ada's token is s3cret", "trace": "1"}
+FOREIGN: dict[str, dict[str, Any]] = {
+    "other JSON": {"json": {"message": "Ada's token is s3cret"}},
+    "an empty object": {"json": {}},
+    "a list": {"json": ["trace"]},
+    "HTML": {"html": "<h1>Ada's token is s3cret</h1>"},
+    "plain text": {"text": "Ada's token is s3cret"},
+    "nothing": {},
+    "JSON by another name": {"content": json.dumps(OWN).encode(), "headers": {"Content-Type": "text/plain"}},
+    "malformed JSON": {"content": b'{"trace": ', "headers": {"Content-Type": "application/json"}},
+}
+"""What gateways, edges and moved routes answer."""
 
 
 @pytest.mark.parametrize(
@@ -33,44 +54,75 @@ def answer(status: int = 200, method: str = "GET", **parts: object) -> httpx2.Re
         (403, RemoteForbiddenError),
         (404, RemoteNotFoundError),
         (409, RemoteConflictError),
-        (410, RemoteNotFoundError),
         (422, RemoteInvalidValueError),
         (423, RemoteRateLimitedError),
         (429, RemoteRateLimitedError),
         (302, RemoteUnavailableError),
-        (405, RemoteUnavailableError),
-        (477, RemoteUnavailableError),
+        (405, RemoteMisroutedError),
+        (410, RemoteMisroutedError),
+        (477, RemoteMisroutedError),
         (500, RemoteUnavailableError),
         (503, RemoteUnavailableError),
     ],
 )
 def test_each_status_means_one_error(status: int, error: type[ConnectorError]) -> None:
-    """A status becomes exactly its class, and the message carries nothing of the answer's body."""
+    """A status in the remote system's own form becomes exactly its class, and the message carries nothing of it."""
     with pytest.raises(error) as raised:
-        raise_for_status(answer(status, text="Ada's token is s3cret"), "account")
+        raise_for_status(answer(status, json=OWN), "account", own_error=own)
 
     assert type(raised.value) is error
     assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("form", FOREIGN)
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 407, 408, 409, 410, 421, 422, 488])
+@pytest.mark.parametrize(("method", "ambiguous"), [("GET", False), ("DELETE", True)])
+def test_what_is_not_in_the_remote_systems_own_form_is_the_roads(
+    form: str, status: int, method: str, ambiguous: bool
+) -> None:
+    """Whatever a gateway says of an object, nothing is known of it; a write may have landed behind it all the same."""
+    response = answer(status, method, **FOREIGN[form])
+
+    with pytest.raises(RemoteMisroutedError) as raised:
+        raise_for_status(response, "account", own_error=own)
+
+    assert about(response, own) is About.ROAD
+    assert raised.value.ambiguous is ambiguous
+    assert str(status) in raised.value.detail
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("form", FOREIGN)
+def test_a_refused_token_is_the_accounts_matter_in_any_form(form: str) -> None:
+    """401 and 429 are never about an object, whoever answers them."""
+    assert about(answer(401, **FOREIGN[form]), own) is About.ACCOUNT
+    assert about(answer(429, **FOREIGN[form]), own) is About.ACCOUNT
+
+
+def test_a_content_type_that_is_none_is_not_repeated() -> None:
+    """Headers are as hostile as bodies: what is told of one is of a closed shape."""
+    with pytest.raises(RemoteMisroutedError, match="no content type"):
+        raise_for_status(answer(404, headers={"Content-Type": "ada@corp.example s3cret"}), own_error=own)
 
 
 def test_a_success_is_handed_through() -> None:
     """An answer of the 200s is returned as it is."""
     response = answer(204)
 
-    assert raise_for_status(response) is response
+    assert raise_for_status(response, own_error=own) is response
 
 
 def test_403_means_what_the_connector_says() -> None:
     """Where a vendor answers 403 for a missing scope, it is the credentials that are wrong."""
     with pytest.raises(RemoteCredentialsError):
-        raise_for_status(answer(403), forbidden=RemoteCredentialsError)
+        raise_for_status(answer(403, json=OWN), own_error=own, forbidden=RemoteCredentialsError)
 
 
 @pytest.mark.parametrize(("method", "ambiguous"), [("GET", False), ("POST", True), ("PUT", True), ("DELETE", True)])
 def test_only_a_write_that_failed_is_ambiguous(method: str, ambiguous: bool) -> None:
     """A 500 to a read leaves no question open; to a write it does."""
     with pytest.raises(RemoteUnavailableError) as raised:
-        raise_for_status(answer(500, method))
+        raise_for_status(answer(500, method), own_error=own)
 
     assert raised.value.ambiguous is ambiguous
 

@@ -1,12 +1,14 @@
 """Rules of identity, honesty and convergence: what a connector says and does about accounts."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
 from scim_bridge.connections import BoundConnector
-from scim_bridge.errors import RemoteImmutableError, RemoteNotFoundError
+from scim_bridge.errors import RemoteImmutableError, RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import Remote, User
+from scim_bridge.testing.contract_remote import HttpRemote
 from scim_bridge.testing.contract_rules.attributes import samples_of, value_at, with_value
 from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, error_of, within_deadline
 
@@ -64,6 +66,42 @@ class IdentityRules(ContractFixtures):
         assert found is not None, "the userName in capitals was not found"
         assert found.remote_id == remote_id
         assert nobody is None
+
+    def test_another_persons_record_is_not_believed(self, bench: Bench) -> None:
+        """Where a read is answered with somebody else's record, nothing is done to them, and nothing told of the first.
+
+        The bridge itself checks the id of what a hook returns; what a hook does before it returns, only the hook can.
+        """
+        remote = bench.faulty()
+        if not isinstance(remote, HttpRemote):
+            pytest.skip("only an HttpRemote can mix up its answers")
+
+        async def scenario(connector: BoundConnector) -> None:
+            users = [self.make_user(number) for number in (1, 2)]
+            asked, other = [(await within_deadline(connector.create_user(user))).remote_id for user in users]
+            untouched = await within_deadline(connector.get_user(other))
+            changed = with_value(users[0], "name.givenName", "Changed")
+            calls: dict[str, Callable[[], Awaitable[object]]] = {
+                "get_user": lambda: connector.get_user(asked),
+                "update_user": lambda: connector.update_user(asked, users[0], changed),
+                "set_user_groups": lambda: connector.set_user_groups(asked, users[0], []),
+                "deactivate_user": lambda: connector.deactivate_user(asked, users[0]),
+                "delete_user": lambda: connector.delete_user(asked),
+            }
+            for hook, call in calls.items():
+                if hook not in connector.operations:
+                    continue
+                remote.mix_up(asked, other)
+                with suppress(RemoteUnavailableError):
+                    seen = await within_deadline(call())
+                    told = isinstance(seen, Remote) and seen.remote_id == asked
+                    name = str(seen.resource.user_name) if isinstance(seen, Remote) else ""
+                    same = name.casefold() == str(users[0].user_name).casefold()
+                    assert same or not told, f"{hook} tells another person's record as the one that was asked for"
+                remote.heal()
+                assert await within_deadline(connector.get_user(other)) == untouched, f"{hook} changed somebody else"
+
+        bench.run(scenario)
 
 
 class HonestyRules(ContractFixtures):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import ClassVar
 
 import pytest
@@ -18,7 +18,7 @@ from scim_bridge.errors import (
     RemoteRateLimitedError,
     RemoteUnavailableError,
 )
-from scim_bridge.testing.contract_remote import PLANTED, RETRY_AFTER, HttpRemote, RemoteFault
+from scim_bridge.testing.contract_remote import PLANTED, RETRY_AFTER, ROAD, HttpRemote, RemoteFault
 from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, error_of, within_deadline
 from scim_bridge.testing.contract_rules.definition import secrets_of
 
@@ -103,6 +103,34 @@ class FaultRules(ContractFixtures):
         self.judge(bench, fault, error, "deactivate_user")
         if fault in OPEN_OUTCOMES and isinstance(error, RemoteUnavailableError):
             assert error.ambiguous, "the write may have taken effect: the error must be ambiguous"
+
+    def test_an_answer_of_the_road_says_nothing_about_an_account(self, bench: Bench) -> None:
+        """What a gateway answers, whatever its form, is an outage: never an absence, a success, a refusal."""
+        remote = bench.faulty()
+        if not isinstance(remote, HttpRemote):
+            pytest.skip("only an HttpRemote has a road")
+
+        async def scenario(connector: BoundConnector) -> None:
+            user = self.make_user(1)
+            remote_id = (await within_deadline(connector.create_user(user))).remote_id
+            calls: dict[str, Callable[[], Awaitable[object]]] = {
+                "get_user": lambda: connector.get_user(remote_id),
+                "update_user": lambda: connector.update_user(remote_id, user, self.make_user(1)),
+                "deactivate_user": lambda: connector.deactivate_user(remote_id, user),
+                "delete_user": lambda: connector.delete_user(remote_id),
+                "find_user": lambda: connector.find_user(str(user.user_name)),
+                "set_user_groups": lambda: connector.set_user_groups(remote_id, user, []),
+                "remove_group_members": lambda: connector.remove_group_members(self.unknown_id, [remote_id]),
+            }
+            for answer in ROAD:
+                for hook in calls.keys() & connector.operations:
+                    remote.misroute(answer, writes_only=hook == "deactivate_user" and answer.status_code == 404)
+                    error = await error_of(calls[hook]())
+                    what = f"{hook}: a gateway's {answer.status_code} became {type(error).__name__}"
+                    assert isinstance(error, RemoteUnavailableError), what
+                    assert PLANTED not in str(error), f"{hook}: the error tells the body of the answer"
+
+        bench.run(scenario)
 
     def test_a_conflict_is_told_as_one(self, bench: Bench) -> None:
         """A creation that the remote system refuses as a conflict, without an account to adopt, is a conflict."""
