@@ -90,20 +90,23 @@ def about(response: httpx2.Response, own_error: OwnError) -> About:
     if response.status_code not in REFUSALS:
         return About.ROAD
     try:
-        return About.OBJECT if own_error(read_json(response)) else About.ROAD
-    except RemoteUnavailableError:
+        return About.OBJECT if own_error(_json_of(response)) else About.ROAD
+    except ValueError:
         return About.ROAD
 
 
 def misrouted(response: httpx2.Response, remote: str = "the remote system") -> RemoteMisroutedError:
-    """Return the error of a 4xx of the road; it tells the operator what answered."""
+    """Return the error of a 4xx of the road."""
+    return RemoteMisroutedError(misrouted_detail(response, remote), ambiguous=is_write(response))
+
+
+def misrouted_detail(response: httpx2.Response, remote: str) -> str:
+    """Tell the operator what answered in place of a remote system; nothing of the body."""
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     what = kind if re.fullmatch(r"[a-z]+/[a-z0-9.+-]{1,40}", kind) else "no content type"
-    return RemoteMisroutedError(
+    return (
         f"not in the form of {remote}: {response.status_code} ({what}). Something on the way may have answered: a"
-        " gateway, a moved route, the wrong address",
-        ambiguous=is_write(response),
-        retry_after=retry_after(response),
+        " gateway, a moved route, the wrong address"
     )
 
 
@@ -166,15 +169,23 @@ def read_json(response: httpx2.Response) -> Any:
     :raises RemoteUnavailableError: When it is not JSON by its content type or its syntax, or nested too deep;
         ambiguous unless the request was a read, for a write may well have taken effect.
     """
+    try:
+        return _json_of(response)
+    except ValueError as error:
+        raise _unreadable(response, str(error)) from None
+
+
+def _json_of(response: httpx2.Response) -> Any:
+    """Return the JSON body of an answer. :raises ValueError: When there is none; the message says what there is."""
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
-        raise _unreadable(response, f"answered {kind or 'without a content type'} instead of JSON")
+        raise ValueError(f"answered {kind or 'without a content type'} instead of JSON")
     try:
         value = json.loads(response.content)
     except (ValueError, RecursionError):
-        raise _unreadable(response, "answered malformed JSON") from None
+        raise ValueError("answered malformed JSON") from None
     if _depth_exceeds(value, MAX_DEPTH):
-        raise _unreadable(response, "answered JSON that is nested too deep")
+        raise ValueError("answered JSON that is nested too deep")
     return value
 
 

@@ -24,7 +24,7 @@ from scim_bridge.upstream import About, about, raise_for_status, read_json, retr
 
 def answer(status: int = 200, method: str = "GET", **parts: Any) -> httpx2.Response:
     """Return an answer to a request of a method."""
-    return httpx2.Response(status, request=httpx2.Request(method, "https://acme.example/users"), **parts)  # type: ignore[arg-type]
+    return httpx2.Response(status, request=httpx2.Request(method, "https://acme.example/users"), **parts)
 
 
 def own(document: object) -> bool:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +19,10 @@ from scim_bridge.models import User
 from .client import PAGE, HubSpotClient
 from .config import HubSpotConfig
 from .deactivated import DeactivatedAccounts, advanced
-from .errors import NamesNotAcceptedError, NoSeatError
+from .errors import BareNotFoundError, NamesNotAcceptedError, NoSeatError
 from .guard import Guard
 from .inventory import InventoryReader
+from .presence import Presence
 from .records import AccountRecords
 from .wire import Assignment, Clearing, PublicUser, assignment_body, assignment_of, clears
 
@@ -55,6 +55,7 @@ class Accounts:
     """Reads and changes single accounts, with the parts of a connection that this takes."""
 
     client: HubSpotClient
+    presence: Presence
     config: HubSpotConfig
     inventory: InventoryReader
     guard: Guard
@@ -64,13 +65,14 @@ class Accounts:
 
     # -- Reading -----------------------------------------------------------------------------------------------------
 
-    async def guarded(self, remote_id: str) -> PublicUser:
+    async def guarded(self, remote_id: str, *, word_suffices: bool = False) -> PublicUser:
         """Read an account that is about to be changed.
 
+        :param word_suffices: Whether HubSpot's own word is enough that it is not there; see :mod:`.presence`.
         :raises RemoteNotFoundError: When it is not there.
         :raises RemoteForbiddenError: When it must not be changed.
         """
-        user = await self.client.user(remote_id)
+        user = await self.presence.user(remote_id, word_suffices=word_suffices)
         await self.guard.check(user)
         return user
 
@@ -80,13 +82,13 @@ class Accounts:
         :param as_written: Ask for the address as it is written, too: HubSpot may regard case.
         """
         normal = user_name.strip().lower()
+        if "@" not in normal:  # no address, so nobody's; and it might name another route
+            return None
         for spelling in dict.fromkeys((normal, user_name.strip()) if as_written else (normal,)):
             try:
-                user = await self.client.user_by_email(spelling)
+                return await self.presence.user_by_email(spelling)
             except RemoteNotFoundError:
                 continue
-            if user.normal_email == normal:
-                return user
         return None
 
     async def search(self, email: str) -> PublicUser | None:
@@ -104,7 +106,7 @@ class Accounts:
     async def _confirmed(self, user: PublicUser) -> PublicUser | None:
         """Read an account that a list showed: lists show removed ones for some seconds."""
         try:
-            return await self.client.user(user.id)
+            return await self.presence.user(user.id, word_suffices=True)
         except RemoteNotFoundError:
             return None
 
@@ -130,7 +132,7 @@ class Accounts:
         mapper.refuse_unallowed(resolution.assignment, Assignment())
         try:
             return await self._invite(user, resolution.assignment), False
-        except (RemoteConflictError, RemoteInvalidValueError, RemoteNotFoundError) as error:
+        except (RemoteConflictError, RemoteInvalidValueError, RemoteNotFoundError, BareNotFoundError) as error:
             return await self._after_refusal(user, held, error)
 
     async def _invite(self, user: User, wanted: Assignment) -> PublicUser:
@@ -179,6 +181,8 @@ class Accounts:
             return await self.enrol(user)
         if await self.inventory.lost(await self.inventory.known(groups_of(user))):
             return await self.enrol(user, held)
+        if isinstance(error, BareNotFoundError):
+            raise error
         raise RemoteInvalidValueError(error.detail)
 
     async def refuse_deactivated(self, user: PublicUser) -> None:
@@ -239,9 +243,11 @@ class Accounts:
     async def _put(self, user: PublicUser, body: Mapping[str, Any]) -> None:
         try:
             await self.client.replace_user(user.id, body)
-        except RemoteNotFoundError:
+        except (RemoteNotFoundError, BareNotFoundError) as error:
             # HubSpot may answer 404 for a set or a team that is gone; the account itself is asked.
-            await self.client.user(user.id)
+            await self.presence.user(user.id)
+            if isinstance(error, BareNotFoundError) and await self.inventory.holds(body):
+                raise
             raise RemoteInvalidValueError(
                 "HubSpot finds the account but not what it should have: the permission set or a team is gone, or the "
                 "account is deactivated"
@@ -294,15 +300,14 @@ class Accounts:
         self.logger.warning("teams or seats of a returning person are refused; the account comes back without them")
         return await self.apply_groups(user, groups, Assignment(seat_names=assignment_of(user).seat_names))
 
-    async def remove(self, user: PublicUser) -> bool:
-        """Remove an account and make sure that it is gone.
+    async def remove(self, user_id: str) -> bool:
+        """Remove an account, be it seen or not, and make sure that it is gone.
 
-        :returns: ``False`` when HubSpot answered success and still shows it.
+        :returns: ``False`` when HubSpot still shows it.
         """
-        with suppress(RemoteNotFoundError):
-            await self.client.remove_user(user.id)
+        confirmed = await self.client.remove_user(user_id)
         try:
-            await self.client.user(user.id)
+            await self.presence.user(user_id, word_suffices=confirmed)
         except RemoteNotFoundError:
             return True
         return False

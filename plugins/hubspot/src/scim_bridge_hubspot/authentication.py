@@ -12,17 +12,30 @@ import httpx2
 from pydantic import ValidationError
 
 from scim_bridge.connector import ConnectorState
-from scim_bridge.errors import RemoteCredentialsError, RemoteUnavailableError
-from scim_bridge.upstream import READING
+from scim_bridge.errors import RemoteCredentialsError, RemoteMisroutedError, RemoteUnavailableError
+from scim_bridge.upstream import READING, misrouted_detail, read_json
 
 from .config import HubSpotConfig, OAuthConfig
-from .errors import error_of, problem_of
+from .errors import error_of, is_hubspots, problem_of
 from .wire import AccessToken
 
 TOKEN_PATH = "/oauth/2026-03/token"  # noqa: S105 - a path
 STATE_KEY = "oauth"
 EARLY_SECONDS = 60.0
 """A token is renewed this long before it expires."""
+
+
+REFUSALS = frozenset({400, 401, 403})
+"""The statuses of a token endpoint that refuses (RFC 6749 §5.2; HubSpot is not strict about which)."""
+
+
+def _is_refusal(response: httpx2.Response) -> bool:
+    """Tell a refusal of the token endpoint by its form (RFC 6749 §5.2, or HubSpot's own) from a gateway's page."""
+    try:
+        body = read_json(response)
+    except RemoteUnavailableError:
+        return False
+    return is_hubspots(body) or (isinstance(body, dict) and isinstance(body.get("error"), str))
 
 
 def digest(secret: str) -> str:
@@ -105,11 +118,13 @@ class OAuthTokens(httpx2.Auth):
     async def _keep(self, response: httpx2.Response) -> None:
         """Take over the tokens of a refresh.
 
-        :raises RemoteCredentialsError: When HubSpot refuses the refresh token or the client.
+        :raises RemoteCredentialsError: When HubSpot itself refuses the refresh token or the client.
         """
-        if 400 <= response.status_code < 500 and response.status_code not in (423, 429, 477):
+        if response.status_code in REFUSALS and _is_refusal(response):
             named = problem_of(response).named
             raise RemoteCredentialsError(f"HubSpot refuses the OAuth refresh token{named}; authorise the app again")
+        if response.status_code in REFUSALS:
+            raise RemoteMisroutedError(misrouted_detail(response, "HubSpot's token endpoint"), ambiguous=False)
         if response.status_code != 200:
             raise error_of(response, write=False)
         try:

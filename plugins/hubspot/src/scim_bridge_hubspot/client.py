@@ -1,8 +1,11 @@
 """HubSpot's API as methods: one HTTP call each, answers read into :mod:`.wire`, refusals into :mod:`.errors`.
 
-Nothing is decided here. A paging link is never followed, only its cursor is used; a redirect is an error.
+Nothing is decided here, but that an answer about a member is about the one that was asked for.
+
+A paging link is never followed, only its cursor is used; a redirect is an error.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -11,12 +14,21 @@ from urllib.parse import quote
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from scim_bridge.errors import RemoteInvalidValueError, RemoteRateLimitedError, RemoteUnavailableError
+from scim_bridge.errors import (
+    RemoteCredentialsError,
+    RemoteForbiddenError,
+    RemoteInvalidValueError,
+    RemoteMisroutedError,
+    RemoteNotFoundError,
+    RemoteRateLimitedError,
+    RemoteUnavailableError,
+)
 from scim_bridge.upstream import READING
 
 from .config import ApiVersion, HubSpotConfig
-from .errors import INTERVAL_SECONDS, DailyLimitError, error_of
+from .errors import INTERVAL_SECONDS, BareNotFoundError, DailyLimitError, MissingScopeError, error_of
 from .wire import (
+    USER_ID,
     AccountDetails,
     Collection,
     CrmUser,
@@ -84,40 +96,67 @@ class HubSpotClient:
 
     async def users(self, after: str | None, limit: int) -> Collection[PublicUser]:
         """Return a page of the members, in no order."""
-        page = await self._list(Collection[PublicUser], self._users, {"after": after}, max(limit, 1))
+        try:
+            page = await self._list(Collection[PublicUser], self._users, {"after": after}, max(limit, 1))
+        except RemoteForbiddenError as error:
+            raise _not_readable(error) from None
         return page.model_copy(update={"results": [self._member(user) for user in page.results]})
 
     async def user(self, user_id: str) -> PublicUser:
         """Return a member by Settings user id.
 
-        :raises RemoteNotFoundError: When the person is not a member.
+        :raises RemoteNotFoundError: When HubSpot says that the person is not a member.
+        :raises BareNotFoundError: When it may have meant that.
         """
-        return self._member(await self._read(PublicUser, self._item(user_id)))
+        user = await self._read_member(user_id, {})
+        if user.id != user_id:
+            raise RemoteMisroutedError("HubSpot answered with another person's record", ambiguous=False)
+        return user
 
     async def user_by_email(self, email: str) -> PublicUser:
-        """Return a member by e-mail address.
+        """Return a member by e-mail address; the errors are those of :meth:`user`."""
+        user = await self._read_member(email, {"idProperty": "EMAIL"})
+        if user.normal_email != email.strip().lower():
+            raise RemoteMisroutedError("HubSpot answered with another person's record", ambiguous=False)
+        return user
 
-        :raises RemoteNotFoundError: When nobody has it.
-        """
-        return self._member(await self._read(PublicUser, self._item(email), {"idProperty": "EMAIL"}))
+    async def _read_member(self, key: str, query: Mapping[str, str]) -> PublicUser:
+        try:
+            path = self._item(key) if query else self._member_path(key)
+            return self._member(await self._read(PublicUser, path, query))
+        except RemoteForbiddenError as error:
+            raise _not_readable(error) from None
 
     async def create_user(self, body: Mapping[str, Any]) -> PublicUser:
         """Invite a person (``UserProvisionRequest``). Not to be repeated blindly."""
         response = await self._send("POST", self._users, json=body)
-        return self._member(_parse(PublicUser, response, write=True))
+        user = self._member(_parse(PublicUser, response, write=True))
+        if user.normal_email != str(body["email"]).strip().lower():
+            raise RemoteMisroutedError("HubSpot answered with another person's record", ambiguous=True)
+        return user
 
     async def replace_user(self, user_id: str, body: Mapping[str, Any]) -> None:
         """Write names and assignments (``PublicUserUpdate``). The answer proves nothing: read again.
 
         :raises RemoteUnavailableError: Also when the answer is no JSON: then somebody else gave it, on the way.
         """
-        response = await self._send("PUT", self._item(user_id), json=body)
+        response = await self._send("PUT", self._member_path(user_id), json=body)
         if response.content:
             _parse(AnyDocument, response, write=True)
 
-    async def remove_user(self, user_id: str) -> None:
-        """Remove a member from the account; 204 for one who was removed before, too."""
-        await self._send("DELETE", self._item(user_id))
+    async def remove_user(self, user_id: str) -> bool:
+        """Remove a member from the account.
+
+        :returns: Whether HubSpot confirmed it, with a 204; it does for one who was removed before, too. ``False`` when
+            it knows nobody of this id, or answers as if.
+        """
+        try:
+            response = await self._send("DELETE", self._member_path(user_id))
+        except (RemoteNotFoundError, BareNotFoundError):
+            return False
+        if response.status_code != 204:
+            raise RemoteMisroutedError(f"a removal was answered {response.status_code} instead of 204", ambiguous=True)
+        return True
 
     # -- What can be given -------------------------------------------------------------------------------------------
 
@@ -196,6 +235,12 @@ class HubSpotClient:
 
     # -- Sending -----------------------------------------------------------------------------------------------------
 
+    def _member_path(self, user_id: str) -> str:
+        """Return the path of a member. An id of another form is not HubSpot's, and could name another route."""
+        if re.fullmatch(USER_ID, user_id) is None:
+            raise RemoteUnavailableError("the remote id is not of the form of HubSpot's", ambiguous=False)
+        return self._item(user_id)
+
     def _item(self, key: str) -> str:
         return f"{self._users.rstrip('/')}/{quote(key, safe='@+')}"
 
@@ -251,6 +296,11 @@ class HubSpotClient:
         local = datetime.now(UTC) + self.utc_offset
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         return (midnight - local).total_seconds()
+
+
+def _not_readable(error: RemoteForbiddenError) -> RemoteCredentialsError:
+    """Return what a refused read of members means: HubSpot hides nobody, so the token may not read them."""
+    return MissingScopeError(f"the token may not read accounts: {error.detail}")
 
 
 async def exchange(

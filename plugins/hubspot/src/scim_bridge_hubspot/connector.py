@@ -4,7 +4,7 @@ Each hook reads as the story it tells; the parts are in the modules beside it.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
 
@@ -31,6 +31,7 @@ from .guard import Guard
 from .identity import Identity
 from .inventory import InventoryReader
 from .job_title import JobTitles
+from .presence import Presence
 from .records import AccountRecords
 from .wire import PublicUser, assignment_of
 
@@ -72,12 +73,14 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         self.client = HubSpotClient(await self._resources.enter_async_context(http), config)
         self.identity = Identity(self.client, config, authentication)
         self.inventory = InventoryReader(self.client, config, self.identity)
+        self.presence = Presence(self.client, self.identity)
         self.guard = Guard(config, self.identity)
         self.records = AccountRecords(self.context.state)
         self.deactivated = DeactivatedAccounts(self.client, config, self.identity, logger)
         self.job_titles = JobTitles(self.client) if config.job_title else None
         self.accounts = Accounts(
             client=self.client,
+            presence=self.presence,
             config=config,
             inventory=self.inventory,
             guard=self.guard,
@@ -146,7 +149,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         if await self.records.seconds_since_removal(user.normal_email) is None:
             return True
         try:
-            await self.client.user(user.id)
+            await self.presence.user(user.id, word_suffices=True)
         except RemoteNotFoundError:
             return False
         return True
@@ -164,7 +167,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
     @hookimpl
     async def get_user(self, remote_id: str) -> Remote[User]:
         """Read one account."""
-        return await self._seen(await self.client.user(remote_id))
+        return await self._seen(await self.presence.user(remote_id))
 
     # -- Writing accounts --------------------------------------------------------------------------------------------
 
@@ -219,7 +222,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         successor, _ = await self.accounts.enrol(person, assignment_of(account))
         await self.records.remember_groups(successor.id, groups)
         await self.records.bury(account)
-        if not await self.accounts.remove(account):
+        if not await self.accounts.remove(account.id):
             raise RemoteUnavailableError("HubSpot accepted the removal of the old account but still shows it")
         return successor
 
@@ -236,14 +239,13 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
     @hookimpl
     async def delete_user(self, remote_id: str) -> None:
-        """Remove the account from HubSpot, in every mode, and forget what was kept of it."""
-        try:
-            account = await self.accounts.guarded(remote_id)
-        except RemoteNotFoundError:
-            await self.records.forget(remote_id)
-            return
-        await self.records.note_removal(account)
-        if not await self.accounts.remove(account):
+        """Remove the account from HubSpot, in every mode, and forget what was kept of it.
+
+        It is told to remove whom it does not show, too: they may be deactivated, or its answer wrong.
+        """
+        with suppress(RemoteNotFoundError):
+            await self.records.note_removal(await self.accounts.guarded(remote_id, word_suffices=True))
+        if not await self.accounts.remove(remote_id):
             raise RemoteUnavailableError("HubSpot accepted the removal but still shows the account")
         await self.records.forget(remote_id)
 
@@ -295,7 +297,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
     @hookimpl
     async def explain_user(self, remote_id: str, groups: Sequence[str]) -> Explanation:
         """Tell what a person's groups come to, which of them give way, and why the account is left alone, if it is."""
-        account = await self.client.user(remote_id)
+        account = await self.presence.user(remote_id)
         mapper = await self.inventory.mapper()
         known = [group for group in groups if mapper.exists(group)]
         resolution = mapper.resolve(known, assignment_of(account))

@@ -2,7 +2,8 @@
 
 HubSpot's error bodies promise nothing (its error-handling page: all fields are optional), the real error may be a
 JSON document inside ``message``, and the scope that a 403 names may be the wrong one. So bodies are unwrapped, and
-errors are recognised by markers anywhere in them. See the table in this distribution's README.
+errors are recognised by markers anywhere in them. What has none of HubSpot's marks is not HubSpot's answer: a gateway,
+an edge, another data centre gave it. See the table in this distribution's README.
 """
 
 import json
@@ -20,6 +21,7 @@ from scim_bridge.errors import (
     RemoteCredentialsError,
     RemoteForbiddenError,
     RemoteInvalidValueError,
+    RemoteMisroutedError,
     RemoteNotFoundError,
     RemoteRateLimitedError,
     RemoteUnavailableError,
@@ -37,6 +39,8 @@ MIGRATION_SECONDS = 3600.0
 UNWRAP_DEPTH = 4
 CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{1,79}")
 SCOPE = re.compile(r"[a-z][a-z0-9_.-]{1,79}")
+HUBLET = re.compile(r"[a-z]{2}\d")
+"""A data centre of HubSpot's, as ``correctHublet`` names it."""
 
 
 class NamesNotAcceptedError(RemoteInvalidValueError):
@@ -53,6 +57,13 @@ class NoPermissionSetsError(RemoteInvalidValueError):
 
 class MissingScopeError(RemoteCredentialsError):
     """``MISSING_SCOPES``: the token is good, but may not do this."""
+
+
+class BareNotFoundError(RemoteMisroutedError):
+    """A 404 that does not say ``OBJECT_NOT_FOUND``: a missing object's, a moved route's, a gateway's.
+
+    It says nothing by itself; :mod:`.presence` finds out.
+    """
 
 
 class DailyLimitError(RemoteRateLimitedError):
@@ -137,24 +148,54 @@ def error_of(response: httpx2.Response, *, write: bool, until_reset: float | Non
             ambiguous=False,
             retry_after=_seconds(response) or wait or MIGRATION_SECONDS,
         )
-    if status >= 500:
+    if not 400 <= status < 500:
         return RemoteUnavailableError(f"HubSpot answered {status}", ambiguous=write, retry_after=wait)
-    if status < 400:
-        return RemoteUnavailableError(f"HubSpot answered {status}, which is not followed", ambiguous=False)
-    return _refused(problem, response)
+    return _definite(problem, response, write=write)
 
 
-def _refused(problem: Problem, response: httpx2.Response) -> ConnectorError:
-    """Return the error of a definite 4xx."""
+def _definite(problem: Problem, response: httpx2.Response, *, write: bool) -> ConnectorError:
+    """Return the error of a 4xx that asks for no patience."""
     if problem.status == 401:
         return RemoteCredentialsError("HubSpot refuses the token: it is wrong, expired or revoked")
+    if upstream.about(response, is_hubspots) is upstream.About.OBJECT:
+        return _refused(problem)
+    return _misrouted(response, write=write)
+
+
+def is_hubspots(body: Any) -> bool:
+    """Tell HubSpot's own errors (schema ``Error``) by a field that others do not have, or by a marker."""
+    if not isinstance(body, dict):
+        return False
+    category, text = body.get("category"), str(body.get("message") or "") + str(body.get("subCategory") or "")
+    named = isinstance(category, str) and CODE.fullmatch(category) is not None
+    return named or bool(body.get("correlationId")) or any(marker in text for marker in MARKERS)
+
+
+def _misrouted(response: httpx2.Response, *, write: bool) -> RemoteMisroutedError:
+    """Return the error of a 4xx that HubSpot's API did not give, or that is about no object."""
+    if response.status_code == 404:
+        return BareNotFoundError(upstream.misrouted_detail(response, "HubSpot"), ambiguous=write)
+    hublet = (_document(response.text) or {}).get("correctHublet")
+    if isinstance(hublet, str) and HUBLET.fullmatch(hublet):
+        host = "api" if hublet == "na1" else f"api-{hublet}"
+        return RemoteMisroutedError(
+            f'this HubSpot account is in another data centre ({hublet}): set base_url = "https://{host}.hubapi.com"',
+            ambiguous=write,
+        )
+    return RemoteMisroutedError(upstream.misrouted_detail(response, "HubSpot"), ambiguous=write)
+
+
+def _refused(problem: Problem) -> ConnectorError:
+    """Return the error of a definite refusal."""
     for marker, (error, meaning) in MARKERS.items():
         if marker in problem.text:
             return error(meaning)
     if "MISSING_SCOPES" in problem.text:
         return MissingScopeError(_missing(problem))
+    if problem.status == 404 and "OBJECT_NOT_FOUND" in problem.codes:
+        return RemoteNotFoundError("HubSpot has no such object")
     if problem.status == 404:
-        return _not_found(response)
+        return BareNotFoundError("HubSpot answered 404, but not that there is no such object", ambiguous=False)
     kinds: dict[int, type[ConnectorError]] = {403: RemoteForbiddenError, 409: RemoteConflictError}
     error = kinds.get(problem.status, RemoteInvalidValueError)
     words = problem.text.lower()
@@ -163,14 +204,6 @@ def _refused(problem: Problem, response: httpx2.Response) -> ConnectorError:
     elif "already exist" in words:  # The status for a duplicate is not documented; 400 is as likely as 409.
         error = RemoteConflictError
     return error(f"HubSpot answered {problem.status}{problem.named}")
-
-
-def _not_found(response: httpx2.Response) -> ConnectorError:
-    """Tell HubSpot's "no such object" from a 404 of something in between, which would pass for a finished removal."""
-    kind = response.headers.get("content-type", "")
-    if response.content and "json" not in kind:
-        return RemoteUnavailableError("something other than HubSpot's API answered 404", ambiguous=False)
-    return RemoteNotFoundError("HubSpot has no such object")
 
 
 def _limited(problem: Problem, wait: float | None, until_reset: float | None) -> RemoteRateLimitedError:

@@ -1,7 +1,6 @@
 """Whose token this is: asked once, needed by the guard, the inventory and the check."""
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,13 +10,14 @@ from scim_bridge.errors import (
     RemoteForbiddenError,
     RemoteInvalidValueError,
     RemoteNotFoundError,
+    RemoteUnavailableError,
 )
 from scim_bridge.upstream import urgent
 
 from .authentication import Authentication
 from .client import HubSpotClient
 from .config import HubSpotConfig
-from .errors import MissingScopeError
+from .errors import BareNotFoundError, MissingScopeError
 
 UNKNOWN = (RemoteNotFoundError, RemoteInvalidValueError, RemoteForbiddenError, RemoteConflictError, MissingScopeError)
 """Definite refusals: HubSpot will not tell. For service keys nobody has shown that it does."""
@@ -58,22 +58,36 @@ class Identity:
             now = asyncio.get_running_loop().time()
             if self._kept is None or now - self._kept[0] > FRESH_SECONDS:
                 with urgent():
-                    await self._learn_time_zone()
-                    self._kept = (now, await self._told())
+                    reached = await self._learn_time_zone()
+                    self._kept = (now, await self._told(reached=reached))
             return self._kept[1]
 
-    async def _told(self) -> TokenOwner:
-        """Return what HubSpot tells; nothing, when it will not."""
+    async def _told(self, *, reached: bool) -> TokenOwner:
+        """Return what HubSpot tells; nothing, when it will not.
+
+        :param reached: Whether HubSpot has just answered. A 404 of another form than its own then means that it will
+            not tell, unless it ever did.
+        """
         try:
             return await self._ask()
         except UNKNOWN:
             return TokenOwner()
+        except BareNotFoundError:
+            if not reached or (self._kept is not None and self._kept[1] != TokenOwner()):
+                raise
+            return TokenOwner()
 
-    async def _learn_time_zone(self) -> None:
-        """Ask for the account's time zone, by which its daily limit is reset; not knowing it costs only patience."""
-        with suppress(ConnectorError):
+    async def _learn_time_zone(self) -> bool:
+        """Ask for the account's time zone, by which its daily limit is reset; not knowing it costs only patience.
+
+        :returns: Whether HubSpot itself answered, be it with a refusal.
+        """
+        try:
             details = await self._client.account_details()
-            self._client.utc_offset = timedelta(milliseconds=details.utc_offset_milliseconds)
+        except ConnectorError as error:
+            return not isinstance(error, RemoteUnavailableError)
+        self._client.utc_offset = timedelta(milliseconds=details.utc_offset_milliseconds)
+        return True
 
     async def _ask(self) -> TokenOwner:
         oauth = self._config.oauth

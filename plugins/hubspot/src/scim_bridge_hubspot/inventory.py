@@ -1,7 +1,8 @@
 """Reads what the account has to give, and keeps it for a few minutes."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from scim_bridge.errors import RemoteForbiddenError, RemoteInvalidValueError
 from scim_bridge.upstream import urgent
@@ -66,6 +67,12 @@ class InventoryReader:
         """Ask HubSpot again, and tell whether any of these groups is gone."""
         mapper = await self.mapper(fresh=True)
         return not all(mapper.exists(group) for group in groups)
+
+    async def holds(self, body: Mapping[str, Any]) -> bool:
+        """Ask HubSpot again, and tell whether it has the permission set and the teams that a write names."""
+        inventory = (await self.mapper(fresh=True)).inventory
+        named = {body.get("roleId"), body.get("primaryTeamId"), *body.get("secondaryTeamIds", ())} - {None, ""}
+        return named <= {one.id for one in inventory.permission_sets} | {one.id for one in inventory.teams}
 
     async def _read(self) -> Inventory:
         return Inventory(

@@ -42,6 +42,12 @@ Identifiers = Annotated[tuple[str, ...], BeforeValidator(_identifiers)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_list)]
 
 
+USER_ID = r"[0-9]{1,20}"
+"""The form of a Settings user id (SPEC: ``int64`` as a string)."""
+
+UserId = Annotated[Identifier, Field(pattern=f"^{USER_ID}$")]
+
+
 class Wire(BaseModel):
     """An object of HubSpot's: camelCase, unknown fields ignored."""
 
@@ -58,7 +64,7 @@ class PublicUser(Wire):
     :param super_admin: Read-only in every API.
     """
 
-    id: Identifier
+    id: UserId
     email: str = Field(min_length=3)
     first_name: OptionalText = None
     last_name: OptionalText = None

@@ -43,6 +43,14 @@ def is_write(request: httpx2.Request) -> bool:
     )
 
 
+CATEGORIES = {403: "FORBIDDEN", 404: "OBJECT_NOT_FOUND", 409: "CONFLICT"}
+
+
+def own_error(status: int, message: str) -> dict[str, Any]:
+    """Return an error in HubSpot's form."""
+    return {"status": "error", "message": message, "correlationId": "1", "category": CATEGORIES.get(status, "OTHER")}
+
+
 def settings_for(profile: str, api_version: str) -> dict[str, Any]:
     """Return settings under which the tier has two groups: permission sets, else teams, else seats."""
     settings: dict[str, Any] = {"base_url": BASE_URL, "token": HubSpotEmulator.token, "api_version": api_version}
@@ -90,7 +98,7 @@ class TestHubSpot(ConnectorContract):
             hubspot.add_team(name)
             hubspot.add_seat_pool(name)
         hubspot.add_seat_pool(FREE_SEAT)
-        return HttpRemote(hubspot.transport(), is_write=is_write)
+        return HttpRemote(hubspot.transport(), is_write=is_write, own_error=own_error)
 
     async def two_groups(self, connector: BoundConnector) -> list[str]:
         """Return the remote ids of the two groups."""

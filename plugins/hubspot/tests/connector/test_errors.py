@@ -14,11 +14,13 @@ from scim_bridge.errors import (
     RemoteCredentialsError,
     RemoteForbiddenError,
     RemoteInvalidValueError,
+    RemoteMisroutedError,
     RemoteNotFoundError,
     RemoteRateLimitedError,
     RemoteUnavailableError,
 )
 from scim_bridge_hubspot.errors import (
+    BareNotFoundError,
     DailyLimitError,
     MissingScopeError,
     NamesNotAcceptedError,
@@ -41,15 +43,18 @@ def answer(status: int, body: Any = None, **headers: str) -> httpx2.Response:
         (400, {"message": "x: AppUserErrors.USER_NOT_ON_ANY_HUBS"}, NamesNotAcceptedError),
         (400, {"subCategory": "AppUserErrors.NO_SEAT_AVAILABLE_FOR_ROLE_COMBINATION"}, NoSeatError),
         (400, {"message": "Account doesn't have access to roles."}, NoPermissionSetsError),
-        (400, {"message": "Super Admin users cannot be updated"}, RemoteForbiddenError),
-        (400, {"message": "User already exists with email x"}, RemoteConflictError),
+        (400, {"message": "Super Admin users cannot be updated", "correlationId": "1"}, RemoteForbiddenError),
+        (400, {"message": "User already exists with email x", "correlationId": "1"}, RemoteConflictError),
         (401, None, RemoteCredentialsError),
         (403, {"category": "MISSING_SCOPES"}, MissingScopeError),
         (403, {"category": "USER_DOES_NOT_HAVE_PERMISSIONS"}, RemoteCredentialsError),
         (403, {"category": "FORBIDDEN"}, RemoteForbiddenError),
         (404, {"category": "OBJECT_NOT_FOUND"}, RemoteNotFoundError),
         (409, {"category": "CONFLICT"}, RemoteConflictError),
-        (414, None, RemoteInvalidValueError),
+        (404, {"status": "error", "message": "resource not found", "correlationId": "1"}, BareNotFoundError),
+        *[(status, {"message": "x"}, RemoteMisroutedError) for status in (400, 403, 405, 408, 409, 410, 414, 421, 488)],
+        (404, {"message": "x"}, BareNotFoundError),
+        (410, {"category": "OBJECT_NOT_FOUND"}, RemoteMisroutedError),
         (423, None, RemoteUnavailableError),
         (429, {"policyName": "SECONDLY"}, RemoteRateLimitedError),
         (429, {"policyName": "DAILY"}, DailyLimitError),
@@ -109,13 +114,28 @@ def test_only_a_server_error_on_a_write_is_ambiguous(write: bool) -> None:
     assert error.ambiguous is write
 
 
-def test_a_404_page_of_something_in_between_is_not_hubspots() -> None:
-    """A proxy's HTML 404 would pass for a finished removal; it is an outage."""
-    page = httpx2.Response(404, text="<html>Not Found</html>", headers={"content-type": "text/html"})
-    error = error_of(page, write=False)
-    assert isinstance(error, RemoteUnavailableError)
-    assert not error.ambiguous
-    assert isinstance(error_of(httpx2.Response(404), write=False), RemoteNotFoundError)
+@pytest.mark.parametrize("kind", ["text/html", "text/plain", "application/json", ""])
+@pytest.mark.parametrize("status", [400, 403, 404, 408, 410, 421])
+def test_a_page_of_something_in_between_is_not_hubspots(status: int, kind: str) -> None:
+    """A gateway's 404 would pass for a finished removal, its 403 for a protected person: both are an outage."""
+    for write in (True, False):
+        page = httpx2.Response(status, text="<html>Not Found</html>", headers={"content-type": kind} if kind else {})
+        error = error_of(page, write=write)
+        assert isinstance(error, RemoteMisroutedError)
+        assert error.ambiguous is write
+        assert error.alarms
+
+
+@pytest.mark.parametrize(
+    ("hublet", "told"),
+    [("eu1", 'base_url = "https://api-eu1.hubapi.com"'), ("na1", '"https://api.hubapi.com"'), ("evil.com/", "488")],
+)
+def test_the_wrong_data_centre_is_told_with_the_right_one(hublet: str, told: str) -> None:
+    """What HubSpot names is repeated only in the form that its data centres have."""
+    error = error_of(answer(488, {"message": "unknown to this Hublet", "correctHublet": hublet}), write=False)
+    assert isinstance(error, RemoteMisroutedError)
+    assert told in error.detail
+    assert "evil" not in error.detail
 
 
 def test_a_refusal_names_hubspots_codes_and_never_its_text() -> None:

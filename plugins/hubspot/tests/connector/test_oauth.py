@@ -3,10 +3,16 @@
 import asyncio
 from typing import Any
 
+import httpx2
 import pytest
 
 from plugins.hubspot.tests.connector.portals import ADA, World, person, world
-from scim_bridge.errors import RemoteCredentialsError, RemoteForbiddenError, RemoteUnavailableError
+from scim_bridge.errors import (
+    RemoteCredentialsError,
+    RemoteForbiddenError,
+    RemoteMisroutedError,
+    RemoteUnavailableError,
+)
 
 OAUTH = {"client_id": "app", "client_secret": "s3cret", "refresh_token": "first"}
 
@@ -95,6 +101,28 @@ async def test_a_refused_refresh_token_is_a_problem_of_the_credentials() -> None
         await asyncio.sleep(60)
         with pytest.raises(RemoteCredentialsError, match="authorise the app again"):
             await connector.find_user(ADA)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@pytest.mark.parametrize("body", [b"<h1>Access denied</h1>", b'{"message": "Forbidden"}', b""])
+async def test_a_gateway_before_the_token_endpoint_ends_no_authorisation(status: int, body: bytes) -> None:
+    """Only HubSpot itself can refuse a refresh token: what stands on the way is an outage, told as what it is."""
+    portal = authorised()
+    blocked = True
+
+    class Gateway(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            if blocked and request.url.path == "/oauth/2026-03/token":
+                return httpx2.Response(status, content=body, headers={"Content-Type": "application/json"})
+            return await portal.hubspot.transport().handle_async_request(request)
+
+    async with portal.connector(api=Gateway()) as connector:
+        with pytest.raises(RemoteMisroutedError) as caught:
+            await connector.find_user(ADA)
+        assert "authorise" not in caught.value.detail
+        assert not caught.value.ambiguous
+        blocked = False
+        assert await connector.find_user(ADA) is None
 
 
 async def test_whoever_installed_the_app_is_never_changed() -> None:

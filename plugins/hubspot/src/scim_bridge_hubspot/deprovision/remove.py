@@ -4,6 +4,7 @@ A person who is added again has the same Settings user id (seen live).
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import User
@@ -29,20 +30,19 @@ class Removal:
         return lambda user: user.id in deactivated
 
     async def deactivate(self, remote_id: str, user: User) -> None:  # noqa: ARG002 - one way needs it
-        """Remove the account, its tombstone written before."""
-        try:
-            account = await self._accounts.guarded(remote_id)
-        except RemoteNotFoundError:
-            return
-        await self._accounts.records.bury(account)
-        if not await self._accounts.remove(account) and not await self.is_inactive(account):
+        """Remove the account, its tombstone written before. Who is not to be seen is removed all the same."""
+        account: PublicUser | None = None
+        with suppress(RemoteNotFoundError):
+            account = await self._accounts.guarded(remote_id, word_suffices=True)
+            await self._accounts.records.bury(account)
+        if not await self._accounts.remove(remote_id) and (account is None or not await self.is_inactive(account)):
             raise RemoteUnavailableError("HubSpot accepted the removal but still shows the account")
 
     async def reactivate(self, remote_id: str, user: User) -> PublicUser:
         """Add the person again; one who is there already is left as they are."""
         accounts = self._accounts
         try:
-            account = await accounts.guarded(remote_id)
+            account = await accounts.guarded(remote_id, word_suffices=True)
             if not await self.is_inactive(account):
                 return account
         except RemoteNotFoundError:

@@ -14,17 +14,22 @@ import httpx2
 
 from scim_bridge.errors import (
     ConnectorError,
+    RemoteConflictError,
+    RemoteCredentialsError,
     RemoteForbiddenError,
     RemoteInvalidValueError,
+    RemoteMisroutedError,
     RemoteNotFoundError,
     RemoteUnavailableError,
 )
 from scim_bridge.models import User
+from scim_bridge.upstream import About, about, misrouted
 from scim_bridge_hubspot.accounts import Accounts, groups_of
 from scim_bridge_hubspot.client import exchange
-from scim_bridge_hubspot.errors import error_of
+from scim_bridge_hubspot.errors import error_of, is_hubspots
 from scim_bridge_hubspot.wire import PublicUser
 
+ERROR_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:Error"
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 PAGE = 100
 
@@ -56,20 +61,27 @@ class ScimEndpoint:
         start = 1
         while True:
             page = await self._json("GET", "/Users", {**query, "startIndex": start, "count": PAGE})
+            if not isinstance(page.get("totalResults"), int):  # without it, "nobody" would be anybody's answer
+                raise RemoteMisroutedError("the answer of HubSpot's SCIM endpoint is no list", ambiguous=False)
             found = page.get("Resources") or []
             for user in found:
                 if isinstance(user, dict):
                     yield user
             start += len(found)
-            if not found or start > int(page.get("totalResults") or 0):
+            if not found or start > page["totalResults"]:
                 return
 
     async def set_active(self, user_id: str, *, active: bool) -> bool:
         """Switch a user on or off, and return what a read then shows."""
+        if not user_id.strip("."):  # "." and ".." would name another route
+            raise RemoteMisroutedError("an id of HubSpot's SCIM endpoint is not understood", ambiguous=False)
         path = f"/Users/{quote(user_id, safe='')}"
         operation = {"op": "replace", "value": {"active": active}}
         await self._send("PATCH", path, json={"schemas": [PATCH_SCHEMA], "Operations": [operation]})
-        return is_active(await self._json("GET", path))
+        seen = await self._json("GET", path)
+        if str(seen.get("id")) != user_id:
+            raise RemoteMisroutedError("HubSpot's SCIM endpoint answered with another person's record")
+        return is_active(seen)
 
     async def _json(self, method: str, path: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
         response = await self._send(method, path, query=query)
@@ -86,8 +98,30 @@ class ScimEndpoint:
         headers = {"Content-Type": "application/scim+json"} if write else None
         response = await exchange(self._http, method, path, write=write, headers=headers, **content)
         if not response.is_success:
-            raise error_of(response, write=write)
+            raise _refusal(response, write=write)
         return response
+
+
+def _refusal(response: httpx2.Response, *, write: bool) -> ConnectorError:
+    """Return the error of an answer that is no success, by the form of SCIM's errors (RFC 7644 §3.12) or HubSpot's."""
+    if response.status_code == 401:
+        return RemoteCredentialsError("HubSpot's SCIM endpoint refuses scim_token: it is wrong, expired or revoked")
+    if response.status_code not in {400, 403, 404, 409} or about(response, is_hubspots) is About.OBJECT:
+        return error_of(response, write=write)
+    if about(response, _is_scim_error) is About.ROAD:
+        return misrouted(response, "HubSpot's SCIM endpoint")
+    kinds: dict[int, type[ConnectorError]] = {
+        403: RemoteForbiddenError,
+        404: RemoteNotFoundError,
+        409: RemoteConflictError,
+    }
+    kind = kinds.get(response.status_code, RemoteInvalidValueError)
+    return kind(f"HubSpot's SCIM endpoint answered {response.status_code}")
+
+
+def _is_scim_error(body: Any) -> bool:
+    schemas = body.get("schemas") if isinstance(body, dict) else None
+    return isinstance(schemas, list) and ERROR_SCHEMA in schemas
 
 
 def is_active(user: dict[str, Any]) -> bool:

@@ -81,7 +81,7 @@ class Stripping:
         """
         accounts, groups = self._accounts, groups_of(user)
         try:
-            account = await accounts.guarded(remote_id)
+            account = await accounts.guarded(remote_id, word_suffices=True)
         except RemoteNotFoundError:
             kept = await accounts.records.tombstone(remote_id, str(user.user_name).strip().lower())
             account, _ = await accounts.enrol(user, kept.assignment if kept else None)

@@ -96,9 +96,16 @@ class Engine(Portal):
             answer = route.handler(call)
         except RefusalError as refusal:
             in_scim = request.path.startswith("/scim/")
-            nested = self.switches.nested_messages
-            answer = scim.error(refusal) if in_scim else refusal.answer(self.correlation_id(), nested)
+            answer = scim.error(refusal) if in_scim else self._refusal(refusal)
         return Answer(answer.status, answer.document, {**headers, **answer.headers}, answer.content_type)
+
+    def _refusal(self, refusal: RefusalError) -> Answer:
+        answer = refusal.answer(self.correlation_id(), self.switches.nested_messages)
+        if answer.status != 404 or self.switches.not_found_form == "named":
+            return answer
+        if self.switches.not_found_form == "empty":
+            return Answer(404)
+        return Answer(404, {name: value for name, value in answer.document.items() if name != "category"})
 
     def _authenticate(self, request: Request, kind: str) -> Token:
         """Return the token of a request; SCIM's and the API's are not interchangeable."""
@@ -206,7 +213,7 @@ def no_operation(request: Request, *, known: bool) -> RefusalError:
     """Return the refusal of a path that nothing answers, or of a method that a known path does not."""
     if known:
         return RefusalError(405, f"{request.method} is not supported here", category="METHOD_NOT_ALLOWED")
-    return RefusalError(404, "No resource matches this path", category="OBJECT_NOT_FOUND")
+    return RefusalError(404, "No resource matches this path", category="")
 
 
 def missing_scopes(scopes: list[str]) -> RefusalError:

@@ -80,6 +80,11 @@ class Switches:
     write_deactivated: Literal["works", "404"] = "works"
     """Whether PUT and DELETE reach a deactivated member. UNVERIFIED."""
 
+    not_found_form: Literal["named", "uncategorised", "empty"] = "named"
+    """What the 404 of a missing object looks like: with ``category`` ``OBJECT_NOT_FOUND``; with the fields of an error
+    but without a category, as a missing route has it; or without a body. LIVE tells the status only; the form is
+    UNVERIFIED."""
+
     read_deactivated: Literal["shown", "404"] = "shown"
     """Whether reading a deactivated member by id or e-mail finds them. 3P (Vanta, probo): they look active."""
 

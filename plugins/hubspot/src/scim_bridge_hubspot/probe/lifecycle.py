@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
+from scim_bridge_hubspot.errors import problem_of
+
 from .calls import Answer, Calls, ProbeError, document_of
 from .report import Report
 
@@ -74,6 +76,9 @@ async def ask_removal(calls: Calls, report: Report, user_id: str, email: str) ->
         await calls.read_by_email("read a removed person's address", email),
     ]
     report.add("Is a removed person gone at once?", " and ".join(f"status {read.status_code}" for read in gone))
+    codes = problem_of(gone[0]).codes
+    form = "named" if "OBJECT_NOT_FOUND" in codes else "uncategorised" if gone[0].content else "empty"
+    report.add("What does a 404 of a missing person look like?", form, "not_found_form", form)
     await _lag(calls, report, user_id)
     again = await calls.remove("remove a removed person", user_id)
     report.add("What does a second removal answer?", f"status {again.status_code}")
