@@ -1,6 +1,7 @@
 """That somebody is gone, or there, is believed with evidence only; nothing is done to anybody but whom it is about."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import httpx2
 import pytest
@@ -33,7 +34,7 @@ ROAD = {
 }
 """What stands on the way to HubSpot's API, or is not its right address, answers."""
 
-MODES = {"remove": {}, "strip": {"strip": {"permission_set": "No access"}}}
+MODES: dict[str, dict[str, Any]] = {"remove": {}, "strip": {"strip": {"permission_set": "No access"}}}
 
 Answering = Callable[[httpx2.Request], httpx2.Response | None]
 
@@ -72,16 +73,17 @@ async def test_the_road_confirms_no_removal_and_refuses_nothing(answer: str, mod
             return None
         return httpx2.Response(status, content=body, headers={"Content-Type": kind} if kind else {})
 
-    settings = {"deprovision": mode, **MODES[mode]}
+    settings: dict[str, Any] = {"deprovision": mode, **MODES[mode]}
     async with portal.connector(api=OnTheWay(portal, gateway), **settings) as connector:
-        for call in (
+        calls: list[Callable[[], Awaitable[object]]] = [
             lambda: connector.deactivate_user(ada, person()),
             lambda: connector.delete_user(ada),
             lambda: connector.get_user(ada),
             lambda: connector.find_user(ADA),
             lambda: connector.create_user(person("new@corp.example")),
             lambda: connector.set_user_groups(ada, person(), []),
-        ):
+        ]
+        for call in calls:
             with pytest.raises(RemoteMisroutedError) as raised:
                 await call()
             assert status != 488 or "api-eu1.hubapi.com" in raised.value.detail
@@ -156,7 +158,7 @@ async def test_another_persons_record_is_not_believed(hook: str) -> None:
             return await self.inner.handle_async_request(request)
 
     async with portal.connector(api=MixedUp(portal, lambda _: None)) as connector:
-        calls = {
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
             "deactivate_user": lambda: connector.deactivate_user(ada, person()),
             "delete_user": lambda: connector.delete_user(ada),
             "get_user": lambda: connector.get_user(ada),
@@ -202,7 +204,11 @@ async def test_the_scim_endpoint_has_a_road_too(answer: str) -> None:
     status, kind, body = ROAD[answer]
     portal, ada = with_ada()
     blocked = OnTheWay(portal, lambda _: httpx2.Response(status, content=body, headers={"Content-Type": kind}))
-    settings = {"deprovision": "scim", "scim_token": portal.hubspot.scim_token, "scim_url": "http://localhost/scim/v2"}
+    settings: dict[str, Any] = {
+        "deprovision": "scim",
+        "scim_token": portal.hubspot.scim_token,
+        "scim_url": "http://localhost/scim/v2",
+    }
     async with portal.connector(scim=blocked, **settings) as connector:
         with pytest.raises(RemoteUnavailableError):
             await connector.deactivate_user(ada, person())
@@ -214,7 +220,11 @@ async def test_nobody_is_told_by_a_list_only(body: bytes) -> None:
     portal, ada = with_ada(read_deactivated="404")
     portal.hubspot.ui_deactivate(ADA)
     empty = OnTheWay(portal, lambda _: httpx2.Response(200, content=body, headers={"Content-Type": "application/json"}))
-    settings = {"deprovision": "scim", "scim_token": portal.hubspot.scim_token, "scim_url": "http://localhost/scim/v2"}
+    settings: dict[str, Any] = {
+        "deprovision": "scim",
+        "scim_token": portal.hubspot.scim_token,
+        "scim_url": "http://localhost/scim/v2",
+    }
     async with portal.connector(scim=empty, **settings) as connector:
         with pytest.raises(RemoteMisroutedError):
             await connector.deactivate_user(ada, person())
@@ -223,7 +233,7 @@ async def test_nobody_is_told_by_a_list_only(body: bytes) -> None:
 async def test_a_refused_scim_token_is_named() -> None:
     """Mode ``scim`` has two tokens: which one is refused is told."""
     portal, ada = with_ada()
-    settings = {"deprovision": "scim", "scim_token": "wrong", "scim_url": "http://localhost/scim/v2"}
+    settings: dict[str, Any] = {"deprovision": "scim", "scim_token": "wrong", "scim_url": "http://localhost/scim/v2"}
     async with portal.connector(**settings) as connector:
         with pytest.raises(RemoteCredentialsError, match="scim_token"):
             await connector.deactivate_user(ada, person())
@@ -234,7 +244,9 @@ async def test_a_deletion_removes_somebody_whom_reads_hide(mode: str) -> None:
     """A deactivated account that HubSpot's API does not show is deleted all the same."""
     portal, ada = with_ada(read_deactivated="404")
     portal.hubspot.ui_deactivate(ADA)
-    scim = {"scim_token": portal.hubspot.scim_token, "scim_url": "http://localhost/scim/v2"} if mode == "scim" else {}
+    scim: dict[str, Any] = (
+        {"scim_token": portal.hubspot.scim_token, "scim_url": "http://localhost/scim/v2"} if mode == "scim" else {}
+    )
     async with portal.connector(deprovision=mode, **scim) as connector:
         await connector.delete_user(ada)
     assert [call.method for call in portal.writes()] == ["DELETE"]
