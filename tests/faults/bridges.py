@@ -21,6 +21,7 @@ from scim_bridge.store import resources, tokens
 from scim_bridge.upstream import HttpClients
 from scim_bridge_hubspot.emulator import HubSpotEmulator, Switches
 from tests.faults.lives import Answer, Held
+from tests.faults.promises.diary import NotingEmulator
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 CONNECTION = "corp"
@@ -161,12 +162,12 @@ async def running(configuration: Settings, clients: HttpClients, token: str = ""
         yield RunningBridge(bridge, serving.server(), token)
 
 
-def portal() -> HubSpotEmulator:
+def portal() -> NotingEmulator:
     """Return a HubSpot with permission sets; the ids in it are always the same.
 
     People who never logged in take new names, as activated ones do; and its limits are out of the way.
     """
-    hubspot = HubSpotEmulator(
+    hubspot = NotingEmulator(
         switches=Switches(names_unactivated="accepted", list_lag_reads=0), clock=lambda: time.monotonic() * 1000, seed=7
     )
     for name in GROUPS:

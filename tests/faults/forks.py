@@ -14,9 +14,9 @@ from copy import deepcopy
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
-from scim_bridge_hubspot.emulator import HubSpotEmulator
 from scim_bridge_hubspot.emulator.asgi import make_server
 from tests.faults.bridges import portal
+from tests.faults.promises.diary import Line, NotingEmulator
 
 ANSWER_SECONDS = 120.0
 
@@ -40,6 +40,11 @@ class Remote:
     def snapshot(self) -> dict[str, Any]:
         """Return what everybody has."""
         return self._look("snapshot")
+
+    def noted(self) -> list[Line]:
+        """Return what it noted of every call."""
+        found: list[Line] = json.loads(self._get("/noted"))
+        return found
 
     def creations(self, email: str) -> int:
         """Return how often an account was created."""
@@ -67,7 +72,7 @@ class Remote:
 
     def _serve(self) -> None:
         hubspot = portal()
-        kept: dict[bytes, HubSpotEmulator] = {}
+        kept: dict[bytes, NotingEmulator] = {}
 
         async def application(scope: Any, receive: Any, send: Any) -> None:
             nonlocal hubspot
@@ -79,6 +84,9 @@ class Remote:
                     hubspot = deepcopy(kept[name]) if name else portal()
                 await send({"type": "http.response.start", "status": 204, "headers": []})
                 await send({"type": "http.response.body", "body": b""})
+            elif scope["type"] == "http" and scope["path"] == "/noted":
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": json.dumps(hubspot.noted).encode()})
             else:
                 await hubspot.asgi(scope, receive, send)
 

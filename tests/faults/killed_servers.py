@@ -15,10 +15,12 @@ import httpx2
 from scim_bridge.cli.demo.bridge import BridgeProcess, write_configuration
 from scim_bridge.cli.demo.portal import Portal
 from scim_bridge.cli.demo.processes import process_group
-from scim_bridge_hubspot.emulator import HubSpotEmulator
 from scim_bridge_hubspot.emulator.asgi import make_server
 from tests.faults.bridges import CONNECTION, GROUP, GROUPS, held, holdings, portal
 from tests.faults.lives import Answer, Client, Life, Progress, at_any_time, at_rest
+from tests.faults.promises.diary import Diary, NotingEmulator, lists, together
+from tests.faults.promises.portals import accounts_of
+from tests.faults.promises.rules import judge
 
 GUARD_OFF = f"\n[connections.{CONNECTION}.guard]\nmass_change = false\n"
 
@@ -33,7 +35,7 @@ class Siege:
     """
 
     http: httpx2.AsyncClient
-    hubspot: HubSpotEmulator
+    hubspot: NotingEmulator
     process: BridgeProcess
     lives: Sequence[Life]
     kills: int = 0
@@ -53,13 +55,16 @@ class Siege:
         self.statuses[response.status_code] += 1
         return Answer(response.status_code, response.headers, response.json() if response.content else {})
 
-    async def run(self, kills: int, seed: int) -> None:
-        """Lead the lives; kill the server so often meanwhile."""
-        groups = {}
+    async def run(self, kills: int, seed: int, diary: Path) -> None:
+        """Lead the lives; kill the server so often meanwhile.
+
+        :param diary: A file for what is sent and answered.
+        """
+        send, groups = Diary(diary).watch(self.send), {}
         for name in GROUPS:
-            group = await self.send("POST", "/Groups", {"schemas": [GROUP], "displayName": name})
+            group = await send("POST", "/Groups", {"schemas": [GROUP], "displayName": name})
             groups[name] = str(group.document["id"])
-        client = Client(self.send, groups, self._note, pause=0.2)
+        client = Client(send, groups, self._note, pause=0.2)
         leading = asyncio.create_task(client.lead(self.lives))
         notes = 2 * sum(len(one.steps) for one in self.lives)
         moments = sorted(random.Random(seed).sample(range(2, notes - 1), kills))
@@ -77,6 +82,10 @@ class Siege:
             count = sum(call.committed and one.email in call.body for call in made)
             if count != one.creations:
                 self.violations.append(f"{one.name} was created {count} times instead of {one.creations}")
+
+        record = together([*Diary.read(diary), *self.hubspot.noted], accounts_of(portal()), strength=GROUPS)
+        record.rested, record.lists = True, await lists(send)
+        self.violations += [str(finding) for finding in judge(record)]
 
     def _note(self, _name: str, _progress: Progress) -> None:
         self._notes += 1

@@ -24,11 +24,14 @@ from typing import Any
 
 from scim_bridge.provisioning import driver
 from tests.faults import defects, failpoints, warm
-from tests.faults.bridges import FastClients, RunningBridge, held, running, settings
+from tests.faults.bridges import GROUPS, FastClients, RunningBridge, held, portal, running, settings
 from tests.faults.failpoints import POINTS, WatchedTransport
 from tests.faults.forks import Remote, Worker, fork
 from tests.faults.instruments import workplace
 from tests.faults.lives import Client, Journal, Progress, ViolationError, at_any_time, at_rest
+from tests.faults.promises.diary import Diary, lists, together
+from tests.faults.promises.portals import accounts_of
+from tests.faults.promises.rules import judge
 from tests.faults.scenes import Scene, scenes
 
 PATIENCE = 120.0
@@ -197,6 +200,14 @@ class Killer:
             if made != one.creations:
                 violations.append(f"{one.name} was created {made} times instead of {one.creations}")
         violations += self._rows()
+        violations += await self._promises(bridge)
+
+    async def _promises(self, bridge: RunningBridge) -> list[str]:
+        """Return every promise that was broken, by what could be seen from outside."""
+        lines = Diary.read(self._here / "diary")
+        record = together([*lines, *self._remote.noted()], accounts_of(portal()), strength=GROUPS)
+        record.rested, record.lists = True, await lists(bridge.send)
+        return [str(finding) for finding in judge(record)]
 
     async def _fresh(self, bridge: RunningBridge) -> None:
         """A database whose migration was killed is as good as new."""
@@ -210,7 +221,8 @@ class Killer:
         """Return the client, as far as its journal tells."""
         path = self._here / "journal"
         progress = Journal.read(path)
-        return Client(bridge.send, self._template.groups, Journal(path).note, progress=progress)
+        send = Diary(self._here / "diary").watch(bridge.send)
+        return Client(send, self._template.groups, Journal(path).note, progress=progress)
 
     @contextlib.asynccontextmanager
     async def _bridge(self) -> AsyncIterator[RunningBridge]:

@@ -12,6 +12,7 @@ from tests.faults.bridges import FastClients, Template, prepare, running, settin
 from tests.faults.failpoints import WatchedTransport
 from tests.faults.forks import Remote
 from tests.faults.lives import Client, Journal, Life, Progress, life
+from tests.faults.promises.diary import Diary, shown
 
 SCENARIOS: tuple[tuple[Life, ...], ...] = (
     (life("ada", "create", "join Sales", "rename", "deactivate"), life("bob", "create", "delete")),
@@ -30,12 +31,14 @@ class Scene(NamedTuple):
     :param lives: To the end of the scene.
     :param progress: How far they are when it begins.
     :param database: The bridge's, as it is then; empty for a bridge that makes its tables.
+    :param diary: What the client has sent and was answered by then.
     """
 
     name: str
     lives: tuple[Life, ...]
     progress: dict[str, Progress]
     database: bytes
+    diary: bytes = b""
 
     @property
     def migrates(self) -> bool:
@@ -52,6 +55,7 @@ class Scene(NamedTuple):
         for name, progress in self.progress.items():
             journal.note(name, progress)
         journal.close()
+        (directory / "diary").write_bytes(self.diary)
         if not self.migrates:
             database = directory / "bridge.db"
             database.write_bytes(self.database)
@@ -71,16 +75,19 @@ async def scenes(directory: Path, remote: Remote) -> tuple[Template, list[Scene]
         database.chmod(0o600)
         remote.renew("")
         progress: dict[str, Progress] = {}
+        written = directory / f"scenario{number}.diary"
+        diary = Diary(written)
+        for _, what, *values in shown(template.groups, at=0.0):
+            diary.note(what, *values)
         for begin in range(0, max(len(one.steps) for one in lives), STEPS):
             until = tuple(replace(one, steps=one.steps[: begin + STEPS]) for one in lives)
             name = f"{number}, steps {begin + 1} to {begin + STEPS}"
             remote.keep(name)
-            found.append(
-                Scene(name, until, {who: replace(each) for who, each in progress.items()}, database.read_bytes())
-            )
+            known = {who: replace(each) for who, each in progress.items()}
+            found.append(Scene(name, until, known, database.read_bytes(), written.read_bytes()))
             clients = FastClients(WatchedTransport(verify=False))
             async with running(settings(database, remote.url), clients, template.token) as bridge:
-                await Client(bridge.send, template.groups, progress=progress).lead(until)
+                await Client(diary.watch(bridge.send), template.groups, progress=progress).lead(until)
                 await bridge.idle()
                 await bridge.drifts()
     return template, [*found, Scene("", (), {}, b"")]

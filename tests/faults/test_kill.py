@@ -56,7 +56,7 @@ async def test_a_server_that_is_killed_under_load_keeps_every_promise(tmp_path: 
     """``scim-bridge serve``, with uvicorn and sockets, is killed at moments drawn by a seed while clients write."""
     kills, seed, began = size("SCIM_BRIDGE_SERVER_KILLS", 5), 1, time.monotonic()
     async with siege(tmp_path, [life(f"person{number}", *WHOLE) for number in range(6)]) as under_siege:
-        await under_siege.run(kills, seed)
+        await under_siege.run(kills, seed, tmp_path / "diary")
         report = {name: getattr(under_siege, name) for name in ("kills", "dropped", "statuses", "violations")}
         record("siege", report, time.monotonic() - began)
         print(f"kill -9 of a server, seed {seed}: {report}, down {under_siege.process.down_seconds / kills:.1f} s each")

@@ -25,7 +25,7 @@ def _let_in_meanwhile(story: Story, key: str, ask: Ask) -> bool:
     answered = ask.answered or ask.order
     given = any(one.after and one.after.access for one in story.by_hand(key, ask.order, answered))
     return given or any(
-        word.kind == "in" and ask.order < word.ask.order < answered and not word.ask.refused
+        word.kind == "in" and word.ask.order < answered and not word.ask.refused and story.overlap(word.ask, ask)
         for word in story.access[key]
     )
 
@@ -82,7 +82,7 @@ def _joined_again(story: Story, key: str, name: str, ask: Ask) -> bool:
     """Whether another request, under way at the same time, puts somebody in again."""
     answered = ask.answered or ask.order
     return any(
-        one.kind == "join" and ask.order <= one.ask.order < answered and name in story.sets_of(one)
+        one.kind == "join" and one.ask.order < answered and story.overlap(one.ask, ask) and name in story.sets_of(one)
         for one in story.members[key]
     )
 

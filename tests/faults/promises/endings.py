@@ -18,6 +18,8 @@ def accepted_is_done(story: Story) -> Iterator[tuple[float, str]]:
         newest = max(word.ask.order for word in outs)
         if any(one.after and one.after.access for one in story.by_hand(key, newest, 10**9)):
             continue
+        if any(one.kind == "in" and story.overlap(one.ask, outs[-1].ask) for one in story.access[key]):
+            continue
         if all(word.ask.succeeded or word.ask.status == 429 for word in outs):
             yield outs[-1].ask.answered_at, f"{held.email} gets in at the end, after {outs[-1].ask}"
     yield from _memberships(story)
@@ -67,7 +69,9 @@ def claimed_stays(story: Story) -> Iterator[tuple[float, str]]:
             if word.kind != "in" or not ask.succeeded or any(story.by_hand(key, 0, 10**9)):
                 continue
             elsewhere = any(story.has_access(other) for other in story.names.who(word))
-            if not elsewhere and not any(one.kind == "out" and one.ask.order > ask.order for one in last.values()):
+            if not elsewhere and not any(
+                one.kind == "out" and story.overlap(one.ask, ask) for one in story.access[key]
+            ):
                 yield ask.answered_at, f"{key} has no access at the end, after {ask}"
 
 

@@ -94,6 +94,13 @@ class Story:
             order,
         )
 
+    @staticmethod
+    def overlap(one: Ask, other: Ask) -> bool:
+        """Whether the first of two requests came later than the second, or was not answered yet when that came."""
+        if one.order >= other.order:
+            return True
+        return other.at - one.at < UNDER_WAY if one.answered is None else one.answered > other.order
+
     def is_asked_for(self, id_: str, change: Change) -> bool:
         """Whether the resource of a SCIM id is one that a client wants to have access when an account changes."""
         words = [word for word in self.access[change.key] if word.user == id_ and not word.ask.refused]

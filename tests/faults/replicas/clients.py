@@ -3,13 +3,16 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from math import inf
 from typing import Any
+from urllib.parse import unquote
 
 import httpx2
 
+from tests.faults.promises.diary import Line
 from tests.faults.replicas.cluster import BUDGET_SECONDS, CONNECTIONS, Cluster, Replica
 from tests.faults.replicas.linearizability import ABSENT, Action, Operation, Register
 from tests.faults.replicas.portal import GROUPS
@@ -56,6 +59,9 @@ class Clients:
     cluster: Cluster
     random: random.Random
     statuses: dict[int, int] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    """What was sent and answered."""
+    _numbers: Iterator[int] = field(default_factory=count)
 
     async def lead(self, person: Person) -> None:
         """Create a person at several replicas at once, then let several clients change them."""
@@ -86,7 +92,8 @@ class Clients:
         group = self.random.choice(GROUPS) if action in {"join", "leave"} else ""
         method, path, body = self._request(person, action, group)
         replica = self._replica()
-        began = time.time()
+        began, number = time.time(), f"{next(self._numbers)}"
+        self.lines.append([time.monotonic(), "asked", number, method, unquote(path), body])
         try:
             answer = await self.cluster.http.request(
                 method,
@@ -104,6 +111,9 @@ class Clients:
                 person.operations.append(Operation(action, began, certain=False, group=group, client=client))
             return False
         self._count(answer.status_code)
+        told = answer.headers.get("retry-after", "")
+        document = answer.json() if answer.content else {}
+        self.lines.append([time.monotonic(), "answered", number, answer.status_code, told, document])
         return self._note(person, Operation(action, began, time.time(), group=group, client=client), answer)
 
     def _note(self, person: Person, operation: Operation, answer: httpx2.Response) -> bool:

@@ -13,10 +13,11 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field, replace
 
-from scim_bridge_hubspot.emulator import HubSpotEmulator, Profile, Switches
+from scim_bridge_hubspot.emulator import Profile, Switches
 from scim_bridge_hubspot.emulator.asgi import Message, Receive, Scope, Send, deliver, lifespan, make_server
 from scim_bridge_hubspot.emulator.asgi import read_request as request_of
 from scim_bridge_hubspot.emulator.wire import Request
+from tests.faults.promises.diary import NotingEmulator
 
 LATENCY = (0.002, 0.02)
 SLOW_LATENCY = (0.1, 0.4)
@@ -74,7 +75,7 @@ class NotingPortal:
     :param limited: Whether the emulator keeps a limit.
     """
 
-    hubspot: HubSpotEmulator
+    hubspot: NotingEmulator
     ports: list[int]
     random: random.Random
     limited: bool = False
@@ -87,6 +88,8 @@ class NotingPortal:
         elif scope["path"] == "/log":
             since = int(scope["query_string"] or b"0")
             await _send_json(send, [asdict(call) for call in self.log[since:]])
+        elif scope["path"] == "/noted":
+            await _send_json(send, self.hubspot.noted)
         elif scope["path"] == "/held":
             everybody = {email: self._held(email) for email in self.hubspot.snapshot()}
             await _send_json(send, {email: held[1] for email, held in everybody.items() if held and held[0]})
@@ -149,7 +152,7 @@ def main(arguments: list[str]) -> None:
     """
     seed, rate, limit, *accounts = arguments
     switches = Switches(names_unactivated="accepted", list_lag_reads=0)
-    hubspot = HubSpotEmulator(
+    hubspot = NotingEmulator(
         switches=switches,
         profile=replace(UNLIMITED, calls_per_ten_seconds=int(limit) or MANY),
         seed=int(seed),

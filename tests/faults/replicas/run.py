@@ -18,6 +18,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from scim_bridge_hubspot.emulator import HubSpotEmulator
+from tests.faults.promises.diary import Line, shown, together
+from tests.faults.promises.portals import accounts_of
+from tests.faults.promises.rules import judge
 from tests.faults.replicas.clients import Clients, Person, people
 from tests.faults.replicas.cluster import Cluster, cluster
 from tests.faults.replicas.oracle import Call, hand_overs, judge_calls, judge_person, owners_of, told
@@ -149,6 +153,7 @@ async def _judged(one: Cluster, histories: Histories, weather: Weather, calls: l
     wrong = [*histories.stuck, *histories.different, *verdict.violations]
     for person in histories.people:
         wrong += judge_person(one, person, calls)
+    wrong += _promises(histories, await one.portal("/noted"))
     known = Counter(operation.action for person in histories.people for operation in person.operations)
     return {
         "histories": len(histories.people) // PEOPLE,
@@ -167,6 +172,15 @@ async def _judged(one: Cluster, histories: Histories, weather: Weather, calls: l
         "settled_after": round(histories.settling, 1),
         "violations": wrong,
     }
+
+
+def _promises(histories: Histories, noted: list[Line]) -> list[str]:
+    """Return every promise that was broken, by what could be seen from outside."""
+    lists = [line for groups in histories.cluster.groups.values() for line in shown(groups, at=0.0)]
+    owner = accounts_of(HubSpotEmulator(seed=histories.seed))
+    record = together([*lists, *histories.clients.lines, *noted], owner)
+    record.rested = not histories.stuck
+    return [str(finding) for finding in judge(record)]
 
 
 if __name__ == "__main__":
