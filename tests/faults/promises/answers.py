@@ -82,7 +82,7 @@ def transient_is_429(story: Story) -> Iterator[tuple[float, str]]:
 def road_is_no_refusal(story: Story) -> Iterator[tuple[float, str]]:
     """What stands before HubSpot, and what HubSpot says of account and token, is never told as the object's refusal."""
     for ask in story.asks:
-        if ask.status not in REFUSALS or ask.answered is None:
+        if ask.status not in REFUSALS or ask.answered is None or (ask.status == 403 and _admins(story, ask)):
             continue
         under_way = [call for call in story.record.calls if ask.order < call.order < ask.answered]
         last = {(call.method, call.path): call for call in under_way}  # of a call and its repetitions
@@ -90,6 +90,14 @@ def road_is_no_refusal(story: Story) -> Iterator[tuple[float, str]]:
         if foreign and not any(400 <= call.status < 500 and not call.fault for call in under_way):
             call = foreign[-1]
             yield ask.answered_at, f"{ask} after {call.method} {call.path} was answered {call.status} ({call.fault})"
+
+
+def _admins(story: Story, ask: Ask) -> bool:
+    """Whether somebody whom a request may be about is a Super Admin, and so refused for a reason of their own."""
+    kind, _, id_ = ask.path.strip("/").partition("/")
+    keys = story.names.member(id_) if kind == "Users" and id_ else story.record.accounts.keys()
+    held = [story.account(key, ask.order) for key in keys if key not in story.record.initial]
+    return any(one is not None and one.admin for one in held)
 
 
 def limit_kept(story: Story) -> Iterator[tuple[float, str]]:
