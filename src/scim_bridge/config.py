@@ -31,6 +31,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from scim_bridge.errors import ConfigurationError, ConnectionSettingsError
+from scim_bridge.protocol.clients import preset
 from scim_bridge.provisioning.policy import Budget, GuardPolicy, ProvisioningPolicy
 
 DEFAULT_PATH = Path("scim-bridge.toml")
@@ -174,8 +175,7 @@ class ConnectionSettings(Table):
         """Return the provisioning policy these settings make."""
         seconds = self.idempotent_create_seconds
         if seconds is None:
-            # Okta asks for a 409 when it creates the same user twice, and never repeats a creation without a query.
-            seconds = 0 if self.client == "okta" else 300
+            seconds = 300 if preset(self.client).repeats_creations else 0
         return ProvisioningPolicy(
             budget=self.budget_seconds,
             idempotent_create=timedelta(seconds=seconds),

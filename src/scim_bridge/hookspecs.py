@@ -81,7 +81,8 @@ class ConnectorSpec:
     async def create_user(self, user: User) -> Remote[User]:
         """Create an account, or adopt the one that already has this userName.
 
-        ``user.groups`` may be granted in the same call; the answer's ``groups`` tells what was.
+        ``user.groups`` may be granted in the same call; the answer's ``groups`` tells what was. An adopted account
+        is not written, and one that is inactive is answered so (``active``): its reactivation is the next call.
 
         :raises RemoteInvalidValueError: when the remote system takes a value, or a group, not.
         """

@@ -76,12 +76,14 @@ class ClientPreset:
     :param policy: What scim2-models tolerates.
     :param quirks: Names of the quirks that are rewritten; others are refused as the RFC says.
     :param compares: Whether it reads first and sends only what differs.
+    :param repeats_creations: Whether it sends a creation again without a query when an answer was lost.
     """
 
     name: str
     policy: ScimPolicy
     quirks: frozenset[str]
     compares: bool = False
+    repeats_creations: bool = False
 
     def switched(self, *, on: Iterable[str] = (), off: Iterable[str] = ()) -> Self:
         """Return the preset with quirks switched on and off.
@@ -101,7 +103,7 @@ def _preset(name: str) -> ClientPreset:
 
 PRESETS: dict[str, ClientPreset] = {
     "okta": _preset("okta"),
-    "entra": replace(_preset("entra"), compares=True),
+    "entra": replace(_preset("entra"), compares=True, repeats_creations=True),
     "generic": ClientPreset("generic", tolerant_policy(), frozenset(QUIRKS)),
     "strict": ClientPreset("strict", ScimPolicy(comparison_key=comparison_key), frozenset({"password"})),
 }

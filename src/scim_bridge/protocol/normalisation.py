@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from scim2_models import InvalidFilterException, InvalidPathException, Path, ScimFilter
-from scim2_models.path import AttrPath, Comparison, FilterNode, LogicalExpr, Not, Present, ValuePath
+from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode, LogicalExpr, Not, Present, ValuePath
 
 from scim_bridge.protocol.clients import Quirks
 from scim_bridge.protocol.schemas import ENTERPRISE_USER, Attribute, ResourceDefinition
@@ -31,6 +31,7 @@ class Normaliser:
     def __init__(self, definition: ResourceDefinition, quirks: Quirks) -> None:
         self._definition = definition
         self._quirks = quirks
+        self._name = "displayname" if definition.attribute("userName") is None else "username"
 
     # -- Resources -----------------------------------------------------------------------------------------------------
 
@@ -246,6 +247,8 @@ class Normaliser:
                 literal = {"true": True, "false": False}.get(value.lower())
                 if literal is not None and self._quirks.take("boolean_string_in_filter"):
                     value = literal
+            if isinstance(value, str) and path.uri is None and path.attr.lower() == self._name:
+                value = value.strip() if node.op in {CompareOperator.eq, CompareOperator.ne} else value
         return Comparison(path, node.op, value)
 
     def _filter_path(self, path: AttrPath) -> AttrPath:

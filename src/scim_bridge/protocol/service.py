@@ -367,9 +367,13 @@ def _keep_active(current: Any, wanted: Any) -> None:
 
 
 def _require_name(resource: Any) -> None:
-    """Refuse an empty userName or displayName (RFC 7643 §4.1.1, §4.2)."""
-    attribute, name = (
-        ("displayName", resource.display_name) if isinstance(resource, Group) else ("userName", resource.user_name)
-    )
+    """Refuse an empty userName or displayName (RFC 7643 §4.1.1, §4.2), and take blanks around one off.
+
+    Remote systems do: with them, two resources would stand for one account. Filters are read so, too.
+    """
+    attribute, field = ("displayName", "display_name") if isinstance(resource, Group) else ("userName", "user_name")
+    name = getattr(resource, field)
     if not isinstance(name, str) or not name.strip():
         raise InvalidValueException(detail=f"{attribute} must not be empty")
+    if name != name.strip():
+        setattr(resource, field, name.strip())

@@ -38,7 +38,7 @@ class GroupIntake:
         row = resources.find_by_name(tx, self.intake.connection_id, "Group", name, lock=True)
         free = row is not None and (row.ownership is Ownership.DISCOVERED or not row.active)
         row = row and _wanted(row)
-        if row is not None and self.intake.is_repeat(row, group.external_id):
+        if row is not None and self.intake.is_repeat(row, group):
             return replace(self._members(tx, self.intake.untouched(tx, row), deltas), repeated=True)
         if row is not None and free:
             row = self.intake.store(tx, row, group, lane=Lane.CREATE, matters=self.intake.matters(row, group))

@@ -178,16 +178,25 @@ class Intake:
         """Return the ownership after a client wrote the resource."""
         return Ownership.ADOPTED if row.ownership is Ownership.DISCOVERED else row.ownership
 
-    def is_repeat(self, row: ResourceRow, external_id: str | None) -> bool:
+    def is_repeat(self, row: ResourceRow, resource: User | Group) -> bool:
         """Tell whether a creation asks for what an earlier one already made.
 
-        A client that was told "pending", or nothing, sends the same creation again; Entra ID does so without a query.
+        A client that was told "pending", or nothing, sends its creation again, and may say more by then. One that was
+        told of it gets a 409 (RFC 7644 §3.3), unless it is known to send the very same again: Entra ID does so without
+        a query.
         """
-        if row.ownership is Ownership.DISCOVERED or row.external_id != external_id:
+        if row.ownership is Ownership.DISCOVERED or row.external_id != resource.external_id:
             return False
         if not row.answered:
             return True
-        return external_id is not None and self.clock() - row.created_at < self.policy.idempotent_create
+        recent = self.clock() - row.created_at < self.policy.idempotent_create
+        return resource.external_id is not None and recent and self._says(row, resource)
+
+    @staticmethod
+    def _says(row: ResourceRow, resource: User | Group) -> bool:
+        """Tell whether a creation says what is desired already; members and ``active`` aside."""
+        said = json.loads(documents.encode(resource, row.id))
+        return bool(said | {"active": row.active} == json.loads(row.document) | {"active": row.active})
 
     def matters(self, row: ResourceRow, resource: User | Group) -> bool:
         """Tell whether the remote system holds something of what a change would alter."""

@@ -8,10 +8,9 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 
-from scim_bridge.errors import RemoteUnavailableError
 from scim_bridge.models import Group, Lane, Remote, User
 from scim_bridge.provisioning.situation import Capabilities, Situation, groups_seen, observed_of
-from scim_bridge.provisioning.succession import succeed
+from scim_bridge.provisioning.succession import keeps, part, refuse_unsettled, standing, succeed
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import GroupReference, Observed, Ownership, ResourceRow, State
@@ -39,10 +38,12 @@ class Observation:
         found it there, and its answer was lost.
 
         :param made: Whether the answer is that of the call that made or reactivated it.
-        :raises RemoteUnavailableError: To ask again when the deletion of its former User is through.
+        :raises RemoteUnavailableError: While a change of another User of this account is under way.
         """
         first = row.remote_id is None
-        row = self._after_deletion(tx, row, answer.remote_id)
+        former = standing(tx, row, answer.remote_id)
+        if former is not None:
+            row = self._in_place_of(tx, former, row, anew=first and made and not answer.existed)
         observed = observed_of(answer, self.capabilities.attributes(row.kind))
         row = replace(row, remote_id=answer.remote_id, observed=observed)
         adopted = first and (answer.existed or not made)
@@ -52,22 +53,22 @@ class Observation:
             if first:
                 self._wake_members(tx, row)
             return row
+        # What the account of another person holds is not theirs to keep.
+        unmanaged = adopted and (former is None or former.ownership is Ownership.DISCOVERED)
         if self.capabilities.user_centric:
-            return self.groups(tx, row, answer, otherwise=frozenset(), keep_unmanaged=adopted)
+            return self.groups(tx, row, answer, otherwise=frozenset(), keep_unmanaged=unmanaged)
         return self._memberships(tx, row, answer, anew=made)
 
-    def _after_deletion(self, tx: Connection, row: ResourceRow, remote_id: str) -> ResourceRow:
-        """Take the place of a Group that is still being deleted, and leave an account alone whose former User is.
+    def _in_place_of(self, tx: Connection, former: ResourceRow, row: ResourceRow, *, anew: bool) -> ResourceRow:
+        """Take the place of the resource that stood for the same remote object.
 
-        A client deletes and creates at once.
+        :param anew: Whether the object was just made: what stood for it has lost it, whatever is under way.
         """
-        other = resources.find_by_remote_id(tx, self.connection_id, row.kind, remote_id)
-        if other is None or other.id == row.id or not other.deleted:
-            return row
         if row.kind == "Group":
-            return succeed(tx, other, row, now=self.clock())
-        if other.state in {State.PENDING, State.HELD}:
-            raise RemoteUnavailableError("a deletion of the same account is under way", retry_after=1.0)
+            return succeed(tx, former, row, now=self.clock())
+        if not anew:
+            refuse_unsettled(former)
+        part(tx, former, row)
         return row
 
     def absent(self, tx: Connection, row: ResourceRow) -> ResourceRow:
@@ -85,7 +86,7 @@ class Observation:
             return self.absent(tx, row)
         return replace(row, observed=replace(row.observed or Observed(), present=situation.seen.present, active=False))
 
-    def updated(self, row: ResourceRow, situation: Situation, answer: Answer) -> ResourceRow:
+    def updated(self, tx: Connection, row: ResourceRow, situation: Situation, answer: Answer) -> ResourceRow:
         """Take what was sent as what is held: systems trim and fold values, and that is no difference to repair.
 
         Values that the remote system defers stay as they were seen. The account may be another one now: some systems
@@ -94,6 +95,11 @@ class Observation:
         observed = row.observed or Observed()
         if answer is None:
             return row
+        former = standing(tx, row, answer.remote_id)
+        if former is not None and keeps(former):
+            return replace(row, ambiguous=True)
+        if former is not None:
+            row = self._in_place_of(tx, former, row, anew=False)
         deferred = answer.deferred
         values = {path: value for path, value in situation.desired.attributes.items() if path not in deferred}
         kept = {path: value for path, value in observed.attributes.items() if path in deferred}

@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from scim_bridge.errors import ConnectorError, RemoteInvalidValueError
-from scim_bridge.models import Group, Kind, Lane
+from scim_bridge.errors import ConnectorError, RemoteConflictError, RemoteInvalidValueError
+from scim_bridge.models import Group, Kind, Lane, Remote, User
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.observation import Answer, Observation
 from scim_bridge.provisioning.plan import Step, differing
@@ -23,8 +23,9 @@ from scim_bridge.provisioning.situation import (
     situation_of,
     with_values,
 )
-from scim_bridge.provisioning.succession import let_go
+from scim_bridge.provisioning.succession import contested, keeps, let_go, named_by, refuse_unsettled, standing
 from scim_bridge.store import documents, memberships, resources
+from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 
@@ -85,6 +86,8 @@ class Outcomes:
             return None
         self._audit(tx, row, None, "absent" if answer is None else "present")
         row = replace(row, ambiguous=False)
+        if answer is not None and (other := self._contender(tx, row, answer)) is not None:
+            return self._contested(tx, row, other, answer)
         row = self.observation.absent(tx, row) if answer is None else self.observation.present(tx, row, answer)
         return self._go_on(tx, row)
 
@@ -108,10 +111,60 @@ class Outcomes:
             case Step.SET_USER_GROUPS:
                 row = self.observation.groups(tx, row, answer, otherwise=situation.desired.links)
             case Step.UPDATE_USER | Step.UPDATE_GROUP:
-                row = self.observation.updated(row, situation, answer)
+                row = self.observation.updated(tx, row, situation, answer)
             case Step.CREATE_USER | Step.REACTIVATE_USER | Step.CREATE_GROUP:
+                if answer is not None and (other := self._contender(tx, row, answer, made=True)) is not None:
+                    return self._contested(tx, row, other, answer)
                 row = row if answer is None else self.observation.present(tx, row, answer, made=True)
         return self._go_on(tx, row)
+
+    def _contender(
+        self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group], *, made: bool = False
+    ) -> ResourceRow | None:
+        """Return the resource that stands for what was found, and goes on doing so.
+
+        :param made: Whether the answer is that of a call that makes; what it has just made is nobody else's.
+        :raises RemoteUnavailableError: While a change of that resource is under way.
+        """
+        other = standing(tx, row, answer.remote_id)
+        if other is None or not keeps(other) or (made and row.remote_id is None and not answer.existed):
+            return None
+        refuse_unsettled(other)
+        return other
+
+    def _contested(
+        self, tx: Connection, row: ResourceRow, other: ResourceRow, answer: Remote[User] | Remote[Group]
+    ) -> Situation | None:
+        """Record that what was found is another resource's: a creation is refused, and nothing is there to be removed.
+
+        Nothing was made. The other one gets the name under which its account was found, so that whoever searches for
+        it finds the resource that stands in the way.
+        """
+        self._audit(tx, row, None, "refused", RemoteConflictError.__name__)
+        row = self.observation.absent(tx, replace(row, remote_id=None))
+        if row.kind == "Group" and row.observed_generation:
+            self._settle(tx, replace(row, refusal=contested(row, other)))
+            return None
+        if not row.deleted and (row.active or not row.observed_generation):
+            row = self._unmade(tx, replace(row, refusal=contested(row, other)))
+        following = self._go_on(tx, row)
+        self.found_as(tx, other, answer)
+        return following
+
+    def found_as(self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group]) -> None:
+        """Give a User the userName under which its account was found: it was renamed by hand.
+
+        Its client's next write may say otherwise; until then a search for the account's name finds it.
+        """
+        name = named_by(answer)
+        if not name or fold(name) == fold(row.name) or row.state not in {State.SETTLED, State.BLOCKED}:
+            return
+        if resources.find_by_name(tx, self.connection_id, row.kind, name) is not None:
+            return
+        observed = row.observed or Observed()
+        seen = replace(observed, attributes={**observed.attributes, "userName": name})
+        self._rewritten(tx, replace(row, observed=seen), {"userName"}, {"userName": name})
+        record(tx, row, "drift", now=self.clock(), drift=["userName"])
 
     def gone(self, tx: Connection, situation: Situation, *, ambiguous: bool = False) -> Situation | None:
         """Record that the remote system no longer has what a step was to change.
@@ -321,15 +374,8 @@ class Outcomes:
     def _reverted(self, tx: Connection, row: ResourceRow, situation: Situation) -> ResourceRow:
         """Let desired go back to observed in what the refused step was about, and in nothing else."""
         match situation.step:
-            case Step.CREATE_USER if row.observed_generation:
-                # The account was there once, and clients know it.
-                return self._rewritten(tx, replace(row, active=False), {"active"}, {"active": False})
             case Step.CREATE_USER | Step.CREATE_GROUP:
-                if row.kind == "User":
-                    memberships.remove_user(tx, self.connection_id, row.id, doubtful=False)
-                else:
-                    memberships.remove_group(tx, self.connection_id, row.id, doubtful=False)
-                return replace(row, deleted=True, active=False)
+                return self._unmade(tx, row)
             case Step.REACTIVATE_USER:
                 return self._rewritten(tx, replace(row, active=False), {"active"}, {"active": False})
             case Step.ADD_GROUP_MEMBERS:
@@ -344,6 +390,16 @@ class Outcomes:
             case _:
                 pass  # a removal is never reverted
         return row
+
+    def _unmade(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+        """Take back a creation that was refused; a User that was there once, and clients know, is inactive."""
+        if row.kind == "User" and row.observed_generation:
+            return self._rewritten(tx, replace(row, active=False), {"active"}, {"active": False})
+        if row.kind == "User":
+            memberships.remove_user(tx, self.connection_id, row.id, doubtful=False)
+        else:
+            memberships.remove_group(tx, self.connection_id, row.id, doubtful=False)
+        return replace(row, deleted=True, active=False)
 
     def _members(self, tx: Connection, situation: Situation) -> list[ResourceRow]:
         """Return the people whom a step about members was about."""

@@ -48,8 +48,8 @@ class ProvisioningPolicy:
 
     :param budget: Seconds within which a request is answered; Okta closes its socket at 60.
     :param idempotent_create: For how long a repeated creation with the same ``externalId`` and ``userName`` that was
-        already answered is answered 201 with the same id; zero answers 409. An unanswered one is always repeated
-        calmly.
+        already answered, and says the same, is answered 201 with the same id; zero answers 409. An unanswered one is
+        always repeated calmly.
     :param duplicate_group_names: Whether two groups may share a displayName.
     :param unknown_members: ``drop`` them with a warning, or ``refuse`` the request.
     :param unmanaged_members: Whether members whom no client manages and whom a write does not name ``keep`` the group
@@ -65,7 +65,7 @@ class ProvisioningPolicy:
     """
 
     budget: float = 25.0
-    idempotent_create: timedelta = timedelta(minutes=5)
+    idempotent_create: timedelta = timedelta(0)
     duplicate_group_names: bool = False
     unknown_members: Literal["drop", "refuse"] = "drop"
     unmanaged_members: Literal["keep", "remove"] = "keep"

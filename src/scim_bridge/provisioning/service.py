@@ -32,12 +32,13 @@ from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Capabilities, situation_of
+from scim_bridge.provisioning.succession import keeps
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.provisioning.waiting import happened
 from scim_bridge.store import audit, memberships, notifications, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, owns
-from scim_bridge.store.rows import MemberDelta, ResourceRow, State
+from scim_bridge.store.rows import MemberDelta, Ownership, ResourceRow, State
 from scim_bridge.upstream.lanes import lane as current_lane
 
 POLL = 5.0
@@ -166,10 +167,20 @@ class Provisioning:
             current_lane.reset(token)
 
     def _found(self, tx: Connection, remote: Remote[User], asked: datetime, term: str) -> None:
-        """Take over what was found, unless another process drives by now: it may have deleted it meanwhile."""
+        """Take over what was found, unless another process drives by now: it may have deleted it meanwhile.
+
+        What the store knows under an older name was renamed by hand.
+        """
         audit.serialise(tx, self.connection_id)
-        if self.leadership is None or owns(tx, self.connection_id, term):
+        if self.leadership is not None and not owns(tx, self.connection_id, term):
+            return
+        row = self.discovery.known(tx, "User", remote)
+        if row is None:
             self.discovery.take(tx, "User", remote, asked=asked)
+        elif row.ownership is Ownership.DISCOVERED:
+            self.discovery.refresh(tx, row, remote)
+        elif keeps(row) and row.modified_at < asked:
+            self.outcomes.found_as(tx, row, remote)
 
     def _leads(self) -> bool:
         """Whether this process may call the remote system: its limit is kept by the one that leads."""

@@ -1,22 +1,87 @@
-"""When a group of the remote system outlives the Group that stood for it, and another Group takes its place.
+"""When what the remote system has outlives the resource that stood for it, and another resource takes its place.
 
-A client may delete a group and push it again before everybody has left it, and a deleted group may have members whom no
-client manages. Either way one group of the remote system stands for one Group at most, and what people were seen to
-hold of it is not forgotten.
+One account or group of the remote system stands for one resource at most, whatever is renamed on either side, and what
+people were seen to hold is not forgotten. A client may delete a group and push it again before everybody has left it; a
+deleted group may have members whom no client manages; a client may rename somebody as it deactivates them, and create
+their old userName anew; an address may be changed by hand.
 """
 
 from dataclasses import replace
 from datetime import datetime
 
 from scim_bridge.errors import RemoteUnavailableError
-from scim_bridge.models import Group
+from scim_bridge.models import Group, Remote, User
 from scim_bridge.provisioning.guard import inherit
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
-from scim_bridge.store.rows import Ownership, ResourceRow, State
+from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 
 OPERATOR = 30.0
 """Seconds after which it is looked again whether an operator has decided on a deletion."""
+
+
+def standing(tx: Connection, row: ResourceRow, remote_id: str) -> ResourceRow | None:
+    """Return the other resource that stands for a remote object, if there is one."""
+    other = resources.find_by_remote_id(tx, row.connection_id, row.kind, remote_id)
+    return None if other is None or other.id == row.id else other
+
+
+def keeps(other: ResourceRow) -> bool:
+    """Whether a resource goes on standing for its remote object: clients manage it and want it."""
+    return not other.deleted and other.active and other.ownership is not Ownership.DISCOVERED
+
+
+def contested(row: ResourceRow, other: ResourceRow) -> Refusal:
+    """Return why a resource cannot stand for what another one stands for.
+
+    A Group's is no 409: that says that there is one of this displayName, and no search would find it.
+    """
+    if row.kind == "User":
+        return Refusal(409, "uniqueness", f"the account of this userName is the one of the User {other.id}")
+    return Refusal(
+        400,
+        "invalidValue",
+        f'the remote system has one group of this displayName, and the Group "{other.name}" stands for it already',
+    )
+
+
+def refuse_unsettled(other: ResourceRow) -> None:
+    """Leave alone what a change of another resource is about.
+
+    :raises RemoteUnavailableError: While a change of it is pending, or an operator has to decide on it.
+    """
+    if other.state in {State.PENDING, State.HELD}:
+        seconds = OPERATOR if other.state is State.HELD else 1.0
+        detail = f"a change of the {other.kind} {other.id}, which stands for the same, is under way"
+        raise RemoteUnavailableError(detail, ambiguous=False, retry_after=seconds)
+
+
+def part(tx: Connection, former: ResourceRow, row: ResourceRow) -> None:
+    """Let a User have the account of another one, who is not to have it, or has lost it.
+
+    What the account was seen in comes with it, so that it is taken away; what the former wanted does not. A User whom
+    no client has written is not kept beside the one that takes its place.
+    """
+    groups = memberships.groups_of(tx, row.connection_id, [former.id])[former.id]
+    for group in groups:
+        if group.observed:
+            memberships.observe_group(tx, row.connection_id, group.id, added=[row.id], removed=[former.id])
+        if group.desired and former.ownership is Ownership.DISCOVERED:
+            memberships.set_desired(tx, row.connection_id, group.id, [row.id], desired=True)
+    resources.touch(tx, row.connection_id, [group.id for group in groups])
+    if former.ownership is Ownership.DISCOVERED:
+        resources.remove(tx, former.connection_id, former.id)
+        return
+    left = replace(former, remote_id=None, observed=Observed(), ambiguous=False)
+    if keeps(former) and former.state is not State.PENDING:
+        lost = Refusal(409, "uniqueness", f"the account of this User is gone; the User {row.id} has it now")
+        left = replace(left, state=State.BLOCKED, refusal=lost)
+    resources.replace(tx, left)
+
+
+def named_by(answer: Remote[User] | Remote[Group]) -> str:
+    """Return the userName of an account that was found; empty of a group."""
+    return "" if isinstance(answer.resource, Group) else str(answer.resource.user_name or "")
 
 
 def succeed(tx: Connection, former: ResourceRow, row: ResourceRow, *, now: datetime) -> ResourceRow:

@@ -1,12 +1,16 @@
 """Writes of Users: the transactions that turn them into desired state."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
 from scim2_models import ForbiddenException
 
+from scim_bridge.errors import PendingError
 from scim_bridge.models import Lane, User
 from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, taken
+from scim_bridge.provisioning.situation import attributes_of, with_values
+from scim_bridge.provisioning.succession import part
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Ownership, ResourceRow, State
@@ -22,9 +26,11 @@ class UserIntake:
         """Accept a creation (RFC 7644 §3.3).
 
         An account that no client owns, or that is inactive, is taken over instead of refused: what a filter shows and
-        what a creation runs into are the same accounts, and a person who returns is let in again.
+        what a creation runs into are the same accounts, and a person who returns is let in again. With another
+        ``externalId`` than the inactive User's it is another person, whom the address was given to.
 
         :raises UniquenessException: When an active User of this connection has the userName.
+        :raises PendingError: While the access of the person who had the address before is still being taken away.
         """
         name = str(user.user_name)
         row = resources.find_by_name(tx, self.intake.connection_id, "User", name, lock=True)
@@ -32,11 +38,14 @@ class UserIntake:
             self.intake.guard.permit_name(name)
             row = self.intake.insert(tx, "User", user, unique=True)
             return Accepted(row, self.intake.waits_of(row))
+        if _is_somebody_else(row, user):
+            row = self._in_place_of(tx, row, user)
+            return Accepted(row, self.intake.waits_of(row))
         returns = not row.active and user.active is not False
-        if not returns and self.intake.is_repeat(row, user.external_id):
+        if not returns and self.intake.is_repeat(row, user):
             return self._repeated(tx, row, user)
         if row.ownership is Ownership.DISCOVERED or not row.active:
-            return self._changed(tx, row, user)
+            return self._changed(tx, row, self._completed(row, user))
         raise taken("User")
 
     def modify(self, tx: Connection, user_id: str, change: Callable[[User], User | None], check: Check) -> Accepted:
@@ -85,11 +94,42 @@ class UserIntake:
 
     def _repeated(self, tx: Connection, row: ResourceRow, user: User) -> Accepted:
         """Take a creation that was already made, and what it says differently this time."""
+        user = self._completed(row, user)
         user.active = row.active
         if documents.encode(user, row.id) != row.document:
             return replace(self._changed(tx, row, user), repeated=True)
         row = self.intake.untouched(tx, row)
         return Accepted(row, self.intake.waits_of(row), repeated=True)
+
+    def _completed(self, row: ResourceRow, user: User) -> User:
+        """Return a creation with what the remote system holds already and the creation leaves out: that stays."""
+        paths = self.intake.capabilities.user_attributes
+        sent = json.loads(documents.encode(user, row.id))
+        held = attributes_of(json.loads(row.document), paths)
+        left_out = held.keys() - attributes_of(sent, paths).keys()
+        return (
+            self.intake.capabilities.user_model.model_validate(with_values(sent, left_out, held)) if left_out else user
+        )
+
+    def _in_place_of(self, tx: Connection, former: ResourceRow, user: User) -> ResourceRow:
+        """Make a User for somebody who was given the address of another person, who has no access any more.
+
+        The account of the address, if there still is one, is theirs; what it was in is taken away. The former User is
+        gone, and their id names nobody.
+        """
+        if former.state in {State.PENDING, State.HELD}:
+            raise PendingError("the access of the former holder of this userName is still being removed", retry_after=5)
+        self.intake.guard.permit_user(tx, former, leaves=False)
+        former = replace(former, deleted=True)
+        resources.replace(tx, former)
+        row = self.intake.insert(tx, "User", user, unique=True)
+        part(tx, former, row)
+        resources.remove(tx, former.connection_id, former.id)
+        self.intake.record(tx, former, "delete")
+        if former.observed is None or former.observed.present:
+            row = replace(row, remote_id=former.remote_id, observed=former.observed if row.active else None)
+            resources.replace(tx, row)
+        return row
 
     def _delete_unowned(self, tx: Connection, row: ResourceRow) -> Accepted:
         if self.intake.policy.delete_unowned == "refuse":
@@ -121,6 +161,12 @@ class UserIntake:
     @staticmethod
     def _removals(row: ResourceRow) -> frozenset[str]:
         return frozenset() if row.active else frozenset({row.id})
+
+
+def _is_somebody_else(row: ResourceRow, user: User) -> bool:
+    """Whether a creation is about another person than the inactive User who has its userName."""
+    known = row.external_id is not None and user.external_id is not None
+    return known and not row.active and row.external_id != user.external_id
 
 
 def _is_seen_active(row: ResourceRow) -> bool:

@@ -1,6 +1,8 @@
 """Users: what a write makes of the store and of the remote system."""
 
 import asyncio
+import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from scim_bridge.errors import (
     RemoteUnavailableError,
 )
 from scim_bridge.models import Name
+from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.store import resources
 from scim_bridge.store.rows import Ownership, State
 from scim_bridge.testing.memory_remote import MemoryRemote
@@ -59,15 +62,31 @@ async def test_the_same_user_name_in_other_case_is_a_conflict(bridge: Bridge) ->
     assert len(bridge.remote.accounts) == 1
 
 
-async def test_a_repeated_creation_is_calm(bridge: Bridge) -> None:
-    """The same externalId and userName again answer the same id, without a call to the remote system."""
-    first = await bridge.provisioning.create_user(user(external_id="1"))
+async def test_a_repeated_creation_is_calm_where_the_client_repeats(tmp_path: Path, remote: MemoryRemote) -> None:
+    """The very same creation again answers the same id, without a call; with anything else in it, it is a 409."""
+    policy = ProvisioningPolicy(budget=5.0, idempotent_create=timedelta(minutes=5))
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy) as bridge:
+        first = await bridge.provisioning.create_user(user(external_id="1"))
+        calls = len(remote.calls)
+
+        second = await bridge.provisioning.create_user(user(external_id="1"))
+        with pytest.raises(UniquenessException):
+            await bridge.provisioning.create_user(user(external_id="1", title="Countess"))
+
+        assert second.row.id == first.row.id
+        assert not second.created
+        assert len(remote.calls) == calls
+        assert "title" not in json.loads((await bridge.row("User", first.row.id)).document)
+
+
+async def test_a_creation_that_was_answered_is_a_conflict(bridge: Bridge) -> None:
+    """No client is known to repeat blindly: RFC 7644 §3.3, 409."""
+    await bridge.provisioning.create_user(user(external_id="1"))
     calls = len(bridge.remote.calls)
 
-    second = await bridge.provisioning.create_user(user(external_id="1"))
+    with pytest.raises(UniquenessException):
+        await bridge.provisioning.create_user(user(external_id="1"))
 
-    assert second.row.id == first.row.id
-    assert not second.created
     assert len(bridge.remote.calls) == calls
 
 
@@ -172,7 +191,7 @@ async def test_creating_an_inactive_user_again_reactivates(bridge: Bridge) -> No
     created = await bridge.provisioning.create_user(user(external_id="1"))
     await bridge.provisioning.modify_user(created.row.id, setting(active=False), always)
 
-    again = await bridge.provisioning.create_user(user(external_id="2"))
+    again = await bridge.provisioning.create_user(user(external_id="1"))
 
     assert again.row.id == created.row.id
     assert bridge.remote.account(str(created.row.remote_id)).active

@@ -122,7 +122,8 @@ class Accounts:
         :raises RemoteConflictError: When it exists and may not be adopted, or HubSpot hides it.
         """
         found = await self.find(str(user.user_name))
-        if found is not None and not await self.deactivated.contains(found):
+        reactivates = self.config.deprovision == "scim"
+        if found is not None and (reactivates or not await self.deactivated.contains(found)):
             return await self._adopted(found), True
         if found is not None:
             await self.guard.check(found)

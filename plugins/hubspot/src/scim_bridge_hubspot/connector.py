@@ -5,11 +5,13 @@ Each hook reads as the story it tells; the parts are in the modules beside it.
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from scim_bridge.connector import Connector, ConnectorContext
 from scim_bridge.errors import (
+    RemoteConflictError,
     RemoteImmutableError,
     RemoteNotFoundError,
     RemoteRateLimitedError,
@@ -173,10 +175,20 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
     @hookimpl
     async def create_user(self, user: User) -> Remote[User]:
-        """Create an account, with the permission set, teams and seats its groups come to, or adopt the one there is."""
-        account, existed = await self.accounts.enrol(user)
+        """Create an account, with the permission set, teams and seats its groups come to, or adopt the one there is.
+
+        One that is inactive is answered so; what it holds is the reactivation's to decide.
+        """
+        try:
+            account, existed = await self.accounts.enrol(user)
+        except RemoteConflictError:
+            hidden = isinstance(self.deprovisioning, ScimDeactivation) and await self.deprovisioning.revive(user)
+            if not hidden:
+                raise
+            account, existed = await self.accounts.enrol(user)
         if existed:
-            return await self._answer(account, await self._groups_held(account), existed=True)
+            active = not await self.deprovisioning.has_ended(account)
+            return replace(await self._answer(account, await self._groups_held(account), active=active), existed=True)
         groups = await self._groups_granted(account, groups_of(user))
         deferred = {"title"} if self.job_titles and user.title else set[str]()
         return await self._answer(account, groups, deferred=deferred)
@@ -221,7 +233,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         person = User.model_validate({**after.model_dump(), "groups": [{"value": group} for group in groups]})
         successor, _ = await self.accounts.enrol(person, assignment_of(account))
         await self.records.remember_groups(successor.id, groups)
-        await self.records.bury(account)
+        await self.records.bury(account, after.external_id)
         if not await self.accounts.remove(account.id):
             raise RemoteUnavailableError("HubSpot accepted the removal of the old account but still shows it")
         return successor
@@ -333,11 +345,10 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         *,
         active: bool = True,
         deferred: set[str] | None = None,
-        existed: bool = False,
     ) -> Remote[User]:
         title = await self.job_titles.read(account) if self.job_titles else None
         resource = resource_of(account, groups, active=active, title=title)
-        return Remote(account.id, resource, frozenset(deferred or ()), existed)
+        return Remote(account.id, resource, frozenset(deferred or ()))
 
 
 def resource_of(account: PublicUser, groups: Sequence[str], *, active: bool, title: str | None) -> User:

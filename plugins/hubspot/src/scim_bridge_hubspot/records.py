@@ -21,6 +21,8 @@ class Tombstone:
     """What an account held before its access was taken away.
 
     :param removed_at: Seconds since the epoch.
+    :param stripped_to: The permission set that the account was left with.
+    :param external_id: What the identity provider called the person.
     :param stripped_to: The permission set that a stripped account was left with; ``None`` when it was not stripped.
     """
 
@@ -31,6 +33,11 @@ class Tombstone:
     assignment: Assignment
     removed_at: float
     stripped_to: str | None = None
+    external_id: str | None = None
+
+    def is_of_another(self, external_id: str | None) -> bool:
+        """Whether somebody else has the address by now: the identity provider calls them by another ``externalId``."""
+        return None not in (self.external_id, external_id) and self.external_id != external_id
 
     def strips(self, user: PublicUser) -> bool:
         """Whether an account still is as stripping left it, whatever the configuration says today."""
@@ -47,11 +54,12 @@ class AccountRecords:
         self._state = state
         self._now = now
 
-    async def bury(self, user: PublicUser, stripped_to: str | None = None) -> None:
+    async def bury(self, user: PublicUser, external_id: str | None, stripped_to: str | None = None) -> None:
         """Note what an account holds; durable on return, so that nothing is taken away before.
 
         What a stripped account held before it was stripped is kept: now it holds nothing that is worth noting.
 
+        :param external_id: What the identity provider calls the person.
         :param stripped_to: The permission set that it is about to be left with.
         """
         kept = await self.tombstone(user.id, user.normal_email)
@@ -73,6 +81,7 @@ class AccountRecords:
                 "seat_names": None if held.seat_names is None else sorted(held.seat_names),
                 "removed_at": self._now(),
                 "stripped_to": stripped_to,
+                "external_id": external_id,
             },
         )
         await self.note_removal(user)
@@ -143,4 +152,5 @@ def _tombstone(remote_id: str, kept: dict[str, Any]) -> Tombstone:
         ),
         removed_at=kept["removed_at"],
         stripped_to=kept.get("stripped_to"),
+        external_id=kept.get("external_id"),
     )

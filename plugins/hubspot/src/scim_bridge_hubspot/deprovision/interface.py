@@ -16,6 +16,9 @@ class Deprovisioning(Protocol):
     async def is_inactive(self, user: PublicUser) -> bool:
         """Whether an account that is there is inactive."""
 
+    async def has_ended(self, user: PublicUser) -> bool:
+        """Whether an account that is there and works in HubSpot is one whose access was ended in this way."""
+
     async def listing(self) -> Callable[[PublicUser], bool]:
         """Return :meth:`is_inactive` for a whole listing, which asks HubSpot for all at once."""
 

@@ -24,17 +24,21 @@ class Removal:
         """Tell whether somebody deactivated the account in HubSpot."""
         return await self._accounts.deactivated.contains(user)
 
+    async def has_ended(self, user: PublicUser) -> bool:  # noqa: ARG002 - it would not be there
+        """Tell that it was not: removed accounts are not there."""
+        return False
+
     async def listing(self) -> Callable[[PublicUser], bool]:
         """Return the test for a whole listing."""
         deactivated = await self._accounts.deactivated.all()
         return lambda user: user.id in deactivated
 
-    async def deactivate(self, remote_id: str, user: User) -> None:  # noqa: ARG002 - one way needs it
+    async def deactivate(self, remote_id: str, user: User) -> None:
         """Remove the account, its tombstone written before. Who is not to be seen is removed all the same."""
         account: PublicUser | None = None
         with suppress(RemoteNotFoundError):
             account = await self._accounts.guarded(remote_id, word_suffices=True)
-            await self._accounts.records.bury(account)
+            await self._accounts.records.bury(account, user.external_id)
         if not await self._accounts.remove(remote_id) and (account is None or not await self.is_inactive(account)):
             raise RemoteUnavailableError("HubSpot accepted the removal but still shows the account")
 
@@ -49,7 +53,7 @@ class Removal:
             pass
         email = str(user.user_name).strip().lower()
         kept = await accounts.records.tombstone(remote_id, email)
-        held = kept.assignment if kept else Assignment()
+        held = kept.assignment if kept and not kept.is_of_another(user.external_id) else Assignment()
         account, _ = await accounts.enrol(user, held)
         await accounts.records.remember_groups(account.id, groups_of(user))
         await accounts.records.unbury(remote_id)

@@ -27,7 +27,7 @@ from scim_bridge.upstream import About, about, misrouted
 from scim_bridge_hubspot.accounts import Accounts, groups_of
 from scim_bridge_hubspot.client import exchange
 from scim_bridge_hubspot.errors import error_of, is_hubspots
-from scim_bridge_hubspot.wire import PublicUser
+from scim_bridge_hubspot.wire import Assignment, PublicUser
 
 ERROR_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:Error"
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -147,6 +147,10 @@ class ScimDeactivation:
         found = await self._endpoint.find(user.normal_email)
         return found is not None and not is_active(found)
 
+    async def has_ended(self, user: PublicUser) -> bool:
+        """Whether the SCIM endpoint knows the account as inactive."""
+        return await self.is_inactive(user)
+
     async def listing(self) -> Callable[[PublicUser], bool]:
         """Return the test for a whole listing."""
         inactive = {
@@ -169,10 +173,15 @@ class ScimDeactivation:
                 'HubSpot, or set deprovision = "remove"'
             )
         if found is not None and is_active(found):
+            if account is not None:
+                await self._accounts.records.bury(account, user.external_id)
             await self._switch(found, active=False)
 
     async def reactivate(self, remote_id: str, user: User) -> PublicUser:
-        """Reactivate the account and give it exactly what its groups come to; one that is gone is added."""
+        """Reactivate the account and give it exactly what its groups come to; one that is gone is added.
+
+        Somebody else who has the address by now gets none of the former person's teams.
+        """
         accounts, groups = self._accounts, groups_of(user)
         email = str(user.user_name).strip().lower()
         found = await self._endpoint.find(email)
@@ -180,15 +189,30 @@ class ScimDeactivation:
             account, _ = await accounts.enrol(user)
             await accounts.records.remember_groups(account.id, groups)
             return account
-        await self._narrow(remote_id, groups)
+        kept = await accounts.records.tombstone(remote_id, email)
+        held = Assignment() if kept and kept.is_of_another(user.external_id) else None
+        await self._narrow(remote_id, groups, held)
         if not is_active(found):
             await self._switch(found, active=True)
-        return await accounts.apply_groups(await accounts.guarded(remote_id), groups)
+        account = await accounts.apply_groups(await accounts.guarded(remote_id), groups, held)
+        await accounts.records.unbury(remote_id)
+        return account
 
-    async def _narrow(self, remote_id: str, groups: tuple[str, ...]) -> None:
+    async def revive(self, user: User) -> bool:
+        """Reactivate an account that HubSpot's other API hides while it is inactive.
+
+        :returns: Whether there was one.
+        """
+        found = await self._endpoint.find(str(user.user_name).strip().lower())
+        if found is None or is_active(found):
+            return False
+        await self._switch(found, active=True)
+        return True
+
+    async def _narrow(self, remote_id: str, groups: tuple[str, ...], held: Assignment | None) -> None:
         """Take away what the person should no longer have before the account works again, where HubSpot lets it be."""
         try:
-            await self._accounts.apply_groups(await self._accounts.guarded(remote_id), groups)
+            await self._accounts.apply_groups(await self._accounts.guarded(remote_id), groups, held)
         except (RemoteForbiddenError, RemoteUnavailableError):
             raise
         except ConnectorError as error:

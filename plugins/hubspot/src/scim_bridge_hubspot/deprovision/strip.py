@@ -26,7 +26,7 @@ class Stripping:
 
     async def is_inactive(self, user: PublicUser) -> bool:
         """Whether an account is stripped, or was deactivated in HubSpot."""
-        return await self._is_stripped(user) or await self._accounts.deactivated.contains(user)
+        return await self.has_ended(user) or await self._accounts.deactivated.contains(user)
 
     async def listing(self) -> Callable[[PublicUser], bool]:
         """Return the test for a whole listing; it takes every set that people were ever stripped to for today's."""
@@ -35,7 +35,7 @@ class Stripping:
         stripped = {*await self._accounts.records.stripped_sets(), mapper.stripped_role}
         return lambda user: user.id in deactivated or (len(user.roles) == 1 and user.roles <= stripped)
 
-    async def _is_stripped(self, user: PublicUser) -> bool:
+    async def has_ended(self, user: PublicUser) -> bool:
         """Whether an account holds today's set of stripped accounts, or the one it was once stripped to."""
         mapper = await self._accounts.inventory.mapper()
         if user.roles == {mapper.stripped_role}:
@@ -43,7 +43,7 @@ class Stripping:
         kept = await self._accounts.records.tombstone(user.id, user.normal_email)
         return kept is not None and kept.strips(user)
 
-    async def deactivate(self, remote_id: str, user: User) -> None:  # noqa: ARG002 - one way needs it
+    async def deactivate(self, remote_id: str, user: User) -> None:
         """Strip the account, its tombstone written before; several permission sets go as readily as one.
 
         :raises RemoteUnavailableError: When the set of stripped accounts is not there: then everything is taken away,
@@ -54,12 +54,12 @@ class Stripping:
             account = await accounts.guarded(remote_id)
         except RemoteNotFoundError:
             return
-        if await self._is_stripped(account):
+        if await self.has_ended(account):
             return
         mapper = await self._mapper()
         wanted = mapper.stripped(assignment_of(account))
         if not matches(account, wanted):
-            await accounts.records.bury(account, wanted.role_id)
+            await accounts.records.bury(account, user.external_id, wanted.role_id)
             await accounts.assign(account, wanted)
         if mapper.stripped_role is None:
             problem = mapper.bindings.problems(STRIP)[0].problem
@@ -84,14 +84,16 @@ class Stripping:
             account = await accounts.guarded(remote_id, word_suffices=True)
         except RemoteNotFoundError:
             kept = await accounts.records.tombstone(remote_id, str(user.user_name).strip().lower())
-            account, _ = await accounts.enrol(user, kept.assignment if kept else None)
+            same = kept is not None and not kept.is_of_another(user.external_id)
+            account, _ = await accounts.enrol(user, kept.assignment if kept and same else None)
             await accounts.records.remember_groups(account.id, groups)
         else:
             await accounts.refuse_deactivated(account)
-            if not await self._is_stripped(account):
+            if not await self.has_ended(account):
                 return account
             kept = await accounts.records.tombstone(remote_id, account.normal_email)
-            held = kept.assignment if kept else Assignment(seat_names=assignment_of(account).seat_names)
+            same = kept is not None and not kept.is_of_another(user.external_id)
+            held = kept.assignment if kept and same else Assignment(seat_names=assignment_of(account).seat_names)
             account = await accounts.give_back(account, groups, held)
         await accounts.records.unbury(remote_id)
         return account

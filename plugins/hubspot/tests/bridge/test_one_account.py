@@ -1,0 +1,150 @@
+"""The bridge on a portal: one account stands for one User at most, whatever is renamed on either side."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from scim2_models import UniquenessException
+
+from plugins.hubspot.tests.bridge.bridged import CONNECTION, Bridged, always, bridged
+from plugins.hubspot.tests.bridge.test_nobody_else import portal_of, roles
+from plugins.hubspot.tests.connector.portals import World
+from plugins.hubspot.tests.connector.test_deprovisioning import MODES, NO_ACCESS, settings_of
+from scim_bridge.errors import RefusedError
+from scim_bridge.models import User
+from scim_bridge.store import resources
+
+RALF, OTHER = "ralf@corp.example", "ralf.new@corp.example"
+TOMBSTONE = "0f5fd9b6a5a84d5fb3e3b9a1c1d2e3f4" + RALF
+
+
+def softly_deleted(user: User) -> User:
+    """Rename and deactivate in one write, as Entra ID does."""
+    user.user_name, user.active = TOMBSTONE, False
+    return user
+
+
+async def known(bridge: Bridged, email: str) -> str | None:
+    """Return the id that a filter on userName finds."""
+    await bridge.provisioning.find_user(email)
+    row = await bridge.store.read(lambda tx: resources.find_by_name(tx, CONNECTION, "User", email))
+    return None if row is None else row.id
+
+
+def is_usable(portal: World, email: str) -> bool:
+    """Whether somebody can work with an account: it is there and neither deactivated nor stripped."""
+    person = portal.hubspot.find(email)
+    membership = None if person is None else person.membership
+    return membership is not None and not membership.deactivated and roles(portal, email) != (NO_ACCESS,)
+
+
+@pytest.mark.parametrize("external_id", ["1", "2"])
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_name_that_a_soft_delete_gave_up_is_free(tmp_path: Path, mode: str, external_id: str) -> None:
+    """Renamed as it was deactivated, and created again: the account is the new User's, and no group of the former's."""
+    portal = portal_of()
+    async with bridged(tmp_path, portal, **settings_of(portal, mode)) as bridge:
+        await bridge.compare()
+        former = await bridge.user(RALF, external_id="1")
+        await bridge.group("Sales", former)
+        await bridge.provisioning.modify_user(former, softly_deleted, always)
+        assert await known(bridge, RALF) is None
+
+        ralf = await bridge.user(RALF, external_id=external_id)
+
+        assert ralf != former
+        assert is_usable(portal, RALF)
+        assert roles(portal, RALF) == ()
+        assert await known(bridge, RALF) == ralf
+        await bridge.provisioning.delete_user(former, always)
+        assert is_usable(portal, RALF)
+        assert TOMBSTONE not in portal.hubspot.snapshot()
+        assert not (await bridge.compare()).drifts
+
+        await bridge.active(ralf, active=False)
+        assert not is_usable(portal, RALF)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_address_given_to_somebody_else_brings_nothing_along(tmp_path: Path, mode: str) -> None:
+    """Another externalId: a new id, and neither the permission set nor the team of the former person."""
+    portal = portal_of()
+    team = portal.hubspot.add_team("EMEA")
+    async with bridged(tmp_path, portal, **settings_of(portal, mode)) as bridge:
+        former = await bridge.user(RALF, external_id="1")
+        await bridge.group("Sales", former)
+        membership = portal.hubspot.member(RALF).membership
+        assert membership is not None
+        membership.secondary_team_ids.append(team.id)
+        await bridge.active(former, active=False)
+
+        ralf = await bridge.user(RALF, external_id="2")
+
+        account = portal.hubspot.snapshot()[RALF]
+        assert ralf != former
+        assert is_usable(portal, RALF)
+        assert account.roles == ()
+        assert not account.secondary_teams
+        assert await bridge.groups(ralf) == set()
+
+
+async def test_an_inactive_account_that_hubspot_hides_is_found_by_its_own_scim(tmp_path: Path) -> None:
+    """Where the other API shows no deactivated account, the name is no dead end either."""
+    portal = portal_of()
+    hidden = replace(portal.hubspot.switches, read_deactivated="404", list_deactivated="hidden")
+    portal.hubspot.switches = hidden
+    async with bridged(tmp_path, portal, **settings_of(portal, "scim")) as bridge:
+        former = await bridge.user(RALF, external_id="1")
+        await bridge.group("Sales", former)
+        await bridge.provisioning.modify_user(former, softly_deleted, always)
+
+        ralf = await bridge.user(RALF, external_id="2")
+
+        assert ralf != former
+        assert is_usable(portal, RALF)
+        assert roles(portal, RALF) == ()
+        assert await bridge.groups(ralf) == set()
+
+
+@pytest.mark.parametrize("active", [True, False])
+@pytest.mark.parametrize("searched", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_address_changed_by_hand(tmp_path: Path, mode: str, searched: bool, active: bool) -> None:
+    """The account's User gets the new address: a search finds it, a creation is a 409, and nothing is written."""
+    portal = portal_of()
+    async with bridged(tmp_path, portal, **settings_of(portal, mode)) as bridge:
+        ralf = await bridge.user(RALF, external_id="1")
+        portal.hubspot.member(RALF).email = OTHER
+        if searched:
+            assert await known(bridge, OTHER) == ralf
+        writes = len(portal.writes())
+
+        with pytest.raises((UniquenessException, RefusedError)) as refused:
+            await bridge.provisioning.create_user(User(user_name=OTHER, active=active, external_id="2"))
+
+        assert getattr(refused.value, "status", 409) == 409
+        assert len(portal.writes()) == writes
+        assert await known(bridge, OTHER) == ralf
+
+
+async def test_a_set_that_a_renamed_group_stands_for(tmp_path: Path) -> None:
+    """HubSpot's set keeps its name: the old name pushed again is refused with the group that has it, each time."""
+    portal = portal_of()
+    async with bridged(tmp_path, portal) as bridge:
+        ralf = await bridge.user(RALF)
+        sales = await bridge.group("Sales", ralf)
+
+        def renamed(group: object) -> object:
+            group.display_name = "Sales EU"  # type: ignore[attr-defined]
+            return group
+
+        change: Callable[[object], object] = renamed
+        await bridge.provisioning.modify_group(sales, change, [], always)  # type: ignore[arg-type]
+
+        for _ in range(2):
+            with pytest.raises(RefusedError, match='"Sales EU" stands for it') as refused:
+                await bridge.group("Sales")
+            assert refused.value.status == 400
+        assert roles(portal, RALF) == ("Sales",)
+        assert NO_ACCESS not in (await bridge.groups(ralf))
