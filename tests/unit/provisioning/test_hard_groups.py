@@ -11,7 +11,7 @@ from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import User
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
-from scim_bridge.provisioning.situation import MEMBERS_PER_CALL, situation_of
+from scim_bridge.provisioning.situation import situation_of
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MemberDelta, State
@@ -198,11 +198,10 @@ async def test_a_version_changes_when_a_pending_removal_is_enforced(bridge: Brid
     assert await bridge.groups_of(ada) == groups or (group_version != versions[0] and user_version != versions[1])
 
 
-async def test_a_drive_ends_with_the_last_portion_however_many_there_are(
-    grouped: Bridge, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_drive_ends_with_the_last_portion_however_many_there_are(grouped: Bridge) -> None:
     """A group whose members go in many portions is done in one drive, when they join and when they leave."""
-    monkeypatch.setattr("scim_bridge.provisioning.situation.MEMBERS_PER_CALL", 2)
+    outcomes = grouped.provisioning.driver.outcomes
+    outcomes.capabilities = replace(outcomes.capabilities, members_per_call=2)
     ids = await people(grouped, *(f"p{one}@x.example" for one in range(41)))
 
     group = await grouped.group_with("All", *ids)
@@ -246,5 +245,6 @@ async def test_each_portion_of_members_costs_no_more_than_it_has(grouped: Bridge
         event.listen(tx, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
         return len(situation_of(tx, group, grouped.provisioning.capabilities).desired.links)
 
-    assert await grouped.store.write(look) == MEMBERS_PER_CALL
-    assert len(asked) < 2 * MEMBERS_PER_CALL
+    most = grouped.provisioning.capabilities.members_per_call
+    assert await grouped.store.write(look) == most
+    assert len(asked) < 2 * most
