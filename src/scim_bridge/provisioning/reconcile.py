@@ -329,11 +329,8 @@ class Reconciler:
         if not observed.active:
             return {DriftClass.MISSING: ()}
         found: dict[DriftClass, tuple[str, ...]] = {}
-        seen_groups = groups_seen(remote.resource)
-        if row.kind == "User" and seen_groups is not None:
-            apart = (seen_groups ^ desired.links) - self._unmanaged
-            if not self.capabilities.user_centric:
-                apart = comparable(tx, row, apart)
+        if (seen_groups := groups_seen(remote.resource)) is not None:
+            apart = comparable(tx, row, (seen_groups ^ desired.links) - self._unmanaged, self.capabilities)
             if extra := apart & seen_groups:
                 found[DriftClass.EXTRA_PRIVILEGE] = tuple(sorted(extra))
             if lacking := apart - seen_groups:

@@ -2,16 +2,22 @@
 
 from collections.abc import Collection
 
+from scim_bridge.provisioning.situation import Capabilities
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Ownership, ResourceRow, State
 
 
-def comparable(tx: Connection, person: ResourceRow, remote_ids: Collection[str]) -> frozenset[str]:
+def comparable(
+    tx: Connection, person: ResourceRow, remote_ids: Collection[str], capabilities: Capabilities
+) -> frozenset[str]:
     """Return those groups that clients manage and in which nothing about a person is on its way.
 
-    Of groups that no client manages, what is held of them is as it should be.
+    Of groups that no client manages, what is held of them is as it should be. Where the groups are on the person, their
+    own state tells what is on its way, and the set is whole.
     """
+    if capabilities.user_centric:
+        return frozenset(remote_ids)
     here = {one.remote_id: one for one in memberships.groups_of(tx, person.connection_id, [person.id])[person.id]}
     found: set[str] = set()
     for remote_id in remote_ids:
