@@ -71,8 +71,10 @@ class InventoryReader:
     async def holds(self, body: Mapping[str, Any]) -> bool:
         """Ask HubSpot again, and tell whether it has the permission set and the teams that a write names."""
         inventory = (await self.mapper(fresh=True)).inventory
-        named = {body.get("roleId"), body.get("primaryTeamId"), *body.get("secondaryTeamIds", ())} - {None, ""}
-        return named <= {one.id for one in inventory.permission_sets} | {one.id for one in inventory.teams}
+        named = {body.get("roleId")}
+        if self._config.manages_teams:  # those that hands gave are sent back as they are, and not read
+            named |= {body.get("primaryTeamId"), *(body.get("secondaryTeamIds") or ())}
+        return named - {None, ""} <= {one.id for one in inventory.permission_sets} | {one.id for one in inventory.teams}
 
     async def _read(self) -> Inventory:
         return Inventory(

@@ -7,8 +7,13 @@ import pytest
 
 from plugins.hubspot.tests.connector.pairwise import covering_array
 from plugins.hubspot.tests.connector.portals import ADA, World, groups_of, person, role, world
-from scim_bridge.errors import RemoteForbiddenError, RemoteNotFoundError, RemoteUnavailableError
-from scim_bridge_hubspot.emulator import Switches
+from scim_bridge.errors import (
+    RemoteCredentialsError,
+    RemoteForbiddenError,
+    RemoteNotFoundError,
+    RemoteUnavailableError,
+)
+from scim_bridge_hubspot.emulator import FaultKind, Switches
 
 SEAT = "Core Seat"
 NO_ACCESS = "No access"
@@ -233,6 +238,21 @@ async def test_a_claimed_deactivation_is_not_believed() -> None:
     async with portal.connector(scim=httpx2.MockTransport(unmoved), **settings_of(portal, "scim")) as connector:
         with pytest.raises(RemoteUnavailableError, match="does not show it inactive"):
             await connector.deactivate_user(portal.hubspot.member(ADA).id, person())
+
+
+@pytest.mark.parametrize("fault", ["unauthorized", "edge"])
+async def test_nobody_comes_back_with_what_could_not_be_taken_away(fault: FaultKind) -> None:
+    """The API fails while HubSpot's SCIM endpoint works: the account stays inactive, with all it held before."""
+    portal = stocked()
+    remote_id = portal.hubspot.member(ADA).id
+    async with portal.connector(**settings_of(portal, "scim")) as connector:
+        await connector.deactivate_user(remote_id, person())
+        method, status = ("PUT", 403) if fault == "edge" else (None, 0)
+        portal.hubspot.faults.add(fault, method=method, status=status, path="/settings/users", times=None)
+        with pytest.raises((RemoteCredentialsError, RemoteUnavailableError)):
+            await connector.reactivate_user(remote_id, person())
+    assert portal.account().active is False
+    assert portal.account().roles == ("Sales",)
 
 
 async def test_several_permission_sets_are_stripped_as_readily_as_one() -> None:

@@ -26,12 +26,14 @@ from scim_bridge.models import User
 from scim_bridge.upstream import About, about, misrouted
 from scim_bridge_hubspot.accounts import Accounts, groups_of
 from scim_bridge_hubspot.client import exchange
-from scim_bridge_hubspot.errors import error_of, is_hubspots
+from scim_bridge_hubspot.errors import BareNotFoundError, error_of, is_hubspots
 from scim_bridge_hubspot.wire import Assignment, PublicUser
 
 ERROR_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:Error"
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 PAGE = 100
+REFUSED = (RemoteNotFoundError, RemoteInvalidValueError, RemoteConflictError)
+"""What is about the account; anything else says nothing about it."""
 
 
 class ScimEndpoint:
@@ -210,12 +212,10 @@ class ScimDeactivation:
         return True
 
     async def _narrow(self, remote_id: str, groups: tuple[str, ...], held: Assignment | None) -> None:
-        """Take away what the person should no longer have before the account works again, where HubSpot lets it be."""
+        """Take away what the person should no longer have before they get in again, unless HubSpot refuses that."""
         try:
             await self._accounts.apply_groups(await self._accounts.guarded(remote_id), groups, held)
-        except (RemoteForbiddenError, RemoteUnavailableError):
-            raise
-        except ConnectorError as error:
+        except (*REFUSED, BareNotFoundError) as error:  # its writes may not find a deactivated account
             self._accounts.logger.info("a deactivated account is changed after its reactivation: %s", error.detail)
 
     async def _switch(self, found: dict[str, Any], *, active: bool) -> None:
