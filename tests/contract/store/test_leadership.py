@@ -15,7 +15,9 @@ from scim_bridge.store.notifications import Listener, notify
 from scim_bridge.store.tables import ownership
 from scim_bridge.testing.postgresql import PostgresqlServer
 from tests.contract.store.examples import CONNECTION
-from tests.hang_guard import HANG_SECONDS
+
+PATIENCE = 20.0
+"""Seconds after which something that should have happened did not."""
 
 
 @pytest.fixture
@@ -166,7 +168,7 @@ class Heard:
 
     async def next(self) -> tuple[str, str | None]:
         """Return what comes next."""
-        return await asyncio.wait_for(self.queue.get(), HANG_SECONDS)
+        return await asyncio.wait_for(self.queue.get(), PATIENCE)
 
 
 class UndoError(Exception):

@@ -1,6 +1,7 @@
 """Rules about the end, when nothing goes wrong any more and everything has come to rest."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tests.faults.promises.story import Story
 from tests.faults.promises.words import Word, person_named
@@ -50,7 +51,7 @@ def _last_words(story: Story, key: str) -> dict[str, Word]:
     """Return the last word on somebody's access of each resource that stands for them, but for refused grants."""
     last: dict[str, Word] = {}
     for word in story.access[key]:
-        if not (word.gives and word.ask.refused):
+        if not word.is_void:
             last[word.user or word.name] = word
     known = {person_named(word.name) for id_, word in last.items() if id_ == word.user and word.name}
     return {id_: word for id_, word in last.items() if word.user or person_named(id_) not in known}
@@ -89,15 +90,16 @@ def reads_are_true(story: Story) -> Iterator[tuple[float, str]]:
         held = story.record.accounts.get(key)
         if shown != (held is not None and held.access):
             yield at, f"{held.email if held else key} is shown {'in' if not shown else ''}active, HubSpot has {held}"
+    inside = {str(user.get("id")) for user in users if user.get("active") is not False}
     for group in groups:
-        yield from ((at, detail) for detail in _members_of(story, group))
+        yield from ((at, detail) for detail in _members_of(story, group, inside))
 
 
-def _members_of(story: Story, group: object) -> Iterator[str]:
-    if not isinstance(group, dict):
-        return
+def _members_of(story: Story, group: Mapping[str, Any], inside: set[str]) -> Iterator[str]:
+    """Yield what is wrong with the members of a group. :param inside: SCIM ids of whoever is shown active."""
     names = story.names.groups.get(str(group.get("id")), set()) | {str(group.get("displayName", ""))}
-    members = {key for member in group.get("members") or () for key in story.names.member(str(member.get("value", "")))}
+    ids = {str(member.get("value", "")) for member in group.get("members") or ()} & inside
+    members = {key for id_ in ids for key in story.names.member(id_)}
     strength = story.record.strength
     name = " or ".join(sorted(names))
     stronger = set(strength[: min((strength.index(one) for one in names & set(strength)), default=0)])

@@ -139,13 +139,12 @@ def stands(words: list[Word], against: list[Word], order: int) -> bool:
     """Whether one of some words still counts at a moment, though others were said against it.
 
     A word against it that was confirmed overrules what was said before; of two that are under way, either may be done.
-    A removal that was refused stays wanted (docs/operating.md), so it may be done later.
     """
     over = [word.ask for word in against if word.ask.succeeded and (word.ask.answered or order) < order]
     last = max(over, key=lambda ask: ask.order) if over else None
     for word in words:
         ask = word.ask
-        if ask.order > order or (word.gives and ask.refused and (ask.answered or order) < order):
+        if ask.order > order or (word.is_void and (ask.answered or order) < order):
             continue
         if last is None or ask.order > last.order:
             return True

@@ -36,9 +36,12 @@ class Word:
     users: frozenset[str] = frozenset()
 
     @property
-    def gives(self) -> bool:
-        """Whether it gives somebody something."""
-        return self.kind in {"in", "join"}
+    def is_void(self) -> bool:
+        """Whether its refusal ended it.
+
+        A removal that was refused stays wanted, and of a group's members the refusal is about those it names.
+        """
+        return self.kind == "in" and self.ask.refused
 
 
 def words_of(ask: Ask) -> Iterator[Word]:
