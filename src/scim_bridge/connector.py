@@ -117,6 +117,13 @@ class Connector(Generic[ConfigT]):
     inactive_is_absent: bool = False
     """Whether a deactivated account is not to be found in the remote system."""
 
+    members_per_call: int = 200
+    """How many members ``add_group_members`` and ``remove_group_members`` are given at most.
+
+    A connector that sends one request a member names as many as it can do within a call's deadline; the bridge gives
+    fewer after a call that came to no end.
+    """
+
     def __init__(self, context: ConnectorContext[ConfigT]) -> None:
         self.context = context
 

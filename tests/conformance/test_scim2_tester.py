@@ -13,6 +13,7 @@ from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester import Status, check_server
 
 from scim_bridge.server.serve import Listen, configuration
+from tests.hang_guard import HANG_SECONDS
 from tests.http.bridge import GROUP, Tenant, bridge
 
 KEPT = "PATCH modify() did not remove attribute 'active'"
@@ -66,7 +67,9 @@ def live(tmp_path: Path) -> Iterator[Live]:
 @pytest.mark.parametrize("filled", [False, True], ids=["fresh store", "store with Entra's forms"])
 def test_scim2_tester_finds_no_error(live: Live, filled: bool) -> None:
     """On a fresh store, and on one that holds what Entra sends."""
-    with Client(base_url=live.url, headers={"Authorization": f"Bearer {live.tenant.token}"}, timeout=30) as http:
+    with Client(
+        base_url=live.url, headers={"Authorization": f"Bearer {live.tenant.token}"}, timeout=HANG_SECONDS
+    ) as http:
         if filled:
             foreign = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"
             group = {"schemas": [GROUP, foreign], "displayName": "entra", "externalId": "e"}

@@ -31,7 +31,7 @@ ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 """Defects that other instruments than the histories find, with how those are run."""
 
 REPLICAS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
-    ("P7", "P7: whoever once led a connection goes on calling", "replicas.late", ("--rounds", "2")),
+    ("P7", "P7: whoever once led a connection goes on calling", "replicas.late", ("--rounds", "3")),
     ("everybody-drives", "Ours: no replica takes the lock", "replicas.run", ("--histories", "8", "--seed", "2")),
     ("window-of-its-own", "Ours: processes share no rate limit", "replicas.run", ("--histories", "8", "--seed", "1")),
 )

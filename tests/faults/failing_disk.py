@@ -50,6 +50,7 @@ from tests.faults.troubles import (
     Point,
     lock_holder,
 )
+from tests.hang_guard import HANG_SECONDS
 
 LANES = 10
 LOCKS = (0.1, 1.0, 5.0, 10.0, 60.0)
@@ -59,7 +60,7 @@ BUDGET = 25.0
 LATEST = 0.4
 """Seconds after which what is wrong ends, if no answer came before."""
 
-PATIENCE = 60.0
+PATIENCE = HANG_SECONDS
 
 
 @dataclass(slots=True)

@@ -17,8 +17,7 @@ from urllib.parse import quote
 from scim_bridge_hubspot.emulator.asgi import make_server
 from tests.faults.bridges import portal
 from tests.faults.promises.diary import Line, NotingEmulator
-
-ANSWER_SECONDS = 120.0
+from tests.hang_guard import HANG_SECONDS
 
 
 class Remote:
@@ -57,7 +56,7 @@ class Remote:
     def end(self) -> None:
         """End the process."""
         os.kill(self._process.number, signal.SIGKILL)
-        self._process.wait(ANSWER_SECONDS)
+        self._process.wait(HANG_SECONDS)
         self._listener.close()
 
     def _look(self, what: str) -> dict[str, Any]:
@@ -66,7 +65,7 @@ class Remote:
 
     def _get(self, path: str) -> bytes:
         # Not httpx2: each client of it reads all certificates of the machine first.
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=ANSWER_SECONDS) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=HANG_SECONDS) as answer:
             content: bytes = answer.read()
             return content
 
@@ -170,7 +169,7 @@ class Worker:
         if self._running is not None:
             child, line = self._running
             line.close()
-            child.wait(ANSWER_SECONDS)
+            child.wait(HANG_SECONDS)
 
     def _start(self) -> tuple[Child, socket.socket]:
         ours, theirs = socket.socketpair()

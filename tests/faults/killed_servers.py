@@ -21,6 +21,7 @@ from tests.faults.lives import Answer, Client, Life, Progress, at_any_time, at_r
 from tests.faults.promises.diary import Diary, NotingEmulator, lists, together
 from tests.faults.promises.portals import accounts_of
 from tests.faults.promises.rules import judge
+from tests.hang_guard import HANG_SECONDS
 
 GUARD_OFF = f"\n[connections.{CONNECTION}.guard]\nmass_change = false\n"
 
@@ -117,7 +118,7 @@ async def siege(directory: Path, lives: Sequence[Life]) -> AsyncIterator[Siege]:
         token = await process.create_token(CONNECTION)
         base = f"{process.url}/{CONNECTION}/scim/v2"
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/scim+json"}
-        http = await stack.enter_async_context(httpx2.AsyncClient(base_url=base, headers=headers, timeout=60.0))
+        http = await stack.enter_async_context(httpx2.AsyncClient(base_url=base, headers=headers, timeout=HANG_SECONDS))
         yield Siege(http, hubspot, process, lives)
         emulator.should_exit = True
         await serving

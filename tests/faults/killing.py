@@ -33,8 +33,9 @@ from tests.faults.promises.diary import Diary, lists, together
 from tests.faults.promises.portals import accounts_of
 from tests.faults.promises.rules import judge
 from tests.faults.scenes import Scene, scenes
+from tests.hang_guard import HANG_SECONDS
 
-PATIENCE = 120.0
+PATIENCE = 4 * HANG_SECONDS
 """Seconds after which a process is taken to be stuck."""
 
 SHARE_OF_DOUBLE_KILLS = 0.18

@@ -43,13 +43,11 @@ from tests.faults.courses import COURSES, Course
 from tests.faults.households import Household
 from tests.faults.instruments import workplace
 from tests.faults.lives import Client, Life, ViolationError, at_rest
+from tests.hang_guard import HANG_SECONDS
 
 SCENARIOS_OF_A_LANE = 75
 TIMEOUT = 0.6
 """Seconds the bridge waits for HubSpot; faults that only delay take a fraction of them."""
-
-PATIENCE = 60.0
-"""Seconds within which a step must converge."""
 
 
 class Scenario(NamedTuple):
@@ -174,7 +172,7 @@ async def suffer(one: Lane, lives: Sequence[Life], todo: Mapping[str, deque[Scen
         where = f"{scenario.fault.name} at call {scenario.call} of {step}" if scenario else f"no fault at {step}"
         struck = one.proxy.fired.total()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(HANG_SECONDS):
                 await one.step(lives)
                 wrong = one.wrong(lives)
                 await one.bridge.idle()

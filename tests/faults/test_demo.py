@@ -18,8 +18,7 @@ from click.testing import CliRunner
 from scim_bridge.cli.demo import demo, run
 from scim_bridge.cli.demo.processes import executable
 from scim_bridge.cli.demo.story import Chapter, assign_people
-
-DEADLINE_SECONDS = 240.0
+from tests.hang_guard import HANG_SECONDS
 
 
 class Demonstration:
@@ -32,7 +31,7 @@ class Demonstration:
     def read_until(self, wanted: str) -> None:
         """Read what it prints until a text comes."""
         assert self.process.stdout is not None
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             while wanted not in self.text:
@@ -86,7 +85,7 @@ def test_hubspot_ends_up_as_the_identity_providers_said_although_everything_fail
         assert len(addresses) == 4
         assert all(listens(address) for address in addresses)
         shown.process.send_signal(signal.SIGINT)
-        assert shown.process.wait(timeout=DEADLINE_SECONDS) == 0, shown.text
+        assert shown.process.wait(timeout=HANG_SECONDS) == 0, shown.text
         assert not any(listens(address) for address in addresses)
 
 

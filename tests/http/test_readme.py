@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from scim_bridge.cli.demo.bridge import free_port
+from tests.hang_guard import HANG_SECONDS
 from tests.unit.docs.pages import fences, text
 
-DEADLINE_SECONDS = 240.0
 EMULATOR, BRIDGE = 8701, 8080
 ADA = "ada@example.com"
 
@@ -84,7 +84,7 @@ def run(directory: Path, commands: str) -> str:
             start_new_session=True,
         )
         try:
-            status = shell.wait(DEADLINE_SECONDS)
+            status = shell.wait(HANG_SECONDS)
         finally:
             os.killpg(shell.pid, signal.SIGKILL)
             shell.wait()

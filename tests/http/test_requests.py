@@ -16,6 +16,7 @@ from scim_bridge.protocol import preset
 from scim_bridge.server import ConnectionOptions, ServerOptions
 from scim_bridge.server.requests import body_of, path_of, query_of
 from scim_bridge.store.engine import Store
+from tests.hang_guard import HANG_SECONDS
 from tests.http.bridge import ERROR, GROUP, USER, Tenant, attempt, bridge
 
 
@@ -139,7 +140,7 @@ async def test_a_client_that_goes_away_does_not_cancel_its_write(acme: Tenant) -
     request = asyncio.create_task(
         acme.patch(f"/Users/{user['id']}", {"op": "replace", "path": "active", "value": False})
     )
-    await asyncio.wait_for(gate.entered.wait(), 5)
+    await asyncio.wait_for(gate.entered.wait(), HANG_SECONDS)
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
         await request
@@ -204,7 +205,7 @@ async def test_a_busy_bridge_puts_requests_off(tmp_path: Path) -> None:
     async with bridge(tmp_path, server_options=ServerOptions(concurrency=1)) as (acme,):
         gate = acme.remote.hold("create_user")
         first = asyncio.create_task(acme.user("a"))
-        await asyncio.wait_for(gate.entered.wait(), 5)
+        await asyncio.wait_for(gate.entered.wait(), HANG_SECONDS)
         second = await acme.post("/Users", {"schemas": [USER], "userName": "b"})
         assert second.status_code == 429
         assert second.headers["Retry-After"] == "5"

@@ -36,6 +36,8 @@ class BoundConnector:
         """The same of a Group."""
         self.inactive_is_absent = connector.inactive_is_absent
         """Whether a deactivated account is not to be found in the remote system."""
+        self.members_per_call = connector.members_per_call
+        """How many members ``add_group_members`` and ``remove_group_members`` are given at most."""
         self._callers = {name: getattr(hooks.hook, name) for name in HOOKS}
 
     async def _call(self, hook: str, **arguments: Any) -> Any:

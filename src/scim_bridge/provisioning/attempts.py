@@ -13,6 +13,7 @@ from scim_bridge.errors import (
 )
 from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.plan import Step
+from scim_bridge.provisioning.portions import Portions
 from scim_bridge.provisioning.situation import Situation
 from scim_bridge.provisioning.steps import Steps
 from scim_bridge.store.engine import Connection
@@ -51,18 +52,23 @@ class Attempts:
         self.outcomes = outcomes
         self.record = record
         self.refuse = refuse
+        self.portions = Portions(steps.connector.members_per_call)
 
     async def take(self, situation: Situation, step: Step) -> Situation | None:
         """Take one step, and return what comes next.
 
         :raises ConnectorError: When it failed, or was refused as a whole.
         """
+        situation = self.portions.cut(situation)
         try:
-            return await self._call(situation, step)
+            following = await self._call(situation, step)
         except ConnectorError as error:
+            self.portions.failed(situation, error)
             if len(situation.portion) < 2 or isinstance(error, NO_REFUSALS) or error.ambiguous:
                 raise
             return await self._in_parts(situation, step, error)
+        self.portions.done(situation)
+        return following
 
     async def _call(self, situation: Situation, step: Step) -> Situation | None:
         """Call the hook of a step and record that it was done, or what it named is not there any more."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from scim_bridge.models import Group, Kind, Remote, User
+from scim_bridge.models import Group, Kind, Lane, Remote, User
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.situation import Capabilities, groups_seen, name_of, observed_of
 from scim_bridge.store import documents, memberships, resources
@@ -66,11 +66,16 @@ class Discovery:
         row = self._row(kind, remote)
         resources.insert(tx, row, remote.resource)
         if kind == "User":
-            self._memberships(tx, row, remote)
+            self._memberships(tx, row, remote, asked=asked)
         return row
 
-    def refresh(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> ResourceRow:
-        """Bring a row that no client owns up to what the remote system shows now."""
+    def refresh(
+        self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group], *, asked: datetime
+    ) -> ResourceRow:
+        """Bring a row that no client owns up to what the remote system shows now.
+
+        :param asked: When the remote system was asked: before it answered.
+        """
         # A client may have written it since it was read; then it is the client's, and what the listing showed is old.
         fresh_row = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
         if fresh_row != row or row.ownership is not Ownership.DISCOVERED or row.state is not State.SETTLED:
@@ -86,7 +91,7 @@ class Discovery:
             updated = replace(updated, modified_at=self.clock(), version=row.version + 1)
             resources.replace(tx, updated, remote.resource)
         if row.kind == "User":
-            self._memberships(tx, updated, remote)
+            self._memberships(tx, updated, remote, asked=asked)
         return updated
 
     def _row(self, kind: Kind, remote: Remote[User] | Remote[Group]) -> ResourceRow:
@@ -112,19 +117,27 @@ class Discovery:
             state=State.SETTLED,
         )
 
-    def _memberships(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> None:
+    def _memberships(
+        self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group], *, asked: datetime
+    ) -> None:
         """Record the groups of an account; what it holds is what is desired of it until a client says otherwise.
 
-        So what was taken from it by hand is desired no more, unless a client has named the person in the group.
+        So what was taken from it by hand is desired no more, unless a client has named the person in the group. A group
+        whose members were written since the account was read is left as it is.
         """
         seen = groups_seen(remote.resource)
-        if not self.capabilities.user_centric or seen is None:
+        if seen is None:
             return
         found = [resources.find_by_remote_id(tx, self.connection_id, "Group", one) for one in sorted(seen)]
-        groups = [group.id for group in found if group is not None]
         before = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
-        lost = {group.id for group in before if group.desired and not group.named}.difference(groups)
-        memberships.observe_user(tx, self.connection_id, row.id, groups)
+        ids = {group.id for group in found if group is not None}
+        written = {one for one in ids.union(group.id for group in before) if self._is_written(tx, one, asked)}
+        if not self.capabilities.user_centric:
+            written |= {one.id for one in before if one.desired != one.observed or one.doubtful}
+        groups = sorted(ids - written)
+        kept = {one.id for one in before if one.observed and one.id in written}
+        lost = {one.id for one in before if one.desired and not one.named}.difference(groups, written)
+        memberships.observe_user(tx, self.connection_id, row.id, kept.union(groups))
         for group_id in groups:
             memberships.set_desired(tx, self.connection_id, group_id, [row.id], desired=True)
         for group_id in lost:
@@ -132,3 +145,14 @@ class Discovery:
         changed = lost.union(groups).difference({group.id for group in before} - lost)
         if changed:
             resources.touch(tx, self.connection_id, {row.id, *changed})
+        if not self.capabilities.user_centric:
+            # Whom a client has named, and who was taken out by hand, is put in again.
+            again = {one.id for one in before if one.desired and one.observed and one.named}.difference(ids, written)
+            resources.bump(tx, self.connection_id, again, lane=Lane.UPDATE, now=self.clock())
+
+    def _is_written(self, tx: Connection, group_id: str, asked: datetime) -> bool:
+        """Whether the members of a group, kept there, were written since the account was read."""
+        if self.capabilities.user_centric:
+            return False
+        group = resources.get(tx, self.connection_id, "Group", group_id, deleted=True)
+        return group is None or group.modified_at >= asked

@@ -135,7 +135,7 @@ class Observation:
     ) -> ResourceRow:
         """Record which groups a person is in, where members are on the group, and hand over those that differ.
 
-        Groups that no client manages are left alone.
+        Groups that no client manages are left alone: what is held of them is as it should be.
 
         :param anew: Whether the account was just made or reactivated: unless the answer tells, it may have lost all.
         """
@@ -144,8 +144,9 @@ class Observation:
         # Whether somebody left is told by the call that removes them: this answer may be older than their joining.
         doubtful = {group.id for group in groups if group.observed and not group.desired}
         if seen is not None:
-            known = {group.id for group in self._known(tx, seen) if group.ownership is not Ownership.DISCOVERED}
-            row = self._seen_in(tx, row, known | doubtful)
+            known = self._known(tx, seen)
+            row = self._seen_in(tx, row, {group.id for group in known} | doubtful)
+            self._as_held(tx, row, {one.id for one in known if one.ownership is Ownership.DISCOVERED}, groups)
         elif anew:
             doubtful = {group.id for group in groups}
         memberships.doubt(tx, self.connection_id, row.id, doubtful)
@@ -156,6 +157,18 @@ class Observation:
         if row.active and row.observed is not None and row.observed.active:
             resources.bump(tx, self.connection_id, wanted - held, lane=Lane.UPDATE, now=self.clock())
         return row
+
+    def _as_held(
+        self, tx: Connection, row: ResourceRow, held: Collection[str], before: Collection[GroupReference]
+    ) -> None:
+        """Want of groups that no client manages what a person holds, unless a client has named them there."""
+        for group_id in held:
+            memberships.set_desired(tx, self.connection_id, group_id, [row.id], desired=True)
+        for one in before:
+            if one.desired and one.observed and not one.named and one.id not in held:
+                group = resources.get(tx, self.connection_id, "Group", one.id)
+                if group is not None and group.ownership is Ownership.DISCOVERED:
+                    memberships.set_desired(tx, self.connection_id, one.id, [row.id], desired=False)
 
     def _known(self, tx: Connection, remote_ids: Collection[str]) -> list[ResourceRow]:
         """Return the groups of the store among these."""

@@ -19,6 +19,7 @@ from scim_bridge.provisioning.discovery import Discovery
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.observation import Observation
 from scim_bridge.provisioning.plan import Desired, Seen, differing
+from scim_bridge.provisioning.roster import comparable
 from scim_bridge.provisioning.situation import groups_seen, observed_of, rearmed, situation_of
 from scim_bridge.store import audit, connector_state, resources
 from scim_bridge.store.engine import Connection, Store
@@ -218,7 +219,7 @@ class Reconciler:
         elif row.ownership is Ownership.DISCOVERED:
             if apply:
                 discovered = row
-                await self._write(lambda tx: self.discovery.refresh(tx, discovered, remote))
+                await self._write(lambda tx: self.discovery.refresh(tx, discovered, remote, asked=read_at))
         else:
             await self._compare_owned(row, remote, read_at, comparison, apply=apply)
 
@@ -328,11 +329,11 @@ class Reconciler:
         if not observed.active:
             return {DriftClass.MISSING: ()}
         found: dict[DriftClass, tuple[str, ...]] = {}
-        seen_groups = groups_seen(remote.resource)
-        if self.capabilities.user_centric and seen_groups is not None:
-            if extra := seen_groups - desired.links - self._unmanaged:
+        if (seen_groups := groups_seen(remote.resource)) is not None:
+            apart = comparable(tx, row, (seen_groups ^ desired.links) - self._unmanaged, self.capabilities)
+            if extra := apart & seen_groups:
                 found[DriftClass.EXTRA_PRIVILEGE] = tuple(sorted(extra))
-            if lacking := desired.links - seen_groups:
+            if lacking := apart - seen_groups:
                 found[DriftClass.MISSING] = tuple(sorted(lacking))
         if different := self._attributes_that_drifted(row, desired, observed):
             found[DriftClass.ATTRIBUTE] = tuple(sorted(different))

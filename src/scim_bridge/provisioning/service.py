@@ -178,7 +178,7 @@ class Provisioning:
         if row is None:
             self.discovery.take(tx, "User", remote, asked=asked)
         elif row.ownership is Ownership.DISCOVERED:
-            self.discovery.refresh(tx, row, remote)
+            self.discovery.refresh(tx, row, remote, asked=asked)
         elif keeps(row) and row.modified_at < asked:
             self.outcomes.found_as(tx, row, remote)
 

@@ -12,9 +12,6 @@ from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, ResourceRow, State
 
-MEMBERS_PER_CALL = 200
-"""How many members one add or remove hook is given at most."""
-
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
@@ -24,6 +21,7 @@ class Capabilities:
     :param user_attributes: Attribute paths of a User that the remote system holds.
     :param group_attributes: The same of a Group.
     :param inactive_is_absent: Whether a deactivated account is not to be found there.
+    :param members_per_call: How many members one add or remove hook is given at most.
     :param user_model: The class of Users, with the connector's own extensions.
     """
 
@@ -31,6 +29,7 @@ class Capabilities:
     user_attributes: frozenset[str]
     group_attributes: frozenset[str]
     inactive_is_absent: bool
+    members_per_call: int
     user_model: type[User] = User
 
     @classmethod
@@ -41,6 +40,7 @@ class Capabilities:
             connector.user_attributes,
             connector.group_attributes,
             connector.inactive_is_absent,
+            connector.members_per_call,
             user_model,
         )
 
@@ -160,18 +160,21 @@ def _links(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> tupl
     if capabilities.user_centric:
         return frozenset(), frozenset()
     to_add, to_remove = memberships.unsettled_of_group(tx, row.connection_id, row.id)
-    joining, leaving = remote_ids_of(tx, row, to_add, active=True), remote_ids_of(tx, row, to_remove)
+    most = capabilities.members_per_call
+    joining, leaving = remote_ids_of(tx, row, to_add, most, active=True), remote_ids_of(tx, row, to_remove, most)
     return frozenset(joining), frozenset(leaving)
 
 
-def remote_ids_of(tx: Connection, group: ResourceRow, user_ids: Collection[str], *, active: bool = False) -> list[str]:
-    """Return the remote ids of those users that are present in the remote system, as many as one call takes.
+def remote_ids_of(
+    tx: Connection, group: ResourceRow, user_ids: Collection[str], most: int, *, active: bool = False
+) -> list[str]:
+    """Return the remote ids of those users that are present in the remote system, ``most`` at most.
 
     :param active: Whether only those count that are active and meant to be: to nobody else anything is granted.
     """
     found: list[str] = []
     for user_id in user_ids:
-        if len(found) == MEMBERS_PER_CALL:
+        if len(found) == most:
             break
         user = resources.get(tx, group.connection_id, "User", user_id, deleted=True)
         if user is None or user.remote_id is None or user.observed is None or not user.observed.present:

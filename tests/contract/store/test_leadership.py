@@ -15,9 +15,7 @@ from scim_bridge.store.notifications import Listener, notify
 from scim_bridge.store.tables import ownership
 from scim_bridge.testing.postgresql import PostgresqlServer
 from tests.contract.store.examples import CONNECTION
-
-PATIENCE = 20.0
-"""Seconds after which something that should have happened did not."""
+from tests.hang_guard import HANG_SECONDS
 
 
 @pytest.fixture
@@ -168,7 +166,7 @@ class Heard:
 
     async def next(self) -> tuple[str, str | None]:
         """Return what comes next."""
-        return await asyncio.wait_for(self.queue.get(), PATIENCE)
+        return await asyncio.wait_for(self.queue.get(), HANG_SECONDS)
 
 
 class UndoError(Exception):

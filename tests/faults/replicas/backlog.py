@@ -30,15 +30,15 @@ from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.store.engine import Store
 from scim_bridge.testing.postgresql import PostgresqlServer
-from tests.faults.replicas.cluster import PATIENCE, start_portal
+from tests.faults.replicas.cluster import start_portal
 from tests.faults.replicas.filling import commit_creations, commit_settled, left
 from tests.faults.replicas.portal import token_of
+from tests.hang_guard import HANG_SECONDS
 
 ACCOUNT = "corp"
 LIMIT = 100
 WINDOW = 10.0
 REMOVALS = 20
-START_SECONDS = 120.0
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 
@@ -70,7 +70,7 @@ class Backlog:
 
     async def calls(self) -> list[dict[str, Any]]:
         """Return HubSpot's log."""
-        answer = await self.http.get(f"{self.portal}/log", timeout=PATIENCE)
+        answer = await self.http.get(f"{self.portal}/log", timeout=HANG_SECONDS)
         found: list[dict[str, Any]] = answer.json()
         return found
 
@@ -133,7 +133,7 @@ async def work_until_killed(one: Backlog) -> None:
     async def busy() -> bool:
         return len(await one.calls()) > 1.5 * LIMIT
 
-    await one.processes.wait_for("killed", bridge, busy, seconds=START_SECONDS, what="work at the limit")
+    await one.processes.wait_for("killed", bridge, busy, seconds=HANG_SECONDS, what="work at the limit")
     bridge.kill()
     await bridge.wait()
 
@@ -153,7 +153,7 @@ async def measure(one: Backlog, seconds: float, deactivations: int) -> dict[str,
 
     async def answers(path: str) -> bool:
         try:
-            return (await one.http.get(f"{url}{path}", timeout=5)).status_code == 200
+            return (await one.http.get(f"{url}{path}", timeout=HANG_SECONDS)).status_code == 200
         except httpx2.TransportError:
             return False
 
@@ -163,9 +163,9 @@ async def measure(one: Backlog, seconds: float, deactivations: int) -> dict[str,
     async def ready() -> bool:
         return await answers("/readyz")
 
-    await one.processes.wait_for("bridge", bridge, listens, seconds=START_SECONDS, what="the start")
+    await one.processes.wait_for("bridge", bridge, listens, seconds=HANG_SECONDS, what="the start")
     served.append(time.time())
-    await one.processes.wait_for("bridge", bridge, ready, seconds=START_SECONDS, what="getting ready")
+    await one.processes.wait_for("bridge", bridge, ready, seconds=HANG_SECONDS, what="getting ready")
     is_ready = time.time()
     await asyncio.sleep(2 * WINDOW)  # the first window is sent in one burst, and what waited may be more than it holds
     steady = time.time()
@@ -182,6 +182,9 @@ async def measure(one: Backlog, seconds: float, deactivations: int) -> dict[str,
         "first_removal": round(min(removals) - began, 2),
         "first_removal_after_listening": round(min(removals) - served[0], 2),
         "removals_done": round(sorted(removals)[REMOVALS - 1] - began, 2),
+        "creations_before_the_removals": sum(
+            call["method"] == "POST" and began < call["came"] < sorted(removals)[REMOVALS - 1] for call in calls
+        ),
         "deactivations": len(took),
         "deactivation_p50": round(took[len(took) // 2], 2),
         "deactivation_p99": round(took[min(len(took) - 1, int(len(took) * 0.99))], 2),
@@ -198,15 +201,16 @@ async def _deactivate(one: Backlog, url: str, count: int) -> tuple[list[float], 
     took: list[float] = []
     statuses: dict[int, int] = {}
     for name in sorted(one.users)[:count]:
-        began = time.monotonic()
-        answer = await one.http.patch(
-            f"{url}/{ACCOUNT}/scim/v2/Users/{one.users[name]}",
-            json={"schemas": [PATCH_OP], "Operations": [{"op": "replace", "path": "active", "value": False}]},
-            headers={"Authorization": f"Bearer {one.token}"},
-            timeout=60,
-        )
+        began, answer = time.monotonic(), None
+        while answer is None or answer.status_code == 429:
+            answer = await one.http.patch(
+                f"{url}/{ACCOUNT}/scim/v2/Users/{one.users[name]}",
+                json={"schemas": [PATCH_OP], "Operations": [{"op": "replace", "path": "active", "value": False}]},
+                headers={"Authorization": f"Bearer {one.token}"},
+                timeout=HANG_SECONDS,
+            )
+            statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
         took.append(time.monotonic() - began)
-        statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
     return took, statuses
 
 

@@ -22,6 +22,7 @@ from scim_bridge.store.leadership import lock_key
 from scim_bridge.testing.postgresql import PostgresqlServer
 from tests.faults.replicas.portal import GROUPS, token_of
 from tests.faults.replicas.proxy import Link
+from tests.hang_guard import HANG_SECONDS
 
 T = TypeVar("T")
 
@@ -34,8 +35,6 @@ BUDGET_SECONDS = 15
 TAKEOVER_SECONDS = 10
 """The lease; the default of a minute is too long to watch."""
 
-START_SECONDS = 60.0
-PATIENCE = 90.0
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 
 OWNERS = """
@@ -104,7 +103,7 @@ class Cluster:
 
     async def query(self, statement: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a statement straight on the database; while it is down, again."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + HANG_SECONDS
         dsn = f"host=127.0.0.1 port={self.server.port} user=postgres dbname={self.database} connect_timeout=5"
         while True:
             try:
@@ -162,7 +161,7 @@ class Cluster:
             except httpx2.TransportError:
                 return False
 
-        await self.processes.wait_for(name, replica.process, listens, seconds=START_SECONDS, what="the start")
+        await self.processes.wait_for(name, replica.process, listens, seconds=HANG_SECONDS, what="the start")
 
     async def kill(self, replica: Replica) -> None:
         """Kill a replica with SIGKILL."""
@@ -192,7 +191,7 @@ class Cluster:
 
     # -- Waiting ---------------------------------------------------------------------------------------------------
 
-    async def until(self, condition: Callable[[], Awaitable[bool]], what: str, seconds: float = PATIENCE) -> None:
+    async def until(self, condition: Callable[[], Awaitable[bool]], what: str, seconds: float = HANG_SECONDS) -> None:
         """Wait until something is the case. :raises AssertionError: When it takes too long."""
         deadline = time.monotonic() + seconds
         while not await condition():
@@ -252,7 +251,7 @@ async def start_portal(
             ports.extend(json.loads(line[0]))
         return bool(ports)
 
-    await processes.wait_for("portal", process, announced, seconds=START_SECONDS, what="the start")
+    await processes.wait_for("portal", process, announced, seconds=HANG_SECONDS, what="the start")
     return ports
 
 
@@ -280,7 +279,7 @@ def _configuration(one: Cluster, database_port: int, number: int, lease: float) 
 
 async def _create_group(one: Cluster, connection: str, name: str) -> str:
     """Create a group, again while it is answered 429: a new leader leaves a window of the rate limit free first."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + HANG_SECONDS
     while True:
         answer = await one.http.post(
             f"{one.replicas[0].url}/{connection}/scim/v2/Groups",

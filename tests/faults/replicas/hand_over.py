@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.replicas.clients import PATCH_OP, USER
-from tests.faults.replicas.cluster import CONNECTIONS, PATIENCE, TAKEOVER_SECONDS, Cluster, Replica, cluster
+from tests.faults.replicas.cluster import CONNECTIONS, TAKEOVER_SECONDS, Cluster, Replica, cluster
+from tests.hang_guard import HANG_SECONDS
 
 KINDS = ("killed", "cut off", "frozen")
 
@@ -24,7 +25,7 @@ async def provision(one: Cluster, names: list[str]) -> list[str]:
 
     async def create(name: str) -> str:
         body = {"schemas": [USER], "userName": name, "externalId": name, "active": True}
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + HANG_SECONDS
         while True:
             answer = await _send(one, one.replicas[0], "POST", "/Users", body)
             if answer[0] == 201:
@@ -41,7 +42,7 @@ async def _send(one: Cluster, replica: Replica, method: str, path: str, body: An
         f"{replica.url}/{CONNECTIONS[0]}/scim/v2{path}",
         json=body,
         headers={"Authorization": f"Bearer {one.tokens[CONNECTIONS[0]]}"},
-        timeout=PATIENCE,
+        timeout=HANG_SECONDS,
     )
     return answer.status_code, answer.json() if answer.content else {}
 

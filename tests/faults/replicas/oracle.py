@@ -1,10 +1,13 @@
 """What has to be true of everything that HubSpot was sent and of everybody's history."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from scim_bridge.provisioning.driver import RESERVED_FOR_REMOVALS
+from scim_bridge.provisioning.policy import ProvisioningPolicy
 from tests.faults.replicas.clients import Person
 from tests.faults.replicas.cluster import RATE_LIMIT, Cluster
 from tests.faults.replicas.linearizability import (
@@ -17,10 +20,10 @@ from tests.faults.replicas.linearizability import (
 from tests.faults.replicas.weather import Strike
 
 WINDOW = 10.0
-LATE = 2.5
-"""Seconds that a call may arrive after another replica took over: the check before it may take one, the rest is load.
+UNDER_WAY = ProvisioningPolicy().concurrency + RESERVED_FOR_REMOVALS
+"""Calls of a former leader that may arrive after another replica took over: those under way.
 
-HubSpot knows no fencing; what this bounds is how long a former leader can go on."""
+HubSpot knows no fencing; what this bounds is what a former leader can still do, however slow its machine is."""
 
 ENDING = {"owner killed", "owner cut off", "owner frozen"}
 """What makes another replica the leader of everything that one led."""
@@ -34,7 +37,7 @@ Term = tuple[float, str, int]
 class Verdict:
     """What was judged, and what was wrong.
 
-    :param late: Writes that arrived after another replica took over, within what is allowed.
+    :param late: Calls that arrived after another replica took over, as many as are allowed.
     """
 
     violations: list[str] = field(default_factory=list)
@@ -53,30 +56,25 @@ async def owners_of(cluster: Cluster) -> list[Term]:
     return owners
 
 
-def judge_calls(
-    calls: list[Call], owners: list[Term], thawed: Mapping[int, list[float]], *, grace: float = LATE
-) -> Verdict:
+def judge_calls(calls: list[Call], owners: list[Term], *, under_way: int = UNDER_WAY) -> Verdict:
     """Judge the emulator's log.
 
     :param owners: When which replica became the leader of which connection, in order.
-    :param grace: Seconds that a call may arrive after another replica took over.
-    :param thawed: When each replica went on after having been frozen: a call it had checked before may be sent then.
+    :param under_way: Calls of a former leader that may arrive after another replica took over.
     """
     verdict = Verdict(calls=len(calls), writes=sum(call["committed"] for call in calls))
     for account in sorted({call["account"] for call in calls}):
         own = [call for call in calls if call["account"] == account]
         verdict.fullest_window = max(verdict.fullest_window, _fullest_window(own))
         terms = [(at, replica) for at, connection, replica in owners if connection == account]
-        for call in own:
-            late = _late_by(call, terms)
-            if late <= 0 or call["method"] == "GET":
+        late = Counter((call["replica"], _ended(call, terms)) for call in own)
+        for (replica, ended), sent in late.items():
+            if ended is None:
                 continue
-            verdict.late += 1
-            after_thaw = any(0 <= call["came"] - at < LATE for at in thawed.get(call["replica"], ()))
-            if late > grace and not after_thaw:
+            verdict.late += sent
+            if sent > (0 if ended < 0 else under_way):
                 verdict.violations.append(
-                    f"replica {call['replica']} sent {call['method']} for {call['person']} of {account}"
-                    f" {late:.1f} s after another had taken over"
+                    f"replica {replica} sent {sent} calls of {account} although another leads since {ended:.1f}"
                 )
     if verdict.fullest_window > RATE_LIMIT:
         verdict.violations.append(f"{verdict.fullest_window} calls in ten seconds")
@@ -110,9 +108,9 @@ def _fullest_window(calls: Iterable[Call]) -> int:
     return fullest
 
 
-def _late_by(call: Call, terms: list[tuple[float, int]]) -> float:
-    """Return the seconds since the sender's last term ended when a call came; 0 while it leads."""
-    ended = float("inf")
+def _ended(call: Call, terms: list[tuple[float, int]]) -> float | None:
+    """Return when the sender's last term had ended when a call came; ``None`` while it leads, -1 if it never did."""
+    ended = -1.0
     leads = False
     for at, replica in terms:
         if at > call["came"]:
@@ -121,7 +119,7 @@ def _late_by(call: Call, terms: list[tuple[float, int]]) -> float:
             leads = True
         elif leads:
             leads, ended = False, at
-    return 0.0 if leads else call["came"] - ended if ended < float("inf") else float("inf")
+    return None if leads else ended
 
 
 def _overlaps(calls: list[Call]) -> list[str]:

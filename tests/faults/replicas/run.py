@@ -26,6 +26,7 @@ from tests.faults.replicas.clients import Clients, Person, people
 from tests.faults.replicas.cluster import Cluster, cluster
 from tests.faults.replicas.oracle import Call, hand_overs, judge_calls, judge_person, owners_of, told
 from tests.faults.replicas.weather import Weather
+from tests.hang_guard import HANG_SECONDS
 
 PEOPLE = 3
 AT_ONCE = 20
@@ -33,7 +34,6 @@ MOST = 3
 """How many times as many histories are run when not every fault has struck by then."""
 
 FAILURES = 0.01
-SETTLE_SECONDS = 60.0
 ROWS = """
 SELECT id, state, deleted, active, generation, observed_generation, remote_id, observed FROM resource
 WHERE connection_id = %(connection)s AND name = %(name)s
@@ -78,7 +78,7 @@ class Histories:
         """
         began = time.monotonic()
         while not self.stuck:
-            await self._until_nothing_waits(began + SETTLE_SECONDS)
+            await self._until_nothing_waits(began + HANG_SECONDS)
             self.settling = time.monotonic() - began
             await asyncio.gather(*(self.clients.look(person) for person in self.people))
             held = await self.cluster.portal("/held")
@@ -99,7 +99,7 @@ class Histories:
     async def _until_nothing_waits(self, deadline: float) -> None:
         while pending := await self.cluster.query(PENDING):
             if time.monotonic() > deadline:
-                self.stuck += [f"{name} is still pending after {SETTLE_SECONDS:.0f} s" for (name,) in pending]
+                self.stuck += [f"{name} is still pending after {HANG_SECONDS:.0f} s" for (name,) in pending]
                 break
             await asyncio.sleep(0.25)
 
@@ -149,7 +149,7 @@ async def main(arguments: argparse.Namespace) -> dict[str, Any]:
 
 async def _judged(one: Cluster, histories: Histories, weather: Weather, calls: list[Call]) -> dict[str, Any]:
     owners = await owners_of(one)
-    verdict = judge_calls(calls, owners, weather.thawed)
+    verdict = judge_calls(calls, owners)
     wrong = [*histories.stuck, *histories.different, *verdict.violations]
     for person in histories.people:
         wrong += judge_person(one, person, calls)
@@ -168,7 +168,7 @@ async def _judged(one: Cluster, histories: Histories, weather: Weather, calls: l
         "calls": verdict.calls,
         "writes": verdict.writes,
         "fullest_window": verdict.fullest_window,
-        "late_writes": verdict.late,
+        "late_calls": verdict.late,
         "settled_after": round(histories.settling, 1),
         "violations": wrong,
     }

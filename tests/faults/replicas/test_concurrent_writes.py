@@ -13,9 +13,9 @@ from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.tables import member
 from tests.contract.store.examples import CONNECTION, group, row_of, user
+from tests.hang_guard import HANG_SECONDS
 
 WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-PATIENCE = 30.0
 
 
 def fill(tx: Connection) -> None:
@@ -48,12 +48,12 @@ async def test_a_member_who_leaves_while_the_account_vanishes_is_shown_no_more(
     def slow(tx: Connection) -> None:
         first(tx)
         begun.set()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + HANG_SECONDS
         while not tx.execute(WAITING).scalar_one():
             assert time.monotonic() < deadline, "the other one did not have to wait"
 
     slower = asyncio.create_task(store.write(slow))
-    await asyncio.to_thread(begun.wait, PATIENCE)
+    await asyncio.to_thread(begun.wait, HANG_SECONDS)
     await store.write(second)
     await slower
     left = await store.read(lambda tx: tx.execute(select(member)).all())

@@ -41,13 +41,11 @@ class Weather:
     """Strikes until told to stop, and mends what it broke.
 
     :param strikes: Every fault that struck, in order.
-    :param thawed: When each replica went on after having been frozen.
     """
 
     cluster: Cluster
     random: random.Random
     strikes: list[Strike] = field(default_factory=list)
-    thawed: dict[int, list[float]] = field(default_factory=dict)
     mending: set[asyncio.Task[None]] = field(default_factory=set)
     _bag: list[str] = field(default_factory=list)
 
@@ -152,7 +150,6 @@ class Weather:
         async def thaw() -> None:
             await asyncio.sleep(TAKEOVER_SECONDS + self.random.uniform(3, 5))
             assert owner.process is process
-            self.thawed.setdefault(owner.number, []).append(time.time())
             self.cluster.thaw(owner)
 
         self._mend(thaw())

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from scim_bridge.cli.demo.processes import ProcessFailedError, executable, process_group
+from tests.hang_guard import HANG_SECONDS
 
 SLEEPER = (sys.executable, "-IS", "-c", "import time; print('awake', flush=True); time.sleep(600)")
-DEADLINE_SECONDS = 30.0
 
 
 def gone(pid: int) -> bool:
@@ -28,7 +28,7 @@ def gone(pid: int) -> bool:
 
 def wait_until_gone(pid: int) -> None:
     """Wait for the end of a process that is no child of this one."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while not gone(pid):
         assert time.monotonic() < deadline, f"process {pid} outlived its group"
         time.sleep(0.02)
@@ -82,7 +82,7 @@ async def test_a_process_that_ends_early_is_reported_with_its_last_words(tmp_pat
     async with process_group(tmp_path) as processes:
         process = await processes.start("server", sys.executable, "-c", "raise SystemExit('no such connector')")
         with pytest.raises(ProcessFailedError, match="server: ended with status 1\nno such connector"):
-            await processes.wait_for("server", process, never, seconds=DEADLINE_SECONDS, what="the start")
+            await processes.wait_for("server", process, never, seconds=HANG_SECONDS, what="the start")
 
 
 async def test_waiting_has_a_deadline(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from scim_bridge.models import Group, Name, User
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
 from scim_bridge.provisioning.service import now
-from scim_bridge.store import memberships, resources
+from scim_bridge.store import memberships, resources, work
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import ResourceRow, State
 from scim_bridge.testing.contexts import connected
@@ -21,6 +21,11 @@ from scim_bridge.testing.memory import MemoryConnector, MemoryGroupsConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
 
 CONNECTION = "acme"
+SOON = timedelta(seconds=4)
+"""What is tried again later than this waits for more than a failure or two."""
+
+BUDGET = 25.0
+"""Seconds for an answer, as in production; what the remote system puts off for longer is pending at once."""
 
 
 def always(etag: str) -> None:
@@ -69,8 +74,8 @@ class Bridge:
         group = Group.model_validate({"displayName": name, "members": [{"value": member} for member in members]})
         return (await self.provisioning.create_group(group)).row.id
 
-    def answer_within(self, seconds: float) -> None:
-        """Shorten the budget of requests from now on."""
+    def answer_within(self, seconds: float = BUDGET) -> None:
+        """Give requests another budget from now on."""
         self.provisioning.policy = replace(self.provisioning.policy, budget=seconds)
 
     async def turn(self) -> None:
@@ -81,6 +86,15 @@ class Bridge:
         """Wait until nothing is pending."""
         driver = self.provisioning.driver
         while driver.busy() or await self.store.read(self._pending):
+            driver.wake()
+            await asyncio.sleep(0.001)
+
+    async def settle(self) -> None:
+        """Wait until nothing is pending, and see that nothing is put off for longer than a few failures take."""
+        driver = self.provisioning.driver
+        while driver.busy() or await self.store.read(self._pending):
+            due = await self.store.read(lambda tx: work.next_due(tx, CONNECTION, now=now() + SOON))
+            assert due is None, f"put off until {due}"
             driver.wake()
             await asyncio.sleep(0.001)
 
@@ -104,7 +118,7 @@ async def bridge_on(
     connector_type = MemoryGroupsConnector if groups else MemoryConnector
     name = f"remote-{id(remote)}"
     MemoryRemote._named[name] = remote
-    policy = policy or ProvisioningPolicy(budget=5.0)
+    policy = policy or ProvisioningPolicy(budget=BUDGET)
     try:
         async with connected(connector_type, {"remote": name}, connection_id=CONNECTION) as connector:
             provisioning = Provisioning(CONNECTION, store, connector, policy, clock=clock, chance=lambda: 0.0)

@@ -13,6 +13,7 @@ from scim_bridge.provisioning.waiting import MAX_ASKED
 from scim_bridge.store import audit
 from scim_bridge.store.rows import State
 from scim_bridge.testing.memory_remote import MemoryRemote
+from tests.hang_guard import HANG_SECONDS
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
 
 
@@ -90,7 +91,7 @@ async def test_a_driver_stopped_before_its_first_step_does_not_begin(bridge: Bri
 
     await driver.stop()
 
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, HANG_SECONDS)
 
 
 @pytest.mark.parametrize("deletes", [False, True])

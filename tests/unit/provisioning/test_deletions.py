@@ -61,13 +61,14 @@ async def test_a_deleted_group_stays_until_nobody_holds_it(tmp_path: Path, remot
         keep_groups(bridge)
         person, group = await member_of_sales(bridge)
         bridge.answer_within(0.2)
-        remote.fail("set_user_groups", *[RemoteUnavailableError("down", ambiguous=False, retry_after=0.3)] * 3)
+        remote.down = RemoteUnavailableError("down", ambiguous=False, retry_after=0.3)
         for _ in range(2):
             with pytest.raises(PendingError):
                 await bridge.provisioning.delete_group(group, always)
         assert (await bridge.row("Group", group)).deleted
         assert remote.members
 
+        remote.down = None
         await bridge.idle()
 
         assert not remote.members

@@ -170,8 +170,8 @@ async def test_a_removal_under_way_is_not_claimed_by_its_retry(tmp_path: Path, r
     """A membership removal answered 429 answers 429 again while the remote system still grants it."""
     async with bridge_on(tmp_path / "b.db", remote) as bridge:
         ada, bob = await people(bridge, "ada@x.example", "bob@x.example")
-        bridge.answer_within(0.5)
         group = await bridge.group_with("Sales", ada, bob)
+        bridge.answer_within(0.5)
         remote.down = RemoteUnavailableError("down", ambiguous=False, retry_after=0.2)
 
         for deltas in ([MemberDelta("remove", (ada,))], [MemberDelta("remove", (ada, bob))]):

@@ -21,6 +21,7 @@ from scim_bridge.store.notifications import Listener
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.contract.store.examples import row_of
+from tests.hang_guard import HANG_SECONDS
 from tests.unit.provisioning.conftest import Bridge, always, bridge_on, setting, user
 from tests.unit.provisioning.test_reconcile import compared
 
@@ -275,7 +276,7 @@ async def test_a_decision_wakes_every_replica(postgresql_url: str, decision: str
 
     async with Listener(store, [CHANNEL], hear):
         await store.write(lambda tx: getattr(guard, decision)(tx, [held.id]))
-        await asyncio.wait_for(complete.wait(), 10)
+        await asyncio.wait_for(complete.wait(), HANG_SECONDS)
     await store.close()
 
     assert heard == {"intent acme", f"outcome acme {held.id}"}
@@ -354,7 +355,7 @@ async def test_a_rejected_deletion_leaves_the_account_to_who_took_the_name(
         bridge.answer_within(0.1)
         with pytest.raises(PendingError):
             await bridge.provisioning.create_user(user("p0@x.example"))
-        bridge.answer_within(5.0)
+        bridge.answer_within()
 
         await bridge.store.write(lambda tx: bridge.provisioning.guard.reject(tx, None))
         clock.time += timedelta(minutes=1)

@@ -35,12 +35,6 @@ def connector_type(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("tests.unit.provisioning.conftest.MemoryConnector", request.param)
 
 
-async def settle(bridge: Bridge) -> None:
-    """Wait a few seconds at most until nothing is pending."""
-    async with asyncio.timeout(3.0):
-        await bridge.idle()
-
-
 async def add(bridge: Bridge, group: str, *members: str) -> None:
     """Add members to a group."""
     await bridge.provisioning.modify_group(group, None, [MemberDelta("add", members)], always)
@@ -64,7 +58,7 @@ async def test_a_group_deleted_by_hand_is_made_anew_with_its_members(tmp_path: P
         await delete_by_hand(bridge, sales)
 
         await add(bridge, support, ada)
-        await settle(bridge)
+        await bridge.settle()
 
         assert remote_groups(remote, "ada@x.example") == {"Sales", "Support"}
         assert remote_groups(remote, "bob@x.example") == {"Sales"}
@@ -86,7 +80,7 @@ async def test_a_group_that_cannot_be_made_anew_is_told_and_in_nobody_s_way(
         remote.fail("create_group", *[RemoteInvalidValueError("there is no Sales")] * 2)
 
         await add(bridge, support, ada)
-        await settle(bridge)
+        await bridge.settle()
 
         assert remote_groups(remote, "ada@x.example") == {"Support"}
         (told,) = await bridge.store.read(lambda tx: resources.ledger(tx, CONNECTION))
@@ -97,7 +91,7 @@ async def test_a_group_that_cannot_be_made_anew_is_told_and_in_nobody_s_way(
         )
         assert await bridge.groups_of(ada) == {"Sales": (True, False), "Support": (True, True)}
         calls = len(remote.calls)
-        await settle(bridge)
+        await bridge.settle()
         assert len(remote.calls) == calls
         with pytest.raises(RefusedError, match="there is no Sales"):
             await add(bridge, sales, ada)
@@ -120,7 +114,7 @@ async def test_somebody_is_reactivated_although_one_of_their_groups_is_gone(
         await delete_by_hand(bridge, sales)
 
         outcome = await bridge.provisioning.modify_user(ada, setting(active=True), always)
-        await settle(bridge)
+        await bridge.settle()
 
         assert outcome.row.shown_active
         assert remote_groups(remote, "ada@x.example") == {"Sales"}
@@ -138,7 +132,7 @@ async def test_a_group_that_nobody_manages_is_forgotten_when_it_is_gone(bridge: 
     support = await bridge.group_with("Support")
 
     await add(bridge, support, ada)
-    await settle(bridge)
+    await bridge.settle()
 
     assert remote_groups(bridge.remote, "ada@x.example") == {"Support"}
     assert {group.display_name for group in bridge.remote.groups.values()} == {"Support"}
@@ -152,7 +146,7 @@ async def test_members_of_a_group_deleted_by_hand_are_added_again(grouped: Bridg
     await delete_by_hand(grouped, sales)
 
     await add(grouped, sales, bob)
-    await settle(grouped)
+    await grouped.settle()
 
     assert remote_groups(grouped.remote, "ada@x.example") == {"Sales"}
     assert remote_groups(grouped.remote, "bob@x.example") == {"Sales"}
@@ -190,7 +184,7 @@ async def test_a_group_that_one_answer_says_is_gone_hides_nobody_s_removal(bridg
 
     await add(bridge, sales, ada)
     await leaving
-    await settle(bridge)
+    await bridge.settle()
 
     assert remote_groups(bridge.remote, "bob@x.example") == set()
     assert remote_groups(bridge.remote, "ada@x.example") == {"Sales"}

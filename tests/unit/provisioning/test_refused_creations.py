@@ -65,7 +65,7 @@ async def test_a_refusal_after_a_lost_answer_forgets_no_account(bridge: Bridge) 
     bridge.answer_within(0.05)
     await asyncio.gather(bridge.provisioning.create_user(user("ada@x.example")), return_exceptions=True)
     bridge.remote.intercept = refuse
-    bridge.answer_within(5.0)
+    bridge.answer_within()
 
     outcome = await bridge.provisioning.create_user(user("ada@x.example"))
 
@@ -114,7 +114,7 @@ async def test_a_creation_that_was_adopted_unseen_is_an_adoption(bridge: Bridge)
     bridge.remote.lose_answer("create_user")
     bridge.answer_within(0.05)
     await asyncio.gather(bridge.provisioning.create_user(user("ada@x.example")), return_exceptions=True)
-    bridge.answer_within(5.0)
+    bridge.answer_within()
 
     again = await bridge.provisioning.create_user(user("ada@x.example"))
     await bridge.idle()
@@ -138,7 +138,7 @@ async def test_a_creation_repeated_after_an_outage_is_the_same_user(bridge: Brid
     await asyncio.gather(
         bridge.provisioning.create_user(user("ada@x.example", external_id="7")), return_exceptions=True
     )
-    bridge.answer_within(5.0)
+    bridge.answer_within()
     first = await bridge.store.read(lambda tx: resources.find_by_name(tx, CONNECTION, "User", "ada@x.example"))
     assert first is not None
     bridge.provisioning.driver.wake()

@@ -1,6 +1,5 @@
 """Where members are kept on the group: who comes back is in their groups again, and who is inactive is not added."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -39,12 +38,6 @@ class Forgetful(MemoryGroupsConnector):
         self.remote.members = {pair for pair in self.remote.members if pair[1] != remote_id}
 
 
-async def settle(bridge: Bridge) -> None:
-    """Wait a few seconds at most until nothing is pending."""
-    async with asyncio.timeout(3.0):
-        await bridge.idle()
-
-
 @pytest.mark.parametrize("connector_type", [MemoryGroupsConnector, Forgetful, Vanishing])
 async def test_who_is_reactivated_is_in_their_groups_again(
     tmp_path: Path, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch, connector_type: type[MemoryGroupsConnector]
@@ -61,7 +54,7 @@ async def test_who_is_reactivated_is_in_their_groups_again(
         await bridge.provisioning.modify_group(left, None, [MemberDelta("remove", (ada,))], always)
         await bridge.provisioning.modify_group(joined, None, [MemberDelta("add", (ada,))], always)
         await bridge.provisioning.modify_user(ada, setting(active=True), always)
-        await settle(bridge)
+        await bridge.settle()
 
         assert remote_groups(remote, "ada@x.example") == {"Sales", "Joined"}
         assert remote_groups(remote, "bob@x.example") == {"Sales"}
@@ -82,7 +75,7 @@ async def test_who_is_made_anew_is_in_their_groups_again(grouped: Bridge, *, by_
         grouped.remote.add_account("ada@x.example")
 
     await compared(grouped)
-    await settle(grouped)
+    await grouped.settle()
 
     assert remote_groups(grouped.remote, "ada@x.example") == {"Sales"}
     assert len(grouped.remote.accounts) == 1
@@ -98,7 +91,7 @@ async def test_an_absent_account_keeps_nobody_out_of_a_group(grouped: Bridge) ->
     del grouped.remote.accounts[remote_id]
 
     await grouped.provisioning.modify_group(sales, None, [MemberDelta("add", (ada, bob))], always)
-    await settle(grouped)
+    await grouped.settle()
 
     assert remote_groups(grouped.remote, "ada@x.example") == {"Sales"}
     assert remote_groups(grouped.remote, "bob@x.example") == {"Sales"}
@@ -130,7 +123,7 @@ async def test_a_managed_group_given_during_a_lost_answer_is_taken_away(grouped:
     grouped.remote.members |= {(remote_id, account), (found, account)}
 
     await people(grouped, "ada@x.example")
-    await settle(grouped)
+    await grouped.settle()
 
     assert remote_groups(grouped.remote, "ada@x.example") == {"Found"}
 
@@ -152,5 +145,5 @@ async def test_privileged_grants_are_counted_where_members_are_on_the_group(
         assert len(remote.members) == 1
 
         await bridge.store.write(lambda tx: bridge.provisioning.guard.approve(tx, None))
-        await settle(bridge)
+        await bridge.settle()
         assert len(remote.members) == 3

@@ -298,6 +298,7 @@ async def test_transient_failures_are_told_with_a_fitting_retry_after(
     """The answer is 429 with whole seconds, the intent is durable, and the driver needs no second request."""
     async with bridge_on(tmp_path / "b.db", remote) as bridge:
         remote.down = error  # type: ignore[assignment]
+        bridge.answer_within(5.0)
 
         with pytest.raises(PendingError) as pending:
             await bridge.provisioning.create_user(user())

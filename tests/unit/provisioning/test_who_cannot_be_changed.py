@@ -104,7 +104,7 @@ async def test_a_group_pushed_again_while_its_deletion_is_on_its_way_takes_its_p
     with pytest.raises(Exception, match="pending"):
         await bridge.group_with("Sales", new)
     gate.release()
-    bridge.answer_within(5.0)
+    bridge.answer_within()
     again = await bridge.group_with("Sales", new)
 
     assert again != sales
