@@ -106,15 +106,15 @@ class Bridge:
 
 @asynccontextmanager
 async def bridge_on(
-    path: Path,
+    path: Path | str,
     remote: MemoryRemote,
     *,
     policy: ProvisioningPolicy | None = None,
     groups: bool = False,
     clock: Callable[[], datetime] = now,
 ) -> AsyncIterator[Bridge]:
-    """Open a connection on a store file; entering it a second time is a restart."""
-    store = await Store.open(f"sqlite:///{path}")
+    """Open a connection on a store file, or a store's URL; entering it a second time is a restart."""
+    store = await Store.open(path if isinstance(path, str) else f"sqlite:///{path}")
     connector_type = MemoryGroupsConnector if groups else MemoryConnector
     name = f"remote-{id(remote)}"
     MemoryRemote._named[name] = remote

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from pathlib import Path
 
 import pytest
 from scim2_models import UniquenessException
@@ -40,9 +39,9 @@ def names(bridge: Bridge) -> list[str]:
 
 @both_shapes
 @pytest.mark.parametrize("external_id", [None, "1", "2"])
-async def test_a_name_that_a_soft_delete_gave_up_is_free(tmp_path: Path, groups: bool, external_id: str | None) -> None:
+async def test_a_name_a_soft_delete_gave_up_is_free(any_store_url: str, groups: bool, external_id: str | None) -> None:
     """Renamed as they were deactivated, and pushed again: one account, a new id, nothing of the former one's."""
-    async with bridge_on(tmp_path / "b.db", MemoryRemote(), groups=groups) as bridge:
+    async with bridge_on(any_store_url, MemoryRemote(), groups=groups) as bridge:
         former = (await bridge.provisioning.create_user(user(RALF, external_id="1"))).row.id
         await bridge.group_with("Sales", former)
         await bridge.provisioning.modify_user(former, setting(user_name=TOMBSTONE, active=False), always)
@@ -62,9 +61,9 @@ async def test_a_name_that_a_soft_delete_gave_up_is_free(tmp_path: Path, groups:
 
 
 @both_shapes
-async def test_an_address_given_to_somebody_else_is_another_person(tmp_path: Path, groups: bool) -> None:
+async def test_an_address_given_to_somebody_else_is_another_person(any_store_url: str, groups: bool) -> None:
     """The same userName with another externalId: a new id, no membership of the former person; their id is gone."""
-    async with bridge_on(tmp_path / "b.db", MemoryRemote(), groups=groups) as bridge:
+    async with bridge_on(any_store_url, MemoryRemote(), groups=groups) as bridge:
         former = (await bridge.provisioning.create_user(user(RALF, external_id="1"))).row.id
         await bridge.group_with("Sales", former)
         await bridge.provisioning.modify_user(former, setting(active=False), always)
@@ -81,9 +80,9 @@ async def test_an_address_given_to_somebody_else_is_another_person(tmp_path: Pat
 
 @both_shapes
 @pytest.mark.parametrize("external_id", [None, "1"])
-async def test_the_same_person_returns_with_their_groups(tmp_path: Path, groups: bool, external_id: str | None) -> None:
+async def test_the_same_person_has_their_groups(any_store_url: str, groups: bool, external_id: str | None) -> None:
     """The same externalId, or none, is the same person."""
-    async with bridge_on(tmp_path / "b.db", MemoryRemote(), groups=groups) as bridge:
+    async with bridge_on(any_store_url, MemoryRemote(), groups=groups) as bridge:
         former = (await bridge.provisioning.create_user(user(RALF, external_id="1"))).row.id
         await bridge.group_with("Sales", former)
         await bridge.provisioning.modify_user(former, setting(active=False), always)
@@ -114,10 +113,10 @@ async def test_an_address_is_not_given_on_before_its_former_holder_has_left(brid
 @pytest.mark.parametrize("asked", [False, True], ids=["created at once", "searched before"])
 @pytest.mark.parametrize("active", [True, False])
 async def test_the_name_given_by_hand_to_the_account_of_another_user(
-    tmp_path: Path, groups: bool, asked: bool, active: bool
+    any_store_url: str, groups: bool, asked: bool, active: bool
 ) -> None:
     """The account's User gets its name: a search finds it, a creation is a 409 before anything is made."""
-    async with bridge_on(tmp_path / "b.db", MemoryRemote(), groups=groups) as bridge:
+    async with bridge_on(any_store_url, MemoryRemote(), groups=groups) as bridge:
         ralf = (await bridge.provisioning.create_user(user(RALF, external_id="1"))).row
         bridge.remote.account(str(ralf.remote_id)).user.user_name = OTHER
         if asked:
@@ -140,9 +139,9 @@ async def test_the_name_given_by_hand_to_the_account_of_another_user(
 
 
 @both_shapes
-async def test_an_account_nobody_manages_that_was_renamed_by_hand_is_taken_over(tmp_path: Path, groups: bool) -> None:
+async def test_an_unmanaged_account_renamed_by_hand_is_taken_over(any_store_url: str, groups: bool) -> None:
     """Found under its old name, created under its new one: one User, with the groups that nobody manages."""
-    async with bridge_on(tmp_path / "b.db", MemoryRemote(), groups=groups) as bridge:
+    async with bridge_on(any_store_url, MemoryRemote(), groups=groups) as bridge:
         account = bridge.remote.add_account(RALF)
         assert await by_name(bridge, RALF) is not None
         bridge.remote.account(account).user.user_name = OTHER
@@ -155,11 +154,11 @@ async def test_an_account_nobody_manages_that_was_renamed_by_hand_is_taken_over(
 
 
 async def test_an_account_made_under_an_id_that_another_user_had(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    any_store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """HubSpot gives whoever is added again the id they had: what was just made is never left behind a refusal."""
     remote = MemoryRemote()
-    async with bridge_on(tmp_path / "b.db", remote) as bridge:
+    async with bridge_on(any_store_url, remote) as bridge:
         former = (await bridge.provisioning.create_user(user("anna@corp.example", external_id="1"))).row
         remote.accounts.clear()
         monkeypatch.setattr(remote, "mint", lambda prefix: str(former.remote_id))
@@ -174,9 +173,9 @@ async def test_an_account_made_under_an_id_that_another_user_had(
 
 
 @both_shapes
-async def test_a_group_made_under_the_old_name_of_a_renamed_one(tmp_path: Path, groups: bool) -> None:
+async def test_a_group_made_under_the_old_name_of_a_renamed_one(any_store_url: str, groups: bool) -> None:
     """Where the remote system takes the new name, the old one is free: two groups, each with its own members."""
-    async with bridge_on(tmp_path / "b.db", MemoryRemote(), groups=groups) as bridge:
+    async with bridge_on(any_store_url, MemoryRemote(), groups=groups) as bridge:
         ralf = (await bridge.provisioning.create_user(user(RALF))).row
         first = await bridge.group_with("Sales", ralf.id)
         await bridge.provisioning.modify_group(first, setting(display_name="Sales EU"), [], always)
@@ -189,9 +188,9 @@ async def test_a_group_made_under_the_old_name_of_a_renamed_one(tmp_path: Path, 
 
 
 @both_shapes
-async def test_a_group_whose_remote_name_is_another_groups(tmp_path: Path, groups: bool) -> None:
+async def test_a_group_whose_remote_name_is_another_groups(any_store_url: str, groups: bool) -> None:
     """Renamed by hand to what a client then pushes: refused, with the group that stands in the way; nothing changes."""
-    async with bridge_on(tmp_path / "b.db", MemoryRemote(), groups=groups) as bridge:
+    async with bridge_on(any_store_url, MemoryRemote(), groups=groups) as bridge:
         ralf = (await bridge.provisioning.create_user(user(RALF))).row
         first = await bridge.group_with("Sales", ralf.id)
         remote_id = str((await bridge.row("Group", first)).remote_id)
@@ -221,11 +220,11 @@ async def test_a_creation_that_leaves_out_what_the_account_has_keeps_it(bridge: 
 
 
 async def test_a_creation_repeated_with_less_while_it_is_pending_changes_both_alike(
-    tmp_path: Path, remote: MemoryRemote
+    any_store_url: str, remote: MemoryRemote
 ) -> None:
     """Nobody was told of the first one, whose answer was lost: the second is the same User, and clears nothing."""
     policy = ProvisioningPolicy(budget=5.0)
-    async with bridge_on(tmp_path / "b.db", remote, policy=policy) as bridge:
+    async with bridge_on(any_store_url, remote, policy=policy) as bridge:
         remote.lose_answer("create_user")
         bridge.answer_within(0.05)
         await asyncio.gather(
