@@ -30,14 +30,14 @@ What a hook says of an object is **evidence**, for access is taken to have ended
 # mypy: disable-error-code="empty-body"
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pluggy
 
 from scim_bridge.connector import Connector, ConnectorRegistry, describe
 from scim_bridge.errors import ConnectorDefinitionError
-from scim_bridge.models import Explanation, Finding, Group, Page, Remote, User
+from scim_bridge.models import Explanation, Finding, Group, MemberPage, Page, Remote, User
 
 PROJECT = "scim_bridge"
 
@@ -160,6 +160,15 @@ class ConnectorSpec:
     async def remove_group_members(self, remote_id: str, members: Sequence[str]) -> None:
         """Remove accounts from a group. Absent ones are success."""
 
+    @hookspec(firstresult=True)
+    async def list_group_members(self, remote_id: str, cursor: str | None, limit: int) -> MemberPage:
+        """Return a page of the accounts in a group. An error midway is raised, never an empty page.
+
+        For systems whose accounts do not tell their groups: without it, nobody sees who is in a group by hand.
+
+        :raises RemoteNotFoundError: when the *group* is not there.
+        """
+
     # -- Descriptions ----------------------------------------------------------------------------------------------
 
     @hookspec(firstresult=True)
@@ -230,8 +239,16 @@ def check_definition(connector_type: type[Connector[Any]]) -> None:
     for one, other in PAIRS:
         if (one in operations) != (other in operations):
             refuse(f"{one} and {other} belong together; only one is implemented")
+    for fault in _faults_of_membership(operations):
+        refuse(fault)
+
+
+def _faults_of_membership(operations: frozenset[str]) -> Iterator[str]:
+    """Yield what is wrong with the shape of membership."""
     shapes = [name for name in MEMBERSHIP if name in operations]
     if len(shapes) == len(MEMBERSHIP):
-        refuse("implements both shapes of membership; take set_user_groups or add/remove_group_members")
+        yield "implements both shapes of membership; take set_user_groups or add/remove_group_members"
+    if "list_group_members" in operations and "add_group_members" not in operations:
+        yield "list_group_members is of systems that keep members on the group; it needs add/remove_group_members"
     if "list_groups" in operations and not shapes:
-        refuse("has groups but neither set_user_groups nor add/remove_group_members")
+        yield "has groups but neither set_user_groups nor add/remove_group_members"

@@ -25,6 +25,7 @@ __all__ = [
     "Kind",
     "Lane",
     "Manager",
+    "MemberPage",
     "Name",
     "Page",
     "RateLimit",
@@ -114,6 +115,18 @@ class Page(Generic[ResourceT]):
     """
 
     items: Sequence[Remote[ResourceT]]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPage:
+    """One page of the members of a group.
+
+    :param members: Remote ids of accounts, as ``list_users`` gives them; members that are no accounts are left out.
+    :param cursor: What to pass for the next page; ``None`` on the last one.
+    """
+
+    members: Sequence[str]
     cursor: str | None = None
 
 

@@ -8,7 +8,7 @@ import pluggy
 from scim_bridge.connector import Connector
 from scim_bridge.errors import OperationNotSupportedError
 from scim_bridge.hookspecs import HOOKS, implemented
-from scim_bridge.models import Explanation, Finding, Group, Page, Remote, User
+from scim_bridge.models import Explanation, Finding, Group, MemberPage, Page, Remote, User
 
 
 class BoundConnector:
@@ -124,6 +124,11 @@ class BoundConnector:
     async def remove_group_members(self, remote_id: str, members: Sequence[str]) -> None:
         """Remove accounts from a group."""
         await self._call("remove_group_members", remote_id=remote_id, members=members)
+
+    async def list_group_members(self, remote_id: str, cursor: str | None, limit: int) -> MemberPage:
+        """Return a page of the accounts in a group."""
+        page: MemberPage = await self._call("list_group_members", remote_id=remote_id, cursor=cursor, limit=limit)
+        return page
 
     async def schemas(self) -> list[dict[str, Any]]:
         """Return the connector's own extension schemas."""

@@ -128,6 +128,8 @@ class GroupIntake:
         # A list of which nobody is known is one of ids that are no longer true, not one of nobody.
         if change.unknown and (policy.unknown_members == "refuse" or (complete and change.unknown == named)):
             raise unknown_members(change.unknown)
+        if not self.intake.capabilities.user_centric and row.remote_id is not None:
+            change = replace(change, removed=change.removed.union(self._unseen(tx, row, net(deltas)[1])))
         warnings = tuple(f"member {unknown} is not a User of this connection" for unknown in sorted(change.unknown))
         self.intake.guard.permit_members(tx, row, change)
         if (change.added or change.removed) and not new:
@@ -138,6 +140,16 @@ class GroupIntake:
         else:
             accepted = self._bump_group(tx, row, change, deltas)
         return replace(accepted, warnings=warnings, stayed=len(change.stayed))
+
+    def _unseen(self, tx: Connection, row: ResourceRow, named: Collection[str]) -> list[str]:
+        """Return those whom a client names in a removal though they were never seen in the group, and have it sent.
+
+        They may have been let in by hand since the last comparison: that nothing is known of it is not that they are
+        out. A call about somebody who is not in it is success.
+        """
+        users = (resources.get(tx, self.intake.connection_id, "User", one) for one in sorted(named))
+        there = [user.id for user in users if user and user.remote_id and user.observed and user.observed.present]
+        return memberships.suspect(tx, self.intake.connection_id, row.id, there)
 
     def _bump_people(
         self, tx: Connection, row: ResourceRow, change: MembershipChange, deltas: Sequence[MemberDelta]

@@ -19,7 +19,7 @@ from scim_bridge.provisioning.discovery import Discovery
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.observation import Observation
 from scim_bridge.provisioning.plan import Desired, Seen, differing
-from scim_bridge.provisioning.roster import comparable
+from scim_bridge.provisioning.roster import Rosters, comparable
 from scim_bridge.provisioning.situation import groups_seen, observed_of, rearmed, situation_of
 from scim_bridge.store import audit, connector_state, resources
 from scim_bridge.store.engine import Connection, Store
@@ -119,6 +119,7 @@ class Reconciler:
         self.attribute_drift = attribute_drift
         self._unmanaged: set[str] = set()
         """Remote ids of groups that accounts hold and that the connector does not show: not ours to take away."""
+        self.rosters = Rosters(connection_id, store, connector, clock=clock)
         self.observation = Observation(connection_id, self.capabilities, clock=clock)
         self.logger = logging.getLogger(f"scim_bridge.reconcile.{connection_id}")
 
@@ -142,12 +143,26 @@ class Reconciler:
                     progress(comparison.compared)
             if LISTINGS[kind] in self.connector.operations:
                 await self._look_for_missing(kind, seen[kind], comparison, apply=apply)
+        await self._compare_members(comparison, apply=apply)
         comparison.complete = True
         if comparison.drifts and apply:
             self.wake()
         for one in comparison.security:
             self.logger.error("security drift: %s of %s %s", one.drift, one.kind, one.resource_id)
         return comparison
+
+    async def _compare_members(self, comparison: Comparison, *, apply: bool) -> None:
+        """Compare who is in each group, where members are listed there."""
+        mend = self.attribute_drift == "enforce"
+        async for one in self.rosters.differences(apply=apply, repair_missing=apply and mend):
+            for drift, subject, repaired in (
+                (DriftClass.EXTRA_PRIVILEGE, one.extra, apply),
+                (DriftClass.MISSING, one.lacking, apply and mend),
+            ):
+                if subject:
+                    group = one.group
+                    found = Drift(drift, "Group", group.id, str(group.remote_id), subject, repaired=repaired)
+                    comparison.drifts.append(found)
 
     async def _pages(self, kind: Kind, *, apply: bool) -> AsyncIterator[tuple[Page[User] | Page[Group], datetime]]:
         """Yield the pages of a listing, each with the time before it was read; a crash resumes at the last page."""

@@ -181,6 +181,13 @@ def members_of(
     return [_reference(record, "User") for record in found]
 
 
+def those_of(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str]) -> set[str]:
+    """Return those of these people who are, or were to be, in a group."""
+    key = {"connection": connection_id, "group": group_id}
+    found = select(member.c.user_id).where(_OF_GROUP)
+    return {id_ for chunk in chunks(sorted(user_ids)) for id_ in _ids(tx, found, key | {"ids": chunk})}
+
+
 def members_of_many(tx: Connection, connection_id: str, group_ids: Collection[str]) -> dict[str, list[GroupReference]]:
     """Return the live members of several groups, desired or observed; every given id is a key."""
     return _references(tx, _MEMBERS, connection_id, group_ids, "User")
@@ -223,6 +230,14 @@ def doubt(tx: Connection, connection_id: str, user_id: str, group_ids: Collectio
     doubted = sql_update(member).where(_OF_USER, member.c.observed).values(doubtful=True)
     for chunk in chunks(sorted(group_ids)):
         tx.execute(doubted, {"connection": connection_id, "user": user_id, "ids": chunk})
+
+
+def suspect(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str]) -> list[str]:
+    """Note that people of whom nothing is known may be in a group, and return who they are."""
+    new = sorted(set(user_ids) - those_of(tx, connection_id, group_id, user_ids))
+    columns = {"desired": False, "observed": True, "changed_at": 0, "doubtful": True}
+    _put(tx, connection_id, [(group_id, user_id) for user_id in new], ("observed", "doubtful"), columns)
+    return new
 
 
 def observe_group(

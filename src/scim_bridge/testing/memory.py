@@ -1,6 +1,7 @@
 """Connectors to a remote system in memory: for tests, for a first look, and as an example of both shapes of membership.
 
-``memory`` keeps the groups on the person (``set_user_groups``), ``memory-groups`` keeps the members on the group. What
+``memory`` keeps the groups on the person (``set_user_groups``), ``memory-groups`` keeps the members on the group, and
+``memory-rosters`` does so without telling the groups of an account: it lists the members (``list_group_members``). What
 they drive is a :class:`~scim_bridge.testing.memory_remote.MemoryRemote`, which a test reaches by the name that the
 connection configures.
 """
@@ -22,7 +23,7 @@ from scim_bridge.errors import (
     RemoteUnavailableError,
 )
 from scim_bridge.hookspecs import hookimpl
-from scim_bridge.models import Explanation, Finding, Group, GroupMembership, Name, Page, Remote, User
+from scim_bridge.models import Explanation, Finding, Group, GroupMembership, MemberPage, Name, Page, Remote, User
 from scim_bridge.testing.memory_remote import MemoryRemote
 
 FaultName = Literal["unavailable", "lost_answer", "rate_limited", "forbidden", "credentials", "conflict", "invalid"]
@@ -318,8 +319,30 @@ class MemoryGroupsConnector(MemoryAccounts):
                 self.remote.changed()
 
 
+class MemoryRostersConnector(MemoryGroupsConnector):
+    """Keeps the members on the group, which lists them; accounts do not tell their groups."""
+
+    name = "memory-rosters"
+
+    def seen(self, remote_id: str, *, existed: bool = False) -> Remote[User]:
+        """Return an account without its groups."""
+        seen = super().seen(remote_id, existed=existed)
+        seen.resource.groups = None
+        return seen
+
+    @hookimpl
+    async def list_group_members(self, remote_id: str, cursor: str | None, limit: int) -> MemberPage:
+        """Return a page of members, in the order of their ids."""
+        await self.pause()
+        async with self.remote.call("list_group_members", remote_id, cursor=cursor, limit=limit):
+            self.remote.group(remote_id)
+            later = [one for one in sorted(self.remote.members_of(remote_id)) if one > (cursor or "")]
+            return MemberPage(later[:limit], later[limit - 1] if len(later) > limit else None)
+
+
 @hookimpl
 def register_connectors(registry: ConnectorRegistry) -> None:
-    """Register both types."""
+    """Register the three types."""
     registry.add(MemoryConnector)
     registry.add(MemoryGroupsConnector)
+    registry.add(MemoryRostersConnector)

@@ -36,6 +36,7 @@ CALLS: dict[str, Callable[[BoundConnector], Awaitable[object]]] = {
     "set_user_groups": lambda c: c.set_user_groups("7", ADA, []),
     "add_group_members": lambda c: c.add_group_members("7", []),
     "remove_group_members": lambda c: c.remove_group_members("7", []),
+    "list_group_members": lambda c: c.list_group_members("7", None, 1),
     "schemas": lambda c: c.schemas(),
     "explain_user": lambda c: c.explain_user("7", ADA, []),
 }
@@ -77,7 +78,9 @@ def test_every_hook_is_ended_at_the_deadline_and_observed(hook: str) -> None:
     ((name, remote_id, outcome, seconds),) = observed
     assert (name, outcome) == (hook, "RemoteUnavailableError")
     assert seconds == pytest.approx(20.0)
-    takes_an_object = hook not in {"check_connection", "schemas"} and not hook.startswith(("list", "find", "create"))
+    takes_an_object = hook not in {"check_connection", "schemas"} and not hook.startswith(
+        ("list_users", "list_groups", "find", "create")
+    )
     assert remote_id == ("7" if takes_an_object else None)
 
 

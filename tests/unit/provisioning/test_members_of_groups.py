@@ -11,9 +11,18 @@ from scim_bridge.provisioning.reconcile import DriftClass
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MemberDelta, State
+from scim_bridge.testing.memory import MemoryGroupsConnector, MemoryRostersConnector
 from scim_bridge.testing.memory_remote import Call, Fault, MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting
 from tests.unit.provisioning.test_reconcile import classes, compared
+
+
+@pytest.fixture(
+    params=[MemoryGroupsConnector, MemoryRostersConnector], ids=["accounts-tell", "groups-list"], autouse=True
+)
+def _connector(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let accounts tell their groups, or groups list their members."""
+    monkeypatch.setattr("tests.unit.provisioning.conftest.MemoryGroupsConnector", request.param)
 
 
 def team_of(size: int) -> tuple[MemoryRemote, str]:
@@ -69,6 +78,21 @@ async def test_an_empty_list_removes_everybody_where_the_operator_says_so(tmp_pa
         await bridge.idle()
 
         assert not remote.members_of(team)
+        assert await shown(bridge, group) == 0
+
+
+async def test_who_was_let_in_by_hand_and_never_seen_leaves_when_named(tmp_path: Path) -> None:
+    """A removal of somebody of whom no comparison has told is sent, and waited for, instead of claimed."""
+    remote, team = team_of(1)
+    async with bridge_on(tmp_path / "b.db", remote, groups=True) as bridge:
+        remote.members.clear()
+        await compared(bridge)
+        group = await bridge.group_with("Team")
+        person = await found(bridge, "User", "p000@x.example")
+        remote.members = {(team, one) for one in remote.accounts}
+        await bridge.provisioning.modify_group(group, None, [MemberDelta("remove", (person,))], always)
+
+        assert not remote.members
         assert await shown(bridge, group) == 0
 
 
