@@ -1,10 +1,11 @@
 """Connectors with one planted bug each in what they do with groups, made from the memory connectors."""
 
+import asyncio
 from collections.abc import Sequence
 
 from scim_bridge.hookspecs import hookimpl
-from scim_bridge.models import Group, Page, Remote, User
-from scim_bridge.testing.memory import MemoryConnector, MemoryGroupsConnector
+from scim_bridge.models import Group, MemberPage, Page, Remote, User
+from scim_bridge.testing.memory import MemoryConnector, MemoryGroupsConnector, MemoryRostersConnector
 
 
 class AlwaysANewGroup(MemoryConnector):
@@ -43,6 +44,25 @@ class ReplacesMembers(MemoryGroupsConnector):
         """Clear first."""
         self.remote.members = {pair for pair in self.remote.members if pair[0] != remote_id}
         await super().add_group_members(remote_id, members)
+
+
+class ForgetsAMember(MemoryRostersConnector):
+    """Ends the listing of a group with its first page."""
+
+    @hookimpl
+    async def list_group_members(self, remote_id: str, cursor: str | None, limit: int) -> MemberPage:
+        """Take the page for the whole."""
+        return MemberPage((await super().list_group_members(remote_id, cursor, limit)).members)
+
+
+class PromisesTooMany(MemoryGroupsConnector):
+    """Asks member by member, twice, and announces more than it can do in time."""
+
+    @hookimpl
+    async def remove_group_members(self, remote_id: str, members: Sequence[str]) -> None:
+        """Take two calls of 120 ms a member."""
+        await asyncio.sleep(2 * 0.12 * len(members))
+        await super().remove_group_members(remote_id, members)
 
 
 class InsistsOnMembers(MemoryGroupsConnector):

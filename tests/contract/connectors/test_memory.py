@@ -1,4 +1,4 @@
-"""Both memory connectors against the contract."""
+"""The memory connectors against the contract."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from scim_bridge.hookspecs import HOOKS, hookimpl
 from scim_bridge.models import Remote, User
 from scim_bridge.testing.connector_contract import ConnectorContract
 from scim_bridge.testing.contract_rules.bench import ContractFixtures
-from scim_bridge.testing.memory import MemoryConfig, MemoryConnector, MemoryGroupsConnector
+from scim_bridge.testing.memory import MemoryConfig, MemoryConnector, MemoryGroupsConnector, MemoryRostersConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.contract.connectors.memory_faults import MemoryFaults
 
@@ -34,7 +34,7 @@ class MemoryFixtures(ContractFixtures):
 class TestMemory(MemoryFixtures, ConnectorContract):
     """The connector that keeps the groups on the person."""
 
-    required_operations = HOOKS - {"add_group_members", "remove_group_members", "schemas"}
+    required_operations = HOOKS - {"add_group_members", "remove_group_members", "list_group_members", "schemas"}
 
     @pytest.fixture
     def connector_type(self) -> type[Connector[Any]]:
@@ -45,12 +45,23 @@ class TestMemory(MemoryFixtures, ConnectorContract):
 class TestMemoryGroups(MemoryFixtures, ConnectorContract):
     """The connector that keeps the members on the group."""
 
-    required_operations = HOOKS - {"set_user_groups", "schemas", "explain_user"}
+    required_operations = HOOKS - {"set_user_groups", "list_group_members", "schemas", "explain_user"}
 
     @pytest.fixture
     def connector_type(self) -> type[Connector[Any]]:
         """Return the type."""
         return MemoryGroupsConnector
+
+
+class TestMemoryRosters(MemoryFixtures, ConnectorContract):
+    """The connector whose groups list their members."""
+
+    required_operations = TestMemoryGroups.required_operations | {"list_group_members"}
+
+    @pytest.fixture
+    def connector_type(self) -> type[Connector[Any]]:
+        """Return the type."""
+        return MemoryRostersConnector
 
 
 class RemovingConnector(MemoryConnector):

@@ -47,6 +47,8 @@ FOUND_BY = {
     "planted_groups.HidesAGroup": "groups_are_listed",
     "planted_groups.OnlyAdds": "the_groups_are_exactly_those_given",
     "planted_groups.ReplacesMembers": "members_are_added_and_removed",
+    "planted_groups.ForgetsAMember": "the_members_listed_are_those_of_the_group",
+    "planted_groups.PromisesTooMany": "as_many_members_as_announced_fit_in_one_call",
     "planted_groups.InsistsOnMembers": "a_removal_from_a_group_of_an_absent_account_is_success",
     "planted_groups.UnknownGroupIsUnknownAccount": "a_group_or_member_that_is_not_there_is_an_invalid_value",
     "planted_groups.UnknownMemberIsUnknownGroup": "a_group_or_member_that_is_not_there_is_an_invalid_value",

@@ -1,15 +1,23 @@
 """Rules of groups, for both shapes of membership."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 
 from scim_bridge.connections import BoundConnector
-from scim_bridge.errors import ConnectorError, RemoteInvalidValueError
+from scim_bridge.errors import ConnectorError, RemoteInvalidValueError, RemoteUnavailableError
 from scim_bridge.hookspecs import implemented
 from scim_bridge.models import Group
 from scim_bridge.testing.contract_remote import RemoteFault
-from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, error_of, groups_of, within_deadline
+from scim_bridge.testing.contract_rules.bench import (
+    DEADLINE,
+    Bench,
+    ContractFixtures,
+    error_of,
+    groups_of,
+    within_deadline,
+)
 
 PAIR = ("add_group_members", "remove_group_members")
 
@@ -99,6 +107,51 @@ class MembershipRules(ContractFixtures):
 
         for members, expected in bench.run(scenario):
             assert members == expected, f"expected the people {sorted(expected)} in the group, not {sorted(members)}"
+
+    def test_the_members_listed_are_those_of_the_group(self, bench: Bench) -> None:
+        """Page by page, each member once, nobody else, and the listing ends."""
+        self.need(bench, "list_group_members", *PAIR)
+
+        async def scenario(connector: BoundConnector) -> tuple[list[str], list[str]]:
+            group, other = await self.two_groups(connector)
+            people = [
+                (await within_deadline(connector.create_user(self.make_user(number)))).remote_id for number in range(4)
+            ]
+            await within_deadline(connector.add_group_members(group, people[:3]))
+            await within_deadline(connector.add_group_members(other, people[2:]))
+            listed: list[str] = []
+            cursor: str | None = None
+            for _ in range(10):
+                page = await within_deadline(connector.list_group_members(group, cursor, 1))
+                listed += page.members
+                cursor = page.cursor
+                if cursor is None:
+                    break
+            return sorted(people[:3]), sorted(listed)
+
+        members, listed = bench.run(scenario)
+        assert listed == members, f"{len(listed)} members are listed of a group of {len(members)}, or others"
+
+    def test_as_many_members_as_announced_fit_in_one_call(self, bench: Bench) -> None:
+        """A call about ``members_per_call`` members ends within its deadline."""
+        self.need(bench, *PAIR)
+
+        async def scenario(connector: BoundConnector) -> str | None:
+            group = (await self.two_groups(connector))[0]
+            people = [
+                (await within_deadline(connector.create_user(self.make_user(number)))).remote_id
+                for number in range(connector.members_per_call)
+            ]
+            for hook in (connector.add_group_members, connector.remove_group_members):
+                try:
+                    async with asyncio.timeout(DEADLINE):
+                        await within_deadline(hook(group, people))
+                except (TimeoutError, RemoteUnavailableError):
+                    return hook.__name__
+            return None
+
+        late = bench.run(scenario)
+        assert late is None, f"{late} cannot do members_per_call members before its deadline: announce fewer"
 
     async def _members(self, connector: BoundConnector, group: str, people: Sequence[str]) -> set[int]:
         """Return which people are in a group, by number; skip where reads cannot tell."""
