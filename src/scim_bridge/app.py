@@ -168,6 +168,7 @@ async def open_bridge(
             production=settings.store.production,
             exclusive=exclusive,
             threads=around.threads,
+            wait_seconds=settings.store.wait_seconds if exclusive else 0.0,
         )
         stack.push_async_callback(store.close)
         if isinstance(around.http_client, HttpClients):
@@ -347,10 +348,12 @@ class Serving:
         self.metrics = Metrics()
         self.connections: dict[str, ServedConnection] = {}
         self.authentication: TokenAuthentication | None = None
+        self.bridge: Bridge | None = None
         self.opened_at = 0.0
 
     def open(self, bridge: Bridge) -> None:
         """Let requests in."""
+        self.bridge = bridge
         self.authentication = TokenAuthentication(bridge.store)
         self.opened_at = asyncio.get_running_loop().time()
         self.connections.update(bridge.connections)
@@ -375,7 +378,8 @@ class Serving:
         waited = asyncio.get_running_loop().time() - self.opened_at
         drivers = [connection.provisioning.driver for connection in self.connections.values()]
         recovered = waited > RECOVERY or all(driver.recovered for driver in drivers)
-        return {"open": self.authentication is not None, "recovered": recovered}
+        store = None if self.bridge is None else self.bridge.store
+        return {"open": store is not None, "store": store is not None and await store.answers(), "recovered": recovered}
 
 
 async def _warn_of_missing_tokens(bridge: Bridge) -> None:

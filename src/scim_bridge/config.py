@@ -82,11 +82,13 @@ class StoreSettings(Table):
     :param production: Refuse file systems on which SQLite can lose what it acknowledged.
     :param takeover_seconds: On PostgreSQL, after how many seconds without a sign of life another replica takes a
         connection over from one that is frozen. No call to a remote system outlasts it.
+    :param wait_seconds: For how long a server waits at its start for a database that does not answer yet.
     """
 
     url: str = "sqlite:///scim-bridge.db"
     production: bool = False
     takeover_seconds: Annotated[float, Field(ge=6, le=600)] = 60.0
+    wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
 
 
 class GuardSettings(Table):

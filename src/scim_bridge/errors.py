@@ -13,6 +13,7 @@ Two families never mix: what is wrong while starting (never on the wire) and wha
         ConnectionSettingsError            the settings of a connection do not validate
         StoreConfigurationError            the database is unsafe or of another version
           StoreInUseError                  another process has the database
+          StoreUnreachableError            there is no database at this place, or not yet: exit status 75
       ConnectorError                  502  raised by connectors
         RemoteNotFoundError           404
         RemoteConflictError           409  scimType uniqueness
@@ -74,6 +75,10 @@ class StoreConfigurationError(ConfigurationError):
 
 class StoreInUseError(StoreConfigurationError):
     """Another process has the database; SQLite serves one, PostgreSQL several."""
+
+
+class StoreUnreachableError(StoreConfigurationError):
+    """The database does not answer: it is down, starting, or not where the settings say."""
 
 
 class ServingError(BridgeError):

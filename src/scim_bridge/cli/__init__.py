@@ -10,7 +10,10 @@ from typing import Any
 
 import click
 
-from scim_bridge.errors import ConfigurationError, ServingError
+from scim_bridge.errors import ConfigurationError, ServingError, StoreUnreachableError
+
+TRY_LATER = 75
+"""Exit status when the database does not answer (``EX_TEMPFAIL`` of ``sysexits.h``): the same may work later."""
 
 COMMANDS = {
     "serve": "serve:serve",
@@ -50,7 +53,7 @@ class Commands(click.Group):
         except ConfigurationError as error:
             for line in str(error).splitlines():
                 click.echo(f"scim-bridge: {line}", err=True)
-            ctx.exit(2)
+            ctx.exit(TRY_LATER if isinstance(error, StoreUnreachableError) else 2)
         except ServingError as error:
             click.echo(f"scim-bridge: {error.detail}", err=True)
             ctx.exit(1)

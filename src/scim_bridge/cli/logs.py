@@ -6,9 +6,14 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
+from scim_bridge.upstream import correlation_id
+
 
 class JsonFormatter(logging.Formatter):
     """Formats a record as one JSON object; a message that is one already, as of the access log, is taken over.
+
+    What a call to the remote system adds (``upstream.transports.TraceLayer``) is part of the line, and
+    so is the id of the request that caused it.
 
     Of an exception its class and its place are told, never its message: that may hold what a client sent.
     """
@@ -25,6 +30,9 @@ class JsonFormatter(logging.Formatter):
             line |= json.loads(message)
         else:
             line["message"] = message
+        line |= getattr(record, "upstream", {})
+        if (request := correlation_id.get()) is not None:
+            line.setdefault("request_id", request)
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["at"] = traceback.format_tb(record.exc_info[2])[-3:]

@@ -8,7 +8,7 @@ observed, go on.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from math import inf
 from typing import Any, TypeVar
@@ -41,8 +41,8 @@ from scim_bridge.store import audit, notifications, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, owns
 from scim_bridge.store.rows import PendingKey
+from scim_bridge.upstream.lanes import correlation_id, permission
 from scim_bridge.upstream.lanes import lane as current_lane
-from scim_bridge.upstream.lanes import permission
 
 T = TypeVar("T")
 
@@ -109,6 +109,7 @@ class Driver:
         """Whether every removal that was pending at the start has been tried."""
         self.failures: dict[str, ConnectorError] = {}
         """The last transient failure by resource id, for the answer to who waits."""
+        self._requests: dict[str, str] = {}  # whose work it is, by resource id, until it is done
         self._running: dict[str, tuple[asyncio.Task[None], Lane]] = {}
         self._attempts = Attempts(self.steps, outcomes, record=self._record, refuse=self._refuse)
         self._refusals = Refusals(self.logger, clock)
@@ -134,8 +135,7 @@ class Driver:
             try:
                 delay = await self._dispatch()
                 await self._look_after_held()
-            except StoreUnavailableError:
-                self.logger.warning("the store is unavailable; trying again")
+            except StoreUnavailableError:  # the store tells it, once
                 delay = STORE_BACKOFF
             except Exception as error:  # to end here would leave everything undone, and nobody would take over
                 self.logger.exception("looking for work failed; trying again", exc_info=without_text(error))
@@ -154,8 +154,14 @@ class Driver:
         for task, _ in self._running.values():
             task.cancel()
 
-    def wake(self) -> None:
-        """Tell the driver that there may be work."""
+    def wake(self, resource_ids: Iterable[str] = ()) -> None:
+        """Tell the driver that there may be work.
+
+        :param resource_ids: What the request wrote in whose context this is called: the log lines of the work carry the
+            request's id.
+        """
+        if (request := correlation_id.get()) is not None:
+            self._requests |= dict.fromkeys(resource_ids, request)
         self._wake.set()
 
     async def idle(self) -> None:
@@ -229,6 +235,7 @@ class Driver:
     async def _work(self, key: PendingKey) -> None:
         """Drive one resource, whatever happens, and make room again."""
         current_lane.set(key.lane)
+        correlation_id.set(self._requests.get(key.id))
         permission.set(self._permit)
         try:
             await self._drive(key.kind, key.id)
@@ -237,13 +244,15 @@ class Driver:
             await asyncio.sleep(STORE_BACKOFF)
         except StoreUnavailableError:
             # What upstream confirmed could not be recorded: the row is still pending, the next drive asks first.
-            self.logger.warning("the store is unavailable; %s %s stays pending", key.kind, key.id)
+            self.logger.info("the store is unavailable; %s %s stays pending", key.kind, key.id)
             await asyncio.sleep(STORE_BACKOFF)
         except Exception as error:
             self.logger.exception("driving %s %s failed", key.kind, key.id, exc_info=without_text(error))
             await asyncio.sleep(STORE_BACKOFF)
         finally:
             self._running.pop(key.id, None)
+            if key.id not in self.failures:
+                self._requests.pop(key.id, None)
             self._refusals.begin(key.id)
             if self._suspended() <= 0 and key.id not in self.failures:
                 self._suspension = None

@@ -242,7 +242,7 @@ class Provisioning:
         if accepted.stayed:
             self.logger.info("Group %s: %d members whom no client manages stay in it", accepted.row.id, accepted.stayed)
         if accepted.waits or accepted.then_members:
-            self.driver.wake()
+            self.driver.wake(accepted.waits)
             await self._confirmed(accepted, deadline)
         row = await self._read(accepted.row)
         return Outcome(row or accepted.row, not accepted.repeated, accepted.warnings)

@@ -24,6 +24,7 @@ from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.endpoints import Endpoints
 from scim_bridge.server.metrics import Metrics
 from scim_bridge.server.requests import ClientDisconnectedError, body_of, origin_of, path_of, query_of
+from scim_bridge.upstream import correlation_id
 
 T = TypeVar("T")
 Ready = Callable[[], Awaitable[Mapping[str, bool]]]
@@ -159,6 +160,7 @@ class Server:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         entry = access_log.Entry(request_id=uuid.uuid4().hex, method=scope["method"])
+        correlation_id.set(entry.request_id)
         try:
             answer = await self._answer(scope, receive, entry)
         except ClientDisconnectedError:
@@ -190,10 +192,10 @@ class Server:
                 return Answer(200, self.metrics.text().encode(), media_type="text/plain; version=0.0.4; charset=utf-8")
             connection_id, _, rest = path[1:].partition("/")
             connection = self._connections.get(connection_id)
+            entry.connection = None if connection is None else connection_id
             public = self._options.public_configuration and rest.strip("/") == f"{PREFIX}/ServiceProviderConfig"
             if connection is None or not (public or await self._admitted(connection_id, scope, entry)):
                 return self._refused(scope)
-            entry.connection = connection_id
         except (SCIMException, ServingError) as error:
             return failure(error)
         try:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -36,6 +36,12 @@ def put(tx: Connection, connection_id: str, key: str, value: Mapping[str, Any], 
         "changed_at": to_microseconds(now),
     }
     tx.execute(upsert(tx, connector_state, ("value", "changed_at")), row)
+
+
+def probe(tx: Connection) -> None:
+    """Write something that nobody reads, and take it back: proof that the database takes writes."""
+    put(tx, "", "probe", {}, datetime.fromtimestamp(0, UTC))
+    delete(tx, "", "probe")
 
 
 def delete(tx: Connection, connection_id: str, key: str) -> None:

@@ -5,6 +5,8 @@ inside one. The functions themselves are in the other modules of this package.
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, Protocol, TypeVar
@@ -12,7 +14,9 @@ from typing import Literal, Protocol, TypeVar
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from scim_bridge.errors import StoreConfigurationError, StoreError, StoreUnavailableError
+from scim_bridge.errors import StoreConfigurationError, StoreError, StoreUnavailableError, StoreUnreachableError
+from scim_bridge.store.availability import Access, Availability, cause_of
+from scim_bridge.store.connector_state import probe
 from scim_bridge.store.failures import is_transient
 from scim_bridge.store.postgresql import PostgresqlDatabase
 from scim_bridge.store.sqlite import SqliteDatabase
@@ -21,6 +25,11 @@ __all__ = ["Connection", "Store"]
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
+
+AGAIN = 1.0
+"""Seconds between two attempts to open a database that does not answer yet."""
+
+logger = logging.getLogger("scim_bridge.store")
 
 
 class Database(Protocol):
@@ -63,16 +72,27 @@ class Store:
         """Whether no other process has the SQLite file; on PostgreSQL always true: there, leadership decides."""
         self._database = database
         self._threads = threads
+        self._availability = Availability()
 
     @classmethod
-    async def open(cls, url: str, *, production: bool = False, exclusive: bool = True, threads: bool = True) -> "Store":
+    async def open(
+        cls,
+        url: str,
+        *,
+        production: bool = False,
+        exclusive: bool = True,
+        threads: bool = True,
+        wait_seconds: float = 0.0,
+    ) -> "Store":
         """Migrate and check a database, and take it.
 
         :param url: ``sqlite:///path`` or ``postgresql+psycopg://…``.
         :param production: Whether to refuse file systems on which SQLite is not safe.
         :param exclusive: Whether an SQLite file is taken for this process alone, or shared with the server that has it.
         :param threads: Whether work may run on other threads; ``False`` for deterministic simulations.
+        :param wait_seconds: For how long to wait for a database that does not answer yet.
         :raises StoreConfigurationError: in one line, what is wrong and what to change.
+        :raises StoreUnreachableError: When the database does not answer.
         """
         parsed = _parse(url)
 
@@ -81,19 +101,26 @@ class Store:
                 return SqliteDatabase(parsed, production=production, exclusive=exclusive)
             return PostgresqlDatabase(parsed)
 
-        try:
-            database = await asyncio.to_thread(connect) if threads else connect()
-        except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()
-            raise StoreConfigurationError(f"[store] url {parsed!r} cannot be opened: {reason[0]}") from error
-        return cls(parsed, database, threads=threads)
+        until, told = time.monotonic() + wait_seconds, False
+        while True:
+            try:
+                with _refused_plainly():
+                    database = await asyncio.to_thread(connect) if threads else connect()
+                return cls(parsed, database, threads=threads)
+            except StoreUnreachableError as error:
+                if time.monotonic() >= until:
+                    raise
+                if not told:
+                    logger.warning("%s; waiting for it, for %.0f s at most", error, wait_seconds)
+                told = True
+            await asyncio.sleep(AGAIN)
 
     async def read(self, work: Work[T]) -> T:
         """Run a bounded read (by key, or one indexed page) and return its result.
 
         :raises StoreUnavailableError: when the database is locked or down.
         """
-        with _translated():
+        with self._translated("reading"):
             return await self._database.read(work) if self._threads else self._database.read_inline(work)
 
     async def scan(self, work: Work[T]) -> T:
@@ -101,7 +128,7 @@ class Store:
 
         :raises StoreUnavailableError: when the database is locked or down.
         """
-        with _translated():
+        with self._translated("reading"):
             return await self._database.scan(work) if self._threads else self._database.read_inline(work)
 
     async def write(self, work: Work[T]) -> T:
@@ -112,29 +139,53 @@ class Store:
 
         :raises StoreUnavailableError: when the database is locked, full or down; nothing was accepted.
         """
-        with _translated():
+        with self._translated("writing"):
             return await self._database.write(work) if self._threads else self._database.write_inline(work)
 
     async def close(self) -> None:
         """Finish the transactions that were begun and let go of the database."""
         await self._database.close()
 
+    async def answers(self) -> bool:
+        """Tell whether the database answers; after a write that failed, whether one works again."""
+        try:
+            if self._availability.down:
+                await self.write(probe)
+            else:
+                await self.read(lambda tx: tx.exec_driver_sql("SELECT 1").scalar())
+        except StoreError:
+            return False
+        return True
+
+    @contextmanager
+    def _translated(self, access: Access) -> Iterator[None]:
+        """Turn errors of the database into the store's; those of the work itself pass."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            if is_transient(error):
+                self._availability.failed(access, error)
+                raise StoreUnavailableError("the store is not available; nothing was accepted, retry") from error
+            raise StoreError("the store failed") from error
+        self._availability.worked(access)
+
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Turn errors of the database into the store's; those of the work itself pass."""
+def _refused_plainly() -> Iterator[None]:
+    """Turn what goes wrong while a database is opened into one line without values of its URL."""
     try:
         yield
     except SQLAlchemyError as error:
-        if is_transient(error):
-            raise StoreUnavailableError("the store is not available; nothing was accepted, retry") from error
-        raise StoreError("the store failed") from error
+        kind = StoreUnreachableError if is_transient(error) else StoreConfigurationError
+        raise kind(f"[store] url: the database cannot be opened: {cause_of(error)}") from error
+    except (TypeError, ValueError) as error:  # of an option whose value is none
+        raise StoreConfigurationError("[store] url: an option of the url has no valid value") from error
 
 
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: of a port that is no number
         parsed = None
     if parsed is None or parsed.drivername not in {"sqlite", "postgresql+psycopg"}:
         raise StoreConfigurationError(

@@ -14,7 +14,7 @@ import httpx2
 from scim_bridge.connector import call_deadline, call_writes
 from scim_bridge.errors import RemoteRateLimitedError, RemoteUnavailableError
 from scim_bridge.upstream.breaker import Breaker
-from scim_bridge.upstream.lanes import correlation_id, lane, permission
+from scim_bridge.upstream.lanes import lane, permission
 from scim_bridge.upstream.limiter import HEADROOM, RateLimiter
 from scim_bridge.upstream.responses import RETRY_FLOOR, SAFE_METHODS, retry_after
 
@@ -59,7 +59,7 @@ class Layer(httpx2.AsyncBaseTransport):
 
 
 class TraceLayer(Layer):
-    """Logs one line per call: method, route, status, milliseconds, lane and correlation id.
+    """Logs one line per call: method, route, outcome, milliseconds and lane.
 
     Neither headers nor bodies nor queries are logged, and the ids in a path are masked: they can be e-mail addresses.
     """
@@ -92,7 +92,6 @@ class TraceLayer(Layer):
             "outcome": outcome,
             "milliseconds": round(seconds * 1000, 1),
             "lane": lane.get().name,
-            "correlation_id": correlation_id.get(),
         }
         self._logger.info("upstream %(method)s %(route)s %(outcome)s", fields, extra={"upstream": fields})
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from scim_bridge.app import opened
-from scim_bridge.cli import COMMANDS, main
+from scim_bridge.cli import COMMANDS, TRY_LATER, main
 from scim_bridge.config import load_settings
 from scim_bridge.errors import RefusedError
 from scim_bridge.models import User
@@ -57,6 +57,10 @@ def one_line(result: Result) -> str:
         ('[connections.acme]\nconnector = "memory"\nclient = "octa"', "unknown client 'octa'; clients: okta, entra"),
         ('[connections.acme]\nconnector = "memory"\ncolour = 1', "configuration: connections.acme.colour"),
         ('[connections.Ac_me]\nconnector = "memory"', 'connection "Ac_me": an id has'),
+        (
+            '[store]\nurl = "postgresql+psycopg://u:p@host:port/x"\n[connections.acme]\nconnector = "memory"',
+            "[store] url is neither sqlite",
+        ),
         ('[store]\nurl = "mysql://x"\n[connections.acme]\nconnector = "memory"', "[store] url is neither sqlite"),
         (
             '[store]\nurl = "sqlite:////proc/nowhere/b.db"\n[connections.acme]\nconnector = "memory"',
@@ -74,6 +78,18 @@ def test_a_wrong_configuration_stops_with_one_clear_line(tmp_path: Path, configu
     line = one_line(run(tmp_path, configuration, "serve"))
 
     assert said in line
+
+
+def test_a_server_waits_for_its_database_and_then_says_so_with_a_status_of_its_own(tmp_path: Path) -> None:
+    """A start before the database is up is no wrong configuration: a supervisor may try again."""
+    url = "postgresql+psycopg://u:hunter2@127.0.0.1:1/x"
+    connections = '[connections.acme]\nconnector = "memory"'
+    result = run(tmp_path, f'[store]\nurl = "{url}"\nwait_seconds = 0.1\n{connections}', "serve")
+    assert result.exit_code == TRY_LATER
+    assert "waiting for it, for 0 s at most" in result.stdout
+    reason = "[store] url: the database cannot be opened: the server cannot be reached"
+    assert result.stderr.strip() == f"scim-bridge: {reason}"
+    assert "hunter2" not in result.output
 
 
 def test_an_unsafe_database_file_is_refused(tmp_path: Path) -> None:

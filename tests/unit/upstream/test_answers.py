@@ -11,7 +11,7 @@ import pytest
 from scim_bridge.errors import ConfigurationError, RemoteUnavailableError
 from scim_bridge.models import Lane, RateLimit
 from scim_bridge.testing.virtual_time import run_virtually
-from scim_bridge.upstream import HttpClients, correlation_id, lane
+from scim_bridge.upstream import HttpClients, lane
 from scim_bridge.upstream.transports import MAX_BODY
 from tests.unit.upstream.scripted import Script, request, talk
 
@@ -91,11 +91,10 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 def test_one_line_is_logged_per_call_without_secrets_or_personal_data(caplog: pytest.LogCaptureFixture) -> None:
-    """The line tells method, route, outcome, time, lane and correlation id; planted secrets appear nowhere."""
+    """The line tells method, route, outcome, time and lane; planted secrets appear nowhere."""
 
     async def conversation(client: httpx2.AsyncClient) -> None:
         lane.set(Lane.REMOVE)
-        correlation_id.set("request-17")
         await client.put(
             "/v3/users/ada@planted.example?idProperty=planted-query",
             json={"name": "planted-body"},
@@ -113,7 +112,6 @@ def test_one_line_is_logged_per_call_without_secrets_or_personal_data(caplog: py
         "outcome": "200",
         "milliseconds": 1100.0,
         "lane": "REMOVE",
-        "correlation_id": "request-17",
     }
     assert "planted" not in caplog.text
     assert all("planted" not in repr(vars(one)) for one in caplog.records)
