@@ -250,6 +250,23 @@ class UndoError(Exception):
     """Rolls a transaction back."""
 
 
+async def test_who_may_be_in_a_group_is_noted_only_of_whom_nothing_is_known(store: Store) -> None:
+    """A suspected membership is to be removed; who is to be in, or was seen in it, is left as it is."""
+
+    def work(tx: Connection) -> None:
+        apply(tx, ("add", ["user-1"]))
+        memberships.observe_group(tx, CONNECTION, "group-0", added=["user-2"], removed=[])
+        before = rows(tx)
+
+        assert memberships.suspect(tx, CONNECTION, "group-0", ["user-1", "user-2", "user-3"]) == ["user-3"]
+        assert rows(tx) == before | {("group-0", "user-3", False, True)}
+        assert memberships.unsettled_of_group(tx, CONNECTION, "group-0") == (["user-1"], ["user-2", "user-3"])
+        assert memberships.those_of(tx, CONNECTION, "group-0", USERS) == {"user-1", "user-2", "user-3"}
+        assert memberships.suspect(tx, CONNECTION, "group-0", ["user-3"]) == []
+
+    await in_transaction(store, work)
+
+
 def test_rows_follow_two_sets_through_any_history(any_store_url: str) -> None:
     """After any history of changes and observations the rows are the desired and the observed set, and no other row."""
     store = asyncio.run(Store.open(any_store_url, threads=False))

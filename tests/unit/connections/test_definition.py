@@ -58,6 +58,10 @@ def variant(base: type[Connector[Any]] = MemoryConnector, **changes: object) -> 
             lambda: variant(add_group_members=hookimpl(members), remove_group_members=hookimpl(members)),
             "implements both shapes of membership",
         ),
+        (
+            lambda: variant(list_group_members=hookimpl(undecorated)),
+            "list_group_members is of systems that keep members on the group",
+        ),
         (lambda: variant(MemoryAccounts), "has groups but neither set_user_groups nor add/remove_group_members"),
         (lambda: variant(Connector, config_model=MemoryAccounts.config_model), "get_user is required"),
         (lambda: type("Acme", (MemoryAccounts,), {}), "has no name"),
