@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tests.faults import defects, instruments, planted
 from tests.faults.instruments import run
+from tests.faults.promises import defects as edges
 
 HISTORIES = ("--histories", "200", "--most-failures", "1")
 KILLS = ("--kills", "60", "--seed", "1", "--patience", "20", "--most-violations", "1")
@@ -27,6 +28,7 @@ ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("no_recovery", "killing", KILLS),
     ("failed_commit_is_success", "failing_disk", ("--points", "60", *QUICK)),
     ("no_answer_is_success", "single_faults", ("--share", "0.1")),
+    *((name, "cases", ("--most-failures", "3")) for name in edges.DEFECTS),
 )
 """Defects that other instruments than the histories find, with how those are run."""
 
@@ -37,7 +39,7 @@ REPLICAS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 )
 """Those of several processes, with what they break."""
 
-TRIED = ("histories", "kills", "images", "points", "scenarios", "tests", "writes")
+TRIED = ("histories", "cases", "kills", "images", "points", "scenarios", "tests", "writes")
 """What instruments count."""
 
 
@@ -101,7 +103,10 @@ def trial(defect: str, told: str, instrument: str, arguments: tuple[str, ...]) -
 def trials() -> Iterator[Trial]:
     """Return all there are, in the order of their numbers."""
     found = [trial(name, first_line(plant), "histories", HISTORIES) for name, plant in planted.DEFECTS.items()]
-    found += [trial(name, first_line(defects.DEFECTS[name]), how, options) for name, how, options in ELSEWHERE]
+    found += [
+        trial(name, first_line((defects.DEFECTS | edges.DEFECTS)[name]), how, options)
+        for name, how, options in ELSEWHERE
+    ]
     found += [trial(*each) for each in REPLICAS]
     yield from sorted(found, key=lambda one: int(one.number[1:]) if one.number != "own" else 99)
 

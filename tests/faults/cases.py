@@ -1,0 +1,51 @@
+"""Runs the scripts of what was met at the edges, in every way to end access: ``python -m tests.faults.cases``."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+from tests.faults.histories import Histories
+from tests.faults.instruments import workplace
+from tests.faults.promises import defects
+from tests.faults.promises.cases import CASES, kind_of
+
+MODES = ("remove", "strip", "scim")
+"""The ways in which the HubSpot connector ends access."""
+
+
+def main() -> None:
+    """Run as a program."""
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        arguments = [sys.executable, "-m", "tests.faults.cases", *sys.argv[1:]]
+        os.execve(sys.executable, arguments, {**os.environ, "PYTHONHASHSEED": "0"})
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--case", default="", help="only those with this text in their name")
+    parser.add_argument("--mode", choices=MODES, action="append", help="only this way")
+    parser.add_argument("--most-failures", type=int, default=100, help="end the run after so many")
+    parser.add_argument("--trace", action="store_true", help="show what happens")
+    parser.add_argument("--defect", choices=sorted(defects.DEFECTS), default=None)
+    options = parser.parse_args()
+    if options.defect:
+        defects.DEFECTS[options.defect]()
+    logging.lastResort = None
+    tried, failed = 0, dict[str, Any]()
+    with workplace("cases") as directory:
+        histories = Histories(directory)
+        for name in (one for one in CASES if options.case in one):
+            for mode in options.mode or MODES:
+                if len(failed) >= options.most_failures:
+                    break
+                report = histories.one(1, kind=kind_of(name, mode))
+                tried += 1
+                if options.trace:
+                    print("\n".join(report.trace))
+                if report.violations:
+                    failed[f"{name} ({mode})"] = [f"{one.invariant}: {one.detail}" for one in report.violations]
+    print(json.dumps({"cases": tried, "failed": failed}))
+
+
+if __name__ == "__main__":
+    main()
