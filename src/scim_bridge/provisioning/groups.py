@@ -166,13 +166,27 @@ class GroupIntake:
         now = self.intake.clock()
         held = self._removals_to_hold(tx, change.removed) | self._grants_to_hold(tx, row, change.added)
         self.intake.guard.withdraw_held(tx, change.removed)
-        removed = resources.bump(tx, self.intake.connection_id, change.removed, lane=Lane.REMOVE, now=now)
+        doubted = self._doubt(tx, row, net(deltas)[1] - change.removed)
+        leaving = change.removed | doubted
+        removed = resources.bump(tx, self.intake.connection_id, leaving, lane=Lane.REMOVE, now=now)
         added = resources.bump(tx, self.intake.connection_id, change.added, lane=Lane.UPDATE, now=now)
         self._hold(tx, held)
         if removed or added:
             self.intake.record(tx, row, "members", stayed=change.stayed)
-        earlier, leaving = self._unfinished(tx, row, deltas)
-        return Accepted(row, waits | earlier | removed | added, leaving | frozenset(removed))
+        earlier, late = self._unfinished(tx, row, deltas)
+        return Accepted(row, waits | earlier | removed | added, late | frozenset(removed))
+
+    def _doubt(self, tx: Connection, row: ResourceRow, unseen: Collection[str]) -> frozenset[str]:
+        """Return those named as to leave, and not known to be in the group, who may be in it by hand.
+
+        They are looked at before it is answered.
+        """
+        found = [resources.get(tx, self.intake.connection_id, "User", one, lock=True) for one in sorted(unseen)]
+        people = {user.id: user for user in found if user is not None and _has_access(user)}
+        suspected = memberships.suspect(tx, self.intake.connection_id, row.id, people)
+        for one in suspected:
+            resources.replace(tx, replace(people[one], ambiguous=True))
+        return frozenset(suspected)
 
     def _removals_to_hold(self, tx: Connection, ids: Collection[str]) -> frozenset[str]:
         """Count people who lose a group, and return those who are held; not who is losing everything already."""
@@ -252,3 +266,8 @@ class GroupIntake:
 def _wanted(row: ResourceRow) -> ResourceRow:
     """Return a group as one that its client wants: it writes it, whatever became of an earlier deletion."""
     return row if row.active else replace(row, active=True, shown_active=True)
+
+
+def _has_access(user: ResourceRow) -> bool:
+    """Whether a person is active, and was seen to be."""
+    return user.active and user.observed is not None and user.observed.present and user.observed.active

@@ -56,6 +56,9 @@ class Observation:
         # What the account of another person holds is not theirs to keep.
         unmanaged = adopted and (former is None or former.ownership is Ownership.DISCOVERED)
         if self.capabilities.user_centric:
+            if row.ownership is Ownership.DISCOVERED and observed.active:
+                held = self._known(tx, groups_seen(answer.resource) or ())
+                follow_by_hand(tx, self.connection_id, row.id, {group.id for group in held})
             return self.groups(tx, row, answer, otherwise=frozenset(), keep_unmanaged=unmanaged)
         return self._memberships(tx, row, answer, anew=made)
 
@@ -233,6 +236,20 @@ class Observation:
         if self.capabilities.user_centric:
             to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
             resources.bump(tx, self.connection_id, to_add, lane=Lane.UPDATE, now=self.clock())
+
+
+def follow_by_hand(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
+    """Take over what somebody whom no client manages was given, or lost, by hand.
+
+    What a client has named them in, or is taking from them, is the client's to say.
+    """
+    before = memberships.groups_of(tx, connection_id, [user_id])[user_id]
+    given = set(group_ids) - {group.id for group in before}
+    lost = {group.id for group in before if group.desired and not group.named} - set(group_ids)
+    for group_id in given:
+        memberships.set_desired(tx, connection_id, group_id, [user_id], desired=True)
+    for group_id in lost:
+        memberships.set_desired(tx, connection_id, group_id, [user_id], desired=False)
 
 
 def _lost(groups: Collection[GroupReference], kept: Collection[str]) -> list[str]:

@@ -77,6 +77,9 @@ class Outcomes:
             return None
         if row.refusal is not None and situation_of(tx, row, self.capabilities).is_removal:
             row = replace(row, refusal=None)  # it is tried again; only what is refused now counts
+        if row.kind == "User" and row.ownership is Ownership.DISCOVERED and self.capabilities.user_centric:
+            # What was given to them by hand since they were last seen is not to go with a complete set.
+            row = replace(row, ambiguous=True)
         return self._go_on(tx, row)
 
     def seen(self, tx: Connection, situation: Situation, answer: Answer) -> Situation | None:

@@ -278,3 +278,39 @@ async def test_a_guarded_group_stays_guarded_when_it_is_left_to_somebody(tmp_pat
         assert {remote_id for _, remote_id in here.bridge.remote.members} == {
             (await here.named("User", MARY)).remote_id
         }
+
+
+@pytest.mark.parametrize("managed", [False, True], ids=["unmanaged", "managed"])
+async def test_whoever_is_named_is_removed_also_when_it_was_not_known_that_they_are_in_it(
+    tmp_path: Path, *, managed: bool
+) -> None:
+    """Given Service by hand a moment ago: a removal looks before it is answered, and takes that group only."""
+    async with portal(tmp_path, groups=False) as here:
+        remote = here.bridge.remote
+        if managed:
+            await here.bridge.provisioning.modify_user(here.mary, setting(external_id="1"), always)
+        service = await here.bridge.group_with("Service")
+        group = next(remote_id for remote_id, one in remote.groups.items() if one.display_name == "Service")
+        mary = str((await here.named("User", MARY)).remote_id)
+        remote.members.add((group, mary))
+        await here.write(service, [MemberDelta("remove", (here.mary,))])
+
+        assert (group, mary) not in remote.members
+        assert here.members() == {MARY}
+        calls = len(remote.calls)
+        await here.write(service, [MemberDelta("remove", (here.mary,))])
+        assert [call.hook for call in remote.calls[calls:]] == ["get_user"]
+        assert await here.shown(service) == set()
+
+
+async def test_what_was_given_by_hand_since_is_not_lost_with_a_complete_set(tmp_path: Path) -> None:
+    """The client puts Mary into Service; what somebody gave her after the last comparison stays as well."""
+    async with portal(tmp_path, groups=False) as here:
+        remote = here.bridge.remote
+        by_hand = remote.add_group("Marketing")
+        await compared(here.bridge)
+        remote.members.add((by_hand, str((await here.named("User", MARY)).remote_id)))
+        await here.bridge.group_with("Service", here.mary)
+
+        assert {remote.groups[group].display_name for group, _ in remote.members} == {"Sales", "Marketing", "Service"}
+        assert set(await here.bridge.groups_of(here.mary)) == {"Sales", "Marketing", "Service"}
