@@ -23,7 +23,7 @@ import os
 import re
 import secrets
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -198,9 +198,16 @@ class Settings(Table):
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)
 
 
-def load_settings(path: Path | None = None, *, environment: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    path: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    connectors: Collection[str] | None = None,
+) -> Settings:
     """Read the settings from ``path``, else the file ``SCIM_BRIDGE_CONFIG`` names, else ``scim-bridge.toml``.
 
+    :param connectors: Ids of the connections whose connectors are going to be opened; ``None``: all. Of the others the
+        secrets are not asked for: a command needs those that it uses.
     :raises ConfigurationError: with one line per mistake.
     """
     environment = os.environ if environment is None else environment
@@ -213,7 +220,21 @@ def load_settings(path: Path | None = None, *, environment: Mapping[str, str] | 
         raise ConfigurationError(f"{path}: cannot be read: {type(error).__name__}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
-    return settings_of(document, environment=environment, base=path.parent)
+    return settings_of(_without_config(document, connectors), environment=environment, base=path.parent)
+
+
+def _without_config(document: Mapping[str, Any], connectors: Collection[str] | None) -> Mapping[str, Any]:
+    """Return a parsed configuration without the connectors' own settings, but for some connections."""
+    connections = document.get("connections")
+    if connectors is None or not isinstance(connections, Mapping):
+        return document
+    left = {
+        id_: one
+        if id_ in connectors or not isinstance(one, Mapping)
+        else {key: value for key, value in one.items() if key != "config"}
+        for id_, one in connections.items()
+    }
+    return {**document, "connections": left}
 
 
 def settings_of(

@@ -14,6 +14,7 @@ Two families never mix: what is wrong while starting (never on the wire) and wha
         StoreConfigurationError            the database is unsafe or of another version
           StoreInUseError                  another process has the database
           StoreUnreachableError            there is no database at this place, or not yet: exit status 75
+        AddressUnavailableError            the address to listen on is taken: exit status 75
       ConnectorError                  502  raised by connectors
         RemoteNotFoundError           404
         RemoteConflictError           409  scimType uniqueness
@@ -79,6 +80,10 @@ class StoreInUseError(StoreConfigurationError):
 
 class StoreUnreachableError(StoreConfigurationError):
     """The database does not answer: it is down, starting, or not where the settings say."""
+
+
+class AddressUnavailableError(ConfigurationError):
+    """The address to listen on is another process's, or none of this machine's."""
 
 
 class ServingError(BridgeError):

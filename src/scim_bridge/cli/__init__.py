@@ -10,10 +10,13 @@ from typing import Any
 
 import click
 
-from scim_bridge.errors import ConfigurationError, ServingError, StoreUnreachableError
+from scim_bridge.errors import AddressUnavailableError, ConfigurationError, ServingError, StoreUnreachableError
 
 TRY_LATER = 75
-"""Exit status when the database does not answer (``EX_TEMPFAIL`` of ``sysexits.h``): the same may work later."""
+"""Exit status of what may work later as it is (``EX_TEMPFAIL`` of ``sysexits.h``)."""
+
+NOT_NOW = (StoreUnreachableError, AddressUnavailableError)
+"""The database does not answer; the address to listen on is taken."""
 
 COMMANDS = {
     "serve": "serve:serve",
@@ -53,7 +56,7 @@ class Commands(click.Group):
         except ConfigurationError as error:
             for line in str(error).splitlines():
                 click.echo(f"scim-bridge: {line}", err=True)
-            ctx.exit(TRY_LATER if isinstance(error, StoreUnreachableError) else 2)
+            ctx.exit(TRY_LATER if isinstance(error, NOT_NOW) else 2)
         except ServingError as error:
             click.echo(f"scim-bridge: {error.detail}", err=True)
             ctx.exit(1)

@@ -22,7 +22,7 @@ def audit() -> None:
 @click.pass_obj
 def verify(path: Path | None, connection: str) -> None:
     """Recompute every hash of the chain; exit status 1 names the first entry that does not fit."""
-    settings = load_settings(path)
+    settings = load_settings(path, connectors=())
     require_connection(settings, connection)
     broken, head = asyncio.run(_verify(settings, connection))
     if broken is not None:
@@ -36,7 +36,7 @@ def verify(path: Path | None, connection: str) -> None:
 @click.pass_obj
 def export(path: Path | None, connection: str, after: int) -> None:
     """Write the entries as one JSON object a line."""
-    settings = load_settings(path)
+    settings = load_settings(path, connectors=())
     require_connection(settings, connection)
     for entry in asyncio.run(_export(settings, connection, after)):
         line = {"sequence": entry.sequence, "at": entry.at.isoformat(), "hash": entry.hash.hex(), "event": entry.event}

@@ -1,54 +1,117 @@
 """``scim-bridge check``: whether this is going to work."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from scim_bridge.app import connectors_of
+from scim_bridge.app import connectors_of, require_connections
+from scim_bridge.cli.tables import as_json, show
 from scim_bridge.cli.token import require_connection
-from scim_bridge.config import Settings, load_settings
-from scim_bridge.errors import ConnectorError
+from scim_bridge.config import ConnectionSettings, Settings, load_settings
+from scim_bridge.connections import BoundConnector
+from scim_bridge.errors import ConnectorError, StoreConfigurationError
 from scim_bridge.models import Finding
+from scim_bridge.store.engine import Store
 
 STYLES = {"ok": "green", "info": "cyan", "warning": "yellow", "error": "bold red"}
+COLUMNS = {"level": "", "connection": "Connection", "subject": "What", "message": "Found", "remedy": "What to do"}
+PAGE = 100
 
 
 @click.command()
 @click.argument("connection", required=False)
+@as_json
 @click.pass_obj
-def check(path: Path | None, connection: str | None) -> None:
-    """Check the configuration and what each remote system allows; exit status 1 when something cannot work."""
-    settings = load_settings(path)
+def check(path: Path | None, connection: str | None, *, as_json: bool) -> None:
+    """Check the configuration, the database and what each remote system allows.
+
+    Exit status 1 when something cannot work, 2 when the configuration is wrong.
+    """
+    settings = load_settings(path, connectors=None if connection is None else (connection,))
+    require_connections(settings)
     if connection is not None:
         require_connection(settings, connection)
-    failed = False
-    for connection_id, findings in asyncio.run(_findings(settings, connection)).items():
-        table = Table("", "What", "Found", "What to do", title=f"Connection {connection_id}")
-        for finding in findings:
-            failed |= finding.level == "error"
-            mark = f"[{STYLES[finding.level]}]{finding.level}[/]"
-            table.add_row(mark, finding.subject, finding.message, finding.remedy)
-        Console().print(table)
-    if not settings.connections:
-        click.echo("no connections are configured")
-    raise SystemExit(1 if failed else 0)
+    found = asyncio.run(_findings(settings, connection))
+    rows = [
+        {"level": one.level, "connection": id_, "subject": one.subject, "message": one.message, "remedy": one.remedy}
+        for id_, findings in found.items()
+        for one in findings
+    ]
+    show("What was checked", COLUMNS, rows, as_json=as_json, styles=STYLES)
+    raise SystemExit(1 if any(row["level"] == "error" for row in rows) else 0)
 
 
 async def _findings(settings: Settings, only: str | None) -> dict[str, list[Finding]]:
+    found = {"": [await _store(settings)]}
+    if only is not None:
+        settings = settings.model_copy(update={"connections": {only: settings.connections[only]}})
     async with connectors_of(settings) as pool:
-        found = {}
         for connection_id in pool:
-            if only not in {None, connection_id}:
-                continue
-            connector = pool[connection_id]
-            if "check_connection" not in connector.operations:
-                found[connection_id] = [Finding("preflight", "info", "this connector has no checks of its own")]
-                continue
-            try:
-                found[connection_id] = await connector.check_connection()
-            except ConnectorError as error:
-                found[connection_id] = [Finding("preflight", "error", error.detail)]
-        return found
+            found[connection_id] = [
+                *await _of_connector(pool[connection_id]),
+                *await _of_guard(pool[connection_id], settings.connections[connection_id]),
+            ]
+    return found
+
+
+async def _store(settings: Settings) -> Finding:
+    """Tell whether the database can be used; an SQLite file that is not there yet is made by the server, not here."""
+    url = settings.store.url
+    file = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+    if file is not None and not file.exists():
+        if file.parent.is_dir() and os.access(file.parent, os.W_OK):
+            return Finding("database", "info", f"{file} is made at the start")
+        return Finding("database", "error", f"{file} cannot be made", "create its directory, for the bridge's account")
+    try:
+        store = await Store.open(url, production=settings.store.production, exclusive=False)
+    except StoreConfigurationError as error:
+        return Finding("database", "error", str(error))
+    await store.close()
+    return Finding("database", "ok", "it can be used")
+
+
+async def _of_connector(connector: BoundConnector) -> list[Finding]:
+    if "check_connection" not in connector.operations:
+        return [Finding("preflight", "info", "this connector has no checks of its own")]
+    try:
+        return await connector.check_connection()
+    except ConnectorError as error:
+        return [Finding("preflight", "error", error.detail)]
+
+
+async def _of_guard(connector: BoundConnector, connection: ConnectionSettings) -> list[Finding]:
+    """Tell of names in the guards' settings that nobody, and no group, has: they guard nothing."""
+    try:
+        nobody = [name for name in sorted(connection.guard.protected) if not await _is_somebody(connector, name)]
+        named = connection.guard.keep_holder | connection.guard.privileged
+        groups = {name.casefold() for name in await _groups(connector)} if named else set()
+    except ConnectorError:  # that it cannot be asked is told by its own checks
+        return []
+    remedy = "correct the name under [connections.ID.guard]; until then it guards nothing"
+    unknown = (
+        []
+        if "list_groups" not in connector.operations
+        else sorted(name for name in named if name.casefold() not in groups)
+    )
+    told = [Finding("protected", "warning", f'nobody is named "{name}"', remedy) for name in nobody]
+    return told + [Finding("guard", "warning", f'no group is named "{name}"', remedy) for name in unknown]
+
+
+async def _is_somebody(connector: BoundConnector, name: str) -> bool:
+    if "find_user" not in connector.operations:
+        return True
+    return await connector.find_user(name) is not None
+
+
+async def _groups(connector: BoundConnector) -> list[str]:
+    names: list[str] = []
+    cursor: str | None = None
+    while "list_groups" in connector.operations:
+        page = await connector.list_groups(cursor, PAGE)
+        names += [str(group.resource.display_name) for group in page.items]
+        if page.cursor is None:
+            break
+        cursor = page.cursor
+    return names

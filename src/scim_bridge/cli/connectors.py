@@ -1,18 +1,21 @@
 """``scim-bridge connectors``: what is installed."""
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from scim_bridge.cli.tables import as_json, show
 from scim_bridge.connections import discover
 from scim_bridge.connector import describe
 from scim_bridge.hookspecs import implemented
 
+COLUMNS = {"connector": "Connector", "from": "From", "operations": "Operations"}
+
 
 @click.command()
-def connectors() -> None:
+@as_json
+def connectors(*, as_json: bool) -> None:
     """List the installed connectors and what they can do."""
-    table = Table("Connector", "From", "Operations", title="Installed connectors")
-    for name, connector_type in discover().types().items():
-        table.add_row(name, describe(connector_type), ", ".join(sorted(implemented(connector_type))))
-    Console().print(table)
+    rows = [
+        {"connector": name, "from": describe(one), "operations": sorted(implemented(one))}
+        for name, one in discover().types().items()
+    ]
+    show("Installed connectors", COLUMNS, rows, as_json=as_json)

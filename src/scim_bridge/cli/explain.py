@@ -1,13 +1,13 @@
 """``scim-bridge explain``: why a person has what they have."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from scim_bridge.app import opened
+from scim_bridge.cli.tables import Row, as_json, show
 from scim_bridge.cli.token import require_connection
 from scim_bridge.config import Settings, load_settings
 from scim_bridge.errors import ConnectorError
@@ -19,23 +19,36 @@ from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import GroupReference, Ownership, ResourceRow
 
+STATE = {"path": "", "desired": "Desired", "observed": "Observed"}
+GROUPS = {
+    "group": "Group",
+    "remote_id": "Remote id",
+    "desired": "Desired",
+    "observed": "Observed",
+    "effect": "Effect",
+}
 BY_HAND = "by hand: no client manages it"
 
 
 @click.command()
 @click.argument("connection")
 @click.argument("user_name")
+@as_json
 @click.pass_obj
-def explain(path: Path | None, connection: str, user_name: str) -> None:
+def explain(path: Path | None, connection: str, user_name: str, *, as_json: bool) -> None:
     """Tell what the client wants of USER_NAME, what the remote system holds, and why they differ."""
-    settings = load_settings(path)
+    settings = load_settings(path, connectors=(connection,))
     require_connection(settings, connection)
     found = asyncio.run(_explain(settings, connection, user_name))
     if found is None:
         raise click.ClickException(f"no User with this userName in {connection}")
     situation, groups, explanation = found
+    told = _groups(groups, explanation, discovered=situation.row.ownership is Ownership.DISCOVERED)
+    if as_json:
+        click.echo(json.dumps(_document(situation, told, explanation)))
+        return
     _print_state(situation)
-    _print_groups(groups, explanation, discovered=situation.row.ownership is Ownership.DISCOVERED)
+    show("Groups", GROUPS, told, as_json=False)
     if explanation is not None:
         for line in (explanation.summary, *explanation.notes):
             click.echo(line)
@@ -43,24 +56,45 @@ def explain(path: Path | None, connection: str, user_name: str) -> None:
 
 def _print_state(situation: Situation) -> None:
     row = situation.row
-    table = Table("", "Desired", "Observed", title=f"User {row.id} ({row.state}, remote id {row.remote_id or 'none'})")
-    table.add_row("active", str(situation.desired.active), str(situation.seen.active))
-    for path in sorted({*situation.desired.attributes, *situation.seen.attributes}):
-        wanted, seen = situation.desired.attributes.get(path), situation.seen.attributes.get(path)
-        table.add_row(path, str(wanted), f"{seen} (deferred)" if path in situation.seen.deferred else str(seen))
-    Console().print(table)
+    title = f"User {row.id} ({row.state}, remote id {row.remote_id or 'none'})"
+    show(title, STATE, _attributes(situation), as_json=False)
     if row.refusal is not None:
         click.echo(f"refused: {row.refusal.detail}")
     if situation.step is not None:
         click.echo(f"next step: {situation.step}")
 
 
-def _print_groups(groups: list[GroupReference], explanation: Explanation | None, *, discovered: bool) -> None:
-    """Print a person's groups.
+def _attributes(situation: Situation) -> list[Row]:
+    rows: list[Row] = [{"path": "active", "desired": situation.desired.active, "observed": situation.seen.active}]
+    for path in sorted({*situation.desired.attributes, *situation.seen.attributes}):
+        wanted, seen = situation.desired.attributes.get(path), situation.seen.attributes.get(path)
+        shown = f"{seen} (deferred)" if path in situation.seen.deferred else seen
+        rows.append({"path": path, "desired": wanted, "observed": shown})
+    return rows
+
+
+def _document(situation: Situation, groups: list[Row], explanation: Explanation | None) -> dict[str, object]:
+    """Return all that is told as one JSON object."""
+    row = situation.row
+    return {
+        "id": row.id,
+        "name": row.name,
+        "state": str(row.state),
+        "remote_id": row.remote_id,
+        "attributes": _attributes(situation),
+        "groups": groups,
+        "refused": None if row.refusal is None else row.refusal.detail,
+        "next_step": None if situation.step is None else str(situation.step),
+        "notes": [] if explanation is None else [explanation.summary, *explanation.notes],
+    }
+
+
+def _groups(groups: list[GroupReference], explanation: Explanation | None, *, discovered: bool) -> list[Row]:
+    """Tell of a person's groups.
 
     :param discovered: Whether no client has written the person: then what none has named stays as it is.
     """
-    table = Table("Group", "Remote id", "Desired", "Observed", "Effect", title="Groups")
+    rows: list[Row] = []
     for group in groups:
         effect = ""
         if explanation is not None and group.remote_id is not None:
@@ -70,8 +104,9 @@ def _print_groups(groups: list[GroupReference], explanation: Explanation | None,
             )
         if discovered and group.desired and not group.named:
             effect = f"{effect}; {BY_HAND}" if effect else BY_HAND
-        table.add_row(group.name, group.remote_id or "-", str(group.desired), str(group.observed), effect)
-    Console().print(table)
+        held = {"desired": group.desired, "observed": group.observed}
+        rows.append({"group": group.name, "remote_id": group.remote_id, **held, "effect": effect})
+    return rows
 
 
 async def _explain(

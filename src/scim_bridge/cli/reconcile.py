@@ -6,12 +6,24 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from scim_bridge.app import opened
+from scim_bridge.cli.tables import as_json, show
 from scim_bridge.cli.token import require_connection
 from scim_bridge.config import Settings, load_settings
 from scim_bridge.provisioning.reconcile import SECURITY, Comparison, DriftClass
+from scim_bridge.store import resources
+from scim_bridge.store.engine import Connection
+
+COLUMNS = {
+    "drift": "",
+    "kind": "Kind",
+    "name": "Name",
+    "differs": "Differs in",
+    "then": "",
+    "id": "Id",
+    "remote_id": "Remote id",
+}
 
 SECURITY_DRIFT = 2
 """Exit status when somebody has more than they should: usable as an external guard."""
@@ -22,9 +34,9 @@ SECURITY_DRIFT = 2
 @click.pass_obj
 def import_(path: Path | None, connection: str) -> None:
     """Take over the accounts and groups that the remote system of CONNECTION has."""
-    settings = load_settings(path)
+    settings = load_settings(path, connectors=(connection,))
     require_connection(settings, connection)
-    comparison = asyncio.run(_compare(settings, connection, apply=True, drive=False))
+    comparison, _ = asyncio.run(_compare(settings, connection, apply=True, drive=False))
     taken = sum(one.drift is DriftClass.UNMANAGED for one in comparison.drifts)
     click.echo(f"{comparison.compared} accounts and groups listed, {taken} new ones taken over")
 
@@ -32,32 +44,39 @@ def import_(path: Path | None, connection: str) -> None:
 @click.command()
 @click.argument("connection")
 @click.option("--plan/--apply", "plan", default=True, help="Only tell (the default), or repair.")
+@as_json
 @click.pass_obj
-def reconcile(path: Path | None, connection: str, *, plan: bool) -> None:
+def reconcile(path: Path | None, connection: str, *, plan: bool, as_json: bool) -> None:
     """Compare the remote system of CONNECTION with what is desired.
 
     Exit status 2: somebody has more than they should have, and it was not repaired.
     """
-    settings = load_settings(path)
+    settings = load_settings(path, connectors=(connection,))
     require_connection(settings, connection)
-    comparison = asyncio.run(_compare(settings, connection, apply=not plan, drive=True))
+    comparison, names = asyncio.run(_compare(settings, connection, apply=not plan, drive=True))
     drifts = [one for one in comparison.drifts if one.drift is not DriftClass.UNMANAGED]
     unmanaged = len(comparison.drifts) - len(drifts)
     if drifts:
-        table = Table("", "Kind", "Id", "Remote id", "Differs in", "", title=f"Drift of {connection}")
+        rows = []
         for one in sorted(drifts, key=lambda one: (one.drift not in SECURITY, one.drift, one.resource_id)):
-            style = "bold red" if one.drift in SECURITY else "yellow"
             action = "repaired" if one.repaired else "would be repaired" if plan else "reported"
-            table.add_row(
-                f"[{style}]{one.drift}[/]", one.kind, one.resource_id, one.remote_id, ", ".join(one.subject), action
-            )
-        Console().print(table)
-    click.echo(f"{comparison.compared} compared, {len(drifts)} differ, {unmanaged} new and not managed by any client")
+            told = {"drift": str(one.drift), "kind": one.kind, "name": names.get(one.resource_id)}
+            subject = [names.get(part, part) for part in one.subject]
+            rows.append({**told, "id": one.resource_id, "remote_id": one.remote_id, "differs": subject, "then": action})
+        styles = {str(drift): "bold red" if drift in SECURITY else "yellow" for drift in DriftClass}
+        show(f"Drift of {connection}", COLUMNS, rows, as_json=as_json, styles=styles)
+    summary = f"{comparison.compared} compared, {len(drifts)} differ, {unmanaged} new and not managed by any client"
+    click.echo(summary, err=as_json)
     raise SystemExit(SECURITY_DRIFT if plan and comparison.security else 0)
 
 
-async def _compare(settings: Settings, connection: str, *, apply: bool, drive: bool) -> Comparison:
-    """Compare with a progress bar; after repairs, wait until they are through."""
+async def _compare(
+    settings: Settings, connection: str, *, apply: bool, drive: bool
+) -> tuple[Comparison, dict[str, str]]:
+    """Compare with a progress bar; after repairs, wait until they are through.
+
+    :returns: The comparison, and the names behind the ids in it.
+    """
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
     async with opened(settings, only=connection) as bridge:
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -69,4 +88,16 @@ async def _compare(settings: Settings, connection: str, *, apply: bool, drive: b
             if apply and drive and bridge.drives:
                 progress.update(task, description="repairing")
                 await bridge.provisioning(connection).driver.idle()
-        return comparison
+        return comparison, await bridge.store.scan(lambda tx: _names(tx, connection, comparison))
+
+
+def _names(tx: Connection, connection: str, comparison: Comparison) -> dict[str, str]:
+    """Return names by id and, of groups, by remote id: drift itself carries none."""
+    groups = {part for one in comparison.drifts for part in one.subject}
+    held = {part: resources.find_by_remote_id(tx, connection, "Group", part) for part in groups}
+    names = {remote_id: row.name for remote_id, row in held.items() if row is not None}
+    for one in comparison.drifts:
+        row = resources.get(tx, connection, one.kind, one.resource_id, deleted=True) if one.resource_id else None
+        if row is not None:
+            names[one.resource_id] = row.name
+    return names

@@ -5,15 +5,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from scim_bridge.cli.tables import as_json, show
 from scim_bridge.config import Settings, load_settings
 from scim_bridge.errors import UnknownConnectionError
 from scim_bridge.store import tokens
 from scim_bridge.store.engine import Store
 
 DEFAULT_DAYS = 180
+COLUMNS = {
+    "token": "Token",
+    "connection": "Connection",
+    "name": "Name",
+    "created": "Created",
+    "expires": "Expires",
+    "used": "Last used",
+    "state": "State",
+}
 
 
 @click.group()
@@ -28,7 +36,7 @@ def token() -> None:
 @click.pass_obj
 def create(path: Path | None, connection: str, days: int, name: str) -> None:
     """Create a token for CONNECTION and show it, once."""
-    settings = load_settings(path)
+    settings = load_settings(path, connectors=())
     require_connection(settings, connection)
     clear = asyncio.run(_create(settings, connection, timedelta(days=days), name))
     click.echo(clear)
@@ -37,19 +45,23 @@ def create(path: Path | None, connection: str, days: int, name: str) -> None:
 
 @token.command("list")
 @click.argument("connection", required=False)
+@as_json
 @click.pass_obj
-def list_(path: Path | None, connection: str | None) -> None:
+def list_(path: Path | None, connection: str | None, *, as_json: bool) -> None:
     """List the tokens, without their secrets."""
-    settings = load_settings(path)
-    table = Table("Token", "Connection", "Name", "Created", "Expires", "Last used", "State", title="Tokens")
+    settings = load_settings(path, connectors=())
+    if connection is not None:
+        require_connection(settings, connection)
+    rows = []
     now = datetime.now(UTC)
     for record in asyncio.run(_list(settings, connection)):
         expired = record.expires_at is not None and record.expires_at <= now
         state = "revoked" if record.revoked_at else "expired" if expired else "valid"
-        times = (record.created_at, record.expires_at, record.used_at)
-        shown = ["-" if time is None else f"{time:%Y-%m-%d %H:%M}" for time in times]
-        table.add_row(record.lookup_id, record.connection_id, record.label, *shown, state)
-    Console().print(table)
+        times = {"created": record.created_at, "expires": record.expires_at, "used": record.used_at}
+        shown = {key: None if time is None else f"{time:%Y-%m-%d %H:%M}" for key, time in times.items()}
+        named = {"token": record.lookup_id, "connection": record.connection_id, "name": record.label}
+        rows.append({**named, **shown, "state": state})
+    show("Tokens", COLUMNS, rows, as_json=as_json)
 
 
 @token.command()
@@ -57,7 +69,7 @@ def list_(path: Path | None, connection: str | None) -> None:
 @click.pass_obj
 def revoke(path: Path | None, lookup_id: str) -> None:
     """Revoke the token with this id (see `token list`), at once."""
-    if not asyncio.run(_revoke(load_settings(path), lookup_id)):
+    if not asyncio.run(_revoke(load_settings(path, connectors=()), lookup_id)):
         raise click.ClickException(f"no token {lookup_id}; see: scim-bridge token list")
     click.echo(f"revoked {lookup_id}")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import ASGIApp
 
+from scim_bridge.errors import AddressUnavailableError
 from scim_bridge.server.deadlines import DeadlineProtocol
 
 
@@ -35,7 +36,11 @@ class _Uvicorn(uvicorn.Server):
         self._started = started
 
     async def startup(self, sockets: object = None) -> None:
-        await super().startup(sockets)  # type: ignore[arg-type]
+        try:
+            await super().startup(sockets)  # type: ignore[arg-type]
+        except SystemExit:  # uvicorn's way to say that it cannot listen, after a line of its own
+            listen = f"{self.config.host}:{self.config.port}"
+            raise AddressUnavailableError(f"cannot listen on {listen}: it is taken, or not of this machine") from None
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._started(f"http://{host}:{port}")
@@ -66,5 +71,6 @@ async def serve(application: ASGIApp, listen: Listen, *, started: Callable[[str]
     """Serve until SIGTERM or SIGINT: then accept nothing new, end what is under way, leave the lifespan.
 
     :param started: Called with the root URL once the server listens.
+    :raises AddressUnavailableError: When it cannot.
     """
     await _Uvicorn(configuration(application, listen), started).serve()

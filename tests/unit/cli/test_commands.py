@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from click.testing import CliRunner, Result
 from scim_bridge.app import opened
 from scim_bridge.cli import COMMANDS, TRY_LATER, main
 from scim_bridge.config import load_settings
-from scim_bridge.errors import RefusedError
-from scim_bridge.models import User
+from scim_bridge.errors import PendingError, RefusedError
+from scim_bridge.models import Group, User
 from scim_bridge.store import tokens
 from scim_bridge.testing.memory_remote import MemoryRemote
 
@@ -153,8 +154,152 @@ def test_check_prints_a_table_and_tells_by_its_exit_status(tmp_path: Path) -> No
     )
 
     assert good.exit_code == 0
-    assert "Connection acme" in good.stdout
+    assert "acme" in good.stdout
     assert bad.exit_code == 1
+
+
+def test_check_looks_at_the_database(tmp_path: Path) -> None:
+    """One that is not there yet is the server's to make, and stays so; one that cannot be used is status 1."""
+    before = run(tmp_path, GOOD, "check", "--json")
+    (told,) = [row for row in rows(before) if row["subject"] == "database"]
+    assert (before.exit_code, told["level"]) == (0, "info")
+    assert not (tmp_path / "bridge.db").exists()
+
+    (tmp_path / "bridge.db").write_text("no database at all")
+    (tmp_path / "bridge.db").chmod(0o600)
+    after = run(tmp_path, GOOD, "check", "--json")
+    (told,) = [row for row in rows(after) if row["subject"] == "database"]
+    assert (after.exit_code, told["level"]) == (1, "error")
+
+
+def test_check_tells_of_guards_that_guard_nothing(tmp_path: Path) -> None:
+    """A misspelt name protects nobody; one that is there, written otherwise, is not told."""
+    remote = MemoryRemote.named("guarded")
+    remote.add_account("mary@x.example")
+    remote.add_group("Admins")
+    configuration = (
+        GOOD
+        + '[connections.acme.config]\nremote = "guarded"\n[connections.acme.guard]\n'
+        + 'protected = ["Mary@x.example", "marry@x.example"]\nprivileged = ["admins", "Admin"]\n'
+    )
+    result = run(tmp_path, configuration, "check", "--json")
+    told = [row["message"] for row in rows(result) if row["level"] == "warning"]
+    assert result.exit_code == 0
+    assert told == ['nobody is named "marry@x.example"', 'no group is named "Admin"']
+
+
+@pytest.mark.parametrize("command", [("check",), ("serve",)])
+def test_a_configuration_without_connections_is_refused_by_all_that_serve_or_check(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Both say what to add."""
+    assert one_line(run(tmp_path, "", *command)).startswith("no connections are configured")
+
+
+def test_what_is_not_there_is_no_success(tmp_path: Path) -> None:
+    """An unknown connection is a wrong configuration; an id under which nothing is held is told."""
+    assert "unknown connection" in one_line(run(tmp_path, GOOD, "token", "list", "acne"))
+    for command in ("approve", "reject"):
+        result = run(tmp_path, GOOD, command, "acme", "bogus")
+        assert result.exit_code == 1
+        assert "nothing is held under bogus" in result.stderr
+
+
+def test_a_port_that_is_taken_is_told_with_the_status_of_what_may_work_later(tmp_path: Path) -> None:
+    """One line, no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = run(tmp_path, GOOD, "serve", "--port", port)
+    assert result.exit_code == TRY_LATER
+    assert result.stderr.strip().endswith(f"cannot listen on 127.0.0.1:{port}: it is taken, or not of this machine")
+
+
+SECRET = GOOD + '[connections.acme.config]\nremote = { env = "NOT_THERE" }\n'
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("audit", "verify", "acme"),
+        ("audit", "export", "acme"),
+        ("token", "create", "acme"),
+        ("token", "list"),
+        ("approve", "acme"),
+        ("approve", "acme", "--all"),
+        ("reject", "acme"),
+    ],
+)
+def test_commands_ask_for_no_secret_that_they_do_not_use(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Nothing but what opens a connector needs the connector's secrets."""
+    result = run(tmp_path, SECRET, *command)
+    assert result.exit_code == 0, result.output
+
+
+def test_a_command_for_one_connection_asks_for_no_secret_of_another(tmp_path: Path) -> None:
+    """The other one's may be for another account of the machine."""
+    other = SECRET + '[connections.other]\nconnector = "memory"\n'
+    assert run(tmp_path, other, "reconcile", "other").exit_code == 0
+    assert run(tmp_path, other, "check", "other").exit_code == 0
+    assert "NOT_THERE" in one_line(run(tmp_path, other, "reconcile", "acme"))
+
+
+def rows(result: Result) -> list[dict[str, object]]:
+    """Return what ``--json`` printed."""
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_drift_is_told_with_names_and_nothing_is_cut(tmp_path: Path) -> None:
+    """Names, of people and of groups, beside whole ids; piped, no line is folded."""
+    remote = MemoryRemote.named("drifting")
+    group, account = remote.add_group("Sales [west]"), remote.add_account("mary@x.example")
+    configuration = GOOD + '[connections.acme.config]\nremote = "drifting"\n'
+    assert run(tmp_path, configuration, "import", "acme").exit_code == 0
+
+    async def managed() -> None:
+        async with opened(load_settings(tmp_path / "scim-bridge.toml"), only="acme") as bridge:
+            await bridge.provisioning("acme").create_user(User(user_name="mary@x.example", active=True))
+
+    asyncio.run(managed())
+    remote.members.add((group, account))
+
+    told = run(tmp_path, configuration, "reconcile", "acme", "--json")
+    shown = run(tmp_path, configuration, "reconcile", "acme", COLUMNS="80")
+
+    assert told.exit_code == shown.exit_code == 2
+    (drift,) = rows(told)
+    assert (drift["drift"], drift["name"], drift["differs"]) == ("extra_privilege", "mary@x.example", ["Sales [west]"])
+    assert drift["remote_id"] == account
+    (line,) = [line for line in shown.stdout.splitlines() if "mary@x.example" in line]
+    assert str(drift["id"]) in line
+    assert "Sales [west]" in line
+
+
+def test_what_is_held_is_told_with_names_and_reasons(tmp_path: Path) -> None:
+    """Who, what would be done, and why it waits; approving it needs nothing but its id."""
+    MemoryRemote.named("held")
+    configuration = (
+        GOOD
+        + '[connections.acme.config]\nremote = "held"\n[connections.acme.guard]\n'
+        + 'removals_floor = 0\nremovals_share = 0.0\ngrants_floor = 0\nprivileged = ["Admins"]\nwindow_minutes = 1\n'
+    )
+    (tmp_path / "scim-bridge.toml").write_text(configuration.replace("{directory}", str(tmp_path)))
+
+    async def held() -> None:
+        async with opened(load_settings(tmp_path / "scim-bridge.toml"), only="acme") as bridge:
+            provisioning = bridge.provisioning("acme")
+            mary = (await provisioning.create_user(User(user_name="mary@x.example", active=True))).row
+            group = Group.model_validate({"displayName": "Admins", "members": [{"value": mary.id}]})
+            with pytest.raises(PendingError):
+                await provisioning.create_group(group)
+
+    asyncio.run(held())
+    listed = rows(run(tmp_path, configuration, "approve", "acme", "--json"))
+    assert [(row["name"], row["wanted"], row["reason"]) for row in listed] == [
+        ("mary@x.example", "joins Admins", "more privileged grants than usual")
+    ]
+    decided = run(tmp_path, configuration, "approve", "acme", str(listed[0]["id"]))
+    assert (decided.exit_code, decided.stdout) == (0, "approved: 1\n")
+    assert rows(run(tmp_path, configuration, "approve", "acme", "--json")) == []
 
 
 def test_an_import_and_the_audit_trail_of_nothing(tmp_path: Path) -> None:
