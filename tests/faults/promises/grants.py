@@ -120,11 +120,11 @@ def one_person_one_account(story: Story) -> Iterator[tuple[float, str]]:
     for change, before, after in of_the_bridge(story):
         if before.access or not after.access:
             continue
-        for id_, names in story.names.users.items():
-            keys = story.names.with_addresses(names)
+        for id_ in story.names.users:
+            keys = story.names.member(id_)
             if change.key not in keys or not story.is_asked_for(id_, change):
                 continue
-            others = [story.account(key, change.order) for key in keys if key != change.key]
+            others = [story.account(key, change.order) for key in keys - {change.key}]
             doubled = [one.email for one in others if one is not None and one.access]
             if doubled:
                 yield change.at, f"{after.email} was made while the same person has {', '.join(doubled)}"

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from tests.faults.promises.record import Ask, Record
 
 MEMBER = re.compile(r'members\[\s*value\s+eq\s+"([^"]+)"\s*\]', re.IGNORECASE)
+END = 10**9
+"""Later than everything."""
 FILTER = re.compile(r'filter=userName eq "([^"]+)"', re.IGNORECASE)
 TOMBSTONE = re.compile(r"[0-9a-f]{32}(.+@.+)")
 """How Entra ID renames whom it deletes: the object id without dashes, then the name."""
@@ -126,18 +128,22 @@ class Names:
     def __init__(self, record: Record, asks: list[Ask]) -> None:
         self.users: defaultdict[str, set[str]] = defaultdict(set)
         self.groups: defaultdict[str, set[str]] = defaultdict(set)
-        self.keys: defaultdict[str, set[str]] = defaultdict(set)
+        self.since: dict[str, int] = {}
+        self.spans: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         for ask in asks:
             if ask.succeeded:
                 self._learn(ask)
             if ask.method == "PATCH" and ask.path.startswith("/Groups/") and not ask.refused:
                 called = [str(value) for _, path, value in operations(ask.document) if path.lower() == "displayname"]
                 self.groups[ask.path.rpartition("/")[2]].update(called)
-        for key, account in record.initial.items():
-            self.keys[account.email].add(key)
+        now = {key: person_named(account.email) for key, account in record.initial.items()}
         for change in record.changes:
+            if change.key in now:
+                self.spans[now.pop(change.key)].append((change.key, change.order))
             if change.after is not None:
-                self.keys[person_named(change.after.email)].add(change.key)
+                now[change.key] = person_named(change.after.email)
+        for key, email in now.items():
+            self.spans[email].append((key, END))
 
     def _learn(self, ask: Ask) -> None:
         told = [ask.answer, *(ask.answer.get("Resources") or ())]
@@ -147,6 +153,7 @@ class Names:
             id_ = str(one.get("id", ""))
             if id_ and isinstance(one.get("userName"), str):
                 self.users[id_].add(person_named(one["userName"]))
+                self.since[id_] = min(self.since.get(id_, END), ask.answered or ask.order)
             if id_ and isinstance(one.get("displayName"), str) and "userName" not in one:
                 self.groups[id_].add(one["displayName"])
 
@@ -155,12 +162,15 @@ class Names:
         names = set(self.users.get(word.user, ())) | (
             {person_named(word.name)} if word.kind in {"in", "out"} else set()
         )
-        return self.with_addresses(names)
+        return self.with_addresses(names, self.since.get(word.user, word.ask.order))
 
     def member(self, id_: str) -> frozenset[str]:
         """Return the HubSpot ids of whom a SCIM id stands for."""
-        return self.with_addresses(self.users.get(id_, set()))
+        return self.with_addresses(self.users.get(id_, set()), self.since.get(id_, 0))
 
-    def with_addresses(self, names: set[str]) -> frozenset[str]:
-        """Return the HubSpot ids of accounts that ever had one of these addresses."""
-        return frozenset(key for name in names for key in self.keys.get(name, ()))
+    def with_addresses(self, names: set[str], since: int = 0) -> frozenset[str]:
+        """Return the HubSpot ids of accounts that had one of these addresses at a moment, or got it later.
+
+        So an id stands for no account whose address was another one before a client first heard of that id.
+        """
+        return frozenset(key for name in names for key, until in self.spans.get(name, ()) if until > since)
