@@ -219,10 +219,10 @@ class HubSpotWorld:
         return True
 
     def _reactivate(self, random: Random, name: str) -> bool:
-        person = self.hubspot.find(name)
-        if person is None or person.membership is None or not person.membership.deactivated:
+        inactive = [one.email for one in self.hubspot.members if not one.active]
+        if not inactive:
             return False
-        self.hubspot.ui_reactivate(name)
+        self.hubspot.ui_reactivate(name if name in inactive else random.choice(inactive))
         return True
 
     def _make_admin(self, random: Random, name: str) -> bool:
