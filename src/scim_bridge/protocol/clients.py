@@ -51,7 +51,15 @@ QUIRKS = _quirks(
         ("read_only_in_value", "okta entra", "`id`, `meta`, `groups`, `schemas` in a value without path are ignored"),
         ("null_members", "okta", "`members: null` in a PATCH value without path is not given"),
         ("member_display", "okta entra", "a change of a member's `display`, `type` or `$ref` changes nothing"),
+        ("member_by_filter", "okta entra", '`replace` of `members[value eq "x"].value` by the same value adds x'),
         ("complex_in_filter", "entra", '`manager eq "id"` compares `manager.value`'),
+        ("boolean_string", "okta entra", '`active: "False"` is `false`; "off", "y" or 1 are neither'),
+        ("operation_case", "entra", '`op: "Replace"` is `replace`'),
+        ("empty_value", "okta entra", "an empty text for a boolean, date, number or reference is no value"),
+        ("text_for_values", "okta entra", '`roles: "Admin"` and `roles: ["Admin"]` are `roles: [{"value": "Admin"}]`'),
+        ("json_in_value", "entra", "a role whose `value` is a JSON text is what that text's `value` says"),
+        ("unknown_attribute", "okta entra", "a PATCH of an attribute that no schema has changes nothing"),
+        ("unquoted_filter_value", "okta entra", "`userName eq ada@example.com` compares with a text"),
         ("boolean_string_in_filter", "entra", '`active eq "True"` compares with `true`'),
     )
 )

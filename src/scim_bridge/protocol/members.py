@@ -159,8 +159,10 @@ def _filtered(op: str, path: str, operation: dict[str, Any], quirks: Quirks) -> 
         raise InvalidPathException(path=f"members{path}", detail=f"No schema defines members.{sub_attribute}")
     elif op == "remove" and not sub_attribute:
         yield MemberDelta("remove", ids)
-    elif op == "remove" or not set(identifiers(operation.get("value"))) <= set(ids):
+    elif op == "remove" or not (named := set(identifiers(operation.get("value")))) or not named <= set(ids):
         raise MutabilityException(detail="The value of a member cannot change; remove the member and add another")
+    elif not quirks.take("member_by_filter"):
+        raise MutabilityException(detail="The value of a member is immutable; add the member instead")
     else:
         yield MemberDelta("add", ids)
 

@@ -1,15 +1,23 @@
 """Rewrites the forms of :mod:`scim_bridge.protocol.clients` into those of the RFC, before anything is validated."""
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from scim2_models import InvalidFilterException, InvalidPathException, Path, ScimFilter
+from scim2_models import InvalidFilterException, InvalidPathException, InvalidValueException, Path, ScimFilter
 from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode, LogicalExpr, Not, Present, ValuePath
 
 from scim_bridge.protocol.clients import Quirks
 from scim_bridge.protocol.schemas import ENTERPRISE_USER, Attribute, ResourceDefinition
+from scim_bridge.protocol.values import Values
 
+OPERATIONS = ("add", "remove", "replace")
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+_TEXT = re.compile(r'("(?:[^"\\]|\\.)*")')
+_UNQUOTED = re.compile(r"(?P<head>\b(?:eq|ne|co|sw|ew|gt|ge|lt|le)\s+)(?P<value>[^\s\"'()\[\]]+)", re.IGNORECASE)
+_LITERAL = re.compile(r"true|false|null|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 _LEGACY_CORE = frozenset({"urn:scim:schemas:core:1.0", "urn:scim:schemas:core:2.0"})
 _LEGACY_ENTERPRISE = frozenset(
@@ -31,6 +39,7 @@ class Normaliser:
     def __init__(self, definition: ResourceDefinition, quirks: Quirks) -> None:
         self._definition = definition
         self._quirks = quirks
+        self._values = Values(quirks)
         self._name = "displayname" if definition.attribute("userName") is None else "username"
 
     # -- Resources -----------------------------------------------------------------------------------------------------
@@ -49,19 +58,21 @@ class Normaliser:
         """Yield a member of a resource under its canonical name, or nothing when it is dropped."""
         urn = self._urn(key) if ":" in key else None
         if urn is not None and isinstance(value, dict):
-            yield urn, {k: self._value(self._definition.attribute(k, urn), v) for k, v in value.items()}
+            yield urn, {k: self._values.shaped(self._definition.attribute(k, urn), v) for k, v in value.items()}
             return
         if key.lower() == "password" and self._quirks.take("password"):
             return
         attribute = self._definition.attribute(key)
+        if attribute is not None and _is_read_only(attribute):
+            return  # RFC 7644 §3.3 and §3.5.1: ignored, whatever it looks like
         if attribute is not None:
-            yield key, self._value(attribute, value)
+            yield key, self._values.shaped(attribute, value)
             return
         moved = self._definition.in_extensions(key)
         if moved is None or moved.schema is None or not self._quirks.take("bare_extension_attribute"):
             yield key, value
         elif value is not None:
-            yield moved.schema, {moved.name: self._value(moved, value)}
+            yield moved.schema, {moved.name: self._values.shaped(moved, value)}
 
     def _schemas(self, given: Any, fragment: dict[str, Any]) -> Any:
         if given is None and self._quirks.take("missing_schemas"):
@@ -93,32 +104,22 @@ class Normaliser:
             canonical = ENTERPRISE_USER
         return canonical if canonical is not None and self._quirks.take("legacy_schema_urn") else given
 
-    # -- Values --------------------------------------------------------------------------------------------------------
-
-    def _value(self, attribute: Attribute | None, value: Any) -> Any:
-        """Return a value in the shape that its attribute defines; ``None`` stands for an empty complex value."""
-        if attribute is None or value is None:
-            return value
-        if attribute.multi_valued:
-            return self._list(attribute, value)
-        if isinstance(value, list) and len(value) == 1 and self._quirks.take("list_for_single_value"):
-            value = value[0]
-        if not attribute.complex or "value" not in attribute.sub_attributes:
-            return value
-        if value in ("", {"value": ""}) and self._quirks.take("empty_complex"):
-            return None
-        if isinstance(value, str) and self._quirks.take("string_for_complex"):
-            return {"value": value}
-        return value
-
-    def _list(self, attribute: Attribute, value: Any) -> Any:
-        if isinstance(value, dict) and attribute.complex and self._quirks.take("object_for_list"):
-            value = [value]
-        if not isinstance(value, list) or not attribute.complex:
-            return value
-        return _distinct(value)
-
     # -- PATCH ---------------------------------------------------------------------------------------------------------
+
+    def in_rfc_case(self, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return operations whose ``op`` is spelt as RFC 7644 §3.5.2 spells it; Entra ID writes ``Replace``.
+
+        :raises InvalidValueException: When another spelling is not to be read.
+        """
+        spelt = []
+        for operation in operations:
+            op = operation.get("op")
+            if isinstance(op, str) and op != op.lower() and op.lower() in OPERATIONS:
+                if not self._quirks.take("operation_case"):
+                    raise InvalidValueException(detail=f"{op!r} is not a PATCH operation: add, remove or replace")
+                operation = {**operation, "op": op.lower()}  # noqa: PLW2901 - the same operation
+            spelt.append(operation)
+        return spelt
 
     def patch(self, body: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the body of a PATCH in the RFC's form; ``operations`` are those left after members were split off."""
@@ -139,18 +140,31 @@ class Normaliser:
 
     def _with_path(self, operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
         attribute = self._attribute(operation["path"])
-        if attribute is None or "value" not in operation:
+        if attribute is None and "value" in operation and operation["path"].lower() != "password":
+            yield self._part(operation)
+            return
+        if attribute is None or "value" not in operation or _is_read_only(attribute):
             if operation["path"].lower() != "password" or not self._quirks.take("password"):
                 yield operation
             return
         value = operation["value"]
         if attribute.name == "active" and value is None and self._quirks.take("null_active"):
             return
-        shaped = self._value(attribute, value)
+        shaped = self._values.shaped(attribute, value)
         if shaped is None and value is not None:
             yield {"op": "remove", "path": operation["path"]}
         else:
             yield {**operation, "value": shaped}
+
+    def _part(self, operation: dict[str, Any]) -> dict[str, Any]:
+        """Return an operation on a sub-attribute, or on one of selected values, with its value in shape."""
+        head, _, name = _without_filter(operation["path"]).rpartition(".")
+        attribute = self._attribute(head) if head else None
+        parts = attribute.definition.get("subAttributes", ()) if attribute else ()
+        sub = next((part for part in parts if part["name"].lower() == name.lower()), None)
+        if sub is None or sub["type"] == "complex" or sub["multiValued"] or sub.get("mutability") == "readOnly":
+            return operation
+        return {**operation, "value": self._values.scalar(f"{head}.{name}", sub, operation["value"])}
 
     def _keys(self, value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         """Yield the members of a PATCH value without path; each key is a path (RFC 7644 §3.5.2, Entra ID)."""
@@ -159,7 +173,7 @@ class Normaliser:
                 continue
             urn = self._urn(key) if ":" in key else None
             if urn is not None and isinstance(item, dict):
-                shaped = {k: self._value(self._definition.attribute(k, urn), v) for k, v in item.items()}
+                shaped = {k: self._values.shaped(self._definition.attribute(k, urn), v) for k, v in item.items()}
                 if urn == self._definition.urn:
                     yield from self._keys(shaped)
                 else:
@@ -172,13 +186,12 @@ class Normaliser:
             elif self._ignored(attribute, item):
                 continue
             else:
-                yield path, self._value(attribute, item)
+                yield path, self._values.shaped(attribute, item)
 
     def _ignored(self, attribute: Attribute, value: Any) -> bool:
         if attribute.name == "active" and value is None:
             return self._quirks.take("null_active")
-        read_only = attribute.definition.get("mutability") == "readOnly" or attribute.name == "schemas"
-        return read_only and self._quirks.take("read_only_in_value")
+        return (_is_read_only(attribute) or attribute.name == "schemas") and self._quirks.take("read_only_in_value")
 
     def _attribute(self, path: str) -> Attribute | None:
         """Return the attribute that a plain path names as a whole, without sub-attribute or filter."""
@@ -217,7 +230,14 @@ class Normaliser:
 
         :raises InvalidFilterException: When it is no filter.
         """
-        node = ScimFilter[Any](text).ast
+        try:
+            node = ScimFilter[Any](text).ast
+        except InvalidFilterException:
+            quoted = "".join(_UNQUOTED.sub(_quoted, part) if part[:1] != '"' else part for part in _TEXT.split(text))
+            if quoted == text or not self._quirks.take("unquoted_filter_value"):
+                raise
+            text = quoted
+            node = ScimFilter[Any](text).ast
         rewritten = self._node(node)
         return text if rewritten == node else str(rewritten)
 
@@ -245,8 +265,9 @@ class Normaliser:
                 path = AttrPath(path.attr, "value", path.uri)
             if attribute.definition["type"] == "boolean" and isinstance(value, str):
                 literal = {"true": True, "false": False}.get(value.lower())
-                if literal is not None and self._quirks.take("boolean_string_in_filter"):
-                    value = literal
+                if literal is None or not self._quirks.take("boolean_string_in_filter"):
+                    raise InvalidFilterException(detail=f"{path.attr} is compared with true or false")
+                value = literal
             if isinstance(value, str) and path.uri is None and path.attr.lower() == self._name:
                 value = value.strip() if node.op in {CompareOperator.eq, CompareOperator.ne} else value
         return Comparison(path, node.op, value)
@@ -261,41 +282,51 @@ class Normaliser:
         return AttrPath(moved.name, path.sub_attr, moved.schema)
 
 
-def check_paths(model: type[Any], definition: ResourceDefinition, operations: list[dict[str, Any]]) -> None:
-    """Refuse a PATCH path that no schema defines; scim2-models would answer it with a silent success.
+def known_paths(
+    model: type[Any], definition: ResourceDefinition, operations: list[dict[str, Any]], quirks: Quirks
+) -> list[dict[str, Any]]:
+    """Return the operations of a PATCH whose paths a schema defines.
+
+    One that no schema defines is left out beside others, so that it cannot keep a deactivation from taking effect.
+    Alone it is refused, and so it is by ``strict``: a success would claim what was not done.
 
     :raises InvalidPathException: naming the path.
     """
+    known: list[dict[str, Any]] = []
+    unknown: list[dict[str, Any]] = []
     for operation in operations:
         path = operation.get("path")
-        if not isinstance(path, str) or not path or definition.known_urn(path) is not None:
-            continue
-        try:
-            resolved = Path[model](path).resolve()  # type: ignore[valid-type]
-        except InvalidFilterException as error:
-            raise InvalidPathException(path=path, detail=error.detail) from error
-        if resolved is None:
-            raise InvalidPathException(path=path, detail=f"No schema defines the path {path!r}")
+        (known if _is_defined(model, definition, path) else unknown).append(operation)
+    if unknown and not (known and quirks.take("unknown_attribute")):
+        path = unknown[0]["path"]
+        raise InvalidPathException(path=path, detail=f"No schema defines the path {path!r}")
+    return known
 
 
-def _distinct(values: list[Any]) -> list[Any]:
-    """Return the values without those that repeat the (type, value) pair of an earlier one (RFC 7643 §2.4)."""
-    seen: set[tuple[Any, Any]] = set()
-    kept = []
-    for value in values:
-        key = _pair(value)
-        if key is not None and key in seen:
-            continue
-        if key is not None:
-            seen.add(key)
-        kept.append(value)
-    return kept
+def _is_defined(model: type[Any], definition: ResourceDefinition, path: Any) -> bool:
+    """Tell whether a schema defines a path; scim2-models would answer another with a silent success.
+
+    :raises InvalidPathException: When it is no path.
+    """
+    if not isinstance(path, str) or not path or definition.known_urn(path) is not None:
+        return True
+    try:
+        return Path[model](path).resolve() is not None  # type: ignore[valid-type]
+    except InvalidFilterException as error:
+        raise InvalidPathException(path=path, detail=error.detail) from error
 
 
-def _pair(value: Any) -> tuple[Any, Any] | None:
-    if not isinstance(value, dict):
-        return None
-    lowered = {name.lower(): item for name, item in value.items()}
-    pair = lowered.get("type"), lowered.get("value")
-    hashable = all(part is None or isinstance(part, str) for part in pair)
-    return pair if pair[1] is not None and hashable else None
+def _without_filter(path: str) -> str:
+    """Return a path without its value filter: ``emails[type eq "work"].value`` is ``emails.value``."""
+    before, bracket, rest = path.partition("[")
+    return before + rest.rpartition("]")[2] if bracket else path
+
+
+def _is_read_only(attribute: Attribute) -> bool:
+    return bool(attribute.definition.get("mutability") == "readOnly")
+
+
+def _quoted(match: re.Match[str]) -> str:
+    """Quote the value of a comparison unless it is a literal already."""
+    value = match["value"]
+    return match[0] if _LITERAL.fullmatch(value) else f"{match['head']}{json.dumps(value, ensure_ascii=False)}"

@@ -1,5 +1,6 @@
 """The SCIM protocol of one connection, without input or output: what a request means, and what answers it."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -40,7 +41,7 @@ from scim_bridge.models import Kind, User
 from scim_bridge.protocol import members, rendering, strict_json
 from scim_bridge.protocol.clients import ClientPreset, Quirks
 from scim_bridge.protocol.limits import Limits, check_filter, check_operations, check_values
-from scim_bridge.protocol.normalisation import Normaliser, check_paths
+from scim_bridge.protocol.normalisation import Normaliser, known_paths
 from scim_bridge.protocol.schemas import BridgeProvider
 from scim_bridge.store.documents import decode
 from scim_bridge.store.rows import MemberDelta
@@ -55,6 +56,9 @@ _ON_A_RESOURCE = {
 _ABOUT_ALL = (ListResponse, BulkRequest, BulkResponse, SearchRequest)
 _ABOUT_ONE = (SearchRequest, ResponseParameters, PatchOp)
 """Generic messages. pydantic forgets the class for a service's resources, and takes milliseconds to make it again."""
+
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""Control and direction characters: a name that holds them reads as another one (RFC 8264 §9.11, §9.13)."""
 
 ResourceT = TypeVar("ResourceT", bound=Resource[Any])
 Change = Callable[[Any], Any]
@@ -212,7 +216,7 @@ class BridgeService(ScimService):
         :raises SCIMException: When it does not validate; what only the stored state tells is raised by the change.
         """
         self.ensure_patch_supported()
-        operations = _operations(payload)
+        operations = self._normalisers[kind].in_rfc_case(_operations(payload))
         check_operations(operations, self.limits)
         deltas: list[MemberDelta] = []
         if kind == "Group":
@@ -221,7 +225,8 @@ class BridgeService(ScimService):
         with self.provider:
             body = self._normalisers[kind].patch(payload, operations)
             model = self.provider.model(kind)
-            check_paths(model, self.provider.definitions[kind], body["Operations"])
+            definition = self.provider.definitions[kind]
+            body["Operations"] = known_paths(model, definition, body["Operations"], self._quirks)
             if not body["Operations"]:
                 return Modification(None, tuple(deltas))
             patch_op: Any = self._validated(cast("Any", PatchOp)[model], body, Context.RESOURCE_PATCH_REQUEST)
@@ -375,5 +380,7 @@ def _require_name(resource: Any) -> None:
     name = getattr(resource, field)
     if not isinstance(name, str) or not name.strip():
         raise InvalidValueException(detail=f"{attribute} must not be empty")
+    if _UNSEEN.search(name):
+        raise InvalidValueException(detail=f"{attribute} must not hold control or direction characters")
     if name != name.strip():
         setattr(resource, field, name.strip())

@@ -11,6 +11,10 @@ from typing import Any, NoReturn
 
 from scim2_models import InvalidSyntaxException, PayloadTooLargeException
 
+ASCII_LENGTH, TEXT_LENGTH = 262_144, 16_384
+"""The most characters of a text, and of one beyond ASCII: to normalise and fold such a text for a comparison can take
+time that grows with the square of its length (Unicode, UAX #15)."""
+
 MAX_INTEGER = 2**63 - 1
 """Integers beyond 64 bits are refused: no store and few clients hold them."""
 
@@ -70,7 +74,10 @@ def _measure(root: Any, depth: int, nodes: int) -> None:
 
 
 def _check_text(text: str) -> None:
-    if text.isascii():
+    is_ascii = text.isascii()
+    if len(text) > (ASCII_LENGTH if is_ascii else TEXT_LENGTH):
+        refuse(f"a string is longer than {TEXT_LENGTH} characters ({ASCII_LENGTH} where it is ASCII)")
+    if is_ascii:
         if "\x00" in text:
             refuse("a string holds the character NUL")
         return

@@ -31,8 +31,11 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = SCIM_MEDIA_TYPE
 
-    async def send(self, send: Send, request_id: str) -> None:
-        """Send it, under the id that the log knows the request by."""
+    async def send(self, send: Send, request_id: str, *, head: bool = False) -> None:
+        """Send it, under the id that the log knows the request by.
+
+        :param head: Whether only its headers were asked for.
+        """
         headers = [(b"x-request-id", request_id.encode())]
         headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in self.headers.items()]
         if self.body is not None:
@@ -43,7 +46,7 @@ class Answer:
                 (b"x-content-type-options", b"nosniff"),
             ]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body or b""})
+        await send({"type": "http.response.body", "body": b"" if head else self.body or b""})
 
 
 def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
@@ -84,7 +87,7 @@ def failure(error: SCIMException | ServingError, transient_status: Literal[429, 
         headers = {}
         if isinstance(error, MethodNotAllowedException):
             headers["Allow"] = ", ".join(error.allowed)
-        if scim.status in (408, 413):
+        if scim.status in (408, 413, 431):
             headers["Connection"] = "close"  # the rest of the body is not read
         return error_answer(scim.status or 400, scim.detail or type(error).__name__, scim.scim_type or None, headers)
     if error.status != 429:

@@ -23,7 +23,7 @@ from scim_bridge.server.authentication import Authenticate, FailedAuthentication
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.endpoints import Endpoints
 from scim_bridge.server.metrics import Metrics
-from scim_bridge.server.requests import ClientDisconnectedError, body_of, origin_of, path_of, query_of
+from scim_bridge.server.requests import ClientDisconnectedError, body_of, check_headers, origin_of, path_of, query_of
 from scim_bridge.upstream import correlation_id
 
 T = TypeVar("T")
@@ -161,6 +161,9 @@ class Server:
         started = time.perf_counter()
         entry = access_log.Entry(request_id=uuid.uuid4().hex, method=scope["method"])
         correlation_id.set(entry.request_id)
+        head = scope["method"] == "HEAD"
+        if head:  # RFC 9110 §9.3.2: what GET would answer, without the body
+            scope = {**scope, "method": "GET"}
         try:
             answer = await self._answer(scope, receive, entry)
         except ClientDisconnectedError:
@@ -174,7 +177,7 @@ class Server:
                 "".join(traceback.format_tb(error.__traceback__)),
             )
             answer = internal_error(entry.request_id)
-        await answer.send(send, entry.request_id)
+        await answer.send(send, entry.request_id, head=head)
         seconds = time.perf_counter() - started
         self._count_request(operation=entry.operation, status=str(answer.status))
         self._count_seconds(seconds, operation=entry.operation)
@@ -185,6 +188,7 @@ class Server:
     async def _answer(self, scope: Scope, receive: Receive, entry: access_log.Entry) -> Answer:
         try:
             path = path_of(scope)
+            check_headers(scope)
             if path in ("/healthz", "/readyz"):
                 return await self._probe(path, entry)
             if path == "/metrics" and self._options.public_metrics:

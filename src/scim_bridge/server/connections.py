@@ -64,10 +64,16 @@ def served(
     :param secret: Seals the cursors of RFC 9865; the same on every replica.
     :param count: Called with the name of each client quirk that is met.
     """
+    connection_id = provisioning.connection_id
     return ServedConnection(
-        provisioning.connection_id,
+        connection_id,
         provisioning,
         provisioning.store,
-        BridgeService(provider, preset, secret=secret, limits=limits, count=count),
+        BridgeService(provider, preset, secret=_of_connection(secret, connection_id), limits=limits, count=count),
         options or ConnectionOptions(),
     )
+
+
+def _of_connection(secret: str | bytes, connection_id: str) -> bytes:
+    """Return a secret that no other connection has: a cursor of one is none of another."""
+    return connection_id.encode() + b"\0" + (secret.encode() if isinstance(secret, str) else secret)

@@ -23,6 +23,10 @@ REFERENCES: dict[Kind, str] = {"User": "groups", "Group": "members"}
 """The attribute of each resource type that is not in its document."""
 
 
+LARGEST_INDEX = 2**53
+"""No resource has this index or a larger one; a database takes no number beyond 64 bits."""
+
+
 def shows_references(kind: Kind, parameters: ResponseParameters[Any]) -> bool:
     """Tell whether a response shows ``groups`` or ``members``; else they are not loaded."""
     name = REFERENCES[kind]
@@ -160,7 +164,7 @@ class Reads:
                     filter=node,
                     sort_by=str(search_request.sort_by) if search_request.sort_by else None,
                     descending=search_request.sort_order == SearchRequest.SortOrder.descending,
-                    start_index=search_request.start_index or 1,
+                    start_index=min(search_request.start_index or 1, LARGEST_INDEX),
                     count=search_request.count or 0,
                     position=position,
                     by_cursor=search_request.cursor is not None,

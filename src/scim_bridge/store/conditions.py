@@ -1,7 +1,7 @@
 """One comparison of a filter as an SQL condition on the columns that hold a value."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from inspect import isclass
 from typing import Any
 
@@ -63,7 +63,12 @@ def operand(binding: AttributeBinding, op: CompareOperator, value: Any) -> Any:
             raise InvalidFilterException(detail=f"{binding.urn} is write-only and can only be tested for equality")
         if isclass(kind) and issubclass(kind, bool | bytes):
             raise InvalidFilterException(detail=f"{binding.urn} is a {kind.__name__} and has no order")
-    return coerce_value(binding, value, op)
+    if isclass(kind) and issubclass(kind, datetime) and isinstance(value, str) and "T" not in value.upper():
+        raise InvalidFilterException(detail=f"{binding.urn} is compared with a date and a time (xsd:dateTime)")
+    expected = coerce_value(binding, value, op)
+    if isinstance(expected, datetime) and expected.tzinfo is None:
+        return expected.replace(tzinfo=UTC)  # xsd:dateTime: without a zone it is taken as UTC
+    return expected
 
 
 def condition(columns: Columns, binding: AttributeBinding, op: CompareOperator, expected: Any) -> ColumnElement[bool]:
@@ -75,7 +80,7 @@ def condition(columns: Columns, binding: AttributeBinding, op: CompareOperator, 
     kind = binding.target_type
     if not isclass(kind) or issubclass(kind, BaseModel):
         return false()
-    as_text = isinstance(expected, str | bytes) or (isinstance(expected, datetime) and expected.tzinfo is None)
+    as_text = isinstance(expected, str | bytes)
     if _is_string(kind) is not isinstance(expected, str) or (op in STRING_OPERATORS and not _is_string(kind)):
         return false()
     if as_text:
@@ -89,7 +94,7 @@ def condition(columns: Columns, binding: AttributeBinding, op: CompareOperator, 
     return _compare(columns.number, op, int(expected))
 
 
-def _key(binding: AttributeBinding, expected: str | bytes | datetime) -> str:
+def _key(binding: AttributeBinding, expected: str | bytes) -> str:
     try:
         return text_of(binding, expected)
     except InvalidValueException as error:

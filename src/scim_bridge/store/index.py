@@ -7,7 +7,7 @@ elements without a given sub-attribute can be told. What is a column of ``resour
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -169,13 +169,13 @@ def _empty_row(path: str, element: int, ordinal: int) -> dict[str, Any]:
 
 def _row(attribute: Attribute, element: int, ordinal: int, value: Any, *, leading: bool) -> dict[str, Any]:
     row = _empty_row(attribute.path, element, ordinal) | {"leading": leading}
-    if isinstance(value, str | bytes) or (isinstance(value, datetime) and value.tzinfo is None):
+    if isinstance(value, str | bytes):
         key = text_of(attribute.binding, value)
         row |= {"text": key[:PREFIX_LENGTH], "present": is_present(value)}
         if len(key) > PREFIX_LENGTH:
             row["long_text"] = key
     elif isinstance(value, datetime):
-        row["number"] = to_microseconds(value)
+        row["number"] = to_microseconds(value if value.tzinfo else value.replace(tzinfo=UTC))
     elif isinstance(value, float):
         row["decimal"] = value
     elif isinstance(value, int):
@@ -185,15 +185,11 @@ def _row(attribute: Attribute, element: int, ordinal: int, value: Any, *, leadin
     return row
 
 
-def text_of(binding: AttributeBinding, value: str | bytes | datetime) -> str:
+def text_of(binding: AttributeBinding, value: str | bytes) -> str:
     """Return the comparison key of a value that is held as text.
-
-    A time without a zone is one: it is not comparable with times that have one.
 
     :raises InvalidValueException: when the databases cannot hold it.
     """
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds")
     if isinstance(value, bytes):
         return value.hex()
     if "\0" in value or (not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)):

@@ -74,7 +74,7 @@ TIMES = [
     NOON,
     NOON + timedelta(microseconds=1),
     (NOON - timedelta(hours=1)).astimezone(timezone(timedelta(hours=2))),
-    datetime(2026, 11, 23, 12),  # noqa: DTZ001 - a time without a zone is part of the rule
+    NOON - timedelta(days=1),
 ]
 
 
