@@ -12,7 +12,7 @@ PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults planted evidence bench coverage format lint types imports package
+.PHONY: help install demo test quick faults planted evidence bench coverage format lint types imports package
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -37,6 +37,9 @@ demo: $(STAMP) ## Show an IdP provisioning HubSpot, with failures in the middle
 test: $(STAMP) ## Run all tests (ARGS="--ignore tests/faults": in a quarter of the time)
 	$(BIN)/python -m pytest tests/faults tests plugins --numprocesses $(WORKERS) --dist worksteal \
 	  --durations 15 --durations-min 1 --ignore tests/packaging --ignore tests/faults/test_planted_defects.py $(ARGS)
+
+quick: $(STAMP) ## Run the quick tests (PYTHON=python3.13 VENV=.venv-3.13: on another Python)
+	$(BIN)/python -m pytest tests/unit tests/contract/store tests/http --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 faults: $(STAMP) ## Run the fault instruments alone: histories, kill -9, power cuts, disks, replicas, planted defects
 	$(BIN)/python -m pytest tests/faults --numprocesses $(WORKERS) --dist worksteal $(ARGS)

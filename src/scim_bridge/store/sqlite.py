@@ -186,10 +186,14 @@ def _engine(path: Path, begin: str, pragmas: dict[str, Any], size: int) -> Engin
     def configure(connection: sqlite3.Connection, _record: object) -> None:
         # The driver's own transaction control would break SAVEPOINT and make migrations unsafe.
         connection.isolation_level = None
-        for name, value in pragmas.items():
-            connection.execute(f"PRAGMA {name} = {value}")
-            if (found := connection.execute(f"PRAGMA {name}").fetchone()) != (value,):
-                raise StoreConfigurationError(f"SQLite does not accept PRAGMA {name} = {value}; it has {found}")
+        try:
+            for name, value in pragmas.items():
+                connection.execute(f"PRAGMA {name} = {value}")
+                if (found := connection.execute(f"PRAGMA {name}").fetchone()) != (value,):
+                    raise StoreConfigurationError(f"SQLite does not accept PRAGMA {name} = {value}; it has {found}")
+        except BaseException:
+            connection.close()  # the pool never had it
+            raise
 
     def start(connection: sqlite3.Connection) -> None:
         connection.execute(begin)

@@ -1,7 +1,7 @@
 """Several processes that call one remote account, one after the other or at the same time, keep its limit together."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
@@ -24,7 +24,7 @@ Sharing = Callable[[str], Share]
 
 
 @pytest.fixture
-def account(tmp_path: Path) -> Callable[[], Sharing]:
+def account(tmp_path: Path) -> Iterator[Callable[[], Sharing]]:
     """Return how to make a new remote account: how its processes share, by their names, through the store of all."""
     store = asyncio.run(Store.open(f"sqlite:///{tmp_path}/bridge.db", threads=False))
     accounts = count()
@@ -43,7 +43,8 @@ def account(tmp_path: Path) -> Callable[[], Sharing]:
 
         return share_of
 
-    return new
+    yield new
+    asyncio.run(store.close())
 
 
 async def send(limiter: RateLimiter, lane: Lane, sent: Sent, at: float = 0.0) -> None:
