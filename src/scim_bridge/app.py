@@ -33,8 +33,9 @@ from scim_bridge.server.authentication import TokenAuthentication
 from scim_bridge.server.connections import ConnectionOptions, ServedConnection, served
 from scim_bridge.server.metrics import Metrics
 from scim_bridge.server.serve import Listen, serve
-from scim_bridge.store import connector_state, rate_windows, tokens
+from scim_bridge.store import rate_windows, tokens
 from scim_bridge.store.engine import Store
+from scim_bridge.store.kept import KeptCircuit, KeptState
 from scim_bridge.store.leadership import Leadership, leadership
 from scim_bridge.store.notifications import Listener
 from scim_bridge.upstream import HttpClients, Share
@@ -70,27 +71,6 @@ class Surroundings:
 
 
 logger = logging.getLogger("scim_bridge.app")
-
-
-class StoredState:
-    """The small durable store of one connection's connector (:class:`~scim_bridge.connector.ConnectorState`)."""
-
-    def __init__(self, store: Store, connection_id: str, *, clock: Callable[[], datetime] = now) -> None:
-        self._store = store
-        self._connection_id = connection_id
-        self._clock = clock
-
-    async def get(self, key: str) -> dict[str, Any] | None:
-        """Return the value of a key, or ``None``."""
-        return await self._store.read(lambda tx: connector_state.get(tx, self._connection_id, key))
-
-    async def put(self, key: str, value: Mapping[str, Any]) -> None:
-        """Write a value; it is durable on return."""
-        await self._store.write(lambda tx: connector_state.put(tx, self._connection_id, key, value, self._clock()))
-
-    async def delete(self, key: str) -> None:
-        """Forget a key."""
-        await self._store.write(lambda tx: connector_state.delete(tx, self._connection_id, key))
 
 
 class NoState:
@@ -172,8 +152,8 @@ async def open_bridge(
         )
         stack.push_async_callback(store.close)
         if isinstance(around.http_client, HttpClients):
-            around.http_client.share = partial(_share, store, uuid4().hex, around.clock)
-        state = partial(StoredState, store, clock=around.clock)
+            _keep(around.http_client, store, around.clock)
+        state = partial(KeptState, store, clock=around.clock)
         pool = await stack.enter_async_context(connectors_of(settings, http_client=around.http_client, state=state))
         bridge = Bridge(settings, store, drives=store.alone)
         leading = leadership(
@@ -281,6 +261,12 @@ async def _start(
             await owning
 
     stack.push_async_callback(stop)
+
+
+def _keep(clients: HttpClients, store: Store, clock: Callable[[], datetime]) -> None:
+    """Keep rate limits with every other process of a store, and circuits beyond this one."""
+    clients.share = partial(_share, store, uuid4().hex, clock)
+    clients.circuit = partial(KeptCircuit, store, clock)
 
 
 def _share(store: Store, process: str, clock: Callable[[], datetime], account: str) -> Share:

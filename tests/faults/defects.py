@@ -14,7 +14,7 @@ from scim_bridge.provisioning import driver
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.service import Outcome, Provisioning
-from scim_bridge.store import comparison, resources, sources, sqlite
+from scim_bridge.store import comparison, resources, sources, sqlite, writer
 
 Defects = dict[str, Callable[[], None]]
 DEFECTS: Defects = {}
@@ -100,7 +100,7 @@ def no_recovery() -> None:
 @defect
 def failed_commit_is_success() -> None:
     """Whoever waited for a COMMIT that failed is told that it succeeded."""
-    plant(sqlite._Write, "fail", lambda _self, _error: None)
+    plant(writer._Write, "fail", lambda _self, _error: None)
 
 
 @defect

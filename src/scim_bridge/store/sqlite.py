@@ -1,8 +1,6 @@
-"""SQLite as the store of one process: settings, checks, the reader connections and the writer thread.
+"""SQLite as the store of one process: settings, checks and connections.
 
-WAL with ``synchronous=FULL``: an acknowledged commit survives a power cut. Writes run on one thread with group commit:
-it takes whatever queued up during the previous commit, runs each function in a SAVEPOINT of its own, commits once, and
-only then wakes the callers.
+WAL with ``synchronous=FULL``: an acknowledged commit survives a power cut.
 """
 
 import asyncio
@@ -10,13 +8,10 @@ import fcntl
 import os
 import sqlite3
 import stat
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from sqlalchemy import create_engine, event
@@ -24,9 +19,10 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from scim_bridge.errors import StoreConfigurationError, StoreError, StoreInUseError
+from scim_bridge.errors import StoreConfigurationError, StoreInUseError
 from scim_bridge.store import migrations
 from scim_bridge.store.failures import is_transient
+from scim_bridge.store.writer import Writer
 
 T = TypeVar("T")
 
@@ -170,6 +166,14 @@ def file_system_of(path: Path) -> str:
     return kind
 
 
+def _set(connection: sqlite3.Connection, pragmas: dict[str, Any]) -> None:
+    """Make settings and read them back. :raises StoreConfigurationError: When SQLite does not take one."""
+    for name, value in pragmas.items():
+        connection.execute(f"PRAGMA {name} = {value}")
+        if (found := connection.execute(f"PRAGMA {name}").fetchone()) != (value,):
+            raise StoreConfigurationError(f"SQLite does not accept PRAGMA {name} = {value}; it has {found}")
+
+
 def _engine(path: Path, begin: str, pragmas: dict[str, Any], size: int) -> Engine:
     """Return an engine whose transactions start with ``begin`` and whose settings were read back."""
     engine = create_engine(
@@ -187,10 +191,7 @@ def _engine(path: Path, begin: str, pragmas: dict[str, Any], size: int) -> Engin
         # The driver's own transaction control would break SAVEPOINT and make migrations unsafe.
         connection.isolation_level = None
         try:
-            for name, value in pragmas.items():
-                connection.execute(f"PRAGMA {name} = {value}")
-                if (found := connection.execute(f"PRAGMA {name}").fetchone()) != (value,):
-                    raise StoreConfigurationError(f"SQLite does not accept PRAGMA {name} = {value}; it has {found}")
+            _set(connection, pragmas)
         except BaseException:
             connection.close()  # the pool never had it
             raise
@@ -227,102 +228,6 @@ def check_integrity(connection: Connection, path: Path) -> None:
         finding = str(error.orig)
     if finding != "ok":
         raise StoreConfigurationError(f"{path} is damaged ({finding}); restore a backup")
-
-
-class Writer:
-    """One thread that runs all writes, with group commit.
-
-    :param connection: A connection that nobody else uses.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._queue: SimpleQueue[_Write | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="scim-bridge store writer", daemon=True)
-        self._thread.start()
-
-    def submit(self, work: Callable[[Connection], Any]) -> asyncio.Future[Any]:
-        """Queue a transaction; the future is done after its COMMIT. Cancelling the future does not undo the work."""
-        if not self._thread.is_alive():
-            raise StoreError("the store is closed")
-        write = _Write(work)
-        self._queue.put(write)
-        return write.future
-
-    async def stop(self) -> None:
-        """Finish what is queued, then end the thread."""
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
-
-    def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            batch = [self._queue.get()]
-            while not self._queue.empty():
-                batch.append(self._queue.get())
-            stopping = None in batch
-            writes = [write for write in batch if write is not None]
-            if writes:
-                self._commit(writes)
-
-    def _commit(self, writes: "list[_Write]") -> None:
-        try:
-            with self._connection.begin():
-                for write in writes:
-                    write.run(self._connection)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, no caller may wait for ever
-            for write in writes:
-                write.fail(error)
-            self._recover()
-        for write in writes:
-            write.settle()
-
-    def _recover(self) -> None:
-        """Begin again on a fresh connection: a COMMIT that failed may have left the old one inside its transaction."""
-        if self._connection.in_transaction():
-            self._connection.rollback()
-        self._connection.invalidate()
-
-
-class _Write:
-    """A transaction on its way through the writer thread."""
-
-    def __init__(self, work: Callable[[Connection], Any]) -> None:
-        self.work = work
-        self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Any] = self.loop.create_future()
-        self._result: Any = None
-        self._error: BaseException | None = None
-
-    def run(self, connection: Connection) -> None:
-        """Run the function in a SAVEPOINT of its own; only an error of the database itself ends the whole batch."""
-        # Not begin_nested(): it never names two alike, and what is new has to be compiled, here and by SQLite.
-        connection.exec_driver_sql("SAVEPOINT one_write")
-        try:
-            self._result = self.work(connection)
-        except BaseException as error:
-            if is_transient(error):
-                raise
-            connection.exec_driver_sql("ROLLBACK TO one_write")
-            self._error = error
-        connection.exec_driver_sql("RELEASE one_write")
-
-    def fail(self, error: BaseException) -> None:
-        """Note that the COMMIT of the batch failed."""
-        self._error = self._error or error
-
-    def settle(self) -> None:
-        """Wake the caller."""
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self.loop.call_soon_threadsafe(self._answer)
-
-    def _answer(self) -> None:
-        if self.future.done():
-            return
-        if self._error is None:
-            self.future.set_result(self._result)
-        else:
-            self.future.set_exception(self._error)
 
 
 class SqliteDatabase:

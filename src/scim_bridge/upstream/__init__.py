@@ -1,5 +1,6 @@
 """For connector authors: HTTP clients whose transport limits, retries, breaks and traces, and readers of answers."""
 
+from scim_bridge.upstream.breaker import CircuitKeeper
 from scim_bridge.upstream.clients import HttpClients
 from scim_bridge.upstream.lanes import correlation_id, lane, urgent
 from scim_bridge.upstream.limiter import Share
@@ -19,6 +20,7 @@ from scim_bridge.upstream.transports import READING
 __all__ = [
     "READING",
     "About",
+    "CircuitKeeper",
     "HttpClients",
     "OwnError",
     "Share",

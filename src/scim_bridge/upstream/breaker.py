@@ -1,5 +1,7 @@
 """A circuit breaker: one per remote account, so that an outage is not hammered."""
 
+from typing import Protocol
+
 from scim_bridge.errors import RemoteSuspendedError
 from scim_bridge.models import Lane
 
@@ -13,6 +15,16 @@ GRACE = 1.0
 """Seconds for which a due probe is kept for a removal before any other call may be it."""
 
 
+class CircuitKeeper(Protocol):
+    """Keeps whether the circuit of a remote account is open."""
+
+    async def load(self) -> bool:
+        """Return what was saved last; ``False`` when nothing was."""
+
+    async def save(self, *, is_open: bool) -> None:
+        """Remember it; durable on return."""
+
+
 class Breaker:
     """Counts failures and, once open, lets one probe through at a time. It reads no clock; ``now`` is passed in.
 
@@ -20,6 +32,10 @@ class Breaker:
     """
 
     def __init__(self) -> None:
+        self.kept: CircuitKeeper | None = None
+        """Where an open circuit is kept beyond this process, if anywhere."""
+        self.known_open: bool | None = None
+        """What is kept; ``None`` before that was read."""
         self._failures = 0
         self._probe_at: float | None = None
         self._probing = False
@@ -28,6 +44,11 @@ class Breaker:
     def is_open(self) -> bool:
         """Whether calls are refused."""
         return self._probe_at is not None
+
+    def reopen(self, now: float) -> None:
+        """Take the circuit for open, as a former process left it: the next call is a probe."""
+        self._failures = THRESHOLD
+        self._probe_at = now - GRACE
 
     def admit(self, lane: Lane, now: float) -> bool:
         """Let a call through, or refuse it.

@@ -11,7 +11,7 @@ import httpx2
 
 from scim_bridge.errors import ConfigurationError
 from scim_bridge.models import RateLimit
-from scim_bridge.upstream.breaker import Breaker
+from scim_bridge.upstream.breaker import Breaker, CircuitKeeper
 from scim_bridge.upstream.limiter import RateLimiter, Share
 from scim_bridge.upstream.transports import (
     CircuitLayer,
@@ -48,6 +48,7 @@ class HttpClients:
     :param random: Returns numbers in [0, 1) for the jitter of retries.
     :param logger: Takes one line per call.
     :param share: Tells of other processes that call a remote account, by its name; ``None``: there are none.
+    :param circuit: Keeps whether the circuit of a remote account is open, by its name, beyond this process.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class HttpClients:
         random: Callable[[], float] = chance.random,
         logger: logging.Logger | None = None,
         share: Callable[[str], Share] | None = None,
+        circuit: Callable[[str], CircuitKeeper] | None = None,
     ) -> None:
         self.share = share
+        self.circuit = circuit
         self._transport = transport
         self._random = random
         self._logger = logging.getLogger("scim_bridge.upstream") if logger is None else logger
@@ -85,6 +88,7 @@ class HttpClients:
         if account not in self._accounts:
             share = None if self.share is None else self.share(account)
             self._accounts[account] = Account(RateLimiter(rate_limit, share))
+            self._accounts[account].breaker.kept = None if self.circuit is None else self.circuit(account)
         shared = self._accounts[account]
         shared.limiter.tighten(rate_limit)
         limited = LimitLayer(self._network(base_url), shared.limiter, pause_after)
