@@ -235,6 +235,7 @@ def _reconciler(provisioning: Provisioning, connection: ConnectionSettings) -> R
         clock=provisioning.clock,
         wake=provisioning.driver.wake,
         attribute_drift=connection.attribute_drift,
+        missing_accounts=connection.missing_accounts,
     )
 
 

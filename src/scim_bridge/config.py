@@ -149,6 +149,7 @@ class ConnectionSettings(Table):
     :param outage_retry_after: Whole seconds told to the client while the remote system is down.
     :param import_at_start: Whether everything is compared, and what no client owns taken over, at the start.
     :param attribute_drift: Whether drift that is no matter of security is repaired or only reported.
+    :param missing_accounts: Whether accounts that a comparison does not find are made again or only reported.
     :param reconcile_minutes: How often everything is compared; 0 never.
     :param guard: What a rightful client may not do by itself.
     """
@@ -170,6 +171,7 @@ class ConnectionSettings(Table):
     outage_retry_after: Annotated[int, Field(ge=1, le=600)] = 60
     import_at_start: bool = True
     attribute_drift: Literal["enforce", "report"] = "enforce"
+    missing_accounts: Literal["enforce", "report"] = "report"
     reconcile_minutes: Annotated[int, Field(ge=0)] = 15
     guard: GuardSettings = Field(default_factory=GuardSettings)
 

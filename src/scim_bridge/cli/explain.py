@@ -15,9 +15,8 @@ from scim_bridge.models import Explanation
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.situation import Situation, situation_of
 from scim_bridge.store import memberships, resources
-from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
-from scim_bridge.store.rows import GroupReference, Ownership, ResourceRow
+from scim_bridge.store.rows import GroupReference, Ownership
 
 STATE = {"path": "", "desired": "Desired", "observed": "Observed"}
 GROUPS = {
@@ -60,6 +59,11 @@ def _print_state(situation: Situation) -> None:
     show(title, STATE, _attributes(situation), as_json=False)
     if row.refusal is not None:
         click.echo(f"refused: {row.refusal.detail}")
+    if row.missing and not row.may_make:
+        click.echo(
+            "missing: the account is not there, or inactive; it is made again when a client writes active = true,"
+        )
+        click.echo("or by reconcile --apply --make-missing")
     if situation.step is not None:
         click.echo(f"next step: {situation.step}")
 
@@ -116,7 +120,8 @@ async def _explain(
         provisioning = bridge.provisioning(connection)
 
         def look(tx: Connection) -> tuple[Situation, list[GroupReference]] | None:
-            row = resources.find_by_name(tx, connection, "User", user_name) or _refused(tx, connection, user_name)
+            row = resources.find_by_name(tx, connection, "User", user_name)
+            row = row or resources.find_refused(tx, connection, "User", user_name)
             if row is None:
                 return None
             groups = memberships.groups_of(tx, connection, [row.id]).get(row.id, [])
@@ -127,13 +132,6 @@ async def _explain(
             return None
         situation, groups = found
         return situation, groups, await _from_connector(provisioning, situation)
-
-
-def _refused(tx: Connection, connection: str, user_name: str) -> ResourceRow | None:
-    """Return the creation of this userName that was refused last, if the bridge still knows of it."""
-    rows = resources.ledger(tx, connection)
-    refused = (row for row in rows if row.kind == "User" and row.deleted and row.refusal is not None)
-    return next((row for row in refused if fold(row.name) == fold(user_name)), None)
 
 
 async def _from_connector(provisioning: Provisioning, situation: Situation) -> Explanation | None:

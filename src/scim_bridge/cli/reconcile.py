@@ -44,22 +44,26 @@ def import_(path: Path | None, connection: str) -> None:
 @click.command()
 @click.argument("connection")
 @click.option("--plan/--apply", "plan", default=True, help="Only tell (the default), or repair.")
+@click.option("--make-missing", is_flag=True, help="With --apply: make the accounts again that are missing.")
 @as_json
 @click.pass_obj
-def reconcile(path: Path | None, connection: str, *, plan: bool, as_json: bool) -> None:
+def reconcile(path: Path | None, connection: str, *, plan: bool, make_missing: bool, as_json: bool) -> None:
     """Compare the remote system of CONNECTION with what is desired.
 
     Exit status 2: somebody has more than they should have, and it was not repaired.
     """
     settings = load_settings(path, connectors=(connection,))
     require_connection(settings, connection)
-    comparison, names = asyncio.run(_compare(settings, connection, apply=not plan, drive=True))
+    work = _compare(settings, connection, apply=not plan, drive=True, make_missing=make_missing)
+    comparison, names = asyncio.run(work)
     drifts = [one for one in comparison.drifts if one.drift is not DriftClass.UNMANAGED]
     unmanaged = len(comparison.drifts) - len(drifts)
+    enforced = settings.connections[connection].missing_accounts == "enforce"
     if drifts:
         rows = []
         for one in sorted(drifts, key=lambda one: (one.drift not in SECURITY, one.drift, one.resource_id)):
-            action = "repaired" if one.repaired else "would be repaired" if plan else "reported"
+            planned = plan and (make_missing or enforced or not one.is_missing_account)
+            action = "repaired" if one.repaired else "would be repaired" if planned else "reported"
             told = {"drift": str(one.drift), "kind": one.kind, "name": names.get(one.resource_id)}
             subject = [names.get(part, part) for part in one.subject]
             rows.append({**told, "id": one.resource_id, "remote_id": one.remote_id, "differs": subject, "then": action})
@@ -71,7 +75,7 @@ def reconcile(path: Path | None, connection: str, *, plan: bool, as_json: bool) 
 
 
 async def _compare(
-    settings: Settings, connection: str, *, apply: bool, drive: bool
+    settings: Settings, connection: str, *, apply: bool, drive: bool, make_missing: bool = False
 ) -> tuple[Comparison, dict[str, str]]:
     """Compare with a progress bar; after repairs, wait until they are through.
 
@@ -82,6 +86,8 @@ async def _compare(
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task(f"comparing {connection}", total=None)
             reconciler = bridge.reconcilers[connection]
+            if make_missing:
+                reconciler.missing_accounts = "enforce"
             comparison = await reconciler.run(
                 apply=apply, progress=lambda compared: progress.update(task, completed=compared)
             )

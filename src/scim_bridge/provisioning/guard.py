@@ -23,7 +23,6 @@ from scim_bridge.store.rows import MembershipChange, Refusal, ResourceRow, State
 REMOVALS = "bridge:guard:removals"
 PRIVILEGED = "bridge:guard:privileged"
 NAMED = "bridge:guard:named"
-LEDGER = 10_000
 
 
 class Guard:
@@ -172,8 +171,7 @@ class Guard:
 
     def held(self, tx: Connection) -> list[ResourceRow]:
         """Return what is held."""
-        rows = resources.ledger(tx, self.connection_id, limit=LEDGER)
-        return [row for row in rows if row.state is State.HELD]
+        return resources.held(tx, self.connection_id)
 
     def approve(self, tx: Connection, ids: Collection[str] | None) -> list[str]:
         """Hand held resources to the driver; ``None`` means all. Returns the ids."""
@@ -264,6 +262,7 @@ def _rejected(row: ResourceRow) -> ResourceRow:
         refusal=Refusal(403, None, "rejected by the operator of the bridge"),
         observed_generation=row.generation,
         not_before=None,
+        may_make=False,
         deleted=False,
         version=row.version + 1,
     )

@@ -103,6 +103,7 @@ class Intake:
             unique_name=unique,
             # An account that is to be inactive may be there already, and active: ask before taking that for done.
             observed=Observed() if active else None,
+            may_make=active and kind == "User",
             state=State.PENDING,
             lane=Lane.CREATE if active else Lane.UPDATE,
             answered=False,

@@ -6,6 +6,7 @@ only against the generation that was refused.
 """
 
 import json
+import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -67,6 +68,7 @@ class Outcomes:
         self.forgotten: dict[str, datetime] = {}
         """When each account was deleted, by remote id: what was read of it before is old. A few bytes a deletion."""
 
+        self.logger = logging.getLogger(f"scim_bridge.driver.{connection_id}")
         self.lost_at: dict[str, datetime] = {}
         """When each resource was last found lost, by id."""
 
@@ -77,8 +79,10 @@ class Outcomes:
             return None
         if row.refusal is not None and situation_of(tx, row, self.capabilities).is_removal:
             row = replace(row, refusal=None)  # it is tried again; only what is refused now counts
-        if row.kind == "User" and row.ownership is Ownership.DISCOVERED and self.capabilities.user_centric:
-            # What was given to them by hand since they were last seen is not to go with a complete set.
+        by_hand = row.kind == "User" and row.ownership is Ownership.DISCOVERED and self.capabilities.user_centric
+        if by_hand or (row.missing and not row.may_make):
+            # What was given to them by hand since they were last seen is not to go with a complete set; and who was not
+            # there may be again, and hold what they are to lose.
             row = replace(row, ambiguous=True)
         return self._go_on(tx, row)
 
@@ -88,7 +92,10 @@ class Outcomes:
         if row is None:
             return None
         self._audit(tx, row, None, "absent" if answer is None else "present")
-        row = replace(row, ambiguous=False)
+        renamed = situation.step is Step.UPDATE_USER and "userName" in differing(situation.desired, situation.seen)
+        # Some systems can change a userName only by making the account anew, and this one may be cut off in between.
+        made = answer is None and renamed and row.active
+        row = replace(row, ambiguous=False, may_make=row.may_make or made)
         if answer is not None and (other := self._contender(tx, row, answer)) is not None:
             return self._contested(tx, row, other, answer)
         row = self.observation.absent(tx, row) if answer is None else self.observation.present(tx, row, answer)
@@ -172,7 +179,7 @@ class Outcomes:
     def gone(self, tx: Connection, situation: Situation, *, ambiguous: bool = False) -> Situation | None:
         """Record that the remote system no longer has what a step was to change.
 
-        An account that cannot be reactivated because it is not there is made anew.
+        An account that cannot be reactivated because it is not there is made anew: to let it in again was asked for.
         """
         row = self._fresh(tx, situation)
         if row is None:
@@ -204,7 +211,7 @@ class Outcomes:
         return self._go_on(tx, replace(row, ambiguous=ambiguous))
 
     def _lose(self, tx: Connection, kind: Kind, resource_id: str) -> None:
-        """Have made anew what clients manage; forget what nobody does."""
+        """Have looked at again, a group made anew, what clients manage; forget what nobody does."""
         row = resources.get(tx, self.connection_id, kind, resource_id, lock=True)
         if row is None:
             return
@@ -217,8 +224,10 @@ class Outcomes:
         resources.bump(tx, self.connection_id, [row.id], lane=Lane.CREATE, now=now)
         before, self.lost_at[row.id] = self.lost_at.get(row.id), now
         again = resources.get(tx, self.connection_id, kind, row.id, lock=True)
-        if before is not None and now - before < 2 * LOST_AGAIN and again is not None and again.state is State.PENDING:
-            # Made anew, and again not there: what is asked lags, or is wrong. To go on at once would never end.
+        repeated = before is not None and now - before < 2 * LOST_AGAIN
+        if again is not None and again.state is State.PENDING and (repeated or (again.missing and not again.may_make)):
+            # Made anew, and again not there: what is asked lags, or is wrong. To go on at once would never end. Of an
+            # account that is not made anew a second look tells that it is missing.
             resources.replace(tx, replace(again, not_before=now + LOST_AGAIN))
 
     def postpone(
@@ -354,6 +363,7 @@ class Outcomes:
         if row.deleted:
             # Of creations refused under one name the latest tells enough.
             resources.remove_refused(tx, self.connection_id, row.kind, name=row.name)
+        shown = row.active and not row.missing
         settled = replace(
             row,
             state=State.SETTLED if row.refusal is None else State.BLOCKED,
@@ -361,10 +371,14 @@ class Outcomes:
             attempt=0,
             not_before=None,
             ambiguous=False,
-            shown_active=row.active,
-            version=row.version + (row.active != row.shown_active),
+            may_make=False,
+            shown_active=shown,
+            version=row.version + (shown != row.shown_active),
         )
         resources.replace(tx, settled)
+        if settled.missing:
+            record(tx, settled, "drift", now=self.clock(), drift=["missing"])
+            self.logger.error("User %s is missing in the remote system; it is not made again unasked", row.id)
         if row.kind == "User":
             self.observation.settled(tx, row)
 

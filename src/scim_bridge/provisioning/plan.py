@@ -2,7 +2,8 @@
 
 The driver asks for one step, takes it, records what it saw and asks again; so a step that has just become wrong,
 because a newer desired state arrived, is never taken. Two rules order the steps: what takes access away goes first, and
-nothing is granted to an account that is not meant to be active.
+nothing is granted to an account that is not meant to be active. An account is made, or let in again, only when that is
+asked for: whoever was removed by hand does not return because something else was written about them.
 """
 
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ class Desired:
     :param links: Of a user: remote ids of the groups it should be in. Of a group: remote ids of its members. Only where
         the connector keeps membership on this side.
     :param left: Whether a group that its client deleted is left to members whom no client manages.
+    :param make: Of a user, whether an account that is not there, or inactive, is to be made or let in again.
     """
 
     exists: bool = True
@@ -48,6 +50,7 @@ class Desired:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     links: frozenset[str] = frozenset()
     left: bool = False
+    make: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,19 @@ def next_user_step(desired: Desired, seen: Seen, operations: frozenset[str]) -> 
             return Step.DELETE_USER
         return Step.DEACTIVATE_USER if seen.present and seen.active else None
     if not (seen.present and seen.active):
-        return Step.REACTIVATE_USER if seen.known else Step.CREATE_USER
+        return _entry(desired, seen)
     groups_differ = desired.links != seen.links and Step.SET_USER_GROUPS in operations
     if groups_differ and seen.links - desired.links:
         return Step.SET_USER_GROUPS
     if differing(desired, seen):
         return Step.UPDATE_USER
     return Step.SET_USER_GROUPS if groups_differ else None
+
+
+def _entry(desired: Desired, seen: Seen) -> Step | None:
+    if not desired.make:
+        return None
+    return Step.REACTIVATE_USER if seen.known else Step.CREATE_USER
 
 
 def next_group_step(desired: Desired, seen: Seen, operations: frozenset[str]) -> Step | None:

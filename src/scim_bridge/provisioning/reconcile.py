@@ -72,6 +72,11 @@ class Drift:
     subject: tuple[str, ...] = ()
     repaired: bool = False
 
+    @property
+    def is_missing_account(self) -> bool:
+        """Whether the account itself is missing, rather than one of its groups."""
+        return self.drift is DriftClass.MISSING and self.kind == "User" and not self.subject
+
 
 @dataclass(slots=True)
 class Comparison:
@@ -90,11 +95,18 @@ class Comparison:
         """The drift that gives somebody more than they should have."""
         return [one for one in self.drifts if one.drift in SECURITY]
 
+    @property
+    def missing_accounts(self) -> list[Drift]:
+        """The accounts that should be there, are not, or are inactive, and stay so until somebody asks for them."""
+        return [one for one in self.drifts if one.is_missing_account and not one.repaired]
+
 
 class Reconciler:
     """Compares one connection.
 
     :param attribute_drift: ``enforce`` what is desired, or ``report`` the difference and leave it.
+    :param missing_accounts: The same of accounts that are not there, or inactive: somebody may have been removed by
+        hand for a reason, or have left since the backup that was restored.
     :param wake: Called when work was handed to the driver.
     """
 
@@ -108,6 +120,7 @@ class Reconciler:
         clock: Callable[[], datetime],
         wake: Callable[[], None],
         attribute_drift: Literal["enforce", "report"] = "enforce",
+        missing_accounts: Literal["enforce", "report"] = "report",
     ) -> None:
         self.connection_id = connection_id
         self.store = store
@@ -117,6 +130,7 @@ class Reconciler:
         self.clock = clock
         self.wake = wake
         self.attribute_drift = attribute_drift
+        self.missing_accounts = missing_accounts
         self._unmanaged: set[str] = set()
         """Remote ids of groups that accounts hold and that the connector does not show: not ours to take away."""
         self.rosters = Rosters(connection_id, store, connector, clock=clock)
@@ -149,6 +163,8 @@ class Reconciler:
             self.wake()
         for one in comparison.security:
             self.logger.error("security drift: %s of %s %s", one.drift, one.kind, one.resource_id)
+        if missing := comparison.missing_accounts:
+            self.logger.error("%d accounts are missing, and are not made again unasked", len(missing))
         return comparison
 
     async def _compare_members(self, comparison: Comparison, *, apply: bool) -> None:
@@ -251,7 +267,10 @@ class Reconciler:
             return
         drifts = await self.store.read(lambda tx: self._drifts(tx, row, remote))
         if not drifts:
-            if apply and await self._write(lambda tx: self._try_deferred(tx, row, remote)):
+            if apply and row.missing:  # it is there again
+                await self._write(lambda tx: self._rearm(tx, row, remote, Lane.UPDATE, []))
+                self.wake()
+            elif apply and await self._write(lambda tx: self._try_deferred(tx, row, remote)):
                 self.wake()
             return
         if row.kind == "User":
@@ -371,11 +390,13 @@ class Reconciler:
     ) -> None:
         """Record what was seen and let the driver repair it, as far as the policy says so."""
         security = SECURITY.intersection(drifts)
-        repair = apply and (bool(security) or self.attribute_drift == "enforce")
-        comparison.drifts += [
-            Drift(one, row.kind, row.id, str(row.remote_id), subject, repaired=repair)
-            for one, subject in drifts.items()
-        ]
+        found = [Drift(one, row.kind, row.id, str(row.remote_id), subject) for one, subject in drifts.items()]
+        missing = any(one.is_missing_account for one in found)
+        policy = self.missing_accounts if missing else self.attribute_drift
+        repair = apply and (bool(security) or policy == "enforce")
+        comparison.drifts += [replace(one, repaired=repair) for one in found]
+        if missing and apply and not repair:
+            await self._write(lambda tx: self._note_missing(tx, row, remote))
         if repair:
             lane = Lane.REMOVE if DriftClass.EXTRA_ACTIVE in drifts else Lane.REPAIR if security else Lane.UPDATE
             await self._write(lambda tx: self._rearm(tx, row, remote, lane, sorted(drifts)))
@@ -394,11 +415,25 @@ class Reconciler:
         seen = self.observation.absent(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
         shown = seen.active or (seen.observed is not None and seen.observed.active)
         version = seen.version + (shown != fresh.shown_active)
-        changed = replace(rearmed(seen, lane), shown_active=shown, version=version)
+        make = row.kind == "User" and DriftClass.MISSING in drifts and seen.missing
+        changed = replace(rearmed(seen, lane), shown_active=shown, version=version, may_make=make)
         if fresh.remote_id is None:
             changed = replace(changed, refusal=None)  # what could not be made is there
         resources.replace(tx, changed)
         record(tx, changed, "drift", now=self.clock(), drift=list(drifts))
+
+    def _note_missing(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group] | None) -> None:
+        """Record that an account is not there, or inactive, and leave it so."""
+        fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
+        if fresh is None or fresh.generation != row.generation or fresh.state not in COMPARED:
+            return
+        seen = self.observation.absent(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
+        if seen != fresh or fresh.shown_active:
+            shown = fresh.shown_active and not seen.missing
+            version = seen.version + (shown != fresh.shown_active)
+            resources.replace(tx, replace(seen, shown_active=shown, version=version))
+        if not fresh.missing:
+            record(tx, seen, "drift", now=self.clock(), drift=[DriftClass.MISSING])
 
     async def _look_for_missing(self, kind: Kind, listed: set[str], comparison: Comparison, *, apply: bool) -> None:
         """Read directly those owned accounts and groups that should be there and that no page showed."""

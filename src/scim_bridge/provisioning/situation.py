@@ -126,6 +126,7 @@ def situation_of(tx: Connection, row: ResourceRow, capabilities: Capabilities) -
     desired = Desired(
         exists=not row.deleted,
         active=row.active,
+        make=row.may_make,
         attributes=attributes_of(json.loads(row.document), capabilities.attributes(row.kind)),
         links=wanted,
         left=row.kind == "Group" and row.deleted and memberships.is_left(tx, row.connection_id, row.id),

@@ -44,7 +44,7 @@ class UserIntake:
         returns = not row.active and user.active is not False
         if not returns and self.intake.is_repeat(row, user):
             return self._repeated(tx, row, user)
-        if row.ownership is Ownership.DISCOVERED or not row.active:
+        if row.ownership is Ownership.DISCOVERED or not row.active or (row.missing and row.state is State.SETTLED):
             return self._changed(tx, row, self._completed(row, user))
         raise taken("User")
 
@@ -56,8 +56,10 @@ class UserIntake:
         """
         row = self.intake.live(tx, "User", user_id)
         check(etag(row))
-        user = change(documents.decode(row, self.intake.capabilities.user_model))
-        if user is not None:
+        current = documents.decode(row, self.intake.capabilities.user_model)
+        current.active = None  # so that what comes back tells whether the client says something about it
+        user = change(current)
+        if user is not None and not self._is_as_it_was(row, user):
             return self._changed(tx, row, user)
         row = self.intake.untouched(tx, row)
         return Accepted(row, self.intake.waits_of(row), self._removals(row))
@@ -96,7 +98,7 @@ class UserIntake:
         """Take a creation that was already made, and what it says differently this time."""
         user = self._completed(row, user)
         user.active = row.active
-        if documents.encode(user, row.id) != row.document:
+        if documents.encode(user, row.id) != row.document or (row.missing and not row.may_make):
             return replace(self._changed(tx, row, user), repeated=True)
         row = self.intake.untouched(tx, row)
         return Accepted(row, self.intake.waits_of(row), repeated=True)
@@ -144,19 +146,32 @@ class UserIntake:
         """Store a new desired state of an existing User."""
         # A client that sends null for `active` says nothing about it; to read that as either state would be a guess.
         active = row.active if user.active is None else bool(user.active)
-        user.active = active
+        asked, user.active = bool(user.active), active
         observed_active = _is_seen_active(row)
         matters = active != row.active or row.ownership is Ownership.DISCOVERED or self.intake.matters(row, user)
+        matters |= asked and row.missing
         leaves, returns = row.active and not active, active and not row.active
         lane = Lane.REMOVE if leaves else Lane.CREATE if returns else Lane.UPDATE
         if matters:
             self.intake.guard.permit_user(tx, row, leaves=leaves)
         hold = leaves and observed_active and self.intake.guard.hold_removals(tx, [row.id])
         doubtful = row.observed is None or row.ambiguous  # a creation that went unanswered may have made the account
-        shown = active or observed_active or (doubtful and row.shown_active)
-        updated = replace(row, active=active, shown_active=shown, ambiguous=row.ambiguous or (leaves and _unseen(row)))
+        # What nobody drives keeps no leave to make an account later, when something else is written.
+        make = active and (row.may_make or (asked and (matters or row.state in {State.PENDING, State.HELD})))
+        wanted = active and (make or not row.missing)
+        shown = wanted or observed_active or (doubtful and row.shown_active)
+        ambiguous = row.ambiguous or (leaves and _unseen(row))
+        updated = replace(row, active=active, shown_active=shown, ambiguous=ambiguous, may_make=make)
         updated = self.intake.store(tx, updated, user, lane=lane, matters=matters, hold=hold)
         return Accepted(updated, self.intake.waits_of(updated), self._removals(updated))
+
+    def _is_as_it_was(self, row: ResourceRow, user: User) -> bool:
+        """Whether a write says nothing new: a missing account that it wants to be active is asked for again."""
+        if row.missing and not row.may_make and user.active:
+            return False
+        active = row.active if user.active is None else bool(user.active)
+        written = documents.encode(user.model_copy(update={"active": active}), row.id)
+        return bool(json.loads(written) == json.loads(row.document))
 
     @staticmethod
     def _removals(row: ResourceRow) -> frozenset[str]:

@@ -31,7 +31,9 @@ __all__ = [
     "find_by_external_id",
     "find_by_name",
     "find_by_remote_id",
+    "find_refused",
     "get",
+    "held",
     "insert",
     "iterate",
     "ledger",
@@ -51,6 +53,7 @@ COLUMNS = (
     *(resource.c[name] for name in ("external_id", "remote_id", "active", "shown_active", "unique_name")),
     *(resource.c[name] for name in ("generation", "observed_generation", "observed", "ambiguous", "ownership")),
     *(resource.c[name] for name in ("state", "lane", "attempt", "due_at", "refusal", "deleted", "answered", "version")),
+    resource.c.may_make,
 )
 """What :func:`to_row` reads, in the order of :class:`ResourceRow`'s fields."""
 
@@ -88,6 +91,17 @@ _LEDGER = (
     .order_by(resource.c.lane, resource.c.sequence)
     .limit(bindparam("count"))
 )
+_HELD = (
+    select(*COLUMNS)
+    .where(resource.c.connection_id == bindparam("connection"), resource.c.state == State.HELD.value)
+    .order_by(resource.c.lane, resource.c.sequence)
+)
+_REFUSED = (
+    select(*COLUMNS)
+    .where(_KIND, resource.c.name_key == bindparam("key"), resource.c.deleted, resource.c.refusal.is_not(None))
+    .order_by(resource.c.sequence.desc())
+    .limit(1)
+)
 
 
 def to_row(record: Sequence[Any]) -> ResourceRow:
@@ -95,14 +109,14 @@ def to_row(record: Sequence[Any]) -> ResourceRow:
     (
         connection_id, id_, kind, name, document, created_at, modified_at, external_id, remote_id, active, shown_active,
         unique_name, generation, observed_generation, observed, ambiguous, ownership, state, lane, attempt, due_at,
-        refusal, deleted, answered, version,
+        refusal, deleted, answered, version, may_make,
     ) = record  # fmt: skip
     return ResourceRow(
         connection_id, id_, kind, name, document, from_microseconds(created_at), from_microseconds(modified_at),
         external_id, remote_id, active, shown_active, unique_name, generation, observed_generation,
         None if observed is None else _observed(observed), ambiguous, _OWNERSHIPS[ownership], _STATES[state],
         _LANES[lane], attempt, from_microseconds(due_at) if due_at else None,
-        None if refusal is None else Refusal(**json.loads(refusal)), deleted, answered, version,
+        None if refusal is None else Refusal(**json.loads(refusal)), deleted, answered, version, may_make,
     )  # fmt: skip
 
 
@@ -214,9 +228,19 @@ def iterate(tx: Connection, connection_id: str, kind: Kind, *, after: str | None
 
 
 def ledger(tx: Connection, connection_id: str, *, limit: int = 1000) -> list[ResourceRow]:
-    """Return the resources that are not settled, removals first: what an operator has to know about."""
+    """Return the first of the resources that are not settled, removals first: to be looked at, not to be counted."""
     found = tx.execute(_LEDGER, {"connection": connection_id, "count": limit})
     return [to_row(record) for record in found]
+
+
+def held(tx: Connection, connection_id: str) -> list[ResourceRow]:
+    """Return all that is held for an operator, removals first."""
+    return [to_row(record) for record in tx.execute(_HELD, {"connection": connection_id})]
+
+
+def find_refused(tx: Connection, connection_id: str, kind: Kind, name: str) -> ResourceRow | None:
+    """Return the creation of this name that was refused last, as long as it is known."""
+    return _first(tx, _REFUSED, connection_id, kind, fold(name))
 
 
 def _first(tx: Connection, statement: Any, connection_id: str, kind: Kind, key: str) -> ResourceRow | None:
@@ -266,6 +290,7 @@ def _values(row: ResourceRow) -> dict[str, Any]:
         "deleted": row.deleted,
         "answered": row.answered,
         "version": row.version,
+        "may_make": row.may_make,
     }
 
 

@@ -70,7 +70,7 @@ class ResourceRow:
     :param active: Whether the client wants the account active; of a Group, whether it wants the group: false once it
         deleted it, also when the deletion was refused and the group is still there.
     :param shown_active: What is told to clients: desired **or** still observed; a removal is never claimed before it is
-        true.
+        true. An account that is missing, and that nobody makes again, is told as inactive.
     :param unique_name: Whether the name is unique in the connection (off for groups where duplicates are allowed).
     :param generation: Counts desired states; each change that matters to the remote system adds one.
     :param observed_generation: The generation that was last fully settled.
@@ -82,6 +82,8 @@ class ResourceRow:
     :param attempt: Failed attempts in a row.
     :param not_before: Earliest time of the next attempt; ``None``: now.
     :param version: Counts changes of the representation: the ETag is ``W/"<version>"``.
+    :param may_make: Of a User, whether a client has said that the account is to be there, and nothing has come of that
+        yet. Only then it is made or let in again; whatever else is written, an account that is not there is told.
     """
 
     connection_id: str
@@ -109,6 +111,14 @@ class ResourceRow:
     deleted: bool = False
     answered: bool = True
     version: int = 1
+    may_make: bool = False
+
+    @property
+    def missing(self) -> bool:
+        """Whether the account that its client wants was last seen not to be there, or to let nobody in."""
+        if self.kind != "User" or self.deleted or not self.active or self.observed is None:
+            return False
+        return not (self.observed.present and self.observed.active)
 
 
 @dataclass(frozen=True, slots=True)

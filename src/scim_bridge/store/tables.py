@@ -91,6 +91,7 @@ resource = Table(
     Column("deleted", Flag, nullable=False),
     Column("answered", Flag, nullable=False),
     Column("version", NUMBER, nullable=False),
+    Column("may_make", Flag, nullable=False, server_default=false()),
     UniqueConstraint("connection_id", "id"),
     UniqueConstraint("connection_id", "kind", "remote_id"),
     sqlite_strict=True,

@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 
+from sqlalchemy import Text, cast, literal, select, true
+from sqlalchemy import insert as sql_insert
 from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Kind, Lane
 from scim_bridge.store import resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import PendingKey, Refusal, State
+from scim_bridge.store.tables import resource
 from tests.contract.store.examples import CONNECTION, NOON, group, row_of, user
 
 SECOND = timedelta(seconds=1)
@@ -15,8 +18,8 @@ SECOND = timedelta(seconds=1)
 
 def insert(tx: Connection, id_: str, kind: Kind = "User", **changes: object) -> None:
     """Insert a resource that is pending unless told otherwise."""
-    resource = user(id_) if kind == "User" else group(id_)
-    resources.insert(tx, row_of(resource, id=id_, **{"state": State.PENDING, **changes}), resource)
+    made = user(id_) if kind == "User" else group(id_)
+    resources.insert(tx, row_of(made, id=id_, **{"state": State.PENDING, **changes}), made)
 
 
 async def test_due_work_comes_most_urgent_and_longest_waiting_first(store: Store) -> None:
@@ -89,6 +92,33 @@ async def test_a_touch_changes_the_version_alone(store: Store) -> None:
         rows = resources.iterate(tx, CONNECTION, "User", after=None, limit=1000)
         assert {(row.version, row.generation, row.state) for row in rows} == {(2, 1, State.SETTLED)}
         assert len(resources.bump(tx, CONNECTION, ids, lane=Lane.UPDATE, now=NOON)) == 600
+
+    await store.write(work)
+
+
+async def test_what_is_held_and_what_was_refused_is_found_behind_any_number_of_others(store: Store) -> None:
+    """Ten thousand pending removals before them in the list hide neither a held grant nor a refused creation."""
+
+    def work(tx: Connection) -> None:
+        insert(tx, "pending", lane=Lane.REMOVE)
+        columns = [column for column in resource.c if column.name not in {"sequence", "id", "name_key"}]
+        numbers = select(literal(1).label("n")).cte("numbers", recursive=True)
+        numbers = numbers.union_all(select(numbers.c.n + 1).where(numbers.c.n <= 10_000))
+        names = cast(numbers.c.n, Text)
+        many = (
+            select(*columns, names, names).select_from(resource.join(numbers, true())).where(resource.c.id == "pending")
+        )
+        tx.execute(sql_insert(resource).from_select([*(column.name for column in columns), "id", "name_key"], many))
+        insert(tx, "held", lane=Lane.UPDATE, state=State.HELD)
+        no = Refusal(400, None, "no")
+        insert(tx, "refused", lane=Lane.UPDATE, state=State.BLOCKED, deleted=True, refusal=no)
+
+        assert len(resources.ledger(tx, CONNECTION, limit=20_000)) == 10_004
+        assert [row.id for row in resources.held(tx, CONNECTION)] == ["held"]
+        found = resources.find_refused(tx, CONNECTION, "User", str(user("refused").user_name))
+        assert found is not None
+        assert found.id == "refused"
+        assert resources.find_refused(tx, CONNECTION, "User", str(user("held").user_name)) is None
 
     await store.write(work)
 

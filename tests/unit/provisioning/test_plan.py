@@ -98,6 +98,17 @@ def test_nothing_is_granted_to_an_account_that_should_not_be_active(desired: Des
     assert step in {None, Step.DELETE_USER, Step.DEACTIVATE_USER}
 
 
+@settings(max_examples=600, derandomize=True, deadline=None)
+@given(desired_states, seen_states)
+def test_nobody_is_made_or_let_in_unless_that_is_asked_for(desired: Desired, seen: Seen) -> None:
+    """Whatever differs, what does not speak of the account's existence neither makes nor reactivates it."""
+    step = next_user_step(replace(desired, make=False), seen, USER_HOOKS)
+
+    assert step not in {Step.CREATE_USER, Step.REACTIVATE_USER}
+    if not seen.active and desired.exists:
+        assert step is None
+
+
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(desired_states)
 def test_equal_states_need_no_step(desired: Desired) -> None:

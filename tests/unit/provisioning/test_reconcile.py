@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 from scim2_models import URN, EnterpriseUser, Extension
@@ -33,9 +33,13 @@ def reconciler(bridge: Bridge, **options: object) -> Reconciler:
     )
 
 
-async def compared(bridge: Bridge, *, apply: bool = True) -> Comparison:
+async def compared(
+    bridge: Bridge, *, apply: bool = True, missing_accounts: Literal["enforce", "report"] = "report"
+) -> Comparison:
     """Compare, and wait until what was handed over is through."""
-    comparison = await reconciler(bridge).run(apply=apply)
+    comparing = reconciler(bridge)
+    comparing.missing_accounts = missing_accounts
+    comparison = await comparing.run(apply=apply)
     await bridge.idle()
     return comparison
 
@@ -95,16 +99,17 @@ async def test_a_group_that_somebody_gave_by_hand_is_taken_away(bridge: Bridge) 
     assert not classes(await compared(bridge, apply=False))
 
 
-async def test_an_account_that_somebody_removed_by_hand_comes_back(bridge: Bridge) -> None:
+async def test_an_account_that_somebody_removed_by_hand_comes_back_when_that_is_configured(bridge: Bridge) -> None:
     """A removed person who should be active is drift, not an error; groups included."""
     created = await bridge.provisioning.create_user(user())
     await bridge.group_with("Sales", created.row.id)
     del bridge.remote.accounts[str(created.row.remote_id)]
     bridge.remote.members.clear()
 
-    found = await compared(bridge)
+    found = await compared(bridge, missing_accounts="enforce")
 
     assert classes(found) == {DriftClass.MISSING}
+    assert not found.missing_accounts
     account = bridge.remote.find("ada@corp.example")
     assert account is not None
     assert account.active

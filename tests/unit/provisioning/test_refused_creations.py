@@ -96,7 +96,7 @@ async def test_somebody_whose_account_cannot_be_made_again_stays_known(bridge: B
     bridge.remote.intercept = refuse
 
     with pytest.raises(RefusedError):
-        await bridge.provisioning.modify_user(ada, setting(title="Countess"), always)
+        await bridge.provisioning.modify_user(ada, setting(title="Countess", active=True), always)
 
     row = await bridge.row("User", ada)
     assert not row.deleted

@@ -9,6 +9,7 @@ from scim_bridge.errors import PendingError
 from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import Remote, User
 from scim_bridge.provisioning import ProvisioningPolicy
+from scim_bridge.provisioning.outcomes import LOST_AGAIN
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
 from scim_bridge.store import memberships
 from scim_bridge.store.rows import MemberDelta, State
@@ -16,6 +17,7 @@ from scim_bridge.testing.memory import MemoryGroupsConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting
 from tests.unit.provisioning.test_groups import people, remote_groups
+from tests.unit.provisioning.test_open_outcomes import Clock
 from tests.unit.provisioning.test_reconcile import compared
 from tests.unit.provisioning.vanishing import Vanishing
 
@@ -74,6 +76,7 @@ async def test_who_is_made_anew_is_in_their_groups_again(grouped: Bridge, *, by_
     if by_hand:
         grouped.remote.add_account("ada@x.example")
 
+    await compared(grouped, missing_accounts="report" if by_hand else "enforce")
     await compared(grouped)
     await grouped.settle()
 
@@ -82,20 +85,26 @@ async def test_who_is_made_anew_is_in_their_groups_again(grouped: Bridge, *, by_
     assert await grouped.groups_of(ada) == {"Sales": (True, True)}
 
 
-async def test_an_absent_account_keeps_nobody_out_of_a_group(grouped: Bridge) -> None:
-    """An addition that names an account removed by hand adds the others, and that one once it is there again."""
-    ada, bob = await people(grouped, "ada@x.example", "bob@x.example")
-    sales = await grouped.group_with("Sales")
-    remote_id = (await grouped.row("User", ada)).remote_id
-    assert remote_id is not None
-    del grouped.remote.accounts[remote_id]
+async def test_an_absent_account_keeps_nobody_out_of_a_group(tmp_path: Path, remote: MemoryRemote) -> None:
+    """An addition that names an account removed by hand adds the others, and that one once a client asks for it."""
+    clock = Clock()
+    async with bridge_on(tmp_path / "bridge.db", remote, groups=True, clock=clock) as grouped:
+        ada, bob = await people(grouped, "ada@x.example", "bob@x.example")
+        sales = await grouped.group_with("Sales")
+        remote_id = (await grouped.row("User", ada)).remote_id
+        assert remote_id is not None
+        del remote.accounts[remote_id]
 
-    await grouped.provisioning.modify_group(sales, None, [MemberDelta("add", (ada, bob))], always)
-    await grouped.settle()
+        await grouped.provisioning.modify_group(sales, None, [MemberDelta("add", (ada, bob))], always)
+        clock.ahead = 2 * LOST_AGAIN
+        await grouped.idle()
 
-    assert remote_groups(grouped.remote, "ada@x.example") == {"Sales"}
-    assert remote_groups(grouped.remote, "bob@x.example") == {"Sales"}
-    assert len(grouped.remote.groups) == 1
+        assert remote.find("ada@x.example") is None
+        assert remote_groups(remote, "bob@x.example") == {"Sales"}
+        await grouped.provisioning.modify_user(ada, setting(active=True), always)
+        await grouped.settle()
+        assert remote_groups(remote, "ada@x.example") == {"Sales"}
+        assert len(remote.groups) == 1
 
 
 async def test_nobody_inactive_is_added_to_a_group(grouped: Bridge) -> None:
