@@ -26,6 +26,7 @@ from scim_bridge.models import User
 from scim_bridge.protocol import BridgeProvider, ClientPreset, preset
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.identifiers import new_id as mint
+from scim_bridge.provisioning.journal import OPERATOR, actor
 from scim_bridge.provisioning.ownership import CHANNEL, Schedule, drive, own
 from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.server.application import Server, ServerOptions, create_server
@@ -186,6 +187,7 @@ async def open_bridge(
 @asynccontextmanager
 async def opened(settings: Settings, *, only: str) -> AsyncIterator[Bridge]:
     """Open one connection for a command: with its driver when no server runs, else beside the server that does."""
+    actor.set(OPERATOR)
     connection = settings.connections[only].model_copy(update={"import_at_start": False, "reconcile_minutes": 0})
     settings = settings.model_copy(update={"connections": {only: connection}})
     async with open_bridge(settings, exclusive=False) as bridge:

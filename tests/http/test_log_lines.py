@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scim_bridge.cli.logs import JsonFormatter
-from scim_bridge.store import sqlite
+from scim_bridge.store import audit, sqlite, tokens
 from tests.faults.bridges import CONNECTION, FastClients, portal, prepare, running, settings
 from tests.http.bridge import Tenant, bridge
 
@@ -130,3 +130,20 @@ async def test_readiness_asks_the_store(tmp_path: Path, lines: Lines, monkeypatc
         intruder.close()
         assert (await ready())["store"] is True
     assert [line["level"] for line in lines.of("scim_bridge.store")] == ["ERROR", "WARNING"]
+
+
+async def test_an_audit_entry_has_who_asked_for_which_request_and_what_changed(tmp_path: Path) -> None:
+    """The token's public id, the request's, and paths without values; of what follows, the request as well."""
+    async with bridge(tmp_path) as (acme,):
+        user = await acme.user()
+        operation = {"op": "replace", "path": "name.familyName", "value": "Lovelace"}
+        answer = await acme.patch(f"/Users/{user['id']}", operation)
+        await acme.settled()
+        events = await acme.store.scan(lambda tx: [one.event for one in audit.export(tx, "acme")])
+    intent, *others = [one for one in events if one.get("request") == answer.headers["x-request-id"]]
+    assert intent["operation"] == "modify"
+    assert intent["paths"] == ["name.familyName"]
+    assert intent["actor"] == f"token {tokens.parse(acme.token)}"
+    assert [(one["event"], one["actor"]) for one in others] == [("outcome", "bridge")] * len(others)
+    assert others
+    assert "Lovelace" not in json.dumps(events)

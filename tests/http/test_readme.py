@@ -123,7 +123,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
 
 def test_the_check_finds_nothing_wrong(followed: Followed) -> None:
     """``scim-bridge check`` prints its table for the README's configuration."""
-    assert "Connection acme" in followed.shown
+    assert "What was checked" in followed.shown
     assert "Super Admin" in followed.shown
 
 

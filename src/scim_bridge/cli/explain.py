@@ -14,8 +14,8 @@ from scim_bridge.errors import ConnectorError
 from scim_bridge.models import Explanation
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.situation import Situation, situation_of
-from scim_bridge.store import memberships, resources
-from scim_bridge.store.engine import Connection
+from scim_bridge.store import audit, memberships, resources
+from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.rows import GroupReference, Ownership
 
 STATE = {"path": "", "desired": "Desired", "observed": "Observed"}
@@ -26,6 +26,16 @@ GROUPS = {
     "observed": "Observed",
     "effect": "Effect",
 }
+TRAIL = {
+    "at": "At",
+    "event": "Event",
+    "operation": "What",
+    "outcome": "Outcome",
+    "error": "Error",
+    "paths": "Changed",
+    "actor": "By",
+    "request": "Request",
+}
 BY_HAND = "by hand: no client manages it"
 
 
@@ -35,12 +45,16 @@ BY_HAND = "by hand: no client manages it"
 @as_json
 @click.pass_obj
 def explain(path: Path | None, connection: str, user_name: str, *, as_json: bool) -> None:
-    """Tell what the client wants of USER_NAME, what the remote system holds, and why they differ."""
+    """Tell what the client wants of USER_NAME, what the remote system holds, and why they differ.
+
+    Of somebody who is deleted, give the id that clients had: the audit chain tells the rest.
+    """
     settings = load_settings(path, connectors=(connection,))
     require_connection(settings, connection)
     found = asyncio.run(_explain(settings, connection, user_name))
     if found is None:
-        raise click.ClickException(f"no User with this userName in {connection}")
+        _explain_gone(settings, connection, user_name, as_json=as_json)
+        return
     situation, groups, explanation = found
     told = _groups(groups, explanation, discovered=situation.row.ownership is Ownership.DISCOVERED)
     if as_json:
@@ -51,6 +65,24 @@ def explain(path: Path | None, connection: str, user_name: str, *, as_json: bool
     if explanation is not None:
         for line in (explanation.summary, *explanation.notes):
             click.echo(line)
+
+
+def _explain_gone(settings: Settings, connection: str, resource_id: str, *, as_json: bool) -> None:
+    """Tell what the audit chain has of a resource by its id: of somebody who was deleted nothing else is left."""
+
+    async def trail() -> list[Row]:
+        store = await Store.open(settings.store.url, exclusive=False)
+        try:
+            found = await store.scan(lambda tx: [entry.event for entry in audit.export(tx, connection)])
+        finally:
+            await store.close()
+        return [event for event in found if event.get("id") == resource_id]
+
+    entries = asyncio.run(trail())
+    if not entries:
+        raise click.ClickException(f"no User with this userName in {connection}, and no entry under this id")
+    rows = [{**one, "operation": one.get("operation") or one.get("decision") or one.get("drift")} for one in entries]
+    show(f"What the audit chain has of {resource_id}", TRAIL, rows, as_json=as_json)
 
 
 def _print_state(situation: Situation) -> None:

@@ -13,6 +13,7 @@ from scim_bridge.cli.token import require_connection
 from scim_bridge.config import Settings, load_settings
 from scim_bridge.models import Lane
 from scim_bridge.provisioning.guard import Guard
+from scim_bridge.provisioning.journal import OPERATOR, actor
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.rows import ResourceRow
@@ -73,6 +74,7 @@ def _tell(word: str, ids: tuple[str, ...], decided: list[str]) -> None:
 
 async def _approve(settings: Settings, connection: str, ids: tuple[str, ...] | None) -> list[str]:
     """Let changes through; no connector is needed for that, and nothing is driven here."""
+    actor.set(OPERATOR)
     store = await Store.open(settings.store.url, exclusive=False)
     try:
         guard = Guard(connection, settings.connections[connection].policy().guard, clock=partial(datetime.now, UTC))

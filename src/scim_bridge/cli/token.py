@@ -9,8 +9,9 @@ import click
 from scim_bridge.cli.tables import as_json, show
 from scim_bridge.config import Settings, load_settings
 from scim_bridge.errors import UnknownConnectionError
-from scim_bridge.store import tokens
-from scim_bridge.store.engine import Store
+from scim_bridge.provisioning.journal import OPERATOR
+from scim_bridge.store import audit, tokens
+from scim_bridge.store.engine import Connection, Store
 
 DEFAULT_DAYS = 180
 COLUMNS = {
@@ -86,7 +87,12 @@ async def _create(settings: Settings, connection: str, lifetime: timedelta, name
     try:
         now = datetime.now(UTC)
         clear, record = tokens.mint(connection, label=name, now=now, expires_at=now + lifetime)
-        await store.write(lambda tx: tokens.create(tx, record))
+
+        def make(tx: Connection) -> None:
+            tokens.create(tx, record)
+            _note(tx, connection, "create", record.lookup_id, now)
+
+        await store.write(make)
         return clear
     finally:
         await store.close()
@@ -103,6 +109,22 @@ async def _list(settings: Settings, connection: str | None) -> list[tokens.Token
 async def _revoke(settings: Settings, lookup_id: str) -> bool:
     store = await Store.open(settings.store.url, exclusive=False)
     try:
-        return await store.write(lambda tx: tokens.revoke(tx, lookup_id, datetime.now(UTC)))
+        now = datetime.now(UTC)
+
+        def end(tx: Connection) -> bool:
+            record = tokens.find(tx, lookup_id)
+            if record is None or not tokens.revoke(tx, lookup_id, now):
+                return False
+            _note(tx, record.connection_id, "revoke", lookup_id, now)
+            return True
+
+        return await store.write(end)
     finally:
         await store.close()
+
+
+def _note(tx: Connection, connection: str, operation: str, lookup_id: str, now: datetime) -> None:
+    """Write to the audit chain what became of a token."""
+    audit.append(
+        tx, connection, {"event": "token", "operation": operation, "token": lookup_id, "actor": OPERATOR}, now=now
+    )

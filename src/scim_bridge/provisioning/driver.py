@@ -29,6 +29,7 @@ from scim_bridge.errors import (
 from scim_bridge.models import Kind, Lane
 from scim_bridge.provisioning.attempts import Attempts
 from scim_bridge.provisioning.guard import Guard
+from scim_bridge.provisioning.journal import actor
 from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.plan import Step
@@ -236,6 +237,7 @@ class Driver:
         """Drive one resource, whatever happens, and make room again."""
         current_lane.set(key.lane)
         correlation_id.set(self._requests.get(key.id))
+        actor.set("bridge")
         permission.set(self._permit)
         try:
             await self._drive(key.kind, key.id)

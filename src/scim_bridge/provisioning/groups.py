@@ -11,6 +11,7 @@ from scim2_models import ForbiddenException
 
 from scim_bridge.models import Group, Lane
 from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, taken, unknown_members
+from scim_bridge.provisioning.journal import record
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MemberDelta, MembershipChange, Ownership, ResourceRow, State, net
@@ -172,7 +173,7 @@ class GroupIntake:
         added = resources.bump(tx, self.intake.connection_id, change.added, lane=Lane.UPDATE, now=now)
         self._hold(tx, held)
         if removed or added:
-            self.intake.record(tx, row, "members", stayed=change.stayed)
+            self.intake.record(tx, row, "members", paths=["members"], stayed=change.stayed)
         earlier, late = self._unfinished(tx, row, deltas)
         return Accepted(row, waits | earlier | removed | added, late | frozenset(removed))
 
@@ -218,6 +219,7 @@ class GroupIntake:
             user = resources.get(tx, self.intake.connection_id, "User", user_id, lock=True, deleted=True)
             if user is not None:
                 resources.replace(tx, replace(user, state=State.HELD, not_before=release))
+                record(tx, user, "guard", now=self.intake.clock(), decision="held")
 
     def _unfinished(
         self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta]
@@ -257,7 +259,7 @@ class GroupIntake:
             row = self.intake.rearm(tx, row, lane, hold=hold, keep=change.added)
             resources.replace(tx, row)
             resources.touch(tx, self.intake.connection_id, change.added | change.removed)
-            self.intake.record(tx, row, "members", stayed=change.stayed)
+            self.intake.record(tx, row, "members", paths=["members"], stayed=change.stayed)
         waits = self.intake.waits_of(row)
         removes = bool(change.removed) or (bool(waits) and bool(self._on_their_way(tx, row, deltas)[1]))
         return Accepted(row, waits, frozenset({row.id} if removes else ()))

@@ -241,7 +241,8 @@ class Guard:
 
     def _record(self, tx: Connection, row: ResourceRow, decision: str) -> None:
         """Write a decision to the audit chain, and wake who drives the connection and who waits, on every replica."""
-        record(tx, row, "guard", now=self.clock(), decision=decision)
+        by = {"actor": "guard"} if decision == "released" else {}
+        record(tx, row, "guard", now=self.clock(), decision=decision, **by)
         notifications.notify(tx, CHANNEL, f"intent {self.connection_id}")
         notifications.notify(tx, CHANNEL, f"outcome {self.connection_id} {row.id}")
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from scim2_models import InvalidValueException, NotFoundException, UniquenessException
 
@@ -140,7 +141,7 @@ class Intake:
         if matters:
             changed = self.rearm(tx, changed, lane, hold=hold)
         resources.replace(tx, changed, resource)
-        self.record(tx, changed, "modify")
+        self.record(tx, changed, "modify", paths=changed_paths(row.document, changed.document))
         return changed
 
     def untouched(self, tx: Connection, row: ResourceRow) -> ResourceRow:
@@ -169,6 +170,7 @@ class Intake:
         if row.state in {State.PENDING, State.HELD}:
             changed = replace(changed, lane=min(lane, row.lane))
         if hold or (row.state is State.HELD and lane not in {Lane.REMOVE, Lane.CREATE}):
+            record(tx, changed, "guard", now=self.clock(), decision="held")
             return replace(changed, state=State.HELD, not_before=self.clock() + self.policy.guard.hold)
         if row.state is State.HELD:
             self.guard.withdraw_grants(tx, row, keep=keep)
@@ -205,20 +207,49 @@ class Intake:
         before = attributes_of(json.loads(row.document), paths)
         return row.state is State.BLOCKED or before != attributes_of(resource.model_dump(), paths)
 
-    def record(self, tx: Connection, row: ResourceRow, operation: str, *, stayed: Collection[str] = ()) -> None:
+    def record(
+        self,
+        tx: Connection,
+        row: ResourceRow,
+        operation: str,
+        *,
+        paths: list[str] | None = None,
+        stayed: Collection[str] = (),
+    ) -> None:
         """Write the intent to the audit chain, in the same transaction; ids only, no personal data.
 
+        :param paths: Attribute paths that changed, without their values.
         :param stayed: Unmanaged members who stay in a group although the write did not name them.
         """
         told: dict[str, str | list[str]] = {}
         if stayed:
             told = {"stayed": sorted(stayed)[:STAYED_TOLD], "stayed_number": str(len(stayed))}
+        if paths:
+            told["paths"] = paths
         record(tx, row, "intent", now=self.clock(), operation=operation, lane=row.lane.name, **told)
 
     def waits_of(self, row: ResourceRow) -> dict[str, int]:
         """Return what a request about this resource alone waits for; nothing when it is settled."""
         settled = row.state is State.SETTLED and row.observed_generation >= row.generation
         return {} if settled else {row.id: row.generation}
+
+
+def changed_paths(before: bytes, after: bytes) -> list[str]:
+    """Return the attribute paths in which two documents differ, one level deep; no values."""
+    old, new = _flat(json.loads(before)), _flat(json.loads(after))
+    return sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
+
+
+def _flat(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a document by path (``name.givenName``, ``urn:…:User:department``)."""
+    flat: dict[str, Any] = {}
+    for name, value in document.items():
+        if isinstance(value, dict):
+            mark = ":" if name.startswith("urn:") else "."
+            flat |= {f"{name}{mark}{inner}": part for inner, part in value.items()}
+        else:
+            flat[name] = value
+    return flat
 
 
 def etag(row: ResourceRow) -> str:

@@ -359,6 +359,7 @@ class Outcomes:
             if row.remote_id is not None:
                 self.forgotten[row.remote_id] = self.clock()
             resources.remove(tx, self.connection_id, row.id)
+            record(tx, row, "outcome", now=self.clock(), operation="delete", outcome="gone")
             return
         if row.deleted:
             # Of creations refused under one name the latest tells enough.

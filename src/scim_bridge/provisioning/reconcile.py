@@ -16,7 +16,7 @@ from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.errors import OperationNotSupportedError, RemoteInvalidValueError, RemoteNotFoundError
 from scim_bridge.models import Group, Kind, Lane, Page, Remote, User
 from scim_bridge.provisioning.discovery import Discovery
-from scim_bridge.provisioning.journal import record
+from scim_bridge.provisioning.journal import actor, record
 from scim_bridge.provisioning.observation import Observation
 from scim_bridge.provisioning.plan import Desired, Seen, differing
 from scim_bridge.provisioning.roster import Rosters, comparable
@@ -144,6 +144,7 @@ class Reconciler:
         :param progress: Called with the number of accounts and groups compared so far.
         """
         current_lane.set(Lane.READ)
+        actor.set("reconcile")
         comparison = Comparison()
         self._unmanaged.clear()
         seen: dict[Kind, set[str]] = {"Group": set(), "User": set()}

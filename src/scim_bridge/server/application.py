@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scim_bridge.errors import ServingError
+from scim_bridge.provisioning.journal import actor
 from scim_bridge.server import access_log
 from scim_bridge.server.answers import Answer, error_answer, failure, internal_error, json_answer, unauthorized
 from scim_bridge.server.authentication import Authenticate, FailedAuthentications, FailureLimit, bearer_token
@@ -212,6 +213,7 @@ class Server:
         if token is None:
             return False
         entry.token = await self._authenticate(connection_id, token)
+        actor.set(f"token {entry.token}")
         return entry.token is not None
 
     def _refused(self, scope: Scope) -> Answer:

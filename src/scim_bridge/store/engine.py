@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Literal, Protocol, TypeVar
 
 from sqlalchemy.engine import URL, Connection, make_url
@@ -139,8 +140,14 @@ class Store:
 
         :raises StoreUnavailableError: when the database is locked, full or down; nothing was accepted.
         """
+        # Who acts, and for which request, is known in the caller's context; the work runs on another thread.
+        context = copy_context()
+
+        def within(tx: Connection) -> T:
+            return context.run(work, tx)
+
         with self._translated("writing"):
-            return await self._database.write(work) if self._threads else self._database.write_inline(work)
+            return await self._database.write(within) if self._threads else self._database.write_inline(within)
 
     async def close(self) -> None:
         """Finish the transactions that were begun and let go of the database."""

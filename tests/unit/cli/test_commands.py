@@ -139,6 +139,45 @@ def test_tokens_are_made_listed_and_revoked(tmp_path: Path) -> None:
     assert "revoked" in run(tmp_path, GOOD, "token", "list", COLUMNS="200").stdout
 
 
+def test_what_becomes_of_a_token_is_in_the_audit_chain(tmp_path: Path) -> None:
+    """Made and revoked, by the operator; the second revocation is none."""
+    lookup_id = tokens.parse(run(tmp_path, GOOD, "token", "create", "acme").stdout.strip())
+    run(tmp_path, GOOD, "token", "revoke", str(lookup_id))
+    run(tmp_path, GOOD, "token", "revoke", str(lookup_id))
+
+    events = [json.loads(line)["event"] for line in run(tmp_path, GOOD, "audit", "export", "acme").stdout.splitlines()]
+    assert [(event["event"], event["operation"], event["token"], event["actor"]) for event in events] == [
+        ("token", "create", lookup_id, "operator"),
+        ("token", "revoke", lookup_id, "operator"),
+    ]
+    assert "unbroken" in run(tmp_path, GOOD, "audit", "verify", "acme").stdout
+
+
+def test_somebody_who_was_deleted_is_explained_by_their_id(tmp_path: Path) -> None:
+    """Also when they were inactive, and no call was needed: the chain has the deletion, its end, and who asked."""
+    MemoryRemote.named("gone")
+    configuration = GOOD + '[connections.acme.config]\nremote = "gone"\n'
+    (tmp_path / "scim-bridge.toml").write_text(configuration.replace("{directory}", str(tmp_path)))
+
+    async def left() -> str:
+        async with opened(load_settings(tmp_path / "scim-bridge.toml"), only="acme") as bridge:
+            provisioning = bridge.provisioning("acme")
+            person = (await provisioning.create_user(User(user_name="mary@x.example", active=False))).row.id
+            await provisioning.delete_user(person, lambda _etag: None)
+            return person
+
+    person = asyncio.run(left())
+    told = rows(run(tmp_path, configuration, "explain", "acme", person, "--json"))
+    last, end = told[-2:]
+    assert [(one["event"], one["operation"], one["actor"]) for one in (told[0], last, end)] == [
+        ("intent", "create", "operator"),
+        ("intent", "delete", "operator"),
+        ("outcome", "delete", "bridge"),
+    ]
+    assert end["outcome"] == "gone"
+    assert "mary" not in json.dumps(told)
+
+
 def test_a_token_for_an_unknown_connection_is_refused(tmp_path: Path) -> None:
     """The line lists what is configured."""
     line = one_line(run(tmp_path, GOOD, "token", "create", "acne"))
@@ -297,6 +336,8 @@ def test_what_is_held_is_told_with_names_and_reasons(tmp_path: Path) -> None:
     assert [(row["name"], row["wanted"], row["reason"]) for row in listed] == [
         ("mary@x.example", "joins Admins", "more privileged grants than usual")
     ]
+    trail = rows(run(tmp_path, configuration, "explain", "acme", str(listed[0]["id"]), "--json"))
+    assert ("guard", "held") in [(one["event"], one["operation"]) for one in trail]
     decided = run(tmp_path, configuration, "approve", "acme", str(listed[0]["id"]))
     assert (decided.exit_code, decided.stdout) == (0, "approved: 1\n")
     assert rows(run(tmp_path, configuration, "approve", "acme", "--json")) == []
