@@ -17,13 +17,15 @@ from .deactivated import OWNERS_SCOPE, SEARCH_SCOPE
 from .deprovision.scim import ScimEndpoint
 from .errors import NoPermissionSetsError
 from .identity import Identity, TokenOwner
-from .mapping import Mapper
+from .mapping import OTHER_GROUPS, Mapper
 from .wire import PermissionSet, Seat, Team
 
 Level = Literal["ok", "info", "warning", "error"]
 
 BILLING = "settings.billing.write"
 SHOWN_NAMES = 20
+MEMBER_PAGES = 20
+"""How many pages of people a check looks at for Super Admins."""
 RENAMED = "was it renamed or deleted in HubSpot? Write its new name or, better, its id"
 
 DEPROVISIONING = {
@@ -57,6 +59,7 @@ class Preflight:
         await self._attempt("permission sets", self._permission_sets)
         await self._attempt("teams", self._teams, level="error" if self._config.manages_teams else "info")
         await self._attempt("seats", self._seats, level="error" if self._config.manages_seats else "info")
+        await self._attempt("Super Admins", self._super_admins, level="info")
         await self._attempt("limits", self._limits, level="info")
         if self._endpoint is not None:
             await self._attempt("SCIM endpoint", partial(self._scim_endpoint, self._endpoint))
@@ -158,11 +161,13 @@ class Preflight:
             sets = []
         self._inventory = Inventory(tuple(sets), self._inventory.teams, self._inventory.seats, self._owner.scopes)
         if not sets:
+            other = self._config.teams_as_groups or self._config.seats_as_groups or self._config.groups
             self._add(
                 "permission sets",
-                "warning",
-                "none: this account's tier has none, or none was made; new accounts get HubSpot's minimum",
-                "permission sets are an Enterprise feature",
+                "warning" if other else "error",
+                "none: this account's tier has none, or none was made; new accounts get HubSpot's minimum"
+                + ("" if other else ", and nothing can be a group"),
+                "permission sets are an Enterprise feature" + ("" if other else f"; {OTHER_GROUPS}"),
             )
             return
         self._add("permission sets", "ok", _listed([item.name for item in sets]))
@@ -206,6 +211,20 @@ class Preflight:
             level: Level = "warning" if left == 0 else "ok"
             told = "any number left" if left is None else f"{left} left"
             self._add(f"seat {seat.name}", level, told, "buy or free one" if left == 0 else "")
+
+    async def _super_admins(self) -> None:
+        """Tell who is beyond the bridge: no API changes a Super Admin, and no group shows that somebody is one."""
+        named: list[str] = []
+        after: str | None = None
+        for _ in range(MEMBER_PAGES):
+            page = await self._client.users(after, 100)
+            named += [user.email for user in page.results if user.super_admin]
+            after = page.after
+            if after is None:
+                break
+        more = "" if after is None else f", of the first {MEMBER_PAGES * 100} people"
+        remedy = "review them in HubSpot: no API can change them"
+        self._add("Super Admins", "info", f"{len(named)}{more}: {_listed(sorted(named))}", remedy)
 
     async def _limits(self) -> None:
         burst = f"the bridge sends at most {self._config.rate_limit} requests in 10 s"

@@ -315,6 +315,10 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         resolution = mapper.resolve(known, assignment_of(account))
         held = ", ".join(f'"{mapper.set_name(role_id)}"' for role_id in sorted(account.roles)) or "no permission set"
         notes = [f"{group}: HubSpot has no such group any more" for group in groups if group not in known]
+        if account.super_admin:
+            held = f"Super Admin, who may do everything; {held}"
+        if account.seat_names:
+            held += "; seats: " + ", ".join(f'"{seat}"' for seat in account.seat_names)
         if reason := await self.guard.reason(account):
             notes.append(f"never changed: {reason}")
         if len(account.roles) > 1:

@@ -65,6 +65,10 @@ def group_id(kind: str, value: str) -> str:
     return f"{kind}:{value}"
 
 
+OTHER_GROUPS = "set teams_as_groups or seats_as_groups, or configure [groups], so that something else is a group"
+"""What to do in an account without permission sets."""
+
+
 class Mapper:
     """Translates between groups and assignments, for one configuration and one inventory."""
 
@@ -101,9 +105,10 @@ class Mapper:
         """
         matches = [remote_id for remote_id, known in self.groups().items() if known == name]
         if not matches:
-            exists = ", ".join(f'"{known}"' for known in sorted(set(self.groups().values()))) or "nothing"
+            exists = ", ".join(f'"{known}"' for known in sorted(set(self.groups().values())))
+            told = f"it has: {exists}" if exists else f"it has nothing that can be one; {OTHER_GROUPS}"
             raise RemoteInvalidValueError(
-                f'HubSpot has nothing named "{name}" that can be a group, and its API creates none; it has: {exists}'
+                f'HubSpot has nothing named "{name}" that can be a group, and its API creates none; {told}'
             )
         kinds = [remote_id.partition(":")[0] for remote_id in matches]
         if kinds.count(kinds[0]) > 1:

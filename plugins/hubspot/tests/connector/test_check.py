@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from plugins.hubspot.tests.connector.portals import ADA, SCIM_URL, World, world
-from scim_bridge.models import Finding
+from scim_bridge.errors import RemoteInvalidValueError
+from scim_bridge.models import Finding, Group, User
 from scim_bridge_hubspot.emulator import ALL_SCOPES
 
 BETA = "2026-09-beta"
@@ -115,12 +116,34 @@ async def test_a_precedence_that_names_nothing_is_a_warning() -> None:
 
 @pytest.mark.parametrize("profile", ["free", "professional"])
 async def test_a_tier_without_permission_sets_is_told(profile: str) -> None:
-    """It is no error by itself; teams without a tier for them are, when they are configured."""
+    """An error with its remedy where nothing else is a group; so are teams without a tier for them, when configured."""
     portal = stocked(profile)
     findings = await found(portal)
-    assert errors(findings) == set()
-    assert "none" in messages(findings, "permission sets")
-    assert ("teams" in errors(await found(portal, teams_as_groups="primary"))) is (profile == "free")
+    assert errors(findings) == {"permission sets"}
+    assert "nothing can be a group" in messages(findings, "permission sets")
+    (remedy,) = [finding.remedy for finding in findings if finding.subject == "permission sets"]
+    assert "teams_as_groups" in remedy
+    with_teams = await found(portal, teams_as_groups="primary")
+    assert errors(with_teams) == ({"teams"} if profile == "free" else set())
+
+
+async def test_a_group_pushed_where_nothing_can_be_one_is_told_what_to_set() -> None:
+    """HubSpot Professional: the client's 400 names the setting."""
+    async with stocked("professional").connector() as connector:
+        with pytest.raises(RemoteInvalidValueError, match="has nothing that can be one; set teams_as_groups"):
+            await connector.create_group(Group(display_name="Sales"))
+
+
+async def test_super_admins_and_seats_are_seen() -> None:
+    """No group shows them: the check names who is one, and explaining one says so, with what seats they have."""
+    portal = stocked()
+    boss = portal.hubspot.add_person("boss@corp.example", super_admin=True, seats=["Core Seat"])
+    findings = await found(portal, api_version=BETA)
+    assert "boss@corp.example" in messages(findings, "Super Admins")
+    async with portal.connector(api_version=BETA) as connector:
+        told = await connector.explain_user(str(boss.id), User(user_name="boss@corp.example"), [])
+    assert told.summary.startswith("holds Super Admin, who may do everything; ")
+    assert 'seats: "Core Seat"' in told.summary
 
 
 async def test_a_creator_who_is_no_super_admin_is_a_warning() -> None:
