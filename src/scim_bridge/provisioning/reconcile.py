@@ -437,15 +437,32 @@ class Reconciler:
             record(tx, seen, "drift", now=self.clock(), drift=[DriftClass.MISSING])
 
     async def _look_for_missing(self, kind: Kind, listed: set[str], comparison: Comparison, *, apply: bool) -> None:
-        """Read directly those owned accounts and groups that should be there and that no page showed."""
+        """Read directly those accounts and groups that should be there, or are shown so, and that no page showed."""
         after: str | None = None
         while True:
             page = partial(resources.iterate, connection_id=self.connection_id, kind=kind, after=after, limit=PAGE)
             rows = await self.store.scan(page)
             for row in rows:
-                owned = row.ownership is not Ownership.DISCOVERED and not row.deleted and row.remote_id is not None
-                if owned and row.active and row.state is State.SETTLED and row.remote_id not in listed:
+                if row.deleted or row.remote_id is None or row.remote_id in listed or row.state is not State.SETTLED:
+                    continue
+                if row.ownership is Ownership.DISCOVERED:
+                    await self._forget_if_gone(row, str(row.remote_id), apply=apply)
+                elif row.active:
                     await self._confirm(row, str(row.remote_id), comparison, apply=apply)
             if len(rows) < PAGE:
                 return
             after = rows[-1].id
+
+    async def _forget_if_gone(self, row: ResourceRow, remote_id: str, *, apply: bool) -> None:
+        """Forget what nobody manages and is not there any more, instead of showing it for ever."""
+        try:
+            await self._read(row.kind, remote_id)
+        except RemoteNotFoundError:
+            if apply:
+                await self._write(lambda tx: self._forget(tx, row))
+
+    def _forget(self, tx: Connection, row: ResourceRow) -> None:
+        fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
+        if fresh == row:
+            record(tx, row, "drift", now=self.clock(), drift=["gone"])
+            resources.remove(tx, self.connection_id, row.id)

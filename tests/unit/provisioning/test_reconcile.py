@@ -184,6 +184,24 @@ async def test_an_unowned_account_follows_the_remote_system(bridge: Bridge) -> N
     assert not bridge.remote.effects
 
 
+async def test_an_unowned_account_that_is_gone_is_not_shown_any_more(bridge: Bridge) -> None:
+    """Nor is an unowned group; a comparison that only plans forgets nothing."""
+    bridge.remote.add_account("bob@x.example")
+    sales = bridge.remote.add_group("Sales")
+    await compared(bridge)
+    bridge.remote.accounts.clear()
+    del bridge.remote.groups[sales]
+
+    await compared(bridge, apply=False)
+    assert await by_name(bridge, "bob@x.example") is not None
+    await compared(bridge)
+
+    assert await by_name(bridge, "bob@x.example") is None
+    group = await bridge.store.read(lambda tx: resources.find_by_name(tx, CONNECTION, "Group", "Sales"))
+    assert group is None
+    assert not bridge.remote.effects
+
+
 async def test_a_comparison_resumes_where_a_crash_ended_it(
     tmp_path: Path, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
