@@ -283,6 +283,11 @@ def _share(store: Store, process: str, clock: Callable[[], datetime], account: s
     return take
 
 
+def _observing(bridge: Bridge) -> dict[tuple[tuple[str, str], ...], float]:
+    drivers = (connection.provisioning.driver for connection in bridge.connections.values())
+    return {(("connection", driver.connection_id),): float(driver.observes) for driver in drivers}
+
+
 def _heard(bridge: Bridge, channel: str, payload: str | None) -> None:  # noqa: ARG001 - there is one channel
     """Take a notification: there is work, or somebody waits for what another process did."""
     if payload is None:
@@ -348,6 +353,7 @@ class Serving:
     def open(self, bridge: Bridge) -> None:
         """Let requests in."""
         self.bridge = bridge
+        self.metrics.gauge("observing", "Whether a connection only observes: 1 or 0.", partial(_observing, bridge))
         self.authentication = TokenAuthentication(bridge.store)
         self.opened_at = asyncio.get_running_loop().time()
         self.connections.update(bridge.connections)

@@ -28,6 +28,8 @@ COMMANDS = {
     "explain": "explain:explain",
     "approve": "guard:approve",
     "reject": "guard:reject",
+    "hold": "hold:hold",
+    "go-live": "hold:go_live",
     "audit": "audit:audit",
     "demo": "demo:demo",
 }

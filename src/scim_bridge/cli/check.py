@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from scim_bridge.config import ConnectionSettings, Settings, load_settings
 from scim_bridge.connections import BoundConnector
 from scim_bridge.errors import ConnectorError, StoreConfigurationError
 from scim_bridge.models import Finding
+from scim_bridge.provisioning import observing
 from scim_bridge.store.engine import Store
 
 STYLES = {"ok": "green", "info": "cyan", "warning": "yellow", "error": "bold red"}
@@ -44,7 +46,7 @@ def check(path: Path | None, connection: str | None, *, as_json: bool) -> None:
 
 
 async def _findings(settings: Settings, only: str | None) -> dict[str, list[Finding]]:
-    found = {"": [await _store(settings)]}
+    found = {"": await _store(settings)}
     if only is not None:
         settings = settings.model_copy(update={"connections": {only: settings.connections[only]}})
     async with connectors_of(settings) as pool:
@@ -56,20 +58,33 @@ async def _findings(settings: Settings, only: str | None) -> dict[str, list[Find
     return found
 
 
-async def _store(settings: Settings) -> Finding:
-    """Tell whether the database can be used; an SQLite file that is not there yet is made by the server, not here."""
+async def _store(settings: Settings) -> list[Finding]:
+    """Tell whether the database can be used, and what observes.
+
+    An SQLite file that is not there yet is made by the server, not here.
+    """
     url = settings.store.url
     file = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
     if file is not None and not file.exists():
         if file.parent.is_dir() and os.access(file.parent, os.W_OK):
-            return Finding("database", "info", f"{file} is made at the start")
-        return Finding("database", "error", f"{file} cannot be made", "create its directory, for the bridge's account")
+            return [Finding("database", "info", f"{file} is made at the start")]
+        return [
+            Finding("database", "error", f"{file} cannot be made", "create its directory, for the bridge's account")
+        ]
     try:
         store = await Store.open(url, production=settings.store.production, exclusive=False)
     except StoreConfigurationError as error:
-        return Finding("database", "error", str(error))
-    await store.close()
-    return Finding("database", "ok", "it can be used")
+        return [Finding("database", "error", str(error))]
+    try:
+        held = [id_ for id_ in settings.connections if await store.read(partial(observing.current, connection_id=id_))]
+    finally:
+        await store.close()
+    remedy = "scim-bridge reconcile ID tells what would happen; then scim-bridge go-live ID"
+    told = [
+        Finding("observing", "warning", f"{id_} observes: nothing is changed in the remote system", remedy)
+        for id_ in held
+    ]
+    return [Finding("database", "ok", "it can be used"), *told]
 
 
 async def _of_connector(connector: BoundConnector) -> list[Finding]:

@@ -12,7 +12,7 @@ from scim_bridge.cli.token import require_connection
 from scim_bridge.config import Settings, load_settings
 from scim_bridge.errors import ConnectorError
 from scim_bridge.models import Explanation
-from scim_bridge.provisioning import Provisioning
+from scim_bridge.provisioning import Provisioning, observing
 from scim_bridge.provisioning.situation import Situation, situation_of
 from scim_bridge.store import audit, memberships, resources
 from scim_bridge.store.engine import Connection, Store
@@ -163,6 +163,10 @@ async def _explain(
         if found is None:
             return None
         situation, groups = found
+        if await bridge.store.read(lambda tx: observing.current(tx, connection)) is not None:
+            click.echo(
+                f"{connection} observes: nothing is changed in the remote system before scim-bridge go-live", err=True
+            )
         return situation, groups, await _from_connector(provisioning, situation)
 
 

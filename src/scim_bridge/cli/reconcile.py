@@ -1,6 +1,7 @@
 """``scim-bridge import`` and ``scim-bridge reconcile``: everything, compared."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from scim_bridge.app import opened
 from scim_bridge.cli.tables import as_json, show
 from scim_bridge.cli.token import require_connection
 from scim_bridge.config import Settings, load_settings
+from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.reconcile import SECURITY, Comparison, DriftClass
 from scim_bridge.store import resources
 from scim_bridge.store.engine import Connection
@@ -36,7 +38,7 @@ def import_(path: Path | None, connection: str) -> None:
     """Take over the accounts and groups that the remote system of CONNECTION has."""
     settings = load_settings(path, connectors=(connection,))
     require_connection(settings, connection)
-    comparison, _ = asyncio.run(_compare(settings, connection, apply=True, drive=False))
+    comparison, _ = asyncio.run(compare(settings, connection, apply=True, drive=False))
     taken = sum(one.drift is DriftClass.UNMANAGED for one in comparison.drifts)
     click.echo(f"{comparison.compared} accounts and groups listed, {taken} new ones taken over")
 
@@ -54,8 +56,23 @@ def reconcile(path: Path | None, connection: str, *, plan: bool, make_missing: b
     """
     settings = load_settings(path, connectors=(connection,))
     require_connection(settings, connection)
-    work = _compare(settings, connection, apply=not plan, drive=True, make_missing=make_missing)
+    work = compare(settings, connection, apply=not plan, drive=True, make_missing=make_missing)
     comparison, names = asyncio.run(work)
+    tell(settings, connection, comparison, names, plan=plan, make_missing=make_missing, as_json=as_json)
+    raise SystemExit(SECURITY_DRIFT if plan and comparison.security else 0)
+
+
+def tell(
+    settings: Settings,
+    connection: str,
+    comparison: Comparison,
+    names: Mapping[str, str],
+    *,
+    plan: bool,
+    make_missing: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Print what a comparison found, and what becomes of it."""
     drifts = [one for one in comparison.drifts if one.drift is not DriftClass.UNMANAGED]
     unmanaged = len(comparison.drifts) - len(drifts)
     enforced = settings.connections[connection].missing_accounts == "enforce"
@@ -71,10 +88,9 @@ def reconcile(path: Path | None, connection: str, *, plan: bool, make_missing: b
         show(f"Drift of {connection}", COLUMNS, rows, as_json=as_json, styles=styles)
     summary = f"{comparison.compared} compared, {len(drifts)} differ, {unmanaged} new and not managed by any client"
     click.echo(summary, err=as_json)
-    raise SystemExit(SECURITY_DRIFT if plan and comparison.security else 0)
 
 
-async def _compare(
+async def compare(
     settings: Settings, connection: str, *, apply: bool, drive: bool, make_missing: bool = False
 ) -> tuple[Comparison, dict[str, str]]:
     """Compare with a progress bar; after repairs, wait until they are through.
@@ -86,6 +102,8 @@ async def _compare(
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task(f"comparing {connection}", total=None)
             reconciler = bridge.reconcilers[connection]
+            if apply and await bridge.store.read(lambda tx: observing.current(tx, connection)) is not None:
+                raise click.ClickException(f"{connection} observes: nothing is repaired before scim-bridge go-live")
             if make_missing:
                 reconciler.missing_accounts = "enforce"
             comparison = await reconciler.run(

@@ -27,6 +27,7 @@ from scim_bridge.errors import (
     without_text,
 )
 from scim_bridge.models import Kind, Lane
+from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.attempts import Attempts
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.journal import actor
@@ -108,6 +109,8 @@ class Driver:
         self._looked = clock()
         self.recovered = False
         """Whether every removal that was pending at the start has been tried."""
+        self.observes = False
+        """Whether the connection was last seen to observe: nothing is sent."""
         self.failures: dict[str, ConnectorError] = {}
         """The last transient failure by resource id, for the answer to who waits."""
         self._requests: dict[str, str] = {}  # whose work it is, by resource id, until it is done
@@ -172,6 +175,8 @@ class Driver:
             await happened(self._worked, 0.1)
 
     def _has_due(self, tx: Connection) -> bool:
+        if observing.current(tx, self.connection_id) is not None:
+            return False
         return bool(resources.pending(tx, self.connection_id, now=self.clock(), limit=1))
 
     def busy(self) -> bool:
@@ -203,13 +208,18 @@ class Driver:
         now = self.clock()
         running = tuple(self._running)
 
-        def look(tx: Connection) -> tuple[list[PendingKey], datetime | None]:
+        def look(tx: Connection) -> tuple[list[PendingKey], datetime | None, bool]:
             due: list[PendingKey] = []
+            if observing.current(tx, self.connection_id) is not None:
+                return due, None, True
             if len(running) < limit:
                 due = resources.pending(tx, self.connection_id, now=now, limit=limit, exclude=running)
-            return due, resources.next_due(tx, self.connection_id, now=now)
+            return due, resources.next_due(tx, self.connection_id, now=now), False
 
-        keys, later = await self.store.read(look)
+        keys, later, observes = await self.store.read(look)
+        if observes != self.observes:
+            self.observes = observes
+            self.logger.warning("the connection observes, nothing is sent" if observes else "the connection is live")
         removing = any(lane is Lane.REMOVE for _, lane in self._running.values())
         if not removing and not any(key.lane is Lane.REMOVE for key in keys):
             self.recovered = True

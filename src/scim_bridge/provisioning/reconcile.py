@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.errors import OperationNotSupportedError, RemoteInvalidValueError, RemoteNotFoundError
 from scim_bridge.models import Group, Kind, Lane, Page, Remote, User
+from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.discovery import Discovery
 from scim_bridge.provisioning.journal import actor, record
 from scim_bridge.provisioning.observation import Observation
@@ -145,6 +146,9 @@ class Reconciler:
         """
         current_lane.set(Lane.READ)
         actor.set("reconcile")
+        if apply and await self.store.read(partial(observing.current, connection_id=self.connection_id)) is not None:
+            self.logger.warning("the connection observes: what differs is told and left")
+            apply = False
         comparison = Comparison()
         self._unmanaged.clear()
         seen: dict[Kind, set[str]] = {"Group": set(), "User": set()}

@@ -22,6 +22,7 @@ from scim_bridge.errors import (
     StoreUnavailableError,
 )
 from scim_bridge.models import Group, Lane, Remote, User
+from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.discovery import Discovery
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.groups import Change, GroupIntake
@@ -51,6 +52,7 @@ FIND_TIMEOUT = 5.0
 """Seconds a filter that found nothing may spend on asking the remote system."""
 
 HELD = "accepted, and held: too many removals or privileged grants at once; an operator has to approve"
+OBSERVES = "accepted; the bridge only observes until its operator lets it go live"
 now = partial(datetime.now, UTC)
 
 PENDING = "accepted; pending upstream; retry to observe"
@@ -230,17 +232,19 @@ class Provisioning:
         """Commit desired state, wait for the remote system within the budget and return how the resource is now."""
         deadline = answer_by.get() or asyncio.get_running_loop().time() + self.policy.budget
 
-        def noted(tx: Connection) -> Accepted:
+        def noted(tx: Connection) -> tuple[Accepted, bool]:
             audit.serialise(tx, self.connection_id)
             accepted = work(tx)
             notifications.notify(tx, CHANNEL, f"intent {self.connection_id}")
-            return accepted
+            return accepted, observing.current(tx, self.connection_id) is not None
 
-        accepted = await self.store.write(noted)
+        accepted, observes = await self.store.write(noted)
         if accepted.warnings:  # without what the client sent as an id: it can be an address
             self.logger.warning("%s %s: %d were left out", accepted.row.kind, accepted.row.id, len(accepted.warnings))
         if accepted.stayed:
             self.logger.info("Group %s: %d members whom no client manages stay in it", accepted.row.id, accepted.stayed)
+        if observes:  # also what changes nothing: what the store says of the remote system may be old
+            raise PendingError(OBSERVES, retry_after=self.policy.outage_retry_after)
         if accepted.waits or accepted.then_members:
             self.driver.wake(accepted.waits)
             await self._confirmed(accepted, deadline)

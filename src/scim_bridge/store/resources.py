@@ -22,7 +22,7 @@ from scim_bridge.store.comparison import exact, fold
 from scim_bridge.store.dialects import refusable
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 from scim_bridge.store.tables import NAME_LENGTH, member, resource
-from scim_bridge.store.work import at_least, bump, counts, next_due, pending, touch
+from scim_bridge.store.work import at_least, bump, counts, make_nobody, next_due, pending, touch
 
 __all__ = [
     "at_least",
@@ -37,6 +37,7 @@ __all__ = [
     "insert",
     "iterate",
     "ledger",
+    "make_nobody",
     "next_due",
     "pending",
     "remove",

@@ -90,6 +90,11 @@ def bump(tx: Connection, connection_id: str, ids: Collection[str], *, lane: Lane
     return generations
 
 
+def make_nobody(tx: Connection, connection_id: str) -> None:
+    """Take back from every User of a connection that its account may be made."""
+    tx.execute(sql_update(resource).where(resource.c.connection_id == connection_id).values(may_make=False))
+
+
 def touch(tx: Connection, connection_id: str, ids: Collection[str]) -> None:
     """Give resources a new version (ETag) because what they show has changed."""
     for chunk in chunks(sorted(ids)):

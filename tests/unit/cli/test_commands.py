@@ -396,3 +396,31 @@ def test_explain_tells_what_a_person_holds_by_hand(tmp_path: Path) -> None:
 
     assert result.exit_code == 0, result.output
     assert "by hand" in result.output
+
+
+def test_a_held_connection_observes_until_it_goes_live(tmp_path: Path) -> None:
+    """``check`` and ``reconcile`` tell of it; ``go-live`` shows the plan and asks."""
+    remote = MemoryRemote.named("held")
+    try:
+        configuration = GOOD + '[connections.acme.config]\nremote = "held"\n'
+        assert run(tmp_path, configuration, "hold").exit_code == 2
+        assert run(tmp_path, configuration, "hold", "nobody").exit_code == 2
+        held = run(tmp_path, configuration, "hold", "--all", "--restored")
+        assert held.exit_code == 0
+        assert "acme observes" in held.output
+        remote.add_account("ada@x.example")
+
+        assert "acme observes" in run(tmp_path, configuration, "check").output.replace("\n", " ")
+        refused = run(tmp_path, configuration, "reconcile", "acme", "--apply")
+        assert refused.exit_code == 1
+        assert "observes" in refused.output
+        assert "compared, 0 differ" in run(tmp_path, configuration, "reconcile", "acme").output
+        assert run(tmp_path, configuration, "go-live", "acme").exit_code == 1, "nobody says yes"
+        live = run(tmp_path, configuration, "go-live", "acme", "--yes")
+
+        assert live.exit_code == 0
+        assert "0 changes are pending" in live.output
+        assert "acme is live" in live.output
+        assert run(tmp_path, configuration, "reconcile", "acme", "--apply").exit_code == 0
+    finally:
+        MemoryRemote.forget("held")

@@ -300,7 +300,9 @@ class HubSpotConnector(Connector[HubSpotConfig]):
     async def set_user_groups(self, remote_id: str, user: User, groups: Sequence[str]) -> Remote[User]:
         """Give an account exactly these groups: one complete PUT if anything differs, read back."""
         account = await self.accounts.guarded(remote_id)
-        if user.active is False and await self.deprovisioning.is_inactive(account):
+        ended = await self.deprovisioning.shows_ended(account)
+        if ended or (user.active is False and await self.deprovisioning.is_inactive(account)):
+            # To give somebody a group, or take one, lets in nobody whose access was ended.
             return await self._answer(account, (), active=False)
         wanted = tuple(sorted(set(groups)))
         account = await self.accounts.apply_groups(account, wanted)

@@ -19,6 +19,9 @@ class Deprovisioning(Protocol):
     async def has_ended(self, user: PublicUser) -> bool:
         """Whether an account that is there and works in HubSpot is one whose access was ended in this way."""
 
+    async def shows_ended(self, user: PublicUser) -> bool:
+        """Whether what was read of an account tells by itself that its access was ended; nothing is asked for that."""
+
     async def listing(self) -> Callable[[PublicUser], bool]:
         """Return :meth:`is_inactive` for a whole listing, which asks HubSpot for all at once."""
 

@@ -28,6 +28,10 @@ class Removal:
         """Tell that it was not: removed accounts are not there."""
         return False
 
+    async def shows_ended(self, user: PublicUser) -> bool:  # noqa: ARG002 - it would not be there
+        """Tell that it does not."""
+        return False
+
     async def listing(self) -> Callable[[PublicUser], bool]:
         """Return the test for a whole listing."""
         deactivated = await self._accounts.deactivated.all()

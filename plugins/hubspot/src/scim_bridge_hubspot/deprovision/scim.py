@@ -153,6 +153,10 @@ class ScimDeactivation:
         """Whether the SCIM endpoint knows the account as inactive."""
         return await self.is_inactive(user)
 
+    async def shows_ended(self, user: PublicUser) -> bool:  # noqa: ARG002 - only the SCIM endpoint knows
+        """Tell that it does not: an inactive account has no access, whatever set it holds."""
+        return False
+
     async def listing(self) -> Callable[[PublicUser], bool]:
         """Return the test for a whole listing."""
         inactive = {

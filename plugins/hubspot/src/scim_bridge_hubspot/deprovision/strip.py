@@ -28,6 +28,10 @@ class Stripping:
         """Whether an account is stripped, or was deactivated in HubSpot."""
         return await self.has_ended(user) or await self._accounts.deactivated.contains(user)
 
+    async def shows_ended(self, user: PublicUser) -> bool:
+        """Whether an account is stripped: another set, or none, would give it more."""
+        return await self.has_ended(user)
+
     async def listing(self) -> Callable[[PublicUser], bool]:
         """Return the test for a whole listing; it takes every set that people were ever stripped to for today's."""
         deactivated = await self._accounts.deactivated.all()
