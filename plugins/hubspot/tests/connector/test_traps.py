@@ -176,7 +176,7 @@ async def test_06_a_portal_without_permission_sets_still_provisions(answer: str)
     portal = world("free", roles_without_sets=answer)
     async with portal.connector() as connector:
         made = await connector.create_user(person())
-        with pytest.raises(RemoteInvalidValueError, match="it has: nothing"):
+        with pytest.raises(RemoteInvalidValueError, match="it has nothing that can be one; set teams_as_groups"):
             await connector.create_group(group_named("Sales"))
         await connector.deactivate_user(made.remote_id, person())
     assert portal.account() is None
