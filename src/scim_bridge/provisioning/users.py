@@ -61,7 +61,7 @@ class UserIntake:
         user = change(current)
         if user is not None and not self._is_as_it_was(row, user):
             return self._changed(tx, row, user)
-        row = self.intake.untouched(tx, row)
+        row = self._kept_out(tx, row) if self._may_have_returned(row) else self.intake.untouched(tx, row)
         return Accepted(row, self.intake.waits_of(row), self._removals(row))
 
     def delete(self, tx: Connection, user_id: str, check: Check) -> Accepted:
@@ -87,7 +87,7 @@ class UserIntake:
             self.intake.rearm(tx, row, Lane.REMOVE, hold=hold),
             deleted=True,
             active=False,
-            ambiguous=row.ambiguous or (row.active and _unseen(row)),
+            ambiguous=row.ambiguous or self._may_have_returned(replace(row, active=False)),
             modified_at=self.intake.clock(),
         )
         resources.replace(tx, row)
@@ -100,8 +100,8 @@ class UserIntake:
         user.active = row.active
         if documents.encode(user, row.id) != row.document or (row.missing and not row.may_make):
             return replace(self._changed(tx, row, user), repeated=True)
-        row = self.intake.untouched(tx, row)
-        return Accepted(row, self.intake.waits_of(row), repeated=True)
+        row = self._kept_out(tx, row) if self._may_have_returned(row) else self.intake.untouched(tx, row)
+        return Accepted(row, self.intake.waits_of(row), self._removals(row), repeated=True)
 
     def _completed(self, row: ResourceRow, user: User) -> User:
         """Return a creation with what the remote system holds already and the creation leaves out: that stays."""
@@ -151,7 +151,8 @@ class UserIntake:
         matters = active != row.active or row.ownership is Ownership.DISCOVERED or self.intake.matters(row, user)
         matters |= asked and row.missing
         leaves, returns = row.active and not active, active and not row.active
-        lane = Lane.REMOVE if leaves else Lane.CREATE if returns else Lane.UPDATE
+        look = self._may_have_returned(replace(row, active=active))
+        lane = Lane.REMOVE if leaves or look else Lane.CREATE if returns else Lane.UPDATE
         if matters:
             self.intake.guard.permit_user(tx, row, leaves=leaves)
         hold = leaves and observed_active and self.intake.guard.hold_removals(tx, [row.id])
@@ -160,9 +161,9 @@ class UserIntake:
         make = active and (row.may_make or (asked and (matters or row.state in {State.PENDING, State.HELD})))
         wanted = active and (make or not row.missing)
         shown = wanted or observed_active or (doubtful and row.shown_active)
-        ambiguous = row.ambiguous or (leaves and _unseen(row))
+        ambiguous = row.ambiguous or look
         updated = replace(row, active=active, shown_active=shown, ambiguous=ambiguous, may_make=make)
-        updated = self.intake.store(tx, updated, user, lane=lane, matters=matters, hold=hold)
+        updated = self.intake.store(tx, updated, user, lane=lane, matters=matters or look, hold=hold)
         return Accepted(updated, self.intake.waits_of(updated), self._removals(updated))
 
     def _is_as_it_was(self, row: ResourceRow, user: User) -> bool:
@@ -172,6 +173,25 @@ class UserIntake:
         active = row.active if user.active is None else bool(user.active)
         written = documents.encode(user.model_copy(update={"active": active}), row.id)
         return bool(json.loads(written) == json.loads(row.document))
+
+    def _may_have_returned(self, row: ResourceRow) -> bool:
+        """Whether a person who is to be out was last seen to be, or to be gone, and that is not to be relied on.
+
+        Somebody may have let them in by hand since; so whoever says again that they shall be out, or deletes them, is
+        answered after a look. Of somebody who was never settled there is nothing to return.
+        """
+        known = row.remote_id is not None or (
+            bool(row.observed_generation) and "find_user" in self.intake.capabilities.operations
+        )
+        return known and not row.active and not _is_seen_active(row)
+
+    def _kept_out(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+        """Take that a person shall stay out: nothing changes, but the remote system is asked whether they are."""
+        row = replace(row, ownership=self.intake.owned(row), ambiguous=True)
+        row = self.intake.rearm(tx, row, Lane.REMOVE)
+        resources.replace(tx, row)
+        self.intake.record(tx, row, "modify")
+        return row
 
     @staticmethod
     def _removals(row: ResourceRow) -> frozenset[str]:
@@ -187,11 +207,3 @@ def _is_somebody_else(row: ResourceRow, user: User) -> bool:
 def _is_seen_active(row: ResourceRow) -> bool:
     """Whether the remote system was last seen to let somebody in."""
     return row.observed is not None and row.observed.present and row.observed.active
-
-
-def _unseen(row: ResourceRow) -> bool:
-    """Whether somebody who was there once is to return and was not let in yet.
-
-    They may have been by hand meanwhile: their removal is not confirmed without a look.
-    """
-    return row.remote_id is not None and not _is_seen_active(row)

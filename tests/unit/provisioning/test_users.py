@@ -163,8 +163,8 @@ async def test_a_deactivation_that_arrives_during_a_slow_grant_wins(bridge: Brid
     assert not account.active
 
 
-async def test_deactivating_an_inactive_user_calls_nothing(bridge: Bridge) -> None:
-    """The same request again is calm."""
+async def test_deactivating_an_inactive_user_looks_and_writes_nothing(bridge: Bridge) -> None:
+    """The same request again is calm; what was seen a while ago proves nothing about now."""
     created = await bridge.provisioning.create_user(user())
     await bridge.provisioning.modify_user(created.row.id, setting(active=False), always)
     calls = len(bridge.remote.calls)
@@ -172,7 +172,26 @@ async def test_deactivating_an_inactive_user_calls_nothing(bridge: Bridge) -> No
     outcome = await bridge.provisioning.modify_user(created.row.id, setting(active=False), always)
 
     assert not outcome.row.shown_active
-    assert len(bridge.remote.calls) == calls
+    assert [call.hook for call in bridge.remote.calls[calls:]] == ["get_user"]
+
+
+@pytest.mark.parametrize("again", ["deactivate", "delete", "rename"])
+async def test_somebody_let_in_by_hand_is_out_when_their_removal_is_said_again(bridge: Bridge, again: str) -> None:
+    """A repeated removal, a deletion or any other write about them is answered after a look, and the account is out."""
+    created = (await bridge.provisioning.create_user(user())).row
+    await bridge.provisioning.modify_user(created.id, setting(active=False), always)
+    bridge.remote.accounts[str((await bridge.row("User", created.id)).remote_id)].active = True
+
+    if again == "delete":
+        await bridge.provisioning.delete_user(created.id, always)
+        assert bridge.remote.find("ada@corp.example") is None
+        assert bridge.remote.find("ada@example.com") is None
+        return
+    change = setting(active=False) if again == "deactivate" else setting(name=Name(given_name="Augusta"))
+    outcome = await bridge.provisioning.modify_user(created.id, change, always)
+    (account,) = bridge.remote.accounts.values()
+    assert not account.active
+    assert not outcome.row.shown_active
 
 
 async def test_reactivation_brings_the_same_account_back(bridge: Bridge) -> None:
