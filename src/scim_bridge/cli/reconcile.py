@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from scim_bridge.app import opened
+from scim_bridge.cli import TRY_LATER
 from scim_bridge.cli.tables import as_json, show
 from scim_bridge.cli.token import require_connection
 from scim_bridge.config import Settings, load_settings
+from scim_bridge.errors import RemoteUnavailableError
 from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.reconcile import SECURITY, Comparison, DriftClass
 from scim_bridge.store import resources
@@ -26,6 +28,9 @@ COLUMNS = {
     "id": "Id",
     "remote_id": "Remote id",
 }
+
+PATIENCE = 600.0
+"""Seconds that a command waits for its turn at each read; the server that it runs beside goes first."""
 
 SECURITY_DRIFT = 2
 """Exit status when somebody has more than they should: usable as an external guard."""
@@ -52,7 +57,7 @@ def import_(path: Path | None, connection: str) -> None:
 def reconcile(path: Path | None, connection: str, *, plan: bool, make_missing: bool, as_json: bool) -> None:
     """Compare the remote system of CONNECTION with what is desired.
 
-    Exit status 2: somebody has more than they should have, and it was not repaired.
+    Exit status 2: somebody has more than they should have, and it was not repaired. 75: it could not be finished now.
     """
     settings = load_settings(path, connectors=(connection,))
     require_connection(settings, connection)
@@ -106,9 +111,14 @@ async def compare(
                 raise click.ClickException(f"{connection} observes: nothing is repaired before scim-bridge go-live")
             if make_missing:
                 reconciler.missing_accounts = "enforce"
-            comparison = await reconciler.run(
-                apply=apply, progress=lambda compared: progress.update(task, completed=compared)
-            )
+            reconciler.patience = PATIENCE
+            try:
+                comparison = await reconciler.run(
+                    apply=apply, progress=lambda compared: progress.update(task, completed=compared)
+                )
+            except RemoteUnavailableError as error:
+                click.echo(f"not finished, {progress.tasks[0].completed:.0f} compared: {error.detail}", err=True)
+                raise SystemExit(TRY_LATER) from None
             if apply and drive and bridge.drives:
                 progress.update(task, description="repairing")
                 await bridge.provisioning(connection).driver.idle()

@@ -12,6 +12,7 @@ from scim2_models import ForbiddenException
 from scim_bridge.models import Group, Lane
 from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, taken, unknown_members
 from scim_bridge.provisioning.journal import record
+from scim_bridge.provisioning.situation import name_of
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MemberDelta, MembershipChange, Ownership, ResourceRow, State, net
@@ -62,12 +63,22 @@ class GroupIntake:
         check(etag(row))
         row = _wanted(row)
         group = change(documents.decode(row, Group)) if change is not None else None
-        if group is not None:
-            self.intake.guard.bind(tx, row)
-            row = self.intake.store(tx, row, group, lane=Lane.UPDATE, matters=self.intake.matters(row, group))
-        else:
-            row = self.intake.untouched(tx, row)
+        row = self.intake.untouched(tx, row) if group is None else self._changed(tx, row, group)
         return self._members(tx, row, deltas)
+
+    def _changed(self, tx: Connection, row: ResourceRow, group: Group) -> ResourceRow:
+        """Store new attributes of a group. Whoever is still to get it counts under the name that it has then."""
+        guard, renamed = self.intake.guard, replace(row, name=name_of(group))
+        guard.bind(tx, row)
+        joining: frozenset[str] = frozenset()
+        if guard.is_privileged(tx, renamed) and not guard.is_privileged(tx, row):
+            joining = frozenset(memberships.unsettled_of_group(tx, self.intake.connection_id, row.id)[0])
+        hold = not self.intake.capabilities.user_centric and guard.hold_grants(tx, renamed, len(joining))
+        matters = hold or self.intake.matters(row, group)
+        row = self.intake.store(tx, row, group, lane=Lane.UPDATE, matters=matters, hold=hold)
+        if self.intake.capabilities.user_centric:
+            self._hold(tx, self._grants_to_hold(tx, row, joining))
+        return row
 
     def delete(self, tx: Connection, group_id: str, check: Check) -> Accepted:
         """Accept a deletion (RFC 7644 §3.6): its members lose it first, then the group goes.

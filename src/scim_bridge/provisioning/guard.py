@@ -118,11 +118,13 @@ class Guard:
         users = (resources.get(tx, self.connection_id, "User", one, deleted=True) for one in ids)
         return self._over(tx, REMOVALS, budget, sum(user is not None and user.created_at <= young for user in users))
 
+    def is_privileged(self, tx: Connection, group: ResourceRow) -> bool:
+        """Tell whether grants of a group are counted."""
+        return self._is_one_of(tx, self._privileged, group.id, group.name)
+
     def hold_grants(self, tx: Connection, group: ResourceRow, number: int) -> bool:
         """Count grants of a privileged group, and tell whether they are too many at once and must be held."""
-        if not self._is_one_of(tx, self._privileged, group.id, group.name):
-            return False
-        return self._over(tx, PRIVILEGED, self.policy.grants, number)
+        return self.is_privileged(tx, group) and self._over(tx, PRIVILEGED, self.policy.grants, number)
 
     def withdraw_grants(self, tx: Connection, row: ResourceRow, *, keep: Collection[str] = ()) -> None:
         """Want the privileged grants of something held no longer, since it is about to be let through for a removal.

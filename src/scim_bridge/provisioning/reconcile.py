@@ -4,8 +4,9 @@ What differs is drift. Drift that gives somebody more than they should have is a
 repaired; the rest by policy. Accounts that no client owns are taken into the store and left as they are.
 """
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +14,12 @@ from functools import partial
 from typing import Literal, TypeVar
 
 from scim_bridge.connections.bound import BoundConnector
-from scim_bridge.errors import OperationNotSupportedError, RemoteInvalidValueError, RemoteNotFoundError
+from scim_bridge.errors import (
+    OperationNotSupportedError,
+    RemoteInvalidValueError,
+    RemoteNotFoundError,
+    RemoteRateLimitedError,
+)
 from scim_bridge.models import Group, Kind, Lane, Page, Remote, User
 from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.discovery import Discovery
@@ -33,6 +39,7 @@ LISTINGS: Mapping[Kind, str] = {"Group": "list_groups", "User": "list_users"}
 """The hook that lists each resource type, groups first."""
 
 PAGE = 100
+MOMENT = 0.1
 CHECKPOINT = "bridge:reconcile"
 """Key of the checkpoint in the connection's small store."""
 
@@ -132,6 +139,9 @@ class Reconciler:
         self.wake = wake
         self.attribute_drift = attribute_drift
         self.missing_accounts = missing_accounts
+        self.patience = 0.0
+        """Seconds that one read waits for its turn while others use up the remote system's limit."""
+
         self._unmanaged: set[str] = set()
         """Remote ids of groups that accounts hold and that the connector does not show: not ours to take away."""
         self.rosters = Rosters(connection_id, store, connector, clock=clock)
@@ -212,8 +222,21 @@ class Reconciler:
 
     async def _page(self, kind: Kind, cursor: str | None) -> Page[User] | Page[Group]:
         if kind == "User":
-            return await self.connector.list_users(cursor, PAGE)
-        return await self.connector.list_groups(cursor, PAGE)
+            return await self._in_turn(lambda: self.connector.list_users(cursor, PAGE))
+        return await self._in_turn(lambda: self.connector.list_groups(cursor, PAGE))
+
+    async def _in_turn(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Ask the remote system, again when its limit was used up, for as long as the patience lasts."""
+        waited = 0.0
+        while True:
+            try:
+                return await call()
+            except RemoteRateLimitedError as error:
+                delay = max(MOMENT, error.retry_after or 0.0)
+                waited += delay
+                if waited > self.patience:
+                    raise
+                await asyncio.sleep(delay)
 
     async def _checkpoint(self, key: str) -> str | None:
         saved = await self.store.read(lambda tx: connector_state.get(tx, self.connection_id, key))
@@ -302,7 +325,7 @@ class Reconciler:
         try:
             remote = await self._read(row.kind, remote_id)
         except RemoteNotFoundError:
-            if row.active:
+            if row.active and await self.store.read(lambda tx: self._fresh(tx, row) is not None):
                 await self._hand_over(row, None, {DriftClass.MISSING: ()}, comparison, apply=apply)
             return
         await self._look_up_groups(remote, apply=apply)
@@ -312,7 +335,9 @@ class Reconciler:
             await self._hand_over(row, remote, drifts, comparison, apply=apply)
 
     async def _read(self, kind: Kind, remote_id: str) -> Remote[User] | Remote[Group]:
-        return await (self.connector.get_user if kind == "User" else self.connector.get_group)(remote_id)
+        if kind == "User":
+            return await self._in_turn(lambda: self.connector.get_user(remote_id))
+        return await self._in_turn(lambda: self.connector.get_group(remote_id))
 
     async def _look_up_groups(self, remote: Remote[User] | Remote[Group], *, apply: bool) -> None:
         """Take over groups that an account holds and that the store does not know: they were made during the listing.
@@ -351,7 +376,9 @@ class Reconciler:
     def _drifts(
         self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]
     ) -> dict[DriftClass, tuple[str, ...]]:
-        """Return what differs, by class, with the subjects."""
+        """Return what differs, by class, with the subjects; nothing of what was written meanwhile."""
+        if self._fresh(tx, row) is None:
+            return {}
         found = self._all_drifts(tx, row, remote)
         if row.remote_id is None and row.kind == "Group":
             return {DriftClass.MISSING: ()}
@@ -399,12 +426,19 @@ class Reconciler:
         missing = any(one.is_missing_account for one in found)
         policy = self.missing_accounts if missing else self.attribute_drift
         repair = apply and (bool(security) or policy == "enforce")
-        comparison.drifts += [replace(one, repaired=repair) for one in found]
         if missing and apply and not repair:
             await self._write(lambda tx: self._note_missing(tx, row, remote))
         if repair:
             lane = Lane.REMOVE if DriftClass.EXTRA_ACTIVE in drifts else Lane.REPAIR if security else Lane.UPDATE
-            await self._write(lambda tx: self._rearm(tx, row, remote, lane, sorted(drifts)))
+            if not await self._write(lambda tx: self._rearm(tx, row, remote, lane, sorted(drifts))):
+                return  # a client wrote it meanwhile: it is the driver's
+        comparison.drifts += [replace(one, repaired=repair) for one in found]
+
+    def _fresh(self, tx: Connection, row: ResourceRow, *, lock: bool = False) -> ResourceRow | None:
+        """Return a row as it is now, unless it was written, or is on its way, since it was read."""
+        fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=lock)
+        unchanged = fresh is not None and fresh.generation == row.generation and fresh.state in COMPARED
+        return fresh if unchanged else None
 
     def _rearm(
         self,
@@ -413,10 +447,10 @@ class Reconciler:
         remote: Remote[User] | Remote[Group] | None,
         lane: Lane,
         drifts: list[DriftClass],
-    ) -> None:
-        fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
-        if fresh is None or fresh.generation != row.generation or fresh.state not in COMPARED:
-            return
+    ) -> bool:
+        fresh = self._fresh(tx, row, lock=True)
+        if fresh is None:
+            return False
         seen = self.observation.absent(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
         shown = seen.active or (seen.observed is not None and seen.observed.active)
         version = seen.version + (shown != fresh.shown_active)
@@ -426,11 +460,12 @@ class Reconciler:
             changed = replace(changed, refusal=None)  # what could not be made is there
         resources.replace(tx, changed)
         record(tx, changed, "drift", now=self.clock(), drift=list(drifts))
+        return True
 
     def _note_missing(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group] | None) -> None:
         """Record that an account is not there, or inactive, and leave it so."""
-        fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
-        if fresh is None or fresh.generation != row.generation or fresh.state not in COMPARED:
+        fresh = self._fresh(tx, row, lock=True)
+        if fresh is None:
             return
         seen = self.observation.absent(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
         if seen != fresh or fresh.shown_active:

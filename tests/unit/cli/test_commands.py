@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from scim_bridge.app import opened
 from scim_bridge.cli import COMMANDS, TRY_LATER, main
 from scim_bridge.config import load_settings
-from scim_bridge.errors import PendingError, RefusedError
+from scim_bridge.errors import PendingError, RefusedError, RemoteUnavailableError
 from scim_bridge.models import Group, User
 from scim_bridge.store import tokens
 from scim_bridge.testing.memory_remote import MemoryRemote
@@ -424,3 +424,16 @@ def test_a_held_connection_observes_until_it_goes_live(tmp_path: Path) -> None:
         assert run(tmp_path, configuration, "reconcile", "acme", "--apply").exit_code == 0
     finally:
         MemoryRemote.forget("held")
+
+
+def test_a_comparison_that_cannot_be_finished_has_a_status_of_its_own(tmp_path: Path) -> None:
+    """The remote system is down: one line, and the status of what may work later."""
+    remote = MemoryRemote.named("down")
+    try:
+        remote.fail("list_users", *[RemoteUnavailableError("the remote system is down")] * 9)
+        told = run(tmp_path, GOOD + '[connections.acme.config]\nremote = "down"\n', "reconcile", "acme")
+
+        assert told.exit_code == TRY_LATER
+        assert "not finished, 0 compared: the remote system is down" in told.stderr
+    finally:
+        MemoryRemote.forget("down")

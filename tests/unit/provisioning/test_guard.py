@@ -10,7 +10,7 @@ from scim2_models import ForbiddenException
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from scim_bridge.errors import PendingError
+from scim_bridge.errors import PendingError, RemoteUnavailableError
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.ownership import CHANNEL
@@ -19,11 +19,11 @@ from scim_bridge.store import resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.notifications import Listener
 from scim_bridge.store.rows import MemberDelta, State
-from scim_bridge.testing.memory_remote import MemoryRemote
+from scim_bridge.testing.memory_remote import Fault, MemoryRemote
 from tests.contract.store.examples import row_of
 from tests.hang_guard import HANG_SECONDS
 from tests.unit.provisioning.conftest import Bridge, always, bridge_on, setting, user
-from tests.unit.provisioning.test_reconcile import compared
+from tests.unit.provisioning.test_reconcile import compared, reconciler
 
 
 class Clock:
@@ -365,3 +365,42 @@ async def test_a_rejected_deletion_leaves_the_account_to_who_took_the_name(
         assert list(remote.accounts) == [again.row.remote_id]
         assert active(remote) == 1
         assert await bridge.store.read(bridge.provisioning.guard.held) == []
+
+
+@pytest.mark.parametrize("groups", [False, True], ids=["groups on the person", "members on the group"])
+@pytest.mark.parametrize("how", ["pending", "lost"])
+async def test_members_who_wait_count_under_the_name_that_the_group_gets(
+    tmp_path: Path, remote: MemoryRemote, *, groups: bool, how: str
+) -> None:
+    """A group that nobody holds yet takes a privileged name: its members are held, as if they were added then."""
+    policy = guarded(privileged=frozenset({"Admins"}), grants=Budget(floor=3, share=0.0))
+    policy = replace(policy, budget=0.3)
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, groups=groups) as bridge:
+        ids = await people(bridge, 10)
+        if how == "pending":
+            remote.intercept = lambda call: (
+                Fault(RemoteUnavailableError("down", retry_after=0.05)) if call.hook == "create_group" else None
+            )
+            with pytest.raises(PendingError):
+                await bridge.group_with("Harmless", *ids)
+        else:
+            await bridge.group_with("Harmless", *ids)
+            remote.groups.clear()
+            remote.members.clear()
+            remote.intercept = lambda call: (
+                Fault(RemoteUnavailableError("down", retry_after=0.05)) if call.hook == "create_group" else None
+            )
+            await reconciler(bridge).run()
+        group = await bridge.store.read(lambda tx: resources.find_by_name(tx, "acme", "Group", "Harmless"))
+        assert group is not None
+        with pytest.raises(PendingError):
+            await bridge.provisioning.modify_group(group.id, setting(display_name="Admins"), [], always)
+        remote.intercept = None
+        await bridge.provisioning.driver.idle()
+
+        assert not remote.members
+        held = await bridge.store.read(bridge.provisioning.guard.held)
+        assert {row.id for row in held} == ({group.id} if groups else set(ids))
+        await bridge.store.write(lambda tx: bridge.provisioning.guard.approve(tx, None))
+        await bridge.idle()
+        assert len(remote.members) == 10

@@ -1,5 +1,6 @@
 """Comparing everything: what is taken over, what is repaired, and what is only told."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Literal, cast
@@ -8,12 +9,12 @@ import pytest
 from scim2_models import URN, EnterpriseUser, Extension
 from scim2_models import User as CoreUser
 
-from scim_bridge.errors import RemoteUnavailableError
-from scim_bridge.models import User
+from scim_bridge.errors import RemoteRateLimitedError, RemoteUnavailableError
+from scim_bridge.models import Remote, User
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.reconcile import Comparison, DriftClass, Reconciler
 from scim_bridge.store import resources
-from scim_bridge.store.rows import Ownership, ResourceRow
+from scim_bridge.store.rows import MemberDelta, Ownership, ResourceRow
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, replace, setting, user
 from tests.unit.provisioning.vanishing import Vanishing
@@ -310,3 +311,56 @@ async def test_somebody_removed_and_added_again_by_hand_is_removed_again(
 
         assert classes(found) == {DriftClass.EXTRA_ACTIVE}
         assert not remote.accounts
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["on its way", "done"])
+async def test_what_a_client_writes_while_an_account_is_read_is_no_drift(
+    bridge: Bridge, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch, *, done: bool
+) -> None:
+    """A member is removed between the read and the comparison: that is the driver's, and nobody has too much."""
+    ada = (await bridge.provisioning.create_user(user())).row.id
+    sales = await bridge.group_with("Sales", ada)
+    held = set(remote.members)
+    remote.members.clear()  # a difference, so that the account is read by itself
+    comparing = reconciler(bridge)
+    read = comparing.connector.get_user
+    gate = remote.hold("set_user_groups")
+    writing: list[asyncio.Task[object]] = []
+
+    async def reading(remote_id: str) -> Remote[User]:
+        remote.members |= held
+        answer = await read(remote_id)
+        removal = bridge.provisioning.modify_group(sales, None, [MemberDelta("remove", (ada,))], always)
+        writing.append(asyncio.create_task(removal))
+        await gate.entered.wait()
+        if done:
+            gate.release()
+            await writing[0]
+        return answer
+
+    monkeypatch.setattr(comparing, "_read", lambda _, remote_id: reading(remote_id))
+    found = await comparing.run(apply=False)
+    gate.release()
+    await asyncio.gather(*writing)
+
+    assert writing
+    assert not found.security
+    assert not classes(found)
+    assert not remote.members
+
+
+async def test_a_comparison_waits_for_its_turn_as_long_as_its_patience_lasts(
+    bridge: Bridge, remote: MemoryRemote
+) -> None:
+    """Beside a busy bridge a command waits for the remote system's limit; the periodic one is tried again later."""
+    await bridge.provisioning.create_user(user())
+    busy = RemoteRateLimitedError("used up", retry_after=0.01)
+    remote.fail("list_users", busy, busy, busy)
+    comparing = reconciler(bridge)
+    with pytest.raises(RemoteRateLimitedError):
+        await comparing.run(apply=False)
+    comparing.patience = 60.0
+
+    found = await comparing.run(apply=False)
+
+    assert (found.complete, found.compared) == (True, 1)
