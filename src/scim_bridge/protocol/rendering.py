@@ -39,7 +39,7 @@ class Representation:
         """
         if self.row.shown_active == self.row.active:
             return self.row.active
-        return None if self.compared else self.row.shown_active
+        return None if self.compared and not self.row.active else self.row.shown_active
 
 
 def etag(row: ResourceRow) -> str:

@@ -307,9 +307,11 @@ class Outcomes:
         """
         if not row.deleted or resources.find_by_name(tx, self.connection_id, row.kind, row.name) is not None:
             return row
+        if row.kind == "Group":
+            return replace(row, deleted=False, shown_active=False, version=row.version + 1)
         observed = row.observed or Observed()
-        seen = row.kind == "User" and observed.present and observed.active
-        return replace(row, deleted=False, shown_active=seen, version=row.version + 1)
+        row = self._rewritten(tx, row, {"active"}, {"active": False})
+        return replace(row, deleted=False, shown_active=observed.present and observed.active)
 
     # -- Going on --------------------------------------------------------------------------------------------------
 

@@ -290,8 +290,9 @@ class Oracle:
     def _check_joined(self, exchange: Inbound, person: str) -> None:
         """Check that whoever was given a group, with calls to that end, has an account at all."""
         asked = self.worked_on.get(person, -math.inf)
-        if asked < (exchange.arrived_at or 0.0) or self.touched.get(person, -math.inf) >= asked:
-            return
+        by_hand = self.touched.get(person, -math.inf)
+        if asked < (exchange.arrived_at or 0.0) or by_hand >= asked or by_hand >= self.written.get(person, -math.inf):
+            return  # whoever was removed by hand stays out until a client asks for their access anew
         desire = self.world.witness.desire(person)
         if desire.active and not desire.open and not self.world.remote.holding(person).active:
             self.violated("I2", f"{exchange.status} to a new membership of {person}, who has no access")
