@@ -154,7 +154,7 @@ def test_what_becomes_of_a_token_is_in_the_audit_chain(tmp_path: Path) -> None:
 
 
 def test_somebody_who_was_deleted_is_explained_by_their_id(tmp_path: Path) -> None:
-    """Also when they were inactive, and no call was needed: the chain has the deletion, its end, and who asked."""
+    """Also when they were inactive: the chain has the deletion, the look before its answer, its end, and who asked."""
     MemoryRemote.named("gone")
     configuration = GOOD + '[connections.acme.config]\nremote = "gone"\n'
     (tmp_path / "scim-bridge.toml").write_text(configuration.replace("{directory}", str(tmp_path)))
@@ -168,10 +168,11 @@ def test_somebody_who_was_deleted_is_explained_by_their_id(tmp_path: Path) -> No
 
     person = asyncio.run(left())
     told = rows(run(tmp_path, configuration, "explain", "acme", person, "--json"))
-    last, end = told[-2:]
-    assert [(one["event"], one["operation"], one["actor"]) for one in (told[0], last, end)] == [
+    asked, looked, end = told[-3:]
+    assert [(one["event"], one["operation"], one["actor"]) for one in (told[0], asked, looked, end)] == [
         ("intent", "create", "operator"),
         ("intent", "delete", "operator"),
+        ("outcome", "probe", "bridge"),
         ("outcome", "delete", "bridge"),
     ]
     assert end["outcome"] == "gone"
