@@ -263,6 +263,9 @@ async def test_who_may_be_in_a_group_is_noted_only_of_whom_nothing_is_known(stor
         assert memberships.unsettled_of_group(tx, CONNECTION, "group-0") == (["user-1"], ["user-2", "user-3"])
         assert memberships.those_of(tx, CONNECTION, "group-0", USERS) == {"user-1", "user-2", "user-3"}
         assert memberships.suspect(tx, CONNECTION, "group-0", ["user-3"]) == []
+        told = {one.id for one in memberships.members_of_many(tx, CONNECTION, ["group-0"])["group-0"]}
+        assert "user-3" not in told  # to a reader it would be a claim
+        assert memberships.groups_of(tx, CONNECTION, ["user-3"], deleted=False)["user-3"] == []
 
     await in_transaction(store, work)
 
