@@ -6,9 +6,12 @@ import pytest
 
 from tests.faults.instruments import run, size
 
-HISTORIES = size("SCIM_BRIDGE_HISTORIES", 2000)
+HISTORIES = size("SCIM_BRIDGE_HISTORIES", 600)
 SHARES = max(2, HISTORIES // 200)
 """Parts of the run, for as many workers as there are; each is so long that every fault strikes in it."""
+
+MOST_OPEN = 0.12
+"""The share of histories that may break a promise of ``docs/promises.md``, "Open"; it only ever goes down."""
 
 MUST_FIRE = frozenset(
     {
@@ -88,5 +91,6 @@ def test_any_history_of_faults_ends_as_wanted(share: int) -> None:
     for seed, violations in [*found["failed"].items(), *found["open"].items()]:
         print(f"replay: python -m tests.faults.histories --seed {seed} --trace", *violations, sep="\n  ")
     assert not found["failed"]
+    assert len(found["open"]) <= MOST_OPEN * number
     assert found["histories"] == number
     assert {name for name in MUST_FIRE if not fired[name]} == set()
