@@ -44,12 +44,12 @@ async def test_row_32_the_root_and_its_search_cover_all_types(acme: Tenant) -> N
         "active gt true",
         'x509Certificates.value gt "YQ=="',
         'active eq "maybe"',
-        "userName eq 5",
+        "active eq 5",
         'meta.created gt "yesterday"',
     ],
     ids=[
         "operator", "value", "parentheses", "10,000 parentheses", "and", "quotes", "not", "attribute", "bracket",
-        "100 terms", "5 KB", "ordered boolean", "ordered binary", "boolean", "number for string", "date",
+        "100 terms", "5 KB", "ordered boolean", "ordered binary", "boolean", "number for boolean", "date",
     ],
 )  # fmt: skip
 async def test_rows_33_36_66_a_bad_filter_is_400_invalid_filter(acme: Tenant, query: str) -> None:

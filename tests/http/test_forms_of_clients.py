@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from scim_bridge.protocol import preset
-from tests.http.bridge import ENTERPRISE, USER, Tenant, bridge
+from scim_bridge.provisioning.reconcile import Reconciler
+from tests.http.bridge import ENTERPRISE, GROUP, USER, Tenant, bridge
 from tests.http.test_requests import call
 
 ROLE = {"id": "06b07648-0000-0000-0000-000000000001", "value": "Editor", "displayName": "Editors"}
@@ -39,7 +40,14 @@ def one_sentence(answer: Any) -> str:
 
 @pytest.mark.parametrize("client", ["okta", "entra", "generic"])
 @pytest.mark.parametrize(
-    "path", ["urn:ietf:params:scim:schemas:extension:custom:2.0:User:badge", "badge", "name.badge"]
+    "path",
+    [
+        "urn:ietf:params:scim:schemas:extension:custom:2.0:User:badge",
+        "badge",
+        "name.badge",
+        f"{ENTERPRISE}:badge",
+        'emails[badge eq "x"].value',
+    ],
 )
 @pytest.mark.parametrize("first", [True, False])
 async def test_an_unknown_attribute_keeps_no_deactivation_from_taking_effect(
@@ -55,6 +63,37 @@ async def test_an_unknown_attribute_keeps_no_deactivation_from_taking_effect(
         assert "unknown_attribute" in acme.quirks
         alone = await acme.patch(f"/Users/{user['id']}", replace(path, "7"))
         assert (alone.status_code, alone.json()["scimType"]) == (400, "invalidPath")
+
+
+@pytest.mark.parametrize("client", ["okta", "entra", "generic"])
+@pytest.mark.parametrize(
+    "beside", [{"badge": 7}, {"name.badge": 7}, {"urn:x:y:User": {"a": 1}}, {ENTERPRISE: {"badge": 7}}, {"emails[": 7}],
+    ids=json.dumps,
+)  # fmt: skip
+async def test_nor_does_one_in_a_value_without_a_path(tmp_path: Path, client: str, beside: dict[str, Any]) -> None:
+    """The other way to write it, of a PATCH, and a whole resource."""
+    async with bridge(tmp_path, client=preset(client)) as (acme,):
+        user = await acme.user()
+        answer = await acme.patch(f"/Users/{user['id']}", {"op": "replace", "value": {**beside, "active": False}})
+        assert (answer.status_code, answer.json()["active"]) == (200, False)
+        assert acme.remote_active() == {"ada@example.com": False}
+        assert acme.quirks == ["unknown_attribute"]
+        body = {"schemas": [USER], "userName": "ada@example.com", "active": True, **beside}
+        answer = await acme.put(f"/Users/{user['id']}", body)
+        assert (answer.status_code, acme.remote_active()) == (200, {"ada@example.com": True})
+        assert acme.quirks == ["unknown_attribute"] * 2
+
+
+@pytest.mark.parametrize("operation", [replace("badge", 7), {"op": "add", "value": {"badge": 7}}], ids=json.dumps)
+async def test_an_unknown_attribute_of_a_group_keeps_nobody_in_it(acme: Tenant, operation: dict[str, Any]) -> None:
+    """To leave is done in the same PATCH."""
+    user = await acme.user()
+    group = await acme.group("G", user["id"])
+    leaves = {"op": "remove", "path": f'members[value eq "{user["id"]}"]'}
+    answer = await acme.patch(f"/Groups/{group['id']}", operation, leaves)
+    assert answer.status_code == 204, answer.text
+    assert (await acme.members(group), acme.remote_members("G")) == (set(), set())
+    assert acme.quirks == ["unknown_attribute"]
 
 
 async def test_strict_refuses_an_unknown_attribute_and_changes_nothing(strict: Tenant) -> None:
@@ -107,8 +146,24 @@ async def test_strict_reads_no_text_for_a_boolean_and_no_operation_in_another_ca
         await strict.patch(path, {"op": "add", "path": "emails", "value": {"value": "b@x.io"}}),
         await strict.get('/Users?filter=active eq "true"'),
         await strict.get("/Users?filter=userName eq ada@example.com"),
+        await strict.get('/Users?filter=emails[primary eq "True"]'),
+        await strict.get("/Users?filter=active eq 1"),
+        await strict.get("/Users?filter=externalId eq 5"),
+        await strict.patch(path, replace('roles[primary eq "True"].value', "x")),
+        await strict.patch(path, replace("emails[type eq work].value", "x@x.io")),
+        await strict.patch(path, {"op": "remove", "path": "emails", "value": [{"value": "a@x.io"}]}),
+        await strict.post("/Users", {"schemas": [USER], "userName": "eve@example.com", "badge": 7}),
+        await strict.post("/Users", {"schemas": [USER], "userName": "eve@example.com", "name": {"badge": 7}}),
         await strict.patch(f"/Groups/{group['id']}", replace(f'members[value eq "{user["id"]}"].value', user["id"])),
+        await strict.patch(f"/Groups/{group['id']}", {"op": "add", "path": "members", "value": user["id"]}),
+        await strict.patch(f"/Groups/{group['id']}", {"op": "add", "path": "members", "value": {"value": user["id"]}}),
+        await strict.put(f"/Groups/{group['id']}", {"schemas": [GROUP], "displayName": "G", "members": [user["id"]]}),
+        await strict.patch(
+            f"/Groups/{group['id']}", {"op": "remove", "path": "members", "value": [{"value": user["id"]}]}
+        ),
     ]
+    for answer in refused:
+        one_sentence(answer)
     assert [answer.status_code for answer in refused] == [400] * len(refused)
     assert strict.quirks == []
     assert await strict.members(group) == set()
@@ -149,6 +204,8 @@ async def test_an_empty_text_is_no_value(acme: Tenant, path: str) -> None:
         replace("emails", 7),
         replace("name", "x"),
         replace("title", ["a", "b"]),
+        replace(ENTERPRISE, "x"),
+        replace("addresses", ["x"]),
     ],
     ids=json.dumps,
 )
@@ -185,6 +242,15 @@ async def test_roles_are_read_in_each_form_that_clients_send(acme: Tenant, name:
     assert {"text_for_values", "json_in_value"} & set(acme.quirks)
 
 
+@pytest.mark.parametrize("value", ["Editor", json.dumps(ROLE)], ids=["text", "JSON text"])
+async def test_the_one_role_that_entra_replaces_is_found_by_a_text(acme: Tenant, value: str) -> None:
+    """`roles[primary eq "True"].value`: Entra ID writes the boolean as a text, and the role as it was mapped."""
+    user = await acme.user(roles=[{"value": "Viewer", "primary": True}, {"value": "Guest"}])
+    answer = await acme.patch(f"/Users/{user['id']}", replace('roles[primary eq "True"].value', value))
+    assert answer.json()["roles"] == [{"value": "Editor", "primary": True}, {"value": "Guest"}]
+    assert acme.quirks[0] == "boolean_string_in_filter"
+
+
 @pytest.mark.parametrize("suffix", ["", ".value"])
 async def test_a_member_is_not_replaced_by_nobody(acme: Tenant, suffix: str) -> None:
     """A 2xx would say that it was done."""
@@ -194,6 +260,30 @@ async def test_a_member_is_not_replaced_by_nobody(acme: Tenant, suffix: str) -> 
     for operation in (replace(path, None), {"op": "replace", "path": path}):
         assert (await acme.patch(f"/Groups/{group['id']}", operation)).status_code == 400
     assert await acme.members(group) == {user["id"]}
+
+
+async def test_who_has_such_a_name_already_is_deactivated(acme: Tenant) -> None:
+    """An account made by hand, or before such names were refused; the name itself cannot be given to anybody."""
+    name = "a\u202eda@example.com"
+    account = acme.remote.accounts[acme.remote.add_account(name)]
+    one = acme.provisioning
+    await Reconciler("acme", acme.store, one.connector, one.discovery, clock=one.clock, wake=one.driver.wake).run()
+    found = (await acme.get("/Users")).json()["Resources"][0]
+    path = f"/Users/{found['id']}"
+    assert (await acme.patch(path, replace("active", False))).status_code == 200
+    assert not account.active
+    assert (await acme.put(path, {"schemas": [USER], "userName": name, "active": True})).status_code == 200
+    assert account.active
+    assert (await acme.patch(path, replace("userName", f"b{name}"))).status_code == 400
+
+
+@pytest.mark.parametrize("character", ["\u200b", "\u2060", "\u00ad"])
+async def test_a_user_name_holds_nothing_that_is_not_seen(acme: Tenant, character: str) -> None:
+    """Two userNames would look alike; a group may be called so, as emoji and some scripts are."""
+    name = f"ada@example.com{character}"
+    answer = await acme.post("/Users", {"schemas": [USER], "userName": name})
+    assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidValue")
+    await acme.group(name)
 
 
 @pytest.mark.parametrize("character", ["\n", "\x1b", "\u202e", "\u2066", "\x85", "\u200f"])
@@ -229,8 +319,9 @@ async def test_a_time_without_a_zone_is_utc_and_a_date_alone_is_no_time(acme: Te
         for operator, found in (("gt", 1), ("ge", 1), ("lt", 0), ("le", 0)):
             answer = await acme.get(f'/Users?filter={attribute} {operator} "2020-01-01T00:00:00"')
             assert answer.json()["totalResults"] == found
-        answer = await acme.get(f'/Users?filter={attribute} gt "2020-01-01"')
-        assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidFilter")
+        for no_time in ('"2020-01-01"', '"now"', "5", "true"):
+            answer = await acme.get(f"/Users?filter={attribute} gt {no_time}")
+            assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidFilter")
     exact = user["meta"]["created"].removesuffix("Z")
     assert (await acme.get(f'/Users?filter=meta.created eq "{exact}"')).json()["totalResults"] == 1
 
@@ -262,6 +353,37 @@ async def test_an_unquoted_value_of_a_filter_is_a_text(acme: Tenant, value: str)
     found = await acme.post("/Users/.search", {"filter": query})
     assert [one["id"] for one in found.json()["Resources"]] == [user["id"]]
     assert "unquoted_filter_value" in acme.quirks
+
+
+async def test_a_number_is_compared_with_a_text_as_the_text_it_is(acme: Tenant) -> None:
+    """`externalId eq 12345`, as `userName eq ada` without quotation marks."""
+    user = await acme.user(externalId="12345")
+    found = await acme.get("/Users?filter=externalId eq 12345")
+    assert [one["id"] for one in found.json()["Resources"]] == [user["id"]]
+    padded = await acme.user("eve@example.com", externalId="00123")
+    found = await acme.get("/Users?filter=externalId eq 00123")
+    assert [one["id"] for one in found.json()["Resources"]] == [padded["id"]]
+    assert set(acme.quirks) == {"unquoted_filter_value"}
+
+
+@pytest.mark.parametrize("value", ["\u201cada@example.com\u201d", "'ada@example.com'"])
+async def test_other_quotation_marks_are_no_part_of_a_value(acme: Tenant, value: str) -> None:
+    """To find nobody would be followed by a creation, and a conflict."""
+    await acme.user()
+    answer = await acme.post("/Users/.search", {"filter": f"userName eq {value}"})
+    assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidFilter")
+
+
+async def test_the_filters_of_paths_are_read_as_others_are(acme: Tenant) -> None:
+    """`members[value eq …]` and `emails[type eq work]` without quotation marks."""
+    user = await acme.user(emails=[{"value": "a@x.io", "type": "work"}])
+    group = await acme.group("G", user["id"])
+    answer = await acme.patch(f"/Users/{user['id']}", replace("emails[type eq work].value", "b@x.io"))
+    assert answer.json()["emails"] == [{"value": "b@x.io", "type": "work"}]
+    removed = {"op": "remove", "path": f"members[value eq {user['id']}]"}
+    assert (await acme.patch(f"/Groups/{group['id']}", removed)).status_code == 204
+    assert acme.remote_members("G") == set()
+    assert acme.quirks == ["unquoted_filter_value"] * 2
 
 
 # -- HTTP --------------------------------------------------------------------------------------------------------------
@@ -300,7 +422,7 @@ async def test_headers_that_are_too_large_are_431(acme: Tenant) -> None:
     assert (answer.status_code, answer.json()["status"]) == (431, "431")
 
 
-async def test_a_cursor_of_one_connection_is_none_of_another(tmp_path: Path) -> None:
+async def test_a_cursor_is_one_of_its_connection_and_query(tmp_path: Path) -> None:
     """RFC 9865 §2: 400 `invalidCursor`."""
     async with bridge(tmp_path, "acme", "other") as (acme, other):
         for tenant in (acme, other):
@@ -308,5 +430,11 @@ async def test_a_cursor_of_one_connection_is_none_of_another(tmp_path: Path) -> 
                 await tenant.user(f"u{number}@example.com")
         cursor = (await acme.get("/Users?cursor&count=1")).json()["nextCursor"]
         assert (await acme.get(f"/Users?cursor={cursor}&count=1")).status_code == 200
-        answer = await other.get(f"/Users?cursor={cursor}&count=1")
-        assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidCursor")
+        answers = [
+            await other.get(f"/Users?cursor={cursor}&count=1"),
+            await acme.get(f"/Users?cursor={cursor}&count=1&filter=active eq true"),
+            await acme.get(f"/Users?cursor={cursor}&count=1&sortBy=userName"),
+            await acme.get(f"/Groups?cursor={cursor}&count=1"),
+            await acme.get(f"/Users?cursor={cursor}x&count=1"),
+        ]
+        assert [(one.status_code, one.json()["scimType"]) for one in answers] == [(400, "invalidCursor")] * 5

@@ -58,9 +58,14 @@ QUIRKS = _quirks(
         ("empty_value", "okta entra", "an empty text for a boolean, date, number or reference is no value"),
         ("text_for_values", "okta entra", '`roles: "Admin"` and `roles: ["Admin"]` are `roles: [{"value": "Admin"}]`'),
         ("json_in_value", "entra", "a role whose `value` is a JSON text is what that text's `value` says"),
-        ("unknown_attribute", "okta entra", "a PATCH of an attribute that no schema has changes nothing"),
-        ("unquoted_filter_value", "okta entra", "`userName eq ada@example.com` compares with a text"),
-        ("boolean_string_in_filter", "entra", '`active eq "True"` compares with `true`'),
+        ("remove_with_value", "okta entra", "a PATCH `remove` with a value removes that value, not all"),
+        (
+            "unknown_attribute",
+            "okta entra",
+            "an attribute that no schema has is left out; alone in a PATCH it is refused",
+        ),
+        ("unquoted_filter_value", "okta entra", "`userName eq ada@example.com` compares with a text, in paths too"),
+        ("boolean_string_in_filter", "entra", '`active eq "True"` compares with `true`, in paths too'),
     )
 )
 """Every quirk, by name. The clients in the middle column were recorded or documented to send it."""

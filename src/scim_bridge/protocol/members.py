@@ -13,11 +13,11 @@ from scim2_models import (
     InvalidValueException,
     MutabilityException,
     SCIMException,
-    ScimFilter,
 )
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
 
 from scim_bridge.protocol.clients import Quirks
+from scim_bridge.protocol.filters import parsed
 from scim_bridge.protocol.limits import Limits, check_members
 from scim_bridge.protocol.schemas import GROUP
 from scim_bridge.store.rows import MemberDelta
@@ -26,7 +26,7 @@ _DERIVED = frozenset({"display", "type", "$ref"})
 """Sub-attributes that the bridge derives from the member."""
 
 
-def split_body(body: dict[str, Any], limits: Limits) -> tuple[dict[str, Any], tuple[str, ...]]:
+def split_body(body: dict[str, Any], quirks: Quirks, limits: Limits) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Split the body of a POST or PUT on Groups.
 
     :param body: The decoded body.
@@ -35,7 +35,7 @@ def split_body(body: dict[str, Any], limits: Limits) -> tuple[dict[str, Any], tu
     """
     rest = {key: value for key, value in body.items() if not _is_members(key)}
     given = [value for key, value in body.items() if _is_members(key)]
-    ids = tuple(dict.fromkeys(identifier for value in given for identifier in identifiers(value)))
+    ids = tuple(dict.fromkeys(identifier for value in given for identifier in identifiers(value, quirks)))
     check_members(len(ids), limits)
     return rest, ids
 
@@ -75,14 +75,19 @@ def split_operations(
     return attributes, deltas
 
 
-def identifiers(value: Any) -> tuple[str, ...]:
-    """Return the ids that a value of ``members`` names: an object, a list of objects, a plain id or a list of them.
+def identifiers(value: Any, quirks: Quirks) -> tuple[str, ...]:
+    """Return the ids that a value of ``members`` names: a list of objects, or an object, a plain id or a list of them.
 
     :raises InvalidValueException: When one of them names no id.
     """
     if value is None:
         return ()
-    return tuple(_identifier(item) for item in (value if isinstance(value, list) else [value]))
+    if isinstance(value, dict) and not quirks.take("object_for_list"):
+        raise InvalidValueException(detail="members is multi-valued: a list is needed")
+    items = value if isinstance(value, list) else [value]
+    if any(isinstance(item, str) for item in items) and not quirks.take("text_for_values"):
+        raise InvalidValueException(detail="members is a list of objects, each with a value")
+    return tuple(_identifier(item) for item in items)
 
 
 def _identifier(item: Any) -> str:
@@ -125,7 +130,7 @@ def _deltas(op: str, path: str, operation: dict[str, Any], quirks: Quirks) -> It
     if path.startswith("["):
         yield from _filtered(op, path, operation, quirks)
     elif path.lower() in ("", ".value"):
-        yield from _plain(op, path, operation)
+        yield from _plain(op, path, operation, quirks)
     elif path[1:].lower() in _DERIVED:
         if not quirks.take("member_display"):
             raise MutabilityException(detail=f"members{path} is derived from the member")
@@ -133,22 +138,22 @@ def _deltas(op: str, path: str, operation: dict[str, Any], quirks: Quirks) -> It
         raise InvalidPathException(path=f"members{path}", detail=f"No schema defines the path members{path}")
 
 
-def _plain(op: str, path: str, operation: dict[str, Any]) -> Iterator[MemberDelta]:
+def _plain(op: str, path: str, operation: dict[str, Any], quirks: Quirks) -> Iterator[MemberDelta]:
     value = operation.get("value")
     if op == "remove":
         if path and value is None:
             raise MutabilityException(detail="The value of a member cannot be removed without the member")
-        yield MemberDelta("replace", ()) if value is None else MemberDelta("remove", identifiers(value))
+        yield MemberDelta("replace", ()) if value is None else MemberDelta("remove", identifiers(value, quirks))
         return
     if "value" not in operation or (op == "add" and value is None):
         raise InvalidValueException(detail=f"value is required for {op} operations")
-    yield MemberDelta(op, tuple(dict.fromkeys(identifiers(value))))
+    yield MemberDelta(op, tuple(dict.fromkeys(identifiers(value, quirks))))
 
 
 def _filtered(op: str, path: str, operation: dict[str, Any], quirks: Quirks) -> Iterator[MemberDelta]:
     """Yield the delta of ``members[value eq "…"]``, with or without a sub-attribute behind it."""
     try:
-        selection, sub_attribute = _selection(path)
+        selection, sub_attribute = _selection(path, quirks)
     except InvalidFilterException as error:
         raise InvalidPathException(path=f"members{path}", detail=error.detail) from error
     ids = _selected(selection)
@@ -159,7 +164,7 @@ def _filtered(op: str, path: str, operation: dict[str, Any], quirks: Quirks) -> 
         raise InvalidPathException(path=f"members{path}", detail=f"No schema defines members.{sub_attribute}")
     elif op == "remove" and not sub_attribute:
         yield MemberDelta("remove", ids)
-    elif op == "remove" or not (named := set(identifiers(operation.get("value")))) or not named <= set(ids):
+    elif op == "remove" or not (named := set(identifiers(operation.get("value"), quirks))) or not named <= set(ids):
         raise MutabilityException(detail="The value of a member cannot change; remove the member and add another")
     elif not quirks.take("member_by_filter"):
         raise MutabilityException(detail="The value of a member is immutable; add the member instead")
@@ -167,12 +172,12 @@ def _filtered(op: str, path: str, operation: dict[str, Any], quirks: Quirks) -> 
         yield MemberDelta("add", ids)
 
 
-def _selection(path: str) -> tuple[FilterNode, str]:
+def _selection(path: str, quirks: Quirks) -> tuple[FilterNode, str]:
     text, bracket, rest = path[1:].rpartition("]")
     rest = rest.strip()
     if not bracket or (rest and not rest.startswith(".")):
         raise InvalidPathException(path=f"members{path}", detail=f"members{path} is not a PATCH path")
-    return ScimFilter[Any](text).ast, rest[1:]
+    return parsed(text, quirks), rest[1:]
 
 
 def _selected(node: FilterNode) -> tuple[str, ...]:

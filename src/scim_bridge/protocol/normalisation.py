@@ -1,23 +1,24 @@
 """Rewrites the forms of :mod:`scim_bridge.protocol.clients` into those of the RFC, before anything is validated."""
 
-import json
-import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
-from scim2_models import InvalidFilterException, InvalidPathException, InvalidValueException, Path, ScimFilter
-from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode, LogicalExpr, Not, Present, ValuePath
+from scim2_models import (
+    InvalidFilterException,
+    InvalidPathException,
+    InvalidSyntaxException,
+    InvalidValueException,
+    Path,
+)
 
 from scim_bridge.protocol.clients import Quirks
+from scim_bridge.protocol.filters import Filters
 from scim_bridge.protocol.schemas import ENTERPRISE_USER, Attribute, ResourceDefinition
 from scim_bridge.protocol.values import Values
 
 OPERATIONS = ("add", "remove", "replace")
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-
-_TEXT = re.compile(r'("(?:[^"\\]|\\.)*")')
-_UNQUOTED = re.compile(r"(?P<head>\b(?:eq|ne|co|sw|ew|gt|ge|lt|le)\s+)(?P<value>[^\s\"'()\[\]]+)", re.IGNORECASE)
-_LITERAL = re.compile(r"true|false|null|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 _LEGACY_CORE = frozenset({"urn:scim:schemas:core:1.0", "urn:scim:schemas:core:2.0"})
 _LEGACY_ENTERPRISE = frozenset(
@@ -40,7 +41,7 @@ class Normaliser:
         self._definition = definition
         self._quirks = quirks
         self._values = Values(quirks)
-        self._name = "displayname" if definition.attribute("userName") is None else "username"
+        self.filters = Filters(definition, quirks, self._urn)
 
     # -- Resources -----------------------------------------------------------------------------------------------------
 
@@ -57,8 +58,8 @@ class Normaliser:
     def _entry(self, key: str, value: Any) -> Iterator[tuple[str, Any]]:
         """Yield a member of a resource under its canonical name, or nothing when it is dropped."""
         urn = self._urn(key) if ":" in key else None
-        if urn is not None and isinstance(value, dict):
-            yield urn, {k: self._values.shaped(self._definition.attribute(k, urn), v) for k, v in value.items()}
+        if urn is not None:
+            yield urn, self._of_schema(urn, value)
             return
         if key.lower() == "password" and self._quirks.take("password"):
             return
@@ -70,9 +71,32 @@ class Normaliser:
             return
         moved = self._definition.in_extensions(key)
         if moved is None or moved.schema is None or not self._quirks.take("bare_extension_attribute"):
-            yield key, value
+            self._leave_out(key)
         elif value is not None:
             yield moved.schema, {moved.name: self._values.shaped(moved, value)}
+
+    def _of_schema(self, urn: str, value: Any) -> dict[str, Any] | None:
+        """Return the attributes of one schema in shape, as they come under its URN."""
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise InvalidValueException(detail=f"{urn} must be an object")
+        shaped = {}
+        for key, item in value.items():
+            attribute = self._definition.attribute(key, urn)
+            if attribute is None:
+                self._leave_out(f"{urn}:{key}")
+            else:
+                shaped[key] = self._values.shaped(attribute, item)
+        return shaped
+
+    def _leave_out(self, name: str) -> None:
+        """Leave out an attribute that no schema defines.
+
+        :raises InvalidSyntaxException: When that is not to be done.
+        """
+        if not self._quirks.take("unknown_attribute"):
+            raise InvalidSyntaxException(detail=f"No schema defines the attribute {name!r}")
 
     def _schemas(self, given: Any, fragment: dict[str, Any]) -> Any:
         if given is None and self._quirks.take("missing_schemas"):
@@ -106,10 +130,10 @@ class Normaliser:
 
     # -- PATCH ---------------------------------------------------------------------------------------------------------
 
-    def in_rfc_case(self, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def operations(self, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return operations whose ``op`` is spelt as RFC 7644 §3.5.2 spells it; Entra ID writes ``Replace``.
 
-        :raises InvalidValueException: When another spelling is not to be read.
+        :raises InvalidValueException: When another spelling, or a ``remove`` with a value, is not to be read.
         """
         spelt = []
         for operation in operations:
@@ -118,6 +142,9 @@ class Normaliser:
                 if not self._quirks.take("operation_case"):
                     raise InvalidValueException(detail=f"{op!r} is not a PATCH operation: add, remove or replace")
                 operation = {**operation, "op": op.lower()}  # noqa: PLW2901 - the same operation
+            given = operation.get("op") == "remove" and operation.get("value") is not None
+            if given and not self._quirks.take("remove_with_value"):
+                raise InvalidValueException(detail="A remove has no value: a filter in its path selects")
             spelt.append(operation)
         return spelt
 
@@ -137,6 +164,57 @@ class Normaliser:
             yield {**operation, "value": dict(self._keys(value))}
         else:
             yield operation
+
+    def known(self, model: type[Any], operations: list[dict[str, Any]], *, beside: bool) -> list[dict[str, Any]]:
+        """Return the operations of a PATCH as far as a schema defines what they are about.
+
+        What no schema defines is left out beside others, so that it cannot keep a deactivation from taking effect.
+        Alone it is refused, and so it is by ``strict``: a success would claim what was not done.
+
+        :param model: The class of the resource type.
+        :param beside: Whether the PATCH has other operations, on members.
+        :raises InvalidPathException: naming the path.
+        """
+        known: list[dict[str, Any]] = []
+        unknown: list[str] = []
+        for operation in operations:
+            path, value = operation.get("path"), operation.get("value")
+            if isinstance(path, str) and path and not self._is_defined(model, path):
+                unknown.append(path)
+                continue
+            if not path and isinstance(value, dict):
+                keys = [key for key in value if not self._is_key(model, key)]
+                unknown += keys
+                if keys and len(keys) == len(value):
+                    continue
+                operation = {**operation, "value": {k: v for k, v in value.items() if k not in keys}}  # noqa: PLW2901
+            known.append(operation)
+        for path in unknown:
+            if not ((known or beside) and self._quirks.take("unknown_attribute")):
+                raise InvalidPathException(path=path, detail=f"No schema defines the path {path!r}")
+        return known
+
+    def _is_key(self, model: type[Any], key: str) -> bool:
+        with suppress(InvalidPathException):
+            return self._is_defined(model, key)
+        return False
+
+    def _is_defined(self, model: type[Any], path: str) -> bool:
+        """Tell whether a schema defines a path; scim2-models would answer another with a silent success.
+
+        :raises InvalidPathException: When it is no path.
+        """
+        if self._definition.known_urn(path) is not None:
+            return True
+        head, _, rest = path.partition("[")
+        text, closing, _ = rest.rpartition("]")
+        attribute = self._attribute(head) if closing else None
+        try:
+            if Path[model](path).resolve() is None:  # type: ignore[valid-type]
+                return False
+            return attribute is None or self.filters.is_of_values(attribute, text)
+        except InvalidFilterException as error:
+            raise InvalidPathException(path=path, detail=error.detail) from error
 
     def _with_path(self, operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
         attribute = self._attribute(operation["path"])
@@ -160,11 +238,15 @@ class Normaliser:
         """Return an operation on a sub-attribute, or on one of selected values, with its value in shape."""
         head, _, name = _without_filter(operation["path"]).rpartition(".")
         attribute = self._attribute(head) if head else None
-        parts = attribute.definition.get("subAttributes", ()) if attribute else ()
-        sub = next((part for part in parts if part["name"].lower() == name.lower()), None)
-        if sub is None or sub["type"] == "complex" or sub["multiValued"] or sub.get("mutability") == "readOnly":
+        part = attribute.part(name) if attribute else None
+        if attribute is None or part is None or part["type"] == "complex" or part["multiValued"]:
             return operation
-        return {**operation, "value": self._values.scalar(f"{head}.{name}", sub, operation["value"])}
+        if part.get("mutability") == "readOnly":
+            return operation
+        value = self._values.scalar(f"{head}.{name}", part, operation["value"])
+        if attribute.multi_valued and name.lower() == "value":
+            value = self._values.unpacked({"value": value})["value"]
+        return {**operation, "value": value}
 
     def _keys(self, value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         """Yield the members of a PATCH value without path; each key is a path (RFC 7644 §3.5.2, Entra ID)."""
@@ -172,17 +254,16 @@ class Normaliser:
             if key.lower() == "password" and self._quirks.take("password"):
                 continue
             urn = self._urn(key) if ":" in key else None
-            if urn is not None and isinstance(item, dict):
-                shaped = {k: self._values.shaped(self._definition.attribute(k, urn), v) for k, v in item.items()}
-                if urn == self._definition.urn:
-                    yield from self._keys(shaped)
-                else:
-                    yield urn, shaped
+            if urn == self._definition.urn and isinstance(item, dict):
+                yield from self._keys(item)
+                continue
+            if urn is not None:
+                yield urn, self._of_schema(urn, item)
                 continue
             path = self.path(key)
             attribute = self._attribute(path)
             if attribute is None:
-                yield path, item
+                yield path, self._part({"path": path, "value": item})["value"]
             elif self._ignored(attribute, item):
                 continue
             else:
@@ -199,7 +280,19 @@ class Normaliser:
         return self._definition.attribute(name, urn or None)
 
     def path(self, path: str) -> str:
-        """Return an attribute path under its canonical URN, and a bare extension attribute under its extension."""
+        """Return an attribute path under its canonical URN, with its value filter in the RFC's form."""
+        path = self._named(path)
+        head, _, rest = path.partition("[")
+        text, closing, tail = rest.rpartition("]")
+        attribute = self._attribute(head) if closing else None
+        if attribute is None:
+            return path
+        with suppress(InvalidFilterException):  # refused when it is looked up
+            return f"{head}[{self.filters.of_values(attribute, text)}]{tail}"
+        return path
+
+    def _named(self, path: str) -> str:
+        """Return a path under its canonical URN, and a bare extension attribute under its extension."""
         if path[:4].lower() == "urn:":
             return self._urn_path(path)
         head = path.partition("[")[0].partition(".")[0]
@@ -223,98 +316,6 @@ class Normaliser:
             return f"{canonical}:{name}{tail}"
         return path
 
-    # -- Filters -------------------------------------------------------------------------------------------------------
-
-    def filter(self, text: str) -> str:
-        """Return a filter whose attribute paths the schemas define.
-
-        :raises InvalidFilterException: When it is no filter.
-        """
-        try:
-            node = ScimFilter[Any](text).ast
-        except InvalidFilterException:
-            quoted = "".join(_UNQUOTED.sub(_quoted, part) if part[:1] != '"' else part for part in _TEXT.split(text))
-            if quoted == text or not self._quirks.take("unquoted_filter_value"):
-                raise
-            text = quoted
-            node = ScimFilter[Any](text).ast
-        rewritten = self._node(node)
-        return text if rewritten == node else str(rewritten)
-
-    def _node(self, node: FilterNode) -> FilterNode:
-        match node:
-            case LogicalExpr():
-                return LogicalExpr(node.op, tuple(self._node(term) for term in node.terms))
-            case Not():
-                return Not(self._node(node.expr))
-            case Present():
-                return Present(self._filter_path(node.attr_path))
-            case ValuePath():
-                return ValuePath(self._filter_path(node.attr_path), node.val_filter, node.sub_attr)
-            case Comparison():
-                return self._comparison(node)
-            case _:
-                return node
-
-    def _comparison(self, node: Comparison) -> Comparison:
-        path = self._filter_path(node.attr_path)
-        attribute = self._definition.attribute(path.attr, path.uri)
-        value = node.value
-        if attribute is not None and path.sub_attr is None and not attribute.multi_valued:
-            if "value" in attribute.sub_attributes and self._quirks.take("complex_in_filter"):
-                path = AttrPath(path.attr, "value", path.uri)
-            if attribute.definition["type"] == "boolean" and isinstance(value, str):
-                literal = {"true": True, "false": False}.get(value.lower())
-                if literal is None or not self._quirks.take("boolean_string_in_filter"):
-                    raise InvalidFilterException(detail=f"{path.attr} is compared with true or false")
-                value = literal
-            if isinstance(value, str) and path.uri is None and path.attr.lower() == self._name:
-                value = value.strip() if node.op in {CompareOperator.eq, CompareOperator.ne} else value
-        return Comparison(path, node.op, value)
-
-    def _filter_path(self, path: AttrPath) -> AttrPath:
-        if path.uri is not None:
-            urn = self._urn(path.uri)
-            return AttrPath(path.attr, path.sub_attr, urn) if urn is not None else path
-        moved = self._definition.in_extensions(path.attr)
-        if moved is None or not self._quirks.take("bare_extension_attribute"):
-            return path
-        return AttrPath(moved.name, path.sub_attr, moved.schema)
-
-
-def known_paths(
-    model: type[Any], definition: ResourceDefinition, operations: list[dict[str, Any]], quirks: Quirks
-) -> list[dict[str, Any]]:
-    """Return the operations of a PATCH whose paths a schema defines.
-
-    One that no schema defines is left out beside others, so that it cannot keep a deactivation from taking effect.
-    Alone it is refused, and so it is by ``strict``: a success would claim what was not done.
-
-    :raises InvalidPathException: naming the path.
-    """
-    known: list[dict[str, Any]] = []
-    unknown: list[dict[str, Any]] = []
-    for operation in operations:
-        path = operation.get("path")
-        (known if _is_defined(model, definition, path) else unknown).append(operation)
-    if unknown and not (known and quirks.take("unknown_attribute")):
-        path = unknown[0]["path"]
-        raise InvalidPathException(path=path, detail=f"No schema defines the path {path!r}")
-    return known
-
-
-def _is_defined(model: type[Any], definition: ResourceDefinition, path: Any) -> bool:
-    """Tell whether a schema defines a path; scim2-models would answer another with a silent success.
-
-    :raises InvalidPathException: When it is no path.
-    """
-    if not isinstance(path, str) or not path or definition.known_urn(path) is not None:
-        return True
-    try:
-        return Path[model](path).resolve() is not None  # type: ignore[valid-type]
-    except InvalidFilterException as error:
-        raise InvalidPathException(path=path, detail=error.detail) from error
-
 
 def _without_filter(path: str) -> str:
     """Return a path without its value filter: ``emails[type eq "work"].value`` is ``emails.value``."""
@@ -324,9 +325,3 @@ def _without_filter(path: str) -> str:
 
 def _is_read_only(attribute: Attribute) -> bool:
     return bool(attribute.definition.get("mutability") == "readOnly")
-
-
-def _quoted(match: re.Match[str]) -> str:
-    """Quote the value of a comparison unless it is a literal already."""
-    value = match["value"]
-    return match[0] if _LITERAL.fullmatch(value) else f"{match['head']}{json.dumps(value, ensure_ascii=False)}"

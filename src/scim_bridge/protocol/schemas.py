@@ -73,6 +73,11 @@ class Attribute:
         """The names of its sub-attributes, in lower case."""
         return frozenset(sub["name"].lower() for sub in self.definition.get("subAttributes", ()))
 
+    def part(self, name: str) -> Mapping[str, Any] | None:
+        """Return the characteristics of the sub-attribute of a name, or ``None``."""
+        parts = self.definition.get("subAttributes", ())
+        return next((part for part in parts if part["name"].lower() == name.lower()), None)
+
 
 @dataclass(frozen=True, slots=True)
 class ResourceDefinition:

@@ -1,6 +1,5 @@
 """The SCIM protocol of one connection, without input or output: what a request means, and what answers it."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -41,7 +40,8 @@ from scim_bridge.models import Kind, User
 from scim_bridge.protocol import members, rendering, strict_json
 from scim_bridge.protocol.clients import ClientPreset, Quirks
 from scim_bridge.protocol.limits import Limits, check_filter, check_operations, check_values
-from scim_bridge.protocol.normalisation import Normaliser, known_paths
+from scim_bridge.protocol.names import require_name, require_visible
+from scim_bridge.protocol.normalisation import Normaliser
 from scim_bridge.protocol.schemas import BridgeProvider
 from scim_bridge.store.documents import decode
 from scim_bridge.store.rows import MemberDelta
@@ -56,9 +56,6 @@ _ON_A_RESOURCE = {
 _ABOUT_ALL = (ListResponse, BulkRequest, BulkResponse, SearchRequest)
 _ABOUT_ONE = (SearchRequest, ResponseParameters, PatchOp)
 """Generic messages. pydantic forgets the class for a service's resources, and takes milliseconds to make it again."""
-
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-"""Control and direction characters: a name that holds them reads as another one (RFC 8264 §9.11, §9.13)."""
 
 ResourceT = TypeVar("ResourceT", bound=Resource[Any])
 Change = Callable[[Any], Any]
@@ -169,13 +166,13 @@ class BridgeService(ScimService):
         """Return the validated resource of a POST or PUT; a Group comes with its members unresolved."""
         ids: tuple[str, ...] = ()
         if kind == "Group":
-            payload, ids = members.split_body(payload, self.limits)
+            payload, ids = members.split_body(payload, self._quirks, self.limits)
         check_values(payload.values(), self.limits)
         with self.provider:
             resource = self._validated(self.provider.model(kind), self._normalisers[kind].resource(payload), context)
         if isinstance(resource, Group):
             resource.members = [GroupMember.model_construct(value=id) for id in ids]
-        _require_name(resource)
+        require_name(resource)
         return resource
 
     # -- Writes --------------------------------------------------------------------------------------------------------
@@ -186,6 +183,7 @@ class BridgeService(ScimService):
         :raises SCIMException: When it does not validate.
         """
         resource = self._resource(kind, payload, Context.RESOURCE_CREATION_REQUEST)
+        require_visible(resource)
         if kind == "User" and resource.active is None:
             resource.active = True
         return cast("User | Group", resource)
@@ -205,6 +203,7 @@ class BridgeService(ScimService):
         def change(current: Resource[Any]) -> Resource[Any] | None:
             with self.provider:
                 replacement = wanted.model_copy(deep=True)
+                require_visible(replacement, current)
                 _keep_active(current, replacement)
                 return self.apply_replacement(current, replacement, Conditions())
 
@@ -216,7 +215,7 @@ class BridgeService(ScimService):
         :raises SCIMException: When it does not validate; what only the stored state tells is raised by the change.
         """
         self.ensure_patch_supported()
-        operations = self._normalisers[kind].in_rfc_case(_operations(payload))
+        operations = self._normalisers[kind].operations(_operations(payload))
         check_operations(operations, self.limits)
         deltas: list[MemberDelta] = []
         if kind == "Group":
@@ -225,8 +224,7 @@ class BridgeService(ScimService):
         with self.provider:
             body = self._normalisers[kind].patch(payload, operations)
             model = self.provider.model(kind)
-            definition = self.provider.definitions[kind]
-            body["Operations"] = known_paths(model, definition, body["Operations"], self._quirks)
+            body["Operations"] = self._normalisers[kind].known(model, body["Operations"], beside=bool(deltas))
             if not body["Operations"]:
                 return Modification(None, tuple(deltas))
             patch_op: Any = self._validated(cast("Any", PatchOp)[model], body, Context.RESOURCE_PATCH_REQUEST)
@@ -238,7 +236,8 @@ class BridgeService(ScimService):
                 if patched is not None:
                     check_values(vars(patched).values(), self.limits)
                     _keep_active(before, patched)
-                    _require_name(patched)
+                    require_name(patched)
+                    require_visible(patched, before)
                 return patched
 
         return Modification(change, tuple(deltas))
@@ -255,7 +254,7 @@ class BridgeService(ScimService):
                 continue
             check_filter(value, self.limits)
             kind = cast("Kind", resource_types[0].name)
-            payload[name] = self._normalisers[kind].filter(value)
+            payload[name] = self._normalisers[kind].filters.of_resources(value)
         return super().read_search(resource_types, payload)
 
     def read_response_parameters(
@@ -369,18 +368,3 @@ def _keep_active(current: Any, wanted: Any) -> None:
     """Let an unset ``active`` be no change: neither a deactivation nor an activation."""
     if "active" in type(wanted).model_fields and wanted.active is None:
         wanted.active = current.active
-
-
-def _require_name(resource: Any) -> None:
-    """Refuse an empty userName or displayName (RFC 7643 §4.1.1, §4.2), and take blanks around one off.
-
-    Remote systems do: with them, two resources would stand for one account. Filters are read so, too.
-    """
-    attribute, field = ("displayName", "display_name") if isinstance(resource, Group) else ("userName", "user_name")
-    name = getattr(resource, field)
-    if not isinstance(name, str) or not name.strip():
-        raise InvalidValueException(detail=f"{attribute} must not be empty")
-    if _UNSEEN.search(name):
-        raise InvalidValueException(detail=f"{attribute} must not hold control or direction characters")
-    if name != name.strip():
-        setattr(resource, field, name.strip())

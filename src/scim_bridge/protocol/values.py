@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from scim2_models import InvalidValueException
+from scim2_models import InvalidSyntaxException, InvalidValueException
 
 from scim_bridge.protocol.clients import Quirks
 from scim_bridge.protocol.schemas import Attribute
@@ -81,9 +81,9 @@ class Values:
             item = {"value": item}
         if not isinstance(item, dict):
             raise InvalidValueException(detail=f"each value of {attribute.name} is an object")
-        return self._parts(attribute, self._unpacked(item))
+        return self._parts(attribute, self.unpacked(item))
 
-    def _unpacked(self, item: dict[str, Any]) -> dict[str, Any]:
+    def unpacked(self, item: dict[str, Any]) -> dict[str, Any]:
         """Return a value whose ``value`` is itself a JSON text with what it stands for (Entra's app roles)."""
         key = next((name for name in item if name.lower() == "value"), None)
         text = item.get(key) if key is not None else None
@@ -107,6 +107,10 @@ class Values:
         shaped: dict[str, Any] = {}
         for name, part in value.items():
             sub = known.get(name.lower())
+            if sub is None and known:
+                if not self._quirks.take("unknown_attribute"):
+                    raise InvalidSyntaxException(detail=f"No schema defines the attribute {attribute.name}.{name}")
+                continue
             if sub is not None and sub.get("mutability") == "readOnly":
                 continue  # RFC 7644 §3.3 and §3.5.1: ignored, whatever it looks like
             plain = sub is not None and sub["type"] != "complex" and not sub["multiValued"]

@@ -63,7 +63,8 @@ def operand(binding: AttributeBinding, op: CompareOperator, value: Any) -> Any:
             raise InvalidFilterException(detail=f"{binding.urn} is write-only and can only be tested for equality")
         if isclass(kind) and issubclass(kind, bool | bytes):
             raise InvalidFilterException(detail=f"{binding.urn} is a {kind.__name__} and has no order")
-    if isclass(kind) and issubclass(kind, datetime) and isinstance(value, str) and "T" not in value.upper():
+    is_time = isclass(kind) and issubclass(kind, datetime) and value is not None
+    if is_time and not (isinstance(value, str) and "T" in value.upper()):
         raise InvalidFilterException(detail=f"{binding.urn} is compared with a date and a time (xsd:dateTime)")
     expected = coerce_value(binding, value, op)
     if isinstance(expected, datetime) and expected.tzinfo is None:

@@ -92,7 +92,7 @@ def test_members_keep_their_derived_values_and_a_null_list_is_not_given() -> Non
     operations = [
         {"op": "replace", "path": 'members[value eq "a"].display', "value": "x"},
         {"op": "replace", "value": {"members": None}},
-        {"op": "add", "path": "members", "value": ["a"]},
+        {"op": "add", "path": "members", "value": [{"value": "a"}]},
     ]
     wanted = bridge.modification("Group", {"schemas": [PATCH_OP], "Operations": operations})
     assert wanted.change is None

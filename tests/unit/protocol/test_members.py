@@ -100,7 +100,9 @@ def test_a_null_list_without_path_is_a_change_where_the_quirk_is_off() -> None:
 
 def test_a_body_is_split_whatever_the_case_of_its_names() -> None:
     """POST and PUT."""
-    rest, ids = split_body({"displayName": "X", "MEMBERS": [{"value": "a"}, {"value": "b"}, {"value": "a"}]}, Limits())
+    rest, ids = split_body(
+        {"displayName": "X", "MEMBERS": [{"value": "a"}, {"value": "b"}, {"value": "a"}]}, ALL, Limits()
+    )
     assert rest == {"displayName": "X"}
     assert ids == ("a", "b")
 
@@ -111,7 +113,7 @@ def test_too_many_members_are_refused_over_all_operations() -> None:
     with pytest.raises(PayloadTooLargeException):
         split_operations([operation, operation], ALL, Limits(member_values=3))
     with pytest.raises(PayloadTooLargeException):
-        split_body({"members": ["a", "b"]}, Limits(member_values=1))
+        split_body({"members": ["a", "b"]}, ALL, Limits(member_values=1))
 
 
 ids = st.sampled_from("abcd")
