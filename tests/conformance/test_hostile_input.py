@@ -1,16 +1,20 @@
 """Whatever a client sends, the answer is a declared one: never a 5xx, never a crash, never a change by halves."""
 
 import json
+import threading
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scim2_server.requests import ScimRequest
 
 from scim_bridge.protocol import BridgeProvider, BridgeService, Limits, preset
 from scim_bridge.protocol.limits import check_filter
 from scim_bridge.protocol.strict_json import decode
-from tests.http.bridge import attempt
+from scim_bridge.server.requests import aside
+from tests.http.bridge import USER, Tenant, attempt
 
 SERVICES = {
     name: BridgeService(BridgeProvider(policy=preset(name).policy), preset(name), secret="s" * 32)
@@ -138,3 +142,135 @@ def test_a_filter_over_a_limit_never_reaches_the_parser(depth: int, terms: int, 
     _, error = attempt(lambda: check_filter(text, limits))
     assert (error is None) is within
     assert error is None or error.scim_type == "invalidFilter"
+
+
+# -- Work grows with the length of a request, and only with it ---------------------------------------------------------
+
+BELOW, ABOVE = "\u0323\u0307" * 15, "\u0323\u0307" * 15 + "\u0323"
+"""As many combining marks in a row as are taken, and one more: to order them takes the square of their number."""
+
+
+def user_of(**attributes: Any) -> bytes:
+    """Return the body of a User."""
+    body = {"schemas": [USER], "userName": "ada", **attributes}
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("within", "above"),
+    [
+        (BELOW, ABOVE),
+        (f"a{BELOW}" * 500, f"a{BELOW}" * 500 + "\u0f73"),
+        ("\u0344" * 30, "\u0344" * 31),
+        ("\u0f73" * 30, "\u0f73" * 31),
+        ("\uff9e" * 30, "\uff9e" * 31),
+        ("é" * 16_384, "é" * 16_385),
+        ("a" * 262_144, "a" * 262_145),
+    ],
+    ids=["marks", "late", "decomposed", "hidden", "half width", "length", "ASCII length"],
+)
+def test_a_text_that_is_slow_to_fold_is_refused_when_it_is_decoded(within: str, above: str) -> None:
+    """Before anything is folded; each is in the body of a User far below its largest size."""
+    assert decode(user_of(title=within))["title"] == within
+    for attributes in ({"title": above}, {"name": {"givenName": above}}, {above: 1}, {"roles": [{"value": above}]}):
+        _, error = attempt(partial(decode, user_of(**attributes)))
+        assert error is not None
+        assert error.status == 400
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_texts_beyond_ascii_are_bounded_together(name: str) -> None:
+    """Of a creation, a replacement, a PATCH, and of what a PATCH makes of what is stored."""
+    service, limits = SERVICES[name], Limits()
+    parts = [{"value": f"{'é' * 16_380}{number:04}"} for number in range(5)]
+    body = {"schemas": [USER], "userName": "ada"}
+
+    def patch(*roles: Any) -> Any:
+        operation = {"op": "add", "path": "roles", "value": list(roles)}
+        schemas = ["urn:ietf:params:scim:api:messages:2.0:PatchOp"]
+        return service.modification("User", {"schemas": schemas, "Operations": [operation]})
+
+    current: Any = service.creation("User", {**body, "roles": parts[:3]})
+    current.meta = {"resourceType": "User", "version": 'W/"1"'}
+    for refused in (
+        lambda: service.creation("User", {**body, "roles": parts}),
+        lambda: service.replacement("User", {**body, "roles": parts}),
+        lambda: patch(*parts),
+        lambda: patch(*parts[3:]).change(current.model_copy(deep=True)),
+    ):
+        _, error = attempt(refused)
+        assert error is not None
+        assert error.status == 413
+        assert str(limits.text) in (error.detail or "")
+    assert len(patch(parts[3]).change(current).roles) == 4
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [{"op": "replace", "path": f'emails[value eq "{"q" * 4_000}"].type', "value": "x"}] * 5,
+        [{"op": "replace", "value": {f"a{number}": 1 for number in range(201)}}],
+        [{"op": "replace", "value": {f"a{number}": 1}} for number in range(100) for _ in range(3)],
+        [{"op": "replace", "value": {"a" * 4_000 + str(number): 1}} for number in range(5)],
+        [
+            {
+                "op": "replace",
+                "value": {USER: dict.fromkeys(map(str, range(201)))},
+            }
+        ],
+    ],
+    ids=["filters", "names", "operations", "long names", "names below a URN"],
+)
+def test_the_paths_of_a_patch_are_bounded_together(operations: list[Any]) -> None:
+    """Each is parsed and resolved, however it is written."""
+    body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations}
+    _, error = attempt(lambda: SERVICES["generic"].modification("User", body))
+    assert error is not None
+    assert error.status == 413
+
+
+@pytest.mark.parametrize("name", ["attributes", "excludedAttributes", "ATTRIBUTES"])
+@pytest.mark.parametrize("as_text", [True, False], ids=["query", "body"])
+def test_a_projection_names_so_many_attributes_only(name: str, as_text: bool) -> None:
+    """Each is resolved anew."""
+    service = SERVICES["generic"]
+    types = [service.resource_type_at("Users")]
+    for count, refused in ((100, False), (101, True)):
+        names = ["emails.value"] * count
+        given: Any = ",".join(names) if as_text else names
+        with service.provider:
+            _, error = attempt(partial(service.read_search, types, {name: given}))
+        assert (error is not None) is refused
+        assert error is None or error.status == 400
+
+
+async def test_a_large_body_is_read_beside_the_event_loop() -> None:
+    """Who sends the next request does not wait for it."""
+    here = threading.get_ident()
+    small, large = (ScimRequest("POST", "", "/Users", {}, {}, body=b" " * size) for size in (4_096, 4_097))
+    assert await aside(small, threading.get_ident) == here
+    assert await aside(large, threading.get_ident) != here
+
+
+async def test_every_way_to_send_a_large_body_is_read_beside_the_event_loop(
+    acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One resource, a PATCH, a search and a Bulk request."""
+    here, seen = threading.get_ident(), set[tuple[str, bool]]()
+    for name in ("payload", "creation", "replacement", "modification"):
+        real = getattr(BridgeService, name)
+
+        def watched(*given: Any, name: str = name, real: Any = real, **named: Any) -> Any:
+            seen.add((name, threading.get_ident() == here))
+            return real(*given, **named)
+
+        monkeypatch.setattr(BridgeService, name, watched)
+    user = json.loads(user_of(title="t" * 5_000))
+    created = await acme.post("/Users", user)
+    path = f"/Users/{created.json()['id']}"
+    await acme.put(path, user)
+    await acme.patch(path, {"op": "replace", "path": "title", "value": "u" * 5_000})
+    await acme.post("/Users/.search", {"attributes": ["userName"], "filter": f'title eq "{"t" * 4_000}"' + " " * 80})
+    data = {"method": "PATCH", "path": path, "data": {"Operations": [{"op": "add", "path": "title", "value": "v"}]}}
+    await acme.post("/Bulk", {"Operations": [data], "filler": "x" * 5_000})
+    assert seen == {(name, False) for name in ("payload", "creation", "replacement", "modification")}

@@ -6,11 +6,12 @@ few hundred kilobytes costs them minutes. The figures that clients must know are
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from scim2_models import InvalidFilterException, PayloadTooLargeException
+from pydantic import BaseModel
+from scim2_models import InvalidFilterException, InvalidValueException, PayloadTooLargeException
 
 from scim_bridge.models import Kind
 
@@ -26,6 +27,10 @@ class Limits:
     :param patch_operations: How many operations a PATCH may hold.
     :param values: How many values the multi-valued attributes of a User may hold together, and a PATCH may name: each
         operation costs the PATCH engine a copy of all of them.
+    :param text: How many characters beyond ASCII the texts of a User may hold together, and those of a PATCH: they are
+        normalised and folded for comparisons.
+    :param path_bytes: The longest that the paths of a PATCH may be together, but for those of members, in bytes.
+    :param projected: How many attributes ``attributes`` or ``excludedAttributes`` may name.
     :param member_values: How many members the operations of a PATCH, or a whole Group, may name.
     :param filter_bytes: The longest filter or PATCH path, in bytes of UTF-8.
     :param filter_terms: How many comparisons a filter may join.
@@ -41,6 +46,9 @@ class Limits:
     group_nodes: int = 60_000
     patch_operations: int = 100
     values: int = 200
+    text: int = 65_536
+    path_bytes: int = 16_384
+    projected: int = 100
     member_values: int = 10_000
     filter_bytes: int = 4_096
     filter_terms: int = 64
@@ -94,6 +102,64 @@ def check_operations(operations: list[Any], limits: Limits) -> None:
         path = operation.get("path") if isinstance(operation, dict) else None
         if isinstance(path, str):
             check_filter(path, limits)
+
+
+def check_paths(operations: list[dict[str, Any]], limits: Limits) -> None:
+    """Refuse a PATCH of attributes whose paths are too long together, or whose values without a path name too much.
+
+    :raises PayloadTooLargeException: naming the limit.
+    """
+    keys = [key for one in operations if not one.get("path") for key in _keys(one.get("value"))]
+    if len(keys) > limits.values:
+        raise PayloadTooLargeException(detail=f"A PATCH names at most {limits.values} attributes")
+    paths = [path for one in operations if isinstance(path := one.get("path"), str)]
+    if sum(len(path.encode("utf-8", "surrogatepass")) for path in (*paths, *keys)) > limits.path_bytes:
+        raise PayloadTooLargeException(detail=f"The paths of a PATCH hold at most {limits.path_bytes} bytes together")
+
+
+def _keys(value: Any) -> Iterator[str]:
+    """Yield the names in a value, also those one level below: a URN may stand above them."""
+    for key, item in value.items() if isinstance(value, dict) else ():
+        yield key
+        if isinstance(item, dict):
+            yield from item
+
+
+def check_projection(payload: dict[str, Any], limits: Limits) -> None:
+    """Refuse a search that names too many attributes: each is resolved anew.
+
+    :raises InvalidValueException: naming the limit.
+    """
+    for name, value in payload.items():
+        if name.lower() not in ("attributes", "excludedattributes"):
+            continue
+        count = value.count(",") + 1 if isinstance(value, str) else len(value) if isinstance(value, list) else 0
+        if count > limits.projected:
+            raise InvalidValueException(detail=f"{name} names at most {limits.projected} attributes")
+
+
+def check_text(root: Any, limits: Limits) -> None:
+    """Refuse texts that take long to fold.
+
+    :param root: A resource, a part of one, or the values of a PATCH.
+    :raises PayloadTooLargeException: naming the limit.
+    """
+    count = 0
+    left = [root]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            count += 0 if value.isascii() else len(value)
+        elif isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+        elif isinstance(value, BaseModel):
+            left.extend(vars(value).values())
+    if count > limits.text:
+        raise PayloadTooLargeException(
+            detail=f"The attributes of a User hold at most {limits.text} characters beyond ASCII together"
+        )
 
 
 def check_values(holders: Iterable[Any], limits: Limits) -> None:

@@ -39,7 +39,15 @@ from scim_bridge.errors import ServingError
 from scim_bridge.models import Kind, User
 from scim_bridge.protocol import members, rendering, strict_json
 from scim_bridge.protocol.clients import ClientPreset, Quirks
-from scim_bridge.protocol.limits import Limits, check_filter, check_operations, check_values
+from scim_bridge.protocol.limits import (
+    Limits,
+    check_filter,
+    check_operations,
+    check_paths,
+    check_projection,
+    check_text,
+    check_values,
+)
 from scim_bridge.protocol.names import require_name, require_visible
 from scim_bridge.protocol.normalisation import Normaliser
 from scim_bridge.protocol.schemas import BridgeProvider
@@ -168,6 +176,7 @@ class BridgeService(ScimService):
         if kind == "Group":
             payload, ids = members.split_body(payload, self._quirks, self.limits)
         check_values(payload.values(), self.limits)
+        check_text(payload, self.limits)
         with self.provider:
             resource = self._validated(self.provider.model(kind), self._normalisers[kind].resource(payload), context)
         if isinstance(resource, Group):
@@ -220,7 +229,9 @@ class BridgeService(ScimService):
         deltas: list[MemberDelta] = []
         if kind == "Group":
             operations, deltas = members.split_operations(operations, self._quirks, self.limits)
+        check_paths(operations, self.limits)
         check_values((operation.get("value") for operation in operations), self.limits)
+        check_text(operations, self.limits)
         with self.provider:
             body = self._normalisers[kind].patch(payload, operations)
             model = self.provider.model(kind)
@@ -235,6 +246,7 @@ class BridgeService(ScimService):
                 patched = self.apply_patch(current, patch_op, Conditions())
                 if patched is not None:
                     check_values(vars(patched).values(), self.limits)
+                    check_text(patched, self.limits)
                     _keep_active(before, patched)
                     require_name(patched)
                     require_visible(patched, before)
@@ -249,6 +261,7 @@ class BridgeService(ScimService):
         if not isinstance(payload, dict):
             raise InvalidSyntaxException(detail="The request body must be a JSON object")
         payload = {name: value for name, value in payload.items() if value != "" or name.lower() == "cursor"}
+        check_projection(payload, self.limits)
         for name, value in payload.items():
             if name.lower() != "filter" or not isinstance(value, str):
                 continue
@@ -261,6 +274,7 @@ class BridgeService(ScimService):
         self, resource_type: ResourceType, query: Mapping[str, str]
     ) -> ResponseParameters[Any]:
         """Read ``attributes`` and ``excludedAttributes``; empty ones restrict nothing."""
+        check_projection(dict(query), self.limits)
         return super().read_response_parameters(resource_type, {name: v for name, v in query.items() if v})
 
     # -- Bulk ----------------------------------------------------------------------------------------------------------

@@ -7,13 +7,21 @@ duplicate too.
 
 import json
 import math
+from functools import cache
+from itertools import chain
+from re import Pattern
+from re import compile as compiled
 from typing import Any, NoReturn
+from unicodedata import combining, normalize
 
 from scim2_models import InvalidSyntaxException, PayloadTooLargeException
 
 ASCII_LENGTH, TEXT_LENGTH = 262_144, 16_384
-"""The most characters of a text, and of one beyond ASCII: to normalise and fold such a text for a comparison can take
-time that grows with the square of its length (Unicode, UAX #15)."""
+"""The most characters of a text, and of one beyond ASCII, which is normalised and folded for comparisons."""
+
+MARKS = 30
+"""The most combining marks in a row (UAX #15, Stream-Safe Text Format): to put them in order takes time that grows with
+the square of their number. No language has a third of it."""
 
 MAX_INTEGER = 2**63 - 1
 """Integers beyond 64 bits are refused: no store and few clients hold them."""
@@ -87,6 +95,20 @@ def _check_text(text: str) -> None:
         refuse("a string holds a lone surrogate")
     if "\x00" in text:
         refuse("a string holds the character NUL")
+    if len(text) > MARKS and _too_many_marks().search(text):
+        refuse(f"a string holds more than {MARKS} combining marks in a row")
+
+
+@cache
+def _too_many_marks() -> Pattern[str]:
+    """Return what finds a run of marks that is too long, also of those that are marks when they are decomposed."""
+    planes = chain(range(0x300, 0x20000), range(0xE0000, 0xE0200))
+    marks = [chr(code) for code in planes if _begins_with_mark(chr(code))]
+    return compiled(f"[{''.join(marks)}]{{{MARKS + 1}}}")
+
+
+def _begins_with_mark(character: str) -> bool:
+    return combining(character) > 0 or combining((normalize("NFKD", character) or " ")[0]) > 0
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

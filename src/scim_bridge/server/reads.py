@@ -14,6 +14,7 @@ from scim_bridge.protocol import rendering
 from scim_bridge.protocol.rendering import Representation
 from scim_bridge.server.answers import Answer, json_answer
 from scim_bridge.server.connections import ServedConnection
+from scim_bridge.server.requests import aside
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.query import QueryPage, query
@@ -123,10 +124,12 @@ class Reads:
     async def search_with_body(self, request: ScimRequest, target: Target) -> Answer:
         """Answer ``POST …/.search`` (RFC 7644 §3.4.3)."""
         types = self._service.searched_types(target.endpoint)
-        with self._service.provider:
-            search_request, position = self._service.read_search_body(
-                types, request.body, request.header("Content-Type")
-            )
+
+        def work() -> tuple[SearchRequest[Any], Any]:
+            with self._service.provider:
+                return self._service.read_search_body(types, request.body, request.header("Content-Type"))
+
+        search_request, position = await aside(request, work)
         return await self._search(request.base_url, types, search_request, position)
 
     async def _search(

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import re
+from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from scim2_models import InvalidSyntaxException, PayloadTooLargeException, SCIMException
 from scim2_server.errors import UnsupportedMediaTypeException
+from scim2_server.requests import ScimRequest
 from scim2_server.service import SEARCH_REQUEST_PARAMETERS
 from starlette.types import Receive, Scope
 
@@ -21,6 +24,12 @@ DISCARDED = 4
 """How many times its limit is read of a body that is too large, so that the client can read the answer."""
 
 DISCARD_SECONDS = 5.0
+
+
+INLINE_BYTES = 4_096
+"""The largest body that is read on the event loop: to read it takes some milliseconds at most."""
+
+T = TypeVar("T")
 
 
 class RequestTimeoutException(SCIMException):
@@ -163,3 +172,8 @@ async def _discarded(receive: Receive, limit: int) -> None:
 
 def _too_large(limit: int) -> PayloadTooLargeException:
     return PayloadTooLargeException(detail=f"The request body is larger than {limit} bytes")
+
+
+async def aside(request: ScimRequest, work: Callable[[], T]) -> T:
+    """Do what takes long with a large body beside the event loop, so that nobody waits for it."""
+    return work() if len(request.body) <= INLINE_BYTES else await asyncio.to_thread(work)

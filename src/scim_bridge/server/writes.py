@@ -15,6 +15,7 @@ from scim_bridge.protocol import Modification, rendering
 from scim_bridge.server.answers import Answer, error_body, failure, json_answer
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.reads import Reads
+from scim_bridge.server.requests import aside
 from scim_bridge.store.rows import ResourceRow
 
 BULK_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
@@ -39,14 +40,14 @@ class Writes:
         """Answer POST on a resource type."""
         kind = self._service.kind_at(target.endpoint or "")
         parameters = self._reads.parameters(kind, request)
-        row = await self._create(kind, self._payload(request, kind))
+        row = await self._create(kind, await aside(request, lambda: self._payload(request, kind)), request)
         return await self._answer(request, row, parameters, 201)
 
     async def replace(self, request: ScimRequest, target: Target) -> Answer:
         """Answer PUT on a resource."""
         kind = self._service.kind_at(target.endpoint or "")
         parameters = self._reads.parameters(kind, request)
-        wanted = self._service.replacement(kind, self._payload(request, kind))
+        wanted = await aside(request, lambda: self._service.replacement(kind, self._payload(request, kind)))
         check = _check(self._service.read_conditions(request), "PUT")
         row = await self._modify(kind, target.resource_id or "", wanted, check)
         return await self._answer(request, row, parameters, 200)
@@ -55,7 +56,7 @@ class Writes:
         """Answer PATCH on a resource: 200 with a body for a User, 204 for a Group unless a body is asked for."""
         kind = self._service.kind_at(target.endpoint or "")
         parameters = self._reads.parameters(kind, request)
-        wanted = self._service.modification(kind, self._payload(request, kind))
+        wanted = await aside(request, lambda: self._service.modification(kind, self._payload(request, kind)))
         check = _check(self._service.read_conditions(request), "PATCH")
         row = await self._modify(kind, target.resource_id or "", wanted, check)
         if kind == "Group" and parameters is None and self._connection.options.group_patch_status == 204:
@@ -79,8 +80,8 @@ class Writes:
 
     # -- What a single request and an operation of a Bulk request have in common ---------------------------------------
 
-    async def _create(self, kind: Kind, payload: dict[str, Any]) -> ResourceRow:
-        resource = self._service.creation(kind, payload)
+    async def _create(self, kind: Kind, payload: dict[str, Any], request: ScimRequest) -> ResourceRow:
+        resource = await aside(request, lambda: self._service.creation(kind, payload))
         if isinstance(resource, Group):
             return (await self._provisioning.create_group(resource)).row
         return (await self._provisioning.create_user(resource)).row
@@ -106,7 +107,8 @@ class Writes:
         What is durable and not confirmed by then has status 429 (RFC 7644 §3.7).
         """
         del target
-        plan = self._service.bulk_plan(self._service.payload(request.body, request.header("Content-Type")))
+        payload = await aside(request, lambda: self._service.payload(request.body, request.header("Content-Type")))
+        plan = self._service.bulk_plan(payload)
         with self._provisioning.one_budget():
             for step in plan:
                 outcome, row = await self._run(request, plan, step)
@@ -127,7 +129,7 @@ class Writes:
             if resource_type is None or operation.method is None:
                 raise InvalidValueException(detail="A Bulk operation needs a method and a path")
             self._service.locate_bulk_operation(request.base_url, resource_type, operation, outcome)
-            row = await self._apply(cast("Kind", resource_type.name), operation)
+            row = await self._apply(cast("Kind", resource_type.name), operation, request)
         except (SCIMException, ServingError) as error:
             answer = failure(error, self._connection.options.transient_status)
             detail, scim_type = _told(error)
@@ -138,7 +140,9 @@ class Writes:
             outcome |= {"location": rendering.location(request.base_url, row), "version": rendering.etag(row)}
         return outcome, row
 
-    async def _apply(self, kind: Kind, operation: BulkOperation[Resource[Any]]) -> ResourceRow | None:
+    async def _apply(
+        self, kind: Kind, operation: BulkOperation[Resource[Any]], request: ScimRequest
+    ) -> ResourceRow | None:
         """Apply one operation through the same chain that a request takes."""
         check = _check(Conditions(if_match=operation.version), operation.method or "")
         resource_id = operation.resource_id or ""
@@ -151,9 +155,9 @@ class Writes:
         if operation.method == BulkOperation.Method.post:
             if operation.bulk_id is None:
                 raise InvalidValueException(detail="bulkId is required for POST operations")
-            return await self._create(kind, data)
+            return await self._create(kind, data, request)
         read = self._service.replacement if operation.method == BulkOperation.Method.put else self._service.modification
-        return await self._modify(kind, resource_id, read(kind, data), check)
+        return await self._modify(kind, resource_id, await aside(request, lambda: read(kind, data)), check)
 
 
 _BULK_NAMES = {"bulk_id": "bulkId"}

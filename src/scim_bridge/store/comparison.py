@@ -9,6 +9,9 @@ from unicodedata import normalize
 
 from scim2_models.path import AttributeBinding
 
+REMEMBERED = 256
+"""The longest text whose key is remembered, in characters."""
+
 
 def comparison_key(binding: AttributeBinding, value: str) -> str:
     """Return the string that comparisons use in place of a value, for ``ScimPolicy(comparison_key=…)``.
@@ -24,11 +27,19 @@ def exact(value: str) -> str:
     return normalize("NFC", value)
 
 
-@lru_cache(maxsize=4096)
 def fold(value: str) -> str:
     """Return the comparison key of a string whose case does not count, such as a userName."""
     if value.isascii():
         return value.lower()
+    return _folded_again(value) if len(value) <= REMEMBERED else _folded(value)
+
+
+@lru_cache(maxsize=4096)
+def _folded_again(value: str) -> str:
+    return _folded(value)
+
+
+def _folded(value: str) -> str:
     # Folding may yield characters that normalisation changes again; two rounds reach the fixed point.
     for _ in range(2):
         value = normalize("NFKC", value).casefold()
