@@ -398,6 +398,7 @@ async def test_head_is_a_get_without_its_body(acme: Tenant) -> None:
         assert head.headers["content-length"] == got.headers["content-length"]
         assert head.headers.get("etag") == got.headers.get("etag")
     assert (await acme.send("HEAD", "/Users/nobody")).status_code == 404
+    assert (await acme.send("OPTIONS", "/Users")).headers["allow"] == "GET, HEAD, POST"
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip"])

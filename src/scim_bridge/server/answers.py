@@ -86,7 +86,7 @@ def failure(error: SCIMException | ServingError, transient_status: Literal[429, 
         scim = error.to_error()
         headers = {}
         if isinstance(error, MethodNotAllowedException):
-            headers["Allow"] = ", ".join(error.allowed)
+            headers["Allow"] = ", ".join(sorted({*error.allowed, *(["HEAD"] if "GET" in error.allowed else [])}))
         if scim.status in (408, 413, 431):
             headers["Connection"] = "close"  # the rest of the body is not read
         return error_answer(scim.status or 400, scim.detail or type(error).__name__, scim.scim_type or None, headers)

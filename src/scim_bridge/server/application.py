@@ -249,7 +249,9 @@ class Server:
             return self._put_off(connection)
         if request.method in ("POST", "PUT", "PATCH"):
             limit = connection.service.max_body_size(request)
-            request.body = await body_of(receive, limit, headers.get("content-length"), self._options.body_seconds)
+            waits = headers.get("expect", "").lower() == "100-continue"
+            declared = headers.get("content-length")
+            request.body = await body_of(receive, limit, declared, self._options.body_seconds, waits=waits)
         work = self._endpoints_of(connection).handle(request, target)
         return await (work if request.method == "GET" else self._finished(work))
 

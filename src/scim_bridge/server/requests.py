@@ -39,11 +39,14 @@ class RequestTimeoutException(SCIMException):
     _default_detail = "The request body did not arrive in time"
 
 
+HEAD_TOO_LARGE = "The header fields of the request are too large"
+
+
 class HeadersTooLargeException(SCIMException):
     """The header fields are larger than a request may have (RFC 6585 §5)."""
 
     status = 431
-    _default_detail = "The header fields of the request are too large"
+    _default_detail = HEAD_TOO_LARGE
 
 
 HEADER_BYTES = 16_384
@@ -122,18 +125,20 @@ def origin_of(scope: Scope, host: str | None) -> str:
     return f"{scope['scheme']}://{host}"
 
 
-async def body_of(receive: Receive, limit: int, declared: str | None, seconds: float) -> bytes:
+async def body_of(receive: Receive, limit: int, declared: str | None, seconds: float, *, waits: bool = False) -> bytes:
     """Read the body of a request.
 
     :param limit: Its largest size in bytes.
     :param declared: The Content-Length header.
     :param seconds: Within which it must be here.
+    :param waits: Whether the client sends it only when it is asked for (RFC 9110 §10.1.1).
     :raises PayloadTooLargeException: When it is larger; it is not read to its end.
     :raises RequestTimeoutException: When it is late.
     :raises ClientDisconnectedError: When the client went away.
     """
     if declared is not None and declared.isdecimal() and int(declared) > limit:
-        await _discarded(receive, limit)
+        if not waits:
+            await _discarded(receive, limit)
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
