@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,23 @@ SEAT_RELEASE_SECONDS = 60.0
 
 SEAT_ATTEMPTS = 5
 SEAT_PAUSE_SECONDS = 1.0
+
+ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
+"""What may be an e-mail address; the rest is HubSpot's to judge."""
+
+
+def address_of(user: User) -> str:
+    """Return the address of a person's account, in the form that is sent and compared: it is the userName.
+
+    :raises RemoteInvalidValueError: When the userName is none.
+    """
+    address = str(user.user_name).strip().lower()
+    if ADDRESS.fullmatch(address) is None:
+        raise RemoteInvalidValueError(
+            "the userName is no e-mail address, and HubSpot knows people by nothing else: have the identity provider"
+            " send the address as userName (emails are not read for it)"
+        )
+    return address
 
 
 def names_of(user: User) -> dict[str, str]:
@@ -120,8 +138,9 @@ class Accounts:
         :param held: Teams and seats of a returning person that no group manages.
         :returns: The account, and whether it existed.
         :raises RemoteConflictError: When it exists and may not be adopted, or HubSpot hides it.
+        :raises RemoteInvalidValueError: When the userName is no e-mail address; HubSpot is not asked.
         """
-        found = await self.find(str(user.user_name))
+        found = await self.find(address_of(user))
         reactivates = self.config.deprovision == "scim"
         if found is not None and (reactivates or not await self.deactivated.contains(found)):
             return await self._adopted(found), True
@@ -139,7 +158,7 @@ class Accounts:
     async def _invite(self, user: User, wanted: Assignment) -> PublicUser:
         """Send the POST; again only while a seat that was given back is not free yet, and the person still absent."""
         body: dict[str, Any] = {
-            "email": str(user.user_name).strip().lower(),
+            "email": address_of(user),
             "sendWelcomeEmail": self.config.send_welcome_email,
             **{name: value for name, value in names_of(user).items() if value},
             **assignment_body(wanted, Assignment()),

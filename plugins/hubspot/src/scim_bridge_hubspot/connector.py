@@ -358,10 +358,15 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
 
 def resource_of(account: PublicUser, groups: Sequence[str], *, active: bool, title: str | None) -> User:
-    """Return an account as a SCIM User (RFC 7643 §4.1)."""
+    """Return an account as a SCIM User (RFC 7643 §4.1).
+
+    ``emails`` is what is read of people whom no client has written. It is none of ``user_attributes``, so it is never
+    compared or sent.
+    """
     name = {"givenName": account.first_name, "familyName": account.last_name}
     document = {
         "userName": account.normal_email,
+        "emails": [{"value": account.normal_email, "type": "work", "primary": True}],
         "name": {path: value for path, value in name.items() if value},
         "active": active,
         "groups": [{"value": group} for group in groups],

@@ -4,14 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from plugins.hubspot.tests.connector.portals import World
 from scim_bridge.models import Group, Kind, User
+from scim_bridge.protocol import BridgeProvider, preset
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
 from scim_bridge.provisioning.reconcile import Comparison, Reconciler
-from scim_bridge.store import memberships, resources
+from scim_bridge.server import Metrics, TokenAuthentication, create_server, served
+from scim_bridge.store import memberships, resources, tokens
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, ResourceRow
 
@@ -28,6 +33,23 @@ class Bridged:
 
     provisioning: Provisioning
     store: Store
+
+    @asynccontextmanager
+    async def http(self) -> AsyncIterator[httpx2.AsyncClient]:
+        """Serve the connection; return a client below its base URL, with a token."""
+        token, record = tokens.mint(CONNECTION, now=datetime.now(UTC), environment="test")
+        await self.store.write(lambda tx: tokens.create(tx, record))
+        connection = served(self.provisioning, preset("generic"), BridgeProvider(), secret="s" * 32)
+        server = create_server(
+            {CONNECTION: connection}, authenticate=TokenAuthentication(self.store), metrics=Metrics()
+        )
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=server),
+            base_url=f"http://bridge.test/{CONNECTION}/scim/v2",
+            headers={"Authorization": f"Bearer {token}"},
+        ) as client:
+            yield client
+        await server.drain(1)
 
     async def compare(self) -> Comparison:
         """Compare everything, and take over what is there."""
