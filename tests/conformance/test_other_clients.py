@@ -70,6 +70,21 @@ async def test_canaille_lists_the_enterprise_urn_without_an_object_and_searches_
     assert acme.remote_active() == {"jdoe": False}
 
 
+async def test_an_older_client_finds_in_discovery_what_it_sends_and_nothing_it_refuses(acme: Tenant) -> None:
+    """Canaille builds its classes from `/Schemas`, and its models before RFC 9865 refuse what they do not know."""
+    config = (await acme.get("/ServiceProviderConfig")).json()
+    assert config.keys() == {
+        "schemas", "meta", "patch", "bulk", "filter", "changePassword", "sort", "etag", "authenticationSchemes",
+    }  # fmt: skip
+    schemas = {one["id"]: one["attributes"] for one in (await acme.get("/Schemas")).json()["Resources"]}
+    assert "password" in {attribute["name"] for attribute in schemas[USER]}
+    members = next(attribute for attribute in schemas[GROUP] if attribute["name"] == "members")
+    assert {part["name"] for part in members["subAttributes"]} == {"value", "$ref", "type", "display"}
+    for name in ("a@example.com", "b@example.com"):
+        await acme.user(name)
+    assert (await acme.get("/Users?cursor&count=1")).json()["nextCursor"]  # offered all the same
+
+
 async def test_scim_sim_spells_nickname_in_its_own_case(acme: Tenant) -> None:
     """Attribute names are compared without regard to case and answered canonically."""
     body = {

@@ -1,11 +1,13 @@
 """RFC 7643 and RFC 7644 §2–§3.3, requirement by requirement (reference table, rows 1–31)."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scim2_models import ServiceProviderConfig
 
+from scim_bridge.protocol import preset
 from scim_bridge.server import ServerOptions
 from tests.http.bridge import ENTERPRISE, ERROR, GROUP, USER, Tenant, bridge, moment
 
@@ -167,8 +169,14 @@ async def test_row_17_the_display_name_of_a_manager_is_read_only(acme: Tenant) -
     assert (response.status_code, response.json()["scimType"]) == (400, "mutability")
 
 
-async def test_row_18_the_configuration_is_whole_and_true(acme: Tenant) -> None:
+async def test_row_18_the_configuration_is_whole_and_true(tmp_path: Path) -> None:
     """RFC 7643 §5: every sub-field is there; what is announced is enforced."""
+    async with bridge(tmp_path, client=preset("strict")) as (acme,):
+        await configuration_is_whole_and_true(acme)
+
+
+async def configuration_is_whole_and_true(acme: Tenant) -> None:
+    """Read the ServiceProviderConfig, and try what it says."""
     config = (await acme.get("/ServiceProviderConfig")).json()
     assert set(ServiceProviderConfig.model_fields) - {"id", "external_id", "documentation_uri"} <= {
         "schemas", "meta", "patch", "bulk", "filter", "change_password", "sort", "etag",
@@ -204,11 +212,20 @@ async def test_row_20_a_resource_type_names_schemas_that_are_served(acme: Tenant
 
 
 async def test_row_21_a_schema_tells_the_truth_about_read_only_attributes(acme: Tenant) -> None:
-    """RFC 7643 §7: what it calls readOnly cannot be written, and `password` is not advertised."""
+    """RFC 7643 §7: what it calls readOnly cannot be written, and `password` is never returned, for it is dropped."""
     schema = (await acme.get(f"/Schemas/{USER}")).json()
-    names = {attribute["name"] for attribute in schema["attributes"]}
-    assert "password" not in names
-    user = await acme.user()
+    password = next(attribute for attribute in schema["attributes"] if attribute["name"] == "password")
+    assert (password["mutability"], password["returned"]) == ("writeOnly", "never")
+    user = await acme.user(password="hunter2")
+    for operation in (
+        {"op": "replace", "path": "password", "value": "hunter2"},
+        {"op": "replace", "path": f"{USER}:password", "value": "hunter2"},
+        {"op": "add", "value": {"password": "hunter2"}},
+        {"op": "remove", "path": "password"},
+    ):
+        assert (await acme.patch(f"/Users/{user['id']}", operation)).status_code == 200
+    assert "hunter2" not in json.dumps([user, await acme.read(user), await acme.stored(user)])
+    assert "hunter2" not in repr(acme.remote.accounts)
     for attribute in schema["attributes"]:
         if attribute["mutability"] == "readOnly":
             operation = {"op": "replace", "path": attribute["name"], "value": [{"value": "x"}]}

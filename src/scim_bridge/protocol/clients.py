@@ -90,6 +90,8 @@ class ClientPreset:
     :param quirks: Names of the quirks that are rewritten; others are refused as the RFC says.
     :param compares: Whether it reads first and sends only what differs.
     :param repeats_creations: Whether it sends a creation again without a query when an answer was lost.
+    :param reads_pagination: Whether it can read ``pagination`` (RFC 9865) in a ServiceProviderConfig. Some that are
+        older refuse the whole document for it. Cursors are offered all the same.
     """
 
     name: str
@@ -97,6 +99,7 @@ class ClientPreset:
     quirks: frozenset[str]
     compares: bool = False
     repeats_creations: bool = False
+    reads_pagination: bool = True
 
     def switched(self, *, on: Iterable[str] = (), off: Iterable[str] = ()) -> Self:
         """Return the preset with quirks switched on and off.
@@ -117,7 +120,7 @@ def _preset(name: str) -> ClientPreset:
 PRESETS: dict[str, ClientPreset] = {
     "okta": _preset("okta"),
     "entra": replace(_preset("entra"), compares=True, repeats_creations=True),
-    "generic": ClientPreset("generic", tolerant_policy(), frozenset(QUIRKS)),
+    "generic": ClientPreset("generic", tolerant_policy(), frozenset(QUIRKS), reads_pagination=False),
     "strict": ClientPreset("strict", ScimPolicy(comparison_key=comparison_key), frozenset({"password"})),
 }
 """The presets. ``generic`` understands the union of all clients; ``strict`` holds clients to the RFC."""

@@ -1,7 +1,7 @@
 """Loads ``scim-schemas/`` and describes the service provider of a connection from it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -132,6 +132,11 @@ def _attributes(definitions: Iterable[Mapping[str, Any]], urn: str | None) -> di
     return {definition["name"].lower(): Attribute(definition["name"], urn, definition) for definition in definitions}
 
 
+def _taken(definitions: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the attributes that are read: a password is published, since clients send it, and dropped unread."""
+    return (definition for definition in definitions if definition["mutability"] != "writeOnly")
+
+
 class BridgeProvider(ScimProvider):
     """A service provider that publishes ``scim-schemas/`` word for word.
 
@@ -161,7 +166,7 @@ class BridgeProvider(ScimProvider):
             type_["name"]: ResourceDefinition(
                 kind=type_["name"],
                 urn=type_["schema"],
-                core=_attributes((*_COMMON, *by_urn[type_["schema"]]), None),
+                core=_attributes((*_COMMON, *_taken(by_urn[type_["schema"]])), None),
                 extensions={
                     bound["schema"]: _attributes(by_urn[bound["schema"]], bound["schema"])
                     for bound in type_.get("schemaExtensions", ())

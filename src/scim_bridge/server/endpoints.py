@@ -1,6 +1,7 @@
 """From the operation that a request asks for to what answers it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from urllib.parse import unquote
 
 from scim2_models import NotImplementedException
@@ -56,6 +57,9 @@ class Endpoints:
             match target.operation:
                 case Operation.service_provider_config:
                     response = service.service_provider_config(request.url, request.query)
+                    if not service.preset.reads_pagination:
+                        told = {name: value for name, value in (response.body or {}).items() if name != "pagination"}
+                        response = replace(response, body=told)
                 case Operation.resource_types:
                     response = service.resource_types(request.url, request.query)
                 case Operation.resource_type:

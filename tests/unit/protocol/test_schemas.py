@@ -12,12 +12,11 @@ from scim_bridge.protocol.schemas import ENTERPRISE_USER, GROUP, USER, load
 MODELS: dict[str, Any] = {"User": CoreUser, "EnterpriseUser": EnterpriseUser, "Group": Group}
 
 MEANT = {
-    "User.password: only in the model",
     "User.groups.type.canonicalValues",
     "Group.displayName.uniqueness",
     "Group.members.$ref.referenceTypes",
     "Group.members.type.canonicalValues",
-    "Group.members.display: only in the model",
+    "Group.members.display.mutability",
 }
 ACME = {
     "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Schema"],
