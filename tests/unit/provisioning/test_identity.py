@@ -10,6 +10,7 @@ from scim_bridge.errors import PendingError, RefusedError, RemoteUnavailableErro
 from scim_bridge.models import Group, User
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.store import resources
+from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow, State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
@@ -23,8 +24,8 @@ both_shapes = pytest.mark.parametrize("groups", [False, True], ids=["on the pers
 async def by_name(bridge: Bridge, name: str) -> ResourceRow | None:
     """Return what a filter on userName finds, which asks the remote system when the store has nobody."""
 
-    def find(tx: object) -> ResourceRow | None:
-        return resources.find_by_name(tx, CONNECTION, "User", name)  # type: ignore[arg-type]
+    def find(tx: Connection) -> ResourceRow | None:
+        return resources.find_by_name(tx, CONNECTION, "User", name)
 
     if (row := await bridge.store.read(find)) is None:
         await bridge.provisioning.find_user(name)

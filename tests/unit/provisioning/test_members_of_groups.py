@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from scim_bridge.errors import PendingError, RemoteUnavailableError
+from scim_bridge.models import Kind
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.reconcile import DriftClass
 from scim_bridge.store import memberships, resources
@@ -33,11 +34,11 @@ def team_of(size: int) -> tuple[MemoryRemote, str]:
     return remote, team
 
 
-async def found(bridge: Bridge, kind: str, name: str) -> str:
+async def found(bridge: Bridge, kind: Kind, name: str) -> str:
     """Return the id of a live User or Group."""
 
     def look(tx: Connection) -> str:
-        row = resources.find_by_name(tx, CONNECTION, kind, name)  # type: ignore[arg-type]
+        row = resources.find_by_name(tx, CONNECTION, kind, name)
         assert row is not None
         return row.id
 

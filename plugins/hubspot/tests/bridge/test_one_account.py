@@ -1,6 +1,5 @@
 """The bridge on a portal: one account stands for one User at most, whatever is renamed on either side."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from plugins.hubspot.tests.bridge.test_nobody_else import portal_of, roles
 from plugins.hubspot.tests.connector.portals import World
 from plugins.hubspot.tests.connector.test_deprovisioning import MODES, NO_ACCESS, settings_of
 from scim_bridge.errors import RefusedError
-from scim_bridge.models import User
+from scim_bridge.models import Group, User
 from scim_bridge.store import resources
 
 RALF, OTHER = "ralf@corp.example", "ralf.new@corp.example"
@@ -135,12 +134,11 @@ async def test_a_set_that_a_renamed_group_stands_for(tmp_path: Path) -> None:
         ralf = await bridge.user(RALF)
         sales = await bridge.group("Sales", ralf)
 
-        def renamed(group: object) -> object:
-            group.display_name = "Sales EU"  # type: ignore[attr-defined]
+        def renamed(group: Group) -> Group:
+            group.display_name = "Sales EU"
             return group
 
-        change: Callable[[object], object] = renamed
-        await bridge.provisioning.modify_group(sales, change, [], always)  # type: ignore[arg-type]
+        await bridge.provisioning.modify_group(sales, renamed, [], always)
 
         for _ in range(2):
             with pytest.raises(RefusedError, match='"Sales EU" stands for it') as refused:

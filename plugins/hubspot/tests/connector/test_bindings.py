@@ -34,9 +34,10 @@ def stocked(**switches: Any) -> World:
 def rename(portal: World, what: str, name: str) -> None:
     """Give a permission set, team or seat another name in HubSpot."""
     hubspot = portal.hubspot
-    for role_or_team in [*hubspot.roles.values(), *hubspot.teams.values()]:
-        if getattr(role_or_team, "name", None) == what:
-            setattr(role_or_team, "name", name)  # noqa: B010 - two kinds of things
+    for permission_set in hubspot.roles.values():
+        permission_set.name = name if permission_set.name == what else permission_set.name
+    for team in hubspot.teams.values():
+        team.name = name if team.name == what else team.name
     if what in hubspot.seats:
         pool = hubspot.seats.pop(what)
         pool.name = name
@@ -254,7 +255,7 @@ def test_a_configuration_that_contradicts_itself_names_both_entries(
 ) -> None:
     """It is refused before anything runs, in one line."""
     with pytest.raises(ValidationError) as refused:
-        HubSpotConfig(token="t", api_version=BETA, **settings)  # type: ignore[arg-type]
+        HubSpotConfig(token="t", api_version=BETA, **settings)  # type: ignore[arg-type]  # as a file has them
     (error,) = refused.value.errors()
     assert one in error["msg"]
     assert other in error["msg"]
@@ -264,7 +265,7 @@ def test_a_configuration_that_contradicts_itself_names_both_entries(
 def test_a_fallback_that_is_the_set_of_stripped_people_by_id_is_nobodys_fallback() -> None:
     """Two names of one set are found when the account is known: then nobody gets it as a fallback."""
     sets = (PermissionSet(id="7", name="No access"),)
-    config = HubSpotConfig(token="t", fallback_permission_set="7", **STRIP)  # type: ignore[arg-type]
+    config = HubSpotConfig(token="t", fallback_permission_set="7", **STRIP)  # type: ignore[arg-type]  # as a file has it
     bindings = Bindings(config, Inventory(sets))
     assert bindings.id("fallback_permission_set", "7") is None
     (problem,) = bindings.problems()

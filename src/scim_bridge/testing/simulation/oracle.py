@@ -291,7 +291,8 @@ class Oracle:
         """Check that whoever was given a group, with calls to that end, has an account at all."""
         asked = self.worked_on.get(person, -math.inf)
         by_hand = self.touched.get(person, -math.inf)
-        if asked < (exchange.arrived_at or 0.0) or by_hand >= asked or by_hand >= self.written.get(person, -math.inf):
+        removed = person in self.touched and by_hand >= self.written.get(person, -math.inf)
+        if asked < (exchange.arrived_at or 0.0) or by_hand >= asked or removed:
             return  # whoever was removed by hand stays out until a client asks for their access anew
         desire = self.world.witness.desire(person)
         if desire.active and not desire.open and not self.world.remote.holding(person).active:
