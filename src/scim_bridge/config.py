@@ -99,6 +99,8 @@ class GuardSettings(Table):
     :param privileged: Names of groups whose grants are counted.
     :param removals_floor: So many removals in the window are never held; 0 with a share of 0 holds every one.
     :param removals_share: Nor is this share of the Users, where that is more.
+    :param day_removals_floor: So many removals in a day are never held.
+    :param day_removals_share: Nor is this share of the Users, where that is more.
     :param grants_floor: So many grants of privileged groups in the window are never held.
     :param window_minutes: How long a change counts.
     :param hold_minutes: After how long something held is released unless it was rejected.
@@ -110,6 +112,8 @@ class GuardSettings(Table):
     privileged: frozenset[str] = frozenset()
     removals_floor: Annotated[int, Field(ge=0)] = 25
     removals_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    day_removals_floor: Annotated[int, Field(ge=0)] = 100
+    day_removals_share: Annotated[float, Field(ge=0, le=1)] = 0.4
     grants_floor: Annotated[int, Field(ge=0)] = 5
     window_minutes: Annotated[int, Field(ge=1)] = 10
     hold_minutes: Annotated[int, Field(ge=1)] = 60
@@ -117,12 +121,14 @@ class GuardSettings(Table):
 
     def policy(self) -> GuardPolicy:
         """Return the guard policy these settings make."""
-        window = timedelta(minutes=self.window_minutes)
+        window, day = timedelta(minutes=self.window_minutes), timedelta(days=1)
+        of_a_day = Budget(self.day_removals_floor, self.day_removals_share, day)
         return GuardPolicy(
             protected=self.protected,
             keep_holder=self.keep_holder,
             privileged=self.privileged,
             removals=Budget(self.removals_floor, self.removals_share, window) if self.mass_change else None,
+            removals_of_a_day=of_a_day if self.mass_change else None,
             grants=Budget(self.grants_floor, 0.0, window) if self.mass_change else None,
             hold=timedelta(minutes=self.hold_minutes),
         )

@@ -123,6 +123,7 @@ class Driver:
         self._stopping = False
         self._suspension: RemoteSuspendedError | None = None
         self._suspended_until = self._began = -inf
+        self._removals_told = 0
         self._removal_failed = False  # whether the latest call that failed was a removal's
 
     # -- The loop --------------------------------------------------------------------------------------------------
@@ -198,6 +199,12 @@ class Driver:
             self.logger.error("mass-change guard: %d changes were released, nobody had rejected them", len(released))
         if held:
             self.logger.error("mass-change guard: %d changes are held; approve or reject them", held)
+        lost = await self.store.read(self._guard.many_removals_of_a_day)
+        if lost > self._removals_told:
+            self.logger.warning(
+                "mass-change guard: %d people lost access within a day, over half of what it allows", lost
+            )
+        self._removals_told = lost
 
     async def _dispatch(self) -> float:
         """Start what may be started now, and return after how many seconds to look again."""

@@ -4,7 +4,7 @@ Every guard looks inside the transaction that accepts a write, so that no two wr
 stands in the way of a single removal, except where an operator named the account or the group.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from math import ceil
@@ -23,6 +23,9 @@ from scim_bridge.store.rows import MembershipChange, Refusal, ResourceRow, State
 REMOVALS = "bridge:guard:removals"
 PRIVILEGED = "bridge:guard:privileged"
 NAMED = "bridge:guard:named"
+
+STEPS = 60
+"""In how many steps a window moves on."""
 
 
 class Guard:
@@ -107,16 +110,15 @@ class Guard:
     # -- Held ------------------------------------------------------------------------------------------------------
 
     def hold_removals(self, tx: Connection, ids: Collection[str]) -> bool:
-        """Count people who lose access, and tell whether they are too many at once and must be held.
+        """Count people who lose access, and tell whether they are too many at once, or in a day, and must be held.
 
-        Accounts younger than the window do not count: setting up, testing and undoing are no mass offboarding.
+        Accounts younger than a window do not count in it: setting up, testing and undoing are no mass offboarding.
         """
-        budget = self.policy.removals
-        if budget is None:
-            return False
-        young = self.clock() - budget.window
-        users = (resources.get(tx, self.connection_id, "User", one, deleted=True) for one in ids)
-        return self._over(tx, REMOVALS, budget, sum(user is not None and user.created_at <= young for user in users))
+        budgets = self._budgets(REMOVALS)
+        users = (resources.get(tx, self.connection_id, "User", one, deleted=True) for one in (ids if budgets else ()))
+        created = [user.created_at for user in users if user is not None]
+        now = self.clock()
+        return self._over(tx, REMOVALS, [sum(one <= now - budget.window for one in created) for budget in budgets])
 
     def is_privileged(self, tx: Connection, group: ResourceRow) -> bool:
         """Tell whether grants of a group are counted."""
@@ -124,7 +126,7 @@ class Guard:
 
     def hold_grants(self, tx: Connection, group: ResourceRow, number: int) -> bool:
         """Count grants of a privileged group, and tell whether they are too many at once and must be held."""
-        return self.is_privileged(tx, group) and self._over(tx, PRIVILEGED, self.policy.grants, number)
+        return self.is_privileged(tx, group) and self._over(tx, PRIVILEGED, [number])
 
     def withdraw_grants(self, tx: Connection, row: ResourceRow, *, keep: Collection[str] = ()) -> None:
         """Want the privileged grants of something held no longer, since it is about to be let through for a removal.
@@ -152,18 +154,43 @@ class Guard:
             if user is not None and user.state is State.HELD:
                 self.withdraw_grants(tx, user)
 
-    def _over(self, tx: Connection, key: str, budget: Budget | None, number: int) -> bool:
-        """Count changes in a sliding window; those beyond the budget are not counted, they are held."""
-        if budget is None or number == 0:
-            return False
+    def many_removals_of_a_day(self, tx: Connection) -> int:
+        """Return how many people lost access within a day, once that is more than half of what a day allows; else 0."""
+        budget = self.policy.removals_of_a_day
+        if budget is None:
+            return 0
+        number = sum(self._counted(tx, REMOVALS, budget).values())
+        return 0 if self._is_usual(tx, budget, 2 * number) else number
+
+    def _budgets(self, key: str) -> list[Budget]:
+        """Return the budgets that changes of a kind are counted against."""
+        policy = self.policy
+        budgets = (policy.grants,) if key == PRIVILEGED else (policy.removals, policy.removals_of_a_day)
+        return [budget for budget in budgets if budget is not None]
+
+    def _over(self, tx: Connection, key: str, numbers: Sequence[int]) -> bool:
+        """Count changes in sliding windows; those beyond a budget are not counted, they are held.
+
+        :param numbers: How many there are now, for each budget of the kind.
+        """
         now = self.clock()
-        saved = connector_state.get(tx, self.connection_id, key) or {"times": []}
-        since = (now - budget.window).timestamp()
-        times = [time for time in saved["times"] if time > since]
-        if not self._is_usual(tx, budget, len(times) + number):
-            return True
-        connector_state.put(tx, self.connection_id, key, {"times": [*times, *([now.timestamp()] * number)]}, now)
+        windows: dict[str, dict[str, int]] = {}
+        for budget, number in zip(self._budgets(key), numbers, strict=False):
+            counted = self._counted(tx, key, budget)
+            if number and not self._is_usual(tx, budget, sum(counted.values()) + number):
+                return True
+            step = str(int(now.timestamp() // _step(budget)))
+            windows[_name(budget)] = counted | ({step: counted.get(step, 0) + number} if number else {})
+        if any(numbers) and windows:
+            connector_state.put(tx, self.connection_id, key, {"windows": windows}, now)
         return False
+
+    def _counted(self, tx: Connection, key: str, budget: Budget) -> dict[str, int]:
+        """Return how many changes count in a window, by step of it; a step counts until all of it is past."""
+        saved = connector_state.get(tx, self.connection_id, key) or {}
+        since = (self.clock() - budget.window).timestamp() // _step(budget)
+        steps: dict[str, int] = saved.get("windows", {}).get(_name(budget), {})
+        return {step: number for step, number in steps.items() if int(step) >= since}
 
     def _is_usual(self, tx: Connection, budget: Budget, number: int) -> bool:
         """Tell whether so many changes are within a budget. The directory is not counted: a write would pay for it."""
@@ -247,6 +274,16 @@ class Guard:
         record(tx, row, "guard", now=self.clock(), decision=decision, **by)
         notifications.notify(tx, CHANNEL, f"intent {self.connection_id}")
         notifications.notify(tx, CHANNEL, f"outcome {self.connection_id} {row.id}")
+
+
+def _name(budget: Budget) -> str:
+    """Return what a window is counted under: its length in seconds."""
+    return str(int(budget.window.total_seconds()))
+
+
+def _step(budget: Budget) -> float:
+    """Return the seconds of a step of a window: few are kept however many changes there are."""
+    return budget.window.total_seconds() / STEPS
 
 
 def inherit(tx: Connection, connection_id: str, former_id: str, group_id: str, now: datetime) -> None:

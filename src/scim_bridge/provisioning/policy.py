@@ -30,6 +30,7 @@ class GuardPolicy:
     :param keep_holder: displayNames of groups that never lose their last active member.
     :param privileged: displayNames of groups whose grants are counted.
     :param removals: The usual number of removals; more are held for an operator. ``None`` holds none.
+    :param removals_of_a_day: The same over a day, so that nobody empties a directory in small portions.
     :param grants: The same of privileged grants.
     :param hold: After how long something held is released unless it was rejected.
     """
@@ -38,6 +39,9 @@ class GuardPolicy:
     keep_holder: frozenset[str] = frozenset()
     privileged: frozenset[str] = frozenset()
     removals: Budget | None = field(default_factory=Budget)
+    removals_of_a_day: Budget | None = field(
+        default_factory=lambda: Budget(floor=100, share=0.4, window=timedelta(days=1))
+    )
     grants: Budget | None = field(default_factory=lambda: Budget(floor=5, share=0.0))
     hold: timedelta = timedelta(hours=1)
 

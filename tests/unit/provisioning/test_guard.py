@@ -12,10 +12,10 @@ from sqlalchemy.engine import Engine
 
 from scim_bridge.errors import PendingError, RemoteUnavailableError
 from scim_bridge.provisioning import ProvisioningPolicy
-from scim_bridge.provisioning.guard import Guard
+from scim_bridge.provisioning.guard import REMOVALS, STEPS, Guard
 from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
-from scim_bridge.store import resources
+from scim_bridge.store import connector_state, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.notifications import Listener
 from scim_bridge.store.rows import MemberDelta, State
@@ -404,3 +404,54 @@ async def test_members_who_wait_count_under_the_name_that_the_group_gets(
         await bridge.store.write(lambda tx: bridge.provisioning.guard.approve(tx, None))
         await bridge.idle()
         assert len(remote.members) == 10
+
+
+async def test_small_portions_are_held_when_a_day_has_seen_too_many(
+    tmp_path: Path, remote: MemoryRemote, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each window allows its removals, the day does not; half of a day's is told, and the next day counts anew."""
+    clock = Clock()
+    policy = guarded(
+        removals=Budget(floor=2, share=0.0), removals_of_a_day=Budget(floor=5, share=0.0, window=timedelta(days=1))
+    )
+    async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock) as bridge:
+        ids = await people(bridge, 8)
+        guard = bridge.provisioning.guard
+        clock.time += timedelta(days=2)
+
+        told = []
+        for one in ids[:5]:
+            await bridge.provisioning.modify_user(one, setting(active=False), always)
+            told.append(await bridge.store.read(guard.many_removals_of_a_day))
+            clock.time += timedelta(minutes=20)
+        with pytest.raises(PendingError):
+            await bridge.provisioning.modify_user(ids[5], setting(active=False), always)
+
+        assert told == [0, 0, 3, 4, 5]
+        assert active(remote) == 3
+        assert (await bridge.row("User", ids[5])).state is State.HELD
+        assert "3 people lost access within a day" in caplog.text
+        clock.time += timedelta(days=1)
+        await bridge.provisioning.modify_user(ids[6], setting(active=False), always)
+        assert not (await bridge.row("User", ids[6])).shown_active
+
+
+async def test_a_window_keeps_few_numbers_however_many_changes_it_counts(tmp_path: Path, remote: MemoryRemote) -> None:
+    """What a removal writes for the guard does not grow with the removals of the day."""
+    clock = Clock()
+    day = Budget(floor=1000, share=0.0, window=timedelta(days=1))
+    async with bridge_on(
+        tmp_path / "b.db", remote, policy=guarded(removals=None, removals_of_a_day=day), clock=clock
+    ) as bridge:
+        ids = await people(bridge, 1)
+        clock.time += timedelta(days=2)
+        guard = bridge.provisioning.guard
+        for _ in range(300):
+            assert not await bridge.store.write(lambda tx: guard.hold_removals(tx, ids))
+            clock.time += timedelta(minutes=10)
+
+        saved = await bridge.store.read(lambda tx: connector_state.get(tx, "acme", REMOVALS))
+
+        assert saved is not None
+        assert len(saved["windows"]["86400"]) <= STEPS + 1
+        assert sum(saved["windows"]["86400"].values()) in {144, 145, 146, 147}
