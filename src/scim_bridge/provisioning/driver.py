@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import inf
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -30,6 +30,7 @@ from scim_bridge.models import Kind, Lane
 from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.attempts import Attempts
 from scim_bridge.provisioning.guard import Guard
+from scim_bridge.provisioning.guard_watch import GuardWatch
 from scim_bridge.provisioning.journal import actor
 from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.ownership import CHANNEL
@@ -66,9 +67,6 @@ MOMENT = 0.1
 IDLE_POLL = 5.0
 """Seconds after which the driver looks for work without having been woken."""
 
-HELD_ALARM = timedelta(minutes=5)
-"""How often held changes are looked at, and alarmed."""
-
 ENDLESS = 12
 """Steps in one drive, portions of members not counted, after which a connector is taken not to converge."""
 
@@ -104,9 +102,8 @@ class Driver:
         self.clock = clock
         self.jitter = jitter
         self.logger = logging.getLogger(f"scim_bridge.driver.{connection_id}")
-        self._guard = guard
+        self._guard_watch = None if guard is None else GuardWatch(guard, store, self.logger, clock)
         self._leadership = leadership
-        self._looked = clock()
         self.recovered = False
         """Whether every removal that was pending at the start has been tried."""
         self.observes = False
@@ -123,7 +120,6 @@ class Driver:
         self._stopping = False
         self._suspension: RemoteSuspendedError | None = None
         self._suspended_until = self._began = -inf
-        self._removals_told = 0
         self._removal_failed = False  # whether the latest call that failed was a removal's
 
     # -- The loop --------------------------------------------------------------------------------------------------
@@ -189,22 +185,10 @@ class Driver:
         return self._changed.setdefault(resource_id, asyncio.Event())
 
     async def _look_after_held(self) -> None:
-        """Release what the mass-change guard held long enough, alarm while anything is held, and forget the refused."""
-        if self._guard is None or self.clock() - self._looked < HELD_ALARM:
-            return
-        self._looked = self.clock()
-        await self.store.write(self.outcomes.forget_refused)
-        released, held = await self.store.write(self._guard.release_overdue)
-        if released:
-            self.logger.error("mass-change guard: %d changes were released, nobody had rejected them", len(released))
-        if held:
-            self.logger.error("mass-change guard: %d changes are held; approve or reject them", held)
-        lost = await self.store.read(self._guard.many_removals_of_a_day)
-        if lost > self._removals_told:
-            self.logger.warning(
-                "mass-change guard: %d people lost access within a day, over half of what it allows", lost
-            )
-        self._removals_told = lost
+        """Look after what is held, and forget the refused."""
+        if self._guard_watch is not None and self._guard_watch.is_due():
+            await self.store.write(self.outcomes.forget_refused)
+            await self._guard_watch.look()
 
     async def _dispatch(self) -> float:
         """Start what may be started now, and return after how many seconds to look again."""
