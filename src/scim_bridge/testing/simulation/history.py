@@ -176,6 +176,7 @@ class History:
     def _clock_jump(self) -> None:
         self.world.weather.skew += timedelta(seconds=self.random.choice([-60.0, -5.0, 5.0, 60.0, 3600.0]))
         self.world.weather.fired["clock jump"] += 1
+        self.world.oracle.clock_jumps()
 
     async def _crash(self) -> None:
         """Kill the bridge after some more steps, and start it again later."""

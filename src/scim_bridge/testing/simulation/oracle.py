@@ -5,6 +5,7 @@ was durably desired before. Nothing is taken from the bridge's own word.
 """
 
 import asyncio
+import json
 import math
 from collections import defaultdict, deque
 from collections.abc import Iterator
@@ -98,6 +99,18 @@ class Oracle:
         self.started_at = now = asyncio.get_running_loop().time()
         if self.world.weather.clock(now) - self.wrote_at >= REMEMBERED and self.world.remote.limit is not None:
             self.ignorant_until = now + self.world.remote.limit[1]
+
+    def clock_jumps(self) -> None:
+        """Note that the wall clock jumps: how old a call is that a bridge before this one sent, nobody can tell now.
+
+        Of its own calls a bridge knows by the loop's clock.
+        """
+        now = asyncio.get_running_loop().time()
+        if self.world.remote.limit is None:
+            return
+        seconds = self.world.remote.limit[1]
+        if self.world.listening() is None or now < self.started_at + seconds:
+            self.ignorant_until = max(self.ignorant_until, now + seconds)
 
     def by_hand(self, subject: str) -> None:
         """Note that a person changed somebody in the remote system's own pages."""
@@ -260,7 +273,8 @@ class Oracle:
         if not wanted and holding.active and touched < arrived and not self._only_touched(name):
             self.violated("I2", f"{exchange.status} to the removal of {name}, who still has access")
         asked = self.worked_on.get(name, -math.inf)
-        if wanted and not holding.active and asked >= arrived and touched < asked:
+        removed_meanwhile = arrived <= touched and _shown_inactive(exchange.answer)
+        if wanted and not holding.active and asked >= arrived and touched < asked and not removed_meanwhile:
             self.violated("I2", f"{exchange.status} to the provisioning of {name}, who has no access")
 
     def _only_touched(self, name: str) -> bool:
@@ -319,6 +333,15 @@ class Oracle:
                 self.violated(
                     "I8", f"{mutation.kind} of {mutation.subject} without an outcome in the audit trail after it"
                 )
+
+
+def _shown_inactive(answer: bytes) -> bool:
+    """Tell whether an answer shows its User as inactive: it claims no access."""
+    try:
+        shown = json.loads(answer)
+    except ValueError:
+        return False
+    return isinstance(shown, dict) and shown.get("active") is False
 
 
 def _is_json(response: object) -> bool:
