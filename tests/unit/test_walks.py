@@ -1,0 +1,23 @@
+"""The walks of ``tests/walks.py`` lead through a running bridge, and cost the calls that the documents tell."""
+
+import subprocess
+import sys
+
+
+def test_every_walk_is_led_and_costs_its_calls() -> None:
+    """A read costs no call and one transaction; a change is looked at, made, and looked at again."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.walks", "--steps", "GET"], capture_output=True, text=True, check=True
+    )
+
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    assert {row[0]: (row[4].split(", ")[0], int(row[5])) for row in rows if row[0].startswith("GET")} == {
+        "GET userName eq → 200": ("1 reads", 0)
+    }
+    assert {row[0]: int(row[5]) for row in rows if not row[0].startswith("GET")} == {
+        "User PATCH name → 200": 3,
+        "Group PATCH, one member → 204": 3,
+        "User PATCH active false → 200": 3,
+    }
+    assert all(int(row[1]) > int(row[2]) > 20 for row in rows)
+    assert "scim_bridge/server/application.py" in done.stdout
