@@ -120,8 +120,13 @@ async def connectors_of(
 ) -> AsyncIterator[ConnectionPool]:
     """Open the connectors of all configured connections, for the length of a ``with`` block."""
     registry: ConnectorRegistry = discover(settings.server.plugins)
-    for connection in settings.connections.values():
+    for connection_id, connection in settings.connections.items():
         preset_of(connection)
+        if settings.store.production and connection.connector.startswith("memory"):
+            raise ConfigurationError(
+                f'connection "{connection_id}": the connector "{connection.connector}" forgets everybody when the'
+                " bridge stops; it is for trying things, not for [store] production = true"
+            )
     clients = HttpClients() if http_client is None else http_client
     async with ConnectionPool(registry, settings.connections, http_client=clients, state=state) as pool:
         yield pool

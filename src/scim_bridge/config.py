@@ -27,8 +27,9 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from scim_bridge.errors import ConfigurationError, ConnectionSettingsError
 from scim_bridge.protocol.clients import preset
@@ -57,7 +58,7 @@ class ServerSettings(Table):
         the request's own ``Host`` counts.
     :param cursor_secret: What paging cursors (RFC 9865) are sealed with. All replicas share it; without it each process
         makes its own and cursors end with it.
-    :param metrics: Whether ``/metrics`` is served; it counts, and holds no personal data.
+    :param metrics: Whether ``/metrics`` is served: no personal data, but it names connections and needs no token.
     :param plugins: Entry points that may be loaded; all installed ones by default.
     """
 
@@ -66,8 +67,17 @@ class ServerSettings(Table):
     public_url: str | None = None
     cursor_secret: SecretStr | None = None
     plugins: tuple[str, ...] | None = None
-    metrics: bool = True
+    metrics: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_a_url_of_the_web(cls, url: str | None) -> str | None:
+        """Refuse what cannot be the beginning of a resource's location."""
+        parts = urlsplit(url) if url is not None else None
+        if parts is not None and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query):
+            raise ValueError("not an http or https URL")
+        return url
 
     def cursor_key(self) -> bytes:
         """Return what cursors are sealed with: the secret, or a fresh one."""
@@ -79,7 +89,7 @@ class StoreSettings(Table):
     """``[store]``.
 
     :param url: ``sqlite:///path`` or ``postgresql+psycopg://user@host/database``.
-    :param production: Refuse file systems on which SQLite can lose what it acknowledged.
+    :param production: Refuse file systems on which SQLite can lose what it acknowledged, and connectors in memory.
     :param takeover_seconds: On PostgreSQL, after how many seconds without a sign of life another replica takes a
         connection over from one that is frozen. No call to a remote system outlasts it.
     :param wait_seconds: For how long a server waits at its start for a database that does not answer yet.

@@ -147,3 +147,15 @@ async def test_an_audit_entry_has_who_asked_for_which_request_and_what_changed(t
     assert [(one["event"], one["actor"]) for one in others] == [("outcome", "bridge")] * len(others)
     assert others
     assert "Lovelace" not in json.dumps(events)
+
+
+async def test_a_path_that_is_no_endpoint_is_not_logged(tmp_path: Path, lines: Lines) -> None:
+    """What stands where an endpoint should be may be a name or a secret; the names of endpoints are a fixed set."""
+    async with bridge(tmp_path) as (acme,):
+        await acme.get(f"/{NAME}")
+        await acme.get(f"/{NAME}/1")
+        await acme.get("/Users/1")
+
+    access = lines.of("scim_bridge.access")
+    assert [line.get("endpoint") for line in access] == [None, None, "Users"]
+    assert not any(NAME in text for text in lines.texts)

@@ -244,7 +244,8 @@ class Server:
         )
         target = connection.service.match(request)
         entry.operation = target.operation.value
-        entry.endpoint = target.endpoint
+        if target.endpoint and connection.service.get_resource_type_by_endpoint(target.endpoint):
+            entry.endpoint = target.endpoint  # what else a path says may be a name, or a secret
         if len(self._tasks) >= self._options.concurrency:
             return self._put_off(connection)
         if request.method in ("POST", "PUT", "PATCH"):

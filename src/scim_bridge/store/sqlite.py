@@ -130,6 +130,12 @@ class DatabaseFile:
             os.fsync(directory)
         finally:
             os.close(directory)
+        folder = stat.S_IMODE(self.path.parent.stat().st_mode)
+        if folder & 0o022 and not folder & stat.S_ISVTX:
+            raise StoreConfigurationError(
+                f"other accounts of this machine can replace files in {self.path.parent} (mode {folder:04o}); "
+                f"run: chmod go-w {self.path.parent}"
+            )
         mode = stat.S_IMODE(self.path.stat().st_mode)
         if mode & 0o077:
             raise StoreConfigurationError(

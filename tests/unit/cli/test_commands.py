@@ -67,6 +67,11 @@ def one_line(result: Result) -> str:
             '[store]\nurl = "sqlite:////proc/nowhere/b.db"\n[connections.acme]\nconnector = "memory"',
             "the directory /proc/nowhere does not exist",
         ),
+        (
+            '[store]\nurl = "sqlite:///{directory}/b.db"\nproduction = true\n[connections.acme]\nconnector = "memory"',
+            'connection "acme": the connector "memory" forgets everybody',
+        ),
+        ('[server]\npublic_url = "javascript:0"\n[connections.acme]\nconnector = "memory"', "server.public_url: Value"),
         ("[server", "not valid TOML"),
         ("", "no connections are configured"),
     ],

@@ -69,6 +69,16 @@ async def test_a_database_that_others_can_read_is_refused(sqlite_url: str) -> No
         await Store.open(sqlite_url)
 
 
+async def test_a_directory_in_which_others_can_replace_the_database_is_refused(sqlite_url: str) -> None:
+    """Whoever may write there may put another database in its place; a sticky directory, as /tmp is, lets nobody."""
+    folder = path_of(sqlite_url).parent
+    folder.chmod(0o777)
+    with pytest.raises(StoreConfigurationError, match=r"mode 0777.*chmod go-w"):
+        await Store.open(sqlite_url)
+    folder.chmod(0o1777)
+    await (await Store.open(sqlite_url)).close()
+
+
 async def test_a_damaged_database_is_refused(sqlite_url: str) -> None:
     """Damage is found at the start, not in the middle of a deprovisioning."""
     store = await Store.open(sqlite_url)
