@@ -213,6 +213,22 @@ async def test_somebody_the_scim_endpoint_does_not_know_is_not_passed_over() -> 
     assert portal.account().active is True
 
 
+async def test_somebody_who_is_removed_by_hand_meanwhile_is_no_refusal() -> None:
+    """The account goes between the look at it and the look at HubSpot's SCIM: it is out, as it was wanted."""
+    portal = stocked()
+    remote_id = portal.hubspot.member(ADA).id
+
+    def removed_by_hand(_request: httpx2.Request) -> httpx2.Response:
+        portal.hubspot.ui_remove(ADA)
+        return httpx2.Response(200, json={"totalResults": 0, "Resources": []})
+
+    scim = httpx2.MockTransport(removed_by_hand)
+    async with portal.connector(scim=scim, **settings_of(portal, "scim")) as connector:
+        await connector.deactivate_user(remote_id, person())
+    assert ADA not in portal.hubspot.snapshot()
+    assert portal.calls("PUT", "^/settings/") == portal.calls("DELETE", "^/settings/") == []
+
+
 @pytest.mark.parametrize("reading", ["works", "400", "ignored"])
 async def test_a_person_is_found_in_hubspots_scim_whether_or_not_its_filter_works(reading: str) -> None:
     """Among 130 people, exactly the right one is deactivated, whatever HubSpot's SCIM makes of a filter."""

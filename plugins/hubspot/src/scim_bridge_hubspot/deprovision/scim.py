@@ -173,7 +173,7 @@ class ScimDeactivation:
             account = await self._accounts.guarded(remote_id)
         email = account.normal_email if account else str(user.user_name).strip().lower()
         found = await self._endpoint.find(email)
-        if found is None and account is not None:
+        if found is None and account is not None and await self._is_still_there(remote_id):
             raise RemoteForbiddenError(
                 "HubSpot's SCIM endpoint does not know this account, so it cannot be deactivated there; remove it in "
                 'HubSpot, or set deprovision = "remove"'
@@ -182,6 +182,14 @@ class ScimDeactivation:
             if account is not None:
                 await self._accounts.records.bury(account, user.external_id)
             await self._switch(found, active=False)
+
+    async def _is_still_there(self, remote_id: str) -> bool:
+        """Whether an account was not removed since it was looked at: who is out by then is no refusal."""
+        try:
+            await self._accounts.guarded(remote_id)
+        except RemoteNotFoundError:
+            return False
+        return True
 
     async def reactivate(self, remote_id: str, user: User) -> PublicUser:
         """Reactivate the account and give it exactly what its groups come to; one that is gone is added.
