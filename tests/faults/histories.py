@@ -25,10 +25,20 @@ from tests.faults import planted
 from tests.faults.hubspot_world import HubSpotWorld
 from tests.faults.instruments import workplace
 from tests.faults.promises.edges import Edges
-from tests.faults.promises.rules import RULES
 from tests.faults.promises.watching import Watched
 
-OPEN = frozenset(RULES)
+OPEN = frozenset(
+    {
+        "removed-is-out",
+        "left-is-left",
+        "nothing-unasked",
+        "named-only",
+        "one-person-one-account",
+        "one-id-one-person",
+        "accepted-is-done",
+        "reads-are-true",
+    }
+)
 """Promises that histories still find broken: told with their seeds and counted, and listed in ``docs/promises.md``.
 
 A rule leaves this list when no history breaks it any more; what else is violated fails the run.

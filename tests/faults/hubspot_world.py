@@ -163,7 +163,7 @@ class HubSpotWorld:
 
         def report(delivery: Delivery) -> None:
             call = self.hubspot.calls[-1]
-            self.record.called(call.method, call.path, call.status or 0, call.fault)
+            self.record.called(call.method, call.path, call.status or 0, call.fault, request.body)
             if call.committed:
                 self.record.shows("bridge", accounts_of(self.hubspot))
             kinds: dict[str, Literal["create", "write", "remove", "read"]] = {

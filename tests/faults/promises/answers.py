@@ -1,14 +1,17 @@
 """Rules about answers, calls and logs, whatever they are about."""
 
+import re
 from collections import defaultdict, deque
 from collections.abc import Iterator
 
-from tests.faults.promises.record import Ask
+from tests.faults.promises.record import Ask, Call
 from tests.faults.promises.story import UNDER_WAY, Story
-from tests.faults.promises.words import FILTER
+from tests.faults.promises.words import FILTER, person_named
 
 REFUSALS = {400, 403}
 """What tells a client that its request is wrong, or not for it to make. A client gives up then."""
+ADDRESSEE = re.compile(r"(\S+@\S+): ")
+"""How the refusal of a group begins that is about one of its members."""
 
 
 def one_name_one_id(story: Story) -> Iterator[tuple[float, str]]:
@@ -80,24 +83,54 @@ def transient_is_429(story: Story) -> Iterator[tuple[float, str]]:
 
 
 def road_is_no_refusal(story: Story) -> Iterator[tuple[float, str]]:
-    """What stands before HubSpot, and what HubSpot says of account and token, is never told as the object's refusal."""
+    """What stands before HubSpot, and what HubSpot says of account and token, is never told as the object's refusal.
+
+    A refusal is HubSpot's own when the last that was heard of the person it is about was: a call is repeated, and a
+    look after it is what counts. What was said meanwhile of others has nothing to do with it.
+    """
     for ask in story.asks:
-        if ask.status not in REFUSALS or ask.answered is None or (ask.status == 403 and _admins(story, ask)):
+        if ask.status not in REFUSALS or ask.answered is None:
             continue
-        under_way = [call for call in story.record.calls if ask.order < call.order < ask.answered]
-        last = {(call.method, call.path): call for call in under_way}  # of a call and its repetitions
-        foreign = [call for call in last.values() if call.fault and call.status >= 400]
-        if foreign and not any(400 <= call.status < 500 and not call.fault for call in under_way):
+        named = _named(story, ask)
+        last: dict[str, Call] = {}  # of all about the person, and of a call about nobody and its repetitions
+        for call in story.record.calls:
+            whom = story.names.called(call) if ask.order < call.order < ask.answered else None
+            if whom is not None and (not whom or whom & named):
+                last["the person" if whom else f"{call.method} {call.path}"] = call
+        since = last["the person"].order if "the person" in last else 0
+        foreign = [call for call in last.values() if _is_foreign(call) and call.order >= since]
+        if not foreign or any(_has_reason(story, key, ask) for key in named):
+            continue
+        if not any(400 <= call.status < 500 and not _is_foreign(call) for call in last.values()):
             call = foreign[-1]
             yield ask.answered_at, f"{ask} after {call.method} {call.path} was answered {call.status} ({call.fault})"
 
 
-def _admins(story: Story, ask: Ask) -> bool:
-    """Whether somebody whom a request may be about is a Super Admin, and so refused for a reason of their own."""
-    kind, _, id_ = ask.path.strip("/").partition("/")
-    keys = story.names.member(id_) if kind == "Users" and id_ else story.record.accounts.keys()
-    held = [story.account(key, ask.order) for key in keys if key not in story.record.initial]
-    return any(one is not None and one.admin for one in held)
+def _is_foreign(call: Call) -> bool:
+    """Whether a call was refused by somebody else than HubSpot, or about something else than its object."""
+    return call.status >= 400 and call.fault not in {"", "slow"}
+
+
+def _named(story: Story, ask: Ask) -> frozenset[str]:
+    """Return whom a refusal is about, by HubSpot's id or address: whom it names, or whom the request is about."""
+    if found := ADDRESSEE.match(str(ask.answer.get("detail", ""))):
+        names, id_ = {person_named(found[1])}, ""
+    else:
+        kind, _, id_ = ask.path.partition("?")[0].strip("/").partition("/")
+        if kind != "Users":
+            return frozenset()
+        names = {person_named(str(ask.document["userName"]))} if "userName" in ask.document else set()
+    return story.names.member(id_) | story.names.with_addresses(names) | names
+
+
+def _has_reason(story: Story, key: str, ask: Ask) -> bool:
+    """Whether HubSpot showed somebody, while a request was under way, as one whom no API can change as asked."""
+    end = ask.answered or ask.order
+    shown = [story.account(key, ask.order)]
+    shown += [change.after for change in story.changes[key] if ask.order < change.order < end]
+    held = [one for one in shown if one is not None]
+    moved = any(one.before and one.after and one.before.email != one.after.email for one in story.changes[key])
+    return bool(held) and (moved or any(one.admin or len(one.sets) > 1 for one in held))
 
 
 def limit_kept(story: Story) -> Iterator[tuple[float, str]]:

@@ -82,6 +82,7 @@ class Call(NamedTuple):
     """A call that reached HubSpot, or what stands before it.
 
     :param fault: What answered instead of HubSpot, or what became of its answer; empty: it answered itself.
+    :param whom: The address of whom it creates; empty for all other calls.
     """
 
     order: int
@@ -90,6 +91,7 @@ class Call(NamedTuple):
     path: str
     status: int
     fault: str
+    whom: str = ""
 
 
 @dataclass(slots=True)
@@ -151,9 +153,10 @@ class Record:
         ask.answered, ask.answered_at, ask.status, ask.retry_after = self.next(), self.clock(), status, retry_after
         ask.answer = object_of(body)
 
-    def called(self, method: str, path: str, status: int, fault: str) -> None:
+    def called(self, method: str, path: str, status: int, fault: str, body: bytes = b"") -> None:
         """Note a call."""
-        self.calls.append(Call(self.next(), self.clock(), method, path, status, fault))
+        whom = str(object_of(body).get("email", "")) if method == "POST" else ""
+        self.calls.append(Call(self.next(), self.clock(), method, path, status, fault, whom))
 
     def shows(self, by: Literal["bridge", "hand"], accounts: Mapping[str, Account]) -> None:
         """Note what HubSpot shows now, by HubSpot's id, and who has done what is new in it."""

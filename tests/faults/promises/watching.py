@@ -44,8 +44,9 @@ class Outside:
         """Note that the bridge answers it."""
         ask = self._open.pop(id(exchange), None)
         if ask is not None:
-            self._note(f"<< {exchange.status} to {ask.method} {ask.path} of {ask.at:.3f}")
             self.record.answered(ask, exchange.status or 0, exchange.retry_after or "", exchange.answer)
+            told = ask.answer.get("detail", "")
+            self._note(f"<< {exchange.status} to {ask.method} {ask.path} of {ask.at:.3f} {told}".rstrip())
 
     def heard(self, exchange: Inbound) -> None:
         """What the client makes of it is its own business."""

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tests.faults.promises.record import Ask, Record
+from tests.faults.promises.record import Ask, Call, Record
 
 MEMBER = re.compile(r'members\[\s*value\s+eq\s+"([^"]+)"\s*\]', re.IGNORECASE)
 END = 10**9
 """Later than everything."""
 FILTER = re.compile(r'filter=userName eq "([^"]+)"', re.IGNORECASE)
+CALLED = re.compile(r"/(?:settings/users/[^/]+|scim/v2/Users)/(?!roles|teams|seats)([^/?]+)")
+"""The person in the path of a call."""
 TOMBSTONE = re.compile(r"[0-9a-f]{32}(.+@.+)")
 """How Entra ID renames whom it deletes: the object id without dashes, then the name."""
 
@@ -167,6 +169,12 @@ class Names:
     def member(self, id_: str) -> frozenset[str]:
         """Return the HubSpot ids of whom a SCIM id stands for."""
         return self.with_addresses(self.users.get(id_, set()), self.since.get(id_, 0))
+
+    def called(self, call: Call) -> frozenset[str]:
+        """Return whom a call is about, by HubSpot's id and by the address that it names; empty for nobody."""
+        found = CALLED.match(call.path)
+        who = person_named(found[1] if found else call.whom)
+        return self.with_addresses({who}) | {who} if who else frozenset()
 
     def with_addresses(self, names: set[str], since: int = 0) -> frozenset[str]:
         """Return the HubSpot ids of accounts that had one of these addresses at a moment, or got it later.
