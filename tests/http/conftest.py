@@ -1,11 +1,20 @@
-"""Fixtures of a whole bridge."""
+"""Fixtures of a whole bridge, on the event loop that it has in production."""
 
-from collections.abc import AsyncIterator
+from asyncio import AbstractEventLoop
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from tests.http.bridge import Tenant, bridge
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], AbstractEventLoop]]:
+    """Run these tests on uvloop."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -3,37 +3,21 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from scim_bridge.server.deadlines import DeadlineProtocol
 from scim_bridge.server.requests import HEAD_TOO_LARGE
-from scim_bridge.server.serve import Listen, configuration
 from tests.hang_guard import HANG_SECONDS
 from tests.http.bridge import Tenant, bridge
+from tests.http.listening import listening
 
 
 @pytest.fixture
 def short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines of a fraction of a second."""
     monkeypatch.setattr(DeadlineProtocol, "seconds", {"headers": 0.3, "body": 0.3})
-
-
-@asynccontextmanager
-async def listening(acme: Tenant) -> AsyncIterator[int]:
-    """Serve the bridge on a port of this machine."""
-    server = uvicorn.Server(configuration(acme.server, Listen(port=0, graceful_seconds=1)))
-    serving = asyncio.create_task(server._serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        await serving
 
 
 @pytest.fixture

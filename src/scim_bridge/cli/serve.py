@@ -1,6 +1,5 @@
 """``scim-bridge serve``: the server."""
 
-import asyncio
 import logging
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import click
 from scim_bridge.app import run
 from scim_bridge.cli.logs import configure_logging
 from scim_bridge.config import load_settings
+from scim_bridge.server.serve import run_loop
 
 logger = logging.getLogger("scim_bridge.serve")
 
@@ -24,4 +24,4 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     settings = settings.model_copy(update={"server": settings.server.model_copy(update=changes)})
     configure_logging(settings.server.log_level)
     connections = ", ".join(settings.connections)
-    asyncio.run(run(settings, started=lambda url: logger.info("serving %s at %s", connections, url)))
+    run_loop(run(settings, started=lambda url: logger.info("serving %s at %s", connections, url)))

@@ -1,13 +1,17 @@
 """Runs the server with uvicorn until it is told to stop."""
 
-from collections.abc import Callable
+import asyncio
+import resource
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import uvicorn
+import uvloop
 from starlette.types import ASGIApp
 
 from scim_bridge.errors import AddressUnavailableError
-from scim_bridge.server.deadlines import DeadlineProtocol
+from scim_bridge.server.deadlines import SPARE, DeadlineProtocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +21,8 @@ class Listen:
     :param host: An address of this machine.
     :param port: A port; 0 lets the system choose.
     :param graceful_seconds: How long a stop waits for requests under way; the application waits for its writes itself.
-    :param connections: How many TCP connections are kept; the application puts requests off long before.
+    :param connections: How many TCP connections are kept, where there are file descriptors for them.
+    :param of_one_address: How many of them one address may have, unless it is a proxy's.
     :param proxies: Addresses of reverse proxies whose ``X-Forwarded-…`` headers are believed, comma separated.
     """
 
@@ -25,6 +30,7 @@ class Listen:
     port: int = 8080
     graceful_seconds: int = 30
     connections: int = 2_000
+    of_one_address: int = 200
     proxies: str = "127.0.0.1"
 
 
@@ -46,13 +52,49 @@ class _Uvicorn(uvicorn.Server):
             self._started(f"http://{host}:{port}")
 
 
+OTHER_DESCRIPTORS = 256
+"""File descriptors that connections of clients leave to the database, to remote systems and to log files."""
+
+T = TypeVar("T")
+
+
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Run what serves, on an event loop that is faster than Python's own, until it ends."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+def affordable(connections: int) -> int:
+    """Return how many connections there are file descriptors for, after asking for as many as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE + OTHER_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return connections
+    return max(1, min(connections, soft - SPARE - OTHER_DESCRIPTORS))
+
+
+def _protocol(listen: Listen) -> type[DeadlineProtocol]:
+    proxies = frozenset(address.strip() for address in listen.proxies.split(","))
+
+    class Protocol(DeadlineProtocol):
+        """With the limits of this server."""
+
+    Protocol.most = affordable(listen.connections)
+    Protocol.most_of_one = listen.of_one_address
+    Protocol.proxies = proxies
+    return Protocol
+
+
 def configuration(application: ASGIApp, listen: Listen) -> uvicorn.Config:
     """Return uvicorn's settings: our protocol class, no access log of its own, no version in headers."""
     return uvicorn.Config(
         application,
         host=listen.host,
         port=listen.port,
-        http=DeadlineProtocol,
+        http=_protocol(listen),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -62,8 +104,6 @@ def configuration(application: ASGIApp, listen: Listen) -> uvicorn.Config:
         forwarded_allow_ips=listen.proxies,
         timeout_keep_alive=65,  # longer than Okta keeps an idle connection
         timeout_graceful_shutdown=listen.graceful_seconds,
-        limit_concurrency=listen.connections,
-        h11_max_incomplete_event_size=16_384,
     )
 
 
