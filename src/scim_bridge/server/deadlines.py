@@ -7,6 +7,7 @@ its answers; it takes a head of any size; and its answer to a crowd is no SCIM e
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Collection
 from http import HTTPStatus
 from typing import ClassVar, Literal, cast
@@ -66,7 +67,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request, if there is room for it."""
         super().connection_made(transport)
-        self.idle_since = self.loop.time()
+        self.idle_since = time.monotonic()  # uvloop counts milliseconds only
         self._enter("headers")
         self._find_room()
 
@@ -126,7 +127,7 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._refuse()
             return
         super().on_response_complete()
-        self.idle_since = self.loop.time()
+        self.idle_since = time.monotonic()  # uvloop counts milliseconds only
         if self.transport.is_closing():
             self._await_reader()
 
