@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-READMES = [ROOT / place / "README.md" for place in (".", "tests", "plugins", "plugins/hubspot")]
-PAGES = sorted([ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md"), *READMES])
+READMES = [ROOT / place / "README.md" for place in ("tests", "plugins", "plugins/hubspot")]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *READMES])
 
 
 def name(page: Path) -> str:
