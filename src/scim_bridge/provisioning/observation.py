@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from scim_bridge.models import Group, Lane, Remote, User
+from scim_bridge.provisioning.plan import same
 from scim_bridge.provisioning.situation import Capabilities, Situation, groups_seen, observed_of
 from scim_bridge.provisioning.succession import keeps, part, refuse_unsettled, standing, succeed
 from scim_bridge.store import memberships, resources
@@ -44,7 +45,7 @@ class Observation:
         former = standing(tx, row, answer.remote_id)
         if former is not None:
             row = self._in_place_of(tx, former, row, anew=first and made and not answer.existed)
-        observed = observed_of(answer, self.capabilities.attributes(row.kind))
+        observed = _renamed(row, observed_of(answer, self.capabilities.attributes(row.kind)))
         row = replace(row, remote_id=answer.remote_id, observed=observed)
         adopted = first and (answer.existed or not made)
         if adopted:
@@ -75,10 +76,16 @@ class Observation:
         return row
 
     def absent(self, tx: Connection, row: ResourceRow) -> ResourceRow:
-        """Take over that the remote system has no such account or group, and so nobody in it and it in nothing."""
+        """Take over that the remote system has no such account or group, and so nobody in it and it in nothing.
+
+        Under which userName an account was last seen is kept: it may come back under another one.
+        """
         if row.kind == "User":
             row = self._seen_in(tx, row, [])
-        elif not row.deleted:
+            before = row.observed or Observed()
+            name = {path: value for path, value in before.attributes.items() if path == "userName"}
+            return replace(row, observed=Observed(attributes=name, renamed=before.renamed))
+        if not row.deleted:
             resources.touch(tx, self.connection_id, memberships.observe_absence(tx, self.connection_id, row.id))
             row = replace(row, remote_id=None)
         return replace(row, observed=Observed())
@@ -103,10 +110,11 @@ class Observation:
             return replace(row, ambiguous=True)
         if former is not None:
             row = self._in_place_of(tx, former, row, anew=False)
-        deferred = answer.deferred
+        deferred = answer.deferred | ({"userName"} if observed.renamed else set()).intersection(observed.deferred)
         values = {path: value for path, value in situation.desired.attributes.items() if path not in deferred}
         kept = {path: value for path, value in observed.attributes.items() if path in deferred}
-        observed = replace(observed, attributes=values | kept, deferred=tuple(sorted(deferred)))
+        renamed = observed.renamed and "userName" in deferred
+        observed = replace(observed, attributes=values | kept, deferred=tuple(sorted(deferred)), renamed=renamed)
         return replace(row, remote_id=answer.remote_id, observed=observed)
 
     # -- The groups of a person ------------------------------------------------------------------------------------
@@ -236,6 +244,23 @@ class Observation:
         if self.capabilities.user_centric:
             to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
             resources.bump(tx, self.connection_id, to_add, lane=Lane.UPDATE, now=self.clock())
+
+
+def _renamed(row: ResourceRow, observed: Observed) -> Observed:
+    """Note of what was just seen of an account whether its userName was changed in the remote system.
+
+    It was if it is neither the client's nor the one that was seen before: the bridge's own changes are noted as they
+    are made. Where the remote system would not take the client's back, that is not asked for again.
+    """
+    before = row.observed or Observed()
+    was, now = before.attributes.get("userName"), observed.attributes.get("userName")
+    if row.kind != "User" or now is None or same("userName", now, row.name):
+        return observed
+    changed = was is not None and not same("userName", was, now)
+    if not (changed or before.renamed):
+        return observed
+    refused = {"userName"}.intersection(before.deferred) if not changed else set()
+    return replace(observed, renamed=True, deferred=tuple(sorted({*observed.deferred, *refused})))
 
 
 def follow_by_hand(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:

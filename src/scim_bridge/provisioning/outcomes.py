@@ -24,7 +24,15 @@ from scim_bridge.provisioning.situation import (
     situation_of,
     with_values,
 )
-from scim_bridge.provisioning.succession import contested, keeps, let_go, named_by, refuse_unsettled, standing
+from scim_bridge.provisioning.succession import (
+    called_otherwise,
+    contested,
+    keeps,
+    let_go,
+    named_by,
+    refuse_unsettled,
+    standing,
+)
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
@@ -174,7 +182,9 @@ class Outcomes:
         if resources.find_by_name(tx, self.connection_id, row.kind, name) is not None:
             return
         observed = row.observed or Observed()
-        seen = replace(observed, attributes={**observed.attributes, "userName": name})
+        deferred = tuple(path for path in observed.deferred if path != "userName")
+        attributes = {**observed.attributes, "userName": name}
+        seen = replace(observed, attributes=attributes, deferred=deferred, renamed=False)
         self._rewritten(tx, replace(row, observed=seen), {"userName"}, {"userName": name})
         record(tx, row, "drift", now=self.clock(), drift=["userName"])
 
@@ -264,8 +274,11 @@ class Outcomes:
         if audited:
             self._audit(tx, row, situation.step, "refused", type(error).__name__)
         row = replace(row, ambiguous=error.ambiguous)
-        if row.generation != situation.row.generation or row.ambiguous:
-            return self._go_on(tx, row)  # what was refused was not all there was to the call: look, then try the rest
+        otherwise = called_otherwise(row, situation)
+        if row.generation != situation.row.generation or row.ambiguous or otherwise is not row:
+            return self._go_on(
+                tx, otherwise
+            )  # what was refused was not all there was to the call: look, then try the rest
         refusal = Refusal(error.status, error.scim_type, self._named(tx, situation) + error.detail)
         if situation.step is Step.CREATE_GROUP and row.observed_generation:
             # It was there once, and clients know it: it stays, granted to nobody, until it is there or written again.

@@ -25,7 +25,7 @@ from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.discovery import Discovery
 from scim_bridge.provisioning.journal import actor, record
 from scim_bridge.provisioning.observation import Observation
-from scim_bridge.provisioning.plan import Desired, Seen, differing
+from scim_bridge.provisioning.plan import Desired, Seen, differing, same
 from scim_bridge.provisioning.roster import Rosters, comparable
 from scim_bridge.provisioning.situation import groups_seen, observed_of, rearmed, situation_of
 from scim_bridge.store import audit, connector_state, resources
@@ -313,10 +313,13 @@ class Reconciler:
         if fresh is None or fresh.observed is None or not fresh.observed.deferred:
             return False
         observed = observed_of(remote, self.capabilities.attributes(row.kind))
-        different = differing(situation_of(tx, fresh, self.capabilities).desired, Seen(attributes=observed.attributes))
+        # That a userName changed by hand cannot be changed back was told once, and is so.
+        kept = {"userName"}.intersection(fresh.observed.deferred) if fresh.observed.renamed else frozenset[str]()
+        seen = Seen(attributes=observed.attributes, deferred=frozenset(kept))
+        different = differing(situation_of(tx, fresh, self.capabilities).desired, seen)
         if not different or fresh.generation != row.generation or fresh.state is not State.SETTLED:
             return False
-        tried = replace(fresh, observed=replace(fresh.observed, deferred=()))
+        tried = replace(fresh, observed=replace(fresh.observed, deferred=tuple(kept)))
         resources.replace(tx, rearmed(tried, Lane.UPDATE))
         return True
 
@@ -408,8 +411,12 @@ class Reconciler:
     @staticmethod
     def _attributes_that_drifted(row: ResourceRow, desired: Desired, observed: Observed) -> frozenset[str]:
         """Return the attribute paths that differ; deferred ones are no drift but still on their way."""
-        seen = Seen(attributes=observed.attributes, deferred=frozenset((row.observed or observed).deferred))
-        return differing(desired, seen)
+        before = row.observed or observed
+        deferred = set(before.deferred)
+        was, now = before.attributes.get("userName"), observed.attributes.get("userName")
+        if before.renamed and not same("userName", was, now):
+            deferred.discard("userName")  # it was changed again
+        return differing(desired, Seen(attributes=observed.attributes, deferred=frozenset(deferred)))
 
     async def _hand_over(
         self,

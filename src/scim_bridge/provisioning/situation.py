@@ -96,9 +96,14 @@ class Situation:
         return replace(self, seen=replace(self.seen, links=self.seen.links - self.portion | members))
 
     def user(self) -> User:
-        """Return the desired User as hooks see it: no id, ``groups`` holding remote ids."""
+        """Return the desired User as hooks see it: no id, ``groups`` holding remote ids.
+
+        Its userName is the account's own where the remote system does not take the client's.
+        """
         document = json.loads(self.row.document)
         document.pop("id", None)
+        if "userName" in self.seen.deferred:
+            document["userName"] = self.seen.attributes.get("userName", self.row.name)
         document["groups"] = [{"value": remote_id} for remote_id in sorted(self.desired.links)]
         document["active"] = self.desired.active
         return self.user_model.model_validate(document)

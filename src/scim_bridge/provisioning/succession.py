@@ -12,6 +12,8 @@ from datetime import datetime
 from scim_bridge.errors import RemoteUnavailableError
 from scim_bridge.models import Group, Remote, User
 from scim_bridge.provisioning.guard import inherit
+from scim_bridge.provisioning.plan import Step, differing
+from scim_bridge.provisioning.situation import Situation
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
@@ -82,6 +84,19 @@ def part(tx: Connection, former: ResourceRow, row: ResourceRow) -> None:
 def named_by(answer: Remote[User] | Remote[Group]) -> str:
     """Return the userName of an account that was found; empty of a group."""
     return "" if isinstance(answer.resource, Group) else str(answer.resource.user_name or "")
+
+
+def called_otherwise(row: ResourceRow, situation: Situation) -> ResourceRow:
+    """Return a User whose account keeps the userName that it got by hand, when the client's was refused.
+
+    No client asked for that change, and the client goes on calling the person as it does: to take the account's name
+    would hide them from it, and it would make them anew. A row of which that is not so comes back as it is.
+    """
+    observed = row.observed or Observed()
+    asked = situation.step is Step.UPDATE_USER and "userName" in differing(situation.desired, situation.seen)
+    if not (asked and observed.renamed):
+        return row
+    return replace(row, observed=replace(observed, deferred=(*observed.deferred, "userName")))
 
 
 def succeed(tx: Connection, former: ResourceRow, row: ResourceRow, *, now: datetime) -> ResourceRow:

@@ -12,8 +12,9 @@ from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, taken
 from scim_bridge.provisioning.situation import attributes_of, with_values
 from scim_bridge.provisioning.succession import part
 from scim_bridge.store import documents, memberships, resources
+from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
-from scim_bridge.store.rows import Ownership, ResourceRow, State
+from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
 
 
 class UserIntake:
@@ -163,6 +164,7 @@ class UserIntake:
         shown = wanted or observed_active or (doubtful and row.shown_active)
         ambiguous = row.ambiguous or look
         updated = replace(row, active=active, shown_active=shown, ambiguous=ambiguous, may_make=make)
+        updated = replace(updated, observed=_asked_anew(row, user))
         updated = self.intake.store(tx, updated, user, lane=lane, matters=matters or look, hold=hold)
         return Accepted(updated, self.intake.waits_of(updated), self._removals(updated))
 
@@ -199,9 +201,24 @@ class UserIntake:
 
 
 def _is_somebody_else(row: ResourceRow, user: User) -> bool:
-    """Whether a creation is about another person than the inactive User who has its userName."""
+    """Whether a creation is about another person than the User who has its userName, and is shown inactive."""
     known = row.external_id is not None and user.external_id is not None
-    return known and not row.active and row.external_id != user.external_id
+    gone = not row.active or (row.missing and row.state is State.SETTLED)
+    return known and gone and row.external_id != user.external_id
+
+
+def _asked_anew(row: ResourceRow, user: User) -> Observed | None:
+    """Return what was seen of a User whom a client is about to call otherwise.
+
+    Of an account whose userName was changed by hand, it is the former one's place that the client's new one takes, and
+    goes back to when that is refused.
+    """
+    observed = row.observed
+    if observed is None or not observed.renamed or fold(str(user.user_name)) == fold(row.name):
+        return observed
+    deferred = tuple(path for path in observed.deferred if path != "userName")
+    attributes = {**observed.attributes, "userName": row.name}
+    return replace(observed, attributes=attributes, deferred=deferred, renamed=False)
 
 
 def _is_seen_active(row: ResourceRow) -> bool:

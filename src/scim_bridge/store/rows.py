@@ -42,12 +42,14 @@ class Observed:
     :param active: Whether the account is active (always true of a group that is present).
     :param attributes: Values by SCIM attribute path (``{"name.givenName": "Ada"}``), only paths the connector keeps.
     :param deferred: Paths the remote system does not take yet.
+    :param renamed: Of a User, whether the account's userName was changed there, and is another than the client's.
     """
 
     present: bool = False
     active: bool = False
     attributes: dict[str, Any] = field(default_factory=dict)
     deferred: tuple[str, ...] = ()
+    renamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The bridge on a portal: one account stands for one User at most, whatever is renamed on either side."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from plugins.hubspot.tests.bridge.test_nobody_else import portal_of, roles
 from plugins.hubspot.tests.connector.portals import World
 from plugins.hubspot.tests.connector.test_deprovisioning import MODES, NO_ACCESS, settings_of
 from scim_bridge.errors import RefusedError
-from scim_bridge.models import Group, User
+from scim_bridge.models import Group, Name, User
 from scim_bridge.store import resources
 
 RALF, OTHER = "ralf@corp.example", "ralf.new@corp.example"
@@ -22,6 +23,16 @@ def softly_deleted(user: User) -> User:
     """Rename and deactivate in one write, as Entra ID does."""
     user.user_name, user.active = TOMBSTONE, False
     return user
+
+
+def renamed_to(user_name: str) -> Callable[[User], User]:
+    """Return a write that changes nothing but the userName."""
+
+    def change(user: User) -> User:
+        user.user_name = user_name
+        return user
+
+    return change
 
 
 async def known(bridge: Bridged, email: str) -> str | None:
@@ -125,6 +136,86 @@ async def test_an_address_changed_by_hand(tmp_path: Path, mode: str, searched: b
         assert getattr(refused.value, "status", 409) == 409
         assert len(portal.writes()) == writes
         assert await known(bridge, OTHER) == ralf
+
+
+def family_name(name: str) -> Callable[[User], User]:
+    """Return a write that changes nothing but the family name."""
+
+    def change(user: User) -> User:
+        user.name = Name(family_name=name)
+        return user
+
+    return change
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_person_keeps_the_name_their_client_calls_them_by(tmp_path: Path, mode: str) -> None:
+    """An address changed by hand hides nobody from a client that does not know: no second account is made."""
+    portal = portal_of()
+    async with bridged(tmp_path, portal, **settings_of(portal, mode)) as bridge:
+        ralf = await bridge.user(RALF, external_id="1")
+        portal.hubspot.ui_activate(RALF)
+        portal.hubspot.ui_change_email(RALF, OTHER)
+        for _ in range(2):
+            await bridge.compare()
+        assert (await bridge.named("User", RALF)).id == ralf
+        writes = len(portal.writes())
+        assert not (await bridge.compare()).drifts
+        with pytest.raises(UniquenessException):
+            await bridge.user(RALF, external_id="1")
+        assert len(portal.writes()) == writes
+
+        await bridge.provisioning.modify_user(ralf, family_name("Byron"), always)
+        await bridge.group("Sales", ralf)
+        assert portal.hubspot.member(OTHER).last_name == "Byron"
+        assert roles(portal, OTHER) == ("Sales",)
+
+        with pytest.raises(RefusedError, match="change it in HubSpot"):
+            await bridge.provisioning.modify_user(ralf, renamed_to("ralf.third@corp.example"), always)
+        assert (await bridge.named("User", RALF)).id == ralf
+
+        await bridge.provisioning.modify_user(ralf, renamed_to(OTHER), always)
+        assert (await bridge.named("User", OTHER)).id == ralf
+        await bridge.active(ralf, active=False)
+        assert not is_usable(portal, OTHER)
+        assert portal.hubspot.find(RALF) is None
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_person_who_is_out_keeps_the_name_their_client_calls_them_by(tmp_path: Path, mode: str) -> None:
+    """Let in again after their address was changed by hand, they are still found, and their account is the only one."""
+    portal = portal_of()
+    async with bridged(tmp_path, portal, **settings_of(portal, mode)) as bridge:
+        ralf = await bridge.user(RALF, external_id="1")
+        portal.hubspot.ui_change_email(RALF, OTHER)
+        await bridge.compare()
+        await bridge.active(ralf, active=False)
+        await bridge.compare()
+        await bridge.active(ralf, active=True)
+
+        assert (await bridge.named("User", RALF)).id == ralf
+        assert [is_usable(portal, RALF), is_usable(portal, OTHER)] == [mode == "remove", mode != "remove"]
+        await bridge.active(ralf, active=False)
+        assert [is_usable(portal, RALF), is_usable(portal, OTHER)] == [False, False]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_address_given_on_after_its_holder_was_removed_by_hand(tmp_path: Path, mode: str) -> None:
+    """Another externalId is another person, also where the former one's client never ended their access."""
+    portal = portal_of()
+    async with bridged(tmp_path, portal, **settings_of(portal, mode)) as bridge:
+        former = await bridge.user(RALF, external_id="1")
+        await bridge.group("Sales", former)
+        portal.hubspot.ui_remove(RALF)
+        while not (await bridge.compare()).missing_accounts:  # the list lags
+            pass
+
+        ralf = await bridge.user(RALF, external_id="2")
+
+        assert ralf != former
+        assert is_usable(portal, RALF)
+        assert roles(portal, RALF) == ()
+        assert await bridge.groups(ralf) == set()
 
 
 async def test_a_set_that_a_renamed_group_stands_for(tmp_path: Path) -> None:
