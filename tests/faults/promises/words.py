@@ -132,9 +132,13 @@ class Names:
         self.groups: defaultdict[str, set[str]] = defaultdict(set)
         self.since: dict[str, int] = {}
         self.spans: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        asked: dict[tuple[str, str], int] = {}
         for ask in asks:
+            made = (str(ask.document.get("userName")), str(ask.document.get("externalId")))
+            if ask.method == "POST" and ask.path.startswith("/Users"):
+                asked.setdefault(made, ask.order)
             if ask.succeeded:
-                self._learn(ask)
+                self._learn(ask, asked.pop(made, END) if ask.method == "POST" else END)
             if ask.method == "PATCH" and ask.path.startswith("/Groups/") and not ask.refused:
                 called = [str(value) for _, path, value in operations(ask.document) if path.lower() == "displayname"]
                 self.groups[ask.path.rpartition("/")[2]].update(called)
@@ -147,7 +151,8 @@ class Names:
         for key, email in now.items():
             self.spans[email].append((key, END))
 
-    def _learn(self, ask: Ask) -> None:
+    def _learn(self, ask: Ask, asked: int) -> None:
+        """Take over what an answer tells. :param asked: When a creation was first sent that is answered now."""
         told = [ask.answer, *(ask.answer.get("Resources") or ())]
         if ask.path.startswith(("/Users", "/Groups")) and ask.method in {"POST", "PUT"}:
             told.append({**ask.document, "id": ask.answer.get("id", "")})
@@ -155,7 +160,7 @@ class Names:
             id_ = str(one.get("id", ""))
             if id_ and isinstance(one.get("userName"), str):
                 self.users[id_].add(person_named(one["userName"]))
-                self.since[id_] = min(self.since.get(id_, END), ask.answered or ask.order)
+                self.since[id_] = min(self.since.get(id_, END), ask.answered or ask.order, asked)
             if id_ and isinstance(one.get("displayName"), str) and "userName" not in one:
                 self.groups[id_].add(one["displayName"])
 
@@ -179,6 +184,7 @@ class Names:
     def with_addresses(self, names: set[str], since: int = 0) -> frozenset[str]:
         """Return the HubSpot ids of accounts that had one of these addresses at a moment, or got it later.
 
-        So an id stands for no account whose address was another one before a client first heard of that id.
+        So an id stands for no account whose address was another one before a client first asked for that id, or heard
+        of it.
         """
         return frozenset(key for name in names for key, until in self.spans.get(name, ()) if until > since)
