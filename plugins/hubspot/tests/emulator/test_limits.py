@@ -16,7 +16,9 @@ V = "/settings/users/2026-03"
 PREFIX = "X-HubSpot-RateLimit"
 
 
-@pytest.mark.parametrize(("profile", "most"), [("free", 100), ("professional", 190), ("enterprise", 190)])
+@pytest.mark.parametrize(
+    ("profile", "most"), [("free", 100), ("starter", 100), ("professional", 190), ("enterprise", 190)]
+)
 async def test_one_call_more_than_the_burst_is_429(connect: Connect, clock: Clock, profile: str, most: int) -> None:
     """The body names the policy and has no category; ten seconds after the first call there is room again."""
     api = connect(profile)

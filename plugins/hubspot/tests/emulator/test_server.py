@@ -222,7 +222,7 @@ def test_bad_options_stop_the_command() -> None:
     runner = CliRunner()
     wrong = runner.invoke(main, ["emulate", "--switch", "put_mode=mix"])
     assert (wrong.exit_code, "replace, merge" in wrong.output) == (2, True)
-    assert runner.invoke(main, ["emulate", "--profile", "starter"]).exit_code == 2
+    assert runner.invoke(main, ["emulate", "--profile", "ultimate"]).exit_code == 2
     with socket.create_server(("127.0.0.1", 0)) as taken:
         busy = runner.invoke(main, ["emulate", "--port", str(taken.getsockname()[1])])
     assert (busy.exit_code, "cannot listen" in busy.output) == (1, True)

@@ -142,6 +142,8 @@ ACTIONS: dict[str, Callable[[Engine, dict[str, Any]], object]] = {
     "remove": lambda engine, arguments: engine.ui_remove(**arguments),
     "change_email": lambda engine, arguments: engine.ui_change_email(**arguments),
     "assign_roles": assign_roles,
+    "rename": lambda engine, arguments: engine.ui_rename(**arguments),
+    "delete": lambda engine, arguments: engine.ui_delete(**arguments),
     "super_admin": lambda engine, arguments: engine.ui_super_admin(**arguments),
 }
 """What ``/emulator/ui/{action}`` can do."""

@@ -25,7 +25,7 @@ class Engine(Portal):
     """A portal that answers requests.
 
     :param switches: The readings of what is uncertain.
-    :param profile: The tier: ``enterprise``, ``professional``, ``free``, or a :class:`~.profiles.Profile`.
+    :param profile: The tier: ``enterprise``, ``professional``, ``starter``, ``free``, or a :class:`~.profiles.Profile`.
     :param clock: Monotonic seconds, for limits, token expiry and the length of outages.
     :param now: Seconds since the epoch, for dates.
     :param sleep: Waits, for slow answers.

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from .entries import Entries
 from .limits import Limits
 from .paging import Pager
 from .profiles import PROFILES, Profile
@@ -17,7 +18,7 @@ OWNER_EMAIL = "owner@portal.example"
 """The Super Admin that every portal has from the start; the default token is theirs."""
 
 
-class Portal:
+class Portal(Entries):
     """A portal. HubSpot's API handlers and the ``ui_`` actions of tests change it.
 
     :param clock: Monotonic seconds, for limits and the expiry of tokens.

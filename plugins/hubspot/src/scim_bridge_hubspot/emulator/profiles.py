@@ -37,6 +37,15 @@ PROFILES: dict[str, Profile] = {
             calls_per_day=250_000,
         ),
         Profile(
+            name="starter",
+            permission_sets=False,
+            teams=False,
+            scim=False,
+            max_users=2_500,
+            calls_per_ten_seconds=100,
+            calls_per_day=250_000,
+        ),
+        Profile(
             name="professional",
             permission_sets=False,
             teams=True,
