@@ -5,17 +5,14 @@ who needs it: nothing else stops, nothing is cleared for it, and a removal never
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from .config import HubSpotConfig
+from .config import FALLBACK, STRIP, HubSpotConfig
 from .wire import PermissionSet, Seat, Team
 
 Thing = Literal["permission set", "team", "seat"]
 State = Literal["resolved", "gone", "ambiguous", "contradictory"]
-
-STRIP = "strip.permission_set"
-FALLBACK = "fallback_permission_set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ class Bindings:
         self._found: dict[tuple[str, str], Binding] = {}
         for entry, thing, name in named(config):
             self._found[entry, name] = self._resolved(entry, thing, name)
-        self._refuse_fallback_of_stripped()
+        self._refuse_grants_of_stripped()
 
     def __iter__(self) -> Iterator[Binding]:
         """Yield every binding, in the order of the configuration."""
@@ -79,14 +76,15 @@ class Bindings:
         }[thing]
         return _lookup(entry, thing, name, things)
 
-    def _refuse_fallback_of_stripped(self) -> None:
-        """People without a group and people without access cannot be told apart if they hold the same set."""
-        strip, fallback = (next((each for each in self if each.entry == entry), None) for entry in (STRIP, FALLBACK))
-        if strip and fallback and fallback.id is not None and strip.id == fallback.id:
-            problem = f'{FALLBACK} "{fallback.name}" is the set of {STRIP} "{strip.name}": nobody gets it as a fallback'
-            self._found[FALLBACK, fallback.name] = Binding(
-                FALLBACK, fallback.thing, fallback.name, "contradictory", problem=problem
-            )
+    def _refuse_grants_of_stripped(self) -> None:
+        """People with access and people without it cannot be told apart if they hold the same set."""
+        strip = next((each for each in self if each.entry == STRIP), None)
+        if strip is None or strip.id is None:
+            return
+        for each in list(self):
+            if each.entry != STRIP and each.thing == "permission set" and each.id == strip.id:
+                problem = f'{each.entry} "{each.name}" is the set of {STRIP} "{strip.name}": nobody is given it'
+                self._found[each.entry, each.name] = replace(each, state="contradictory", id=None, problem=problem)
 
 
 def named(config: HubSpotConfig) -> Iterator[tuple[str, Thing, str]]:

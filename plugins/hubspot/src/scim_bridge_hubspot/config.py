@@ -17,6 +17,11 @@ ApiVersion = Literal["v3", "2026-03", "2026-09-beta"]
 HUBSPOT_HOST = re.compile(r"api(-[a-z]{2}\d)?\.(hubapi|hubspot)\.com")
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 SCIM_URL = "https://api.hubspot.com/scim/v2"
+SUPER_ADMIN = "super admin"
+"""What, in the name of a permission set, makes it privileged, in lower case."""
+
+STRIP = "strip.permission_set"
+FALLBACK = "fallback_permission_set"
 
 
 def _base_url(value: str) -> str:
@@ -157,9 +162,14 @@ class HubSpotConfig(Settings):
     @property
     def manages_seats(self) -> bool:
         """Whether any configured feature reads or writes seats."""
-        granted = any(grant.seats for grant in self.groups.values())
-        stripped = self.strip is not None and self.strip.seat is not None
-        return bool(self.seats_as_groups or granted or stripped or self.seat_rules or self.fallback_seat)
+        return any(self._seat_entries())
+
+    def _seat_entries(self) -> Iterator[str]:
+        """Yield the entries that read or write seats, as an operator finds them in the file."""
+        yield from (f'groups."{alias}".seats' for alias, grant in self.groups.items() if grant.seats)
+        if self.strip is not None and self.strip.seat is not None:
+            yield "strip.seat"
+        yield from (name for name in ("seats_as_groups", "seat_rules", "fallback_seat") if getattr(self, name))
 
     @property
     def manages_teams(self) -> bool:
@@ -171,8 +181,10 @@ class HubSpotConfig(Settings):
     def _consistent(self) -> Self:
         if (self.token is None) == (self.oauth is None):
             raise ValueError("give either token or oauth")
-        if self.manages_seats and not self.has_seats:
-            raise ValueError('seats need api_version = "2026-09-beta" (or "v3"): 2026-03 cannot write them')
+        if not self.has_seats and (entry := next(self._seat_entries(), None)) is not None:
+            raise ValueError(
+                f'{entry}: seats need api_version = "2026-09-beta" (or "v3"); {self.api_version} cannot write them'
+            )
         if (self.deprovision == "strip") != (self.strip is not None):
             raise ValueError('deprovision = "strip" and the table strip belong together')
         if (self.deprovision == "scim") != (self.scim_token is not None):
@@ -187,23 +199,40 @@ class HubSpotConfig(Settings):
 
 def contradictions(config: HubSpotConfig) -> Iterator[tuple[str, str]]:
     """Yield pairs of entries that cannot both be meant, as an operator finds them in the file."""
-    granted: list[tuple[str, str, tuple[str, ...]]] = [
-        (f'groups."{alias}".permission_set', grant.permission_set, grant.seats)
-        for alias, grant in config.groups.items()
-        if grant.permission_set
-    ]
-    if config.fallback_permission_set:
-        fallback_seats = (config.fallback_seat,) if config.fallback_seat else ()
-        granted.append(("fallback_permission_set", config.fallback_permission_set, fallback_seats))
-    allowed = {name.casefold() for name in config.allow_privileged}
-    barred = {name.casefold() for name in config.privileged} - allowed
-    for entry, name, seats in granted:
-        if config.strip and name == config.strip.permission_set:
-            yield f'{entry} = "{name}"', "strip.permission_set, which is the set of people without access"
-        if name.casefold() in barred:
-            yield f'{entry} = "{name}"', "privileged, which forbids it unless allow_privileged names it"
+    for entry, name, seats in _given(config):
+        if config.strip and name == config.strip.permission_set and entry != STRIP:
+            yield f'{entry} = "{name}"', f"{STRIP}, which is the set of people without access"
+        yield from _barred(config, f'{entry} = "{name}"', name)
         carried = config.seat_rules.get(name)
-        if carried and seats and not set(seats) & set(carried):
-            yield f'{entry} = "{name}" with seats {", ".join(seats)}', f'seat_rules."{name}"'
+        if carried is not None and ((seats and not set(seats) & set(carried)) or not carried):
+            with_seats = f" with seats {', '.join(seats)}" if seats else ""
+            yield f'{entry} = "{name}"{with_seats}', f'seat_rules."{name}"'
     for name in sorted({name for name in config.precedence if config.precedence.count(name) > 1}):
         yield f'precedence, where "{name}" is first', f'precedence, where "{name}" is again'
+    written: dict[str, str] = {}
+    for alias in config.groups:
+        other = written.setdefault(alias.casefold(), alias)
+        if other != alias:
+            yield f'groups."{alias}"', f'groups."{other}": a displayName is compared without regard to case'
+
+
+def _given(config: HubSpotConfig) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield entry, name and seats of every permission set that the configuration gives to somebody."""
+    for alias, grant in config.groups.items():
+        if grant.permission_set:
+            yield f'groups."{alias}".permission_set', grant.permission_set, grant.seats
+    if config.fallback_permission_set:
+        yield FALLBACK, config.fallback_permission_set, (config.fallback_seat,) if config.fallback_seat else ()
+    if config.strip:
+        yield STRIP, config.strip.permission_set, (config.strip.seat,) if config.strip.seat else ()
+
+
+def _barred(config: HubSpotConfig, entry: str, name: str) -> Iterator[tuple[str, str]]:
+    """Yield an entry that gives a privileged set which is not allowed, with what forbids it."""
+    folded = name.casefold()
+    if folded in {allowed.casefold() for allowed in config.allow_privileged}:
+        return
+    if folded in {privileged.casefold() for privileged in config.privileged}:
+        yield entry, "privileged, which forbids it unless allow_privileged names it"
+    elif SUPER_ADMIN in folded:
+        yield entry, "allow_privileged, which has to name a set of Super Admins"

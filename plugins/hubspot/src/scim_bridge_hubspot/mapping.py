@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from scim_bridge.errors import ConnectorError, RemoteForbiddenError, RemoteInvalidValueError, RemoteNotFoundError
 
-from .bindings import FALLBACK, STRIP, Bindings, Inventory, alias_entry
-from .config import HubSpotConfig
+from .bindings import Bindings, Inventory, alias_entry
+from .config import FALLBACK, STRIP, SUPER_ADMIN, HubSpotConfig
 from .wire import Assignment, PublicUser, assignment_of
 
 
@@ -365,7 +365,7 @@ class Mapper:
     def is_barred(self, role_id: str) -> bool:
         """Whether a permission set is privileged, by the configuration or by its own name, and not allow-listed."""
         names = {role_id, self.set_name(role_id).casefold()}
-        privileged = names & _folded(self._config.privileged) or "super admin" in self.set_name(role_id).casefold()
+        privileged = names & _folded(self._config.privileged) or SUPER_ADMIN in self.set_name(role_id).casefold()
         return bool(privileged) and not names & _folded(self._config.allow_privileged)
 
     def _is_unbillable(self, role_id: str) -> bool:

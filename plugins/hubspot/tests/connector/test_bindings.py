@@ -262,13 +262,20 @@ def test_a_configuration_that_contradicts_itself_names_both_entries(
     assert "\n" not in error["msg"]
 
 
-def test_a_fallback_that_is_the_set_of_stripped_people_by_id_is_nobodys_fallback() -> None:
-    """Two names of one set are found when the account is known: then nobody gets it as a fallback."""
+@pytest.mark.parametrize(
+    ("entry", "settings"),
+    [
+        ("fallback_permission_set", {"fallback_permission_set": "7"}),
+        ('groups."A".permission_set', {"groups": {"A": {"permission_set": "7"}}}),
+    ],
+)
+def test_the_set_of_stripped_people_by_its_id_is_given_to_nobody(entry: str, settings: dict[str, Any]) -> None:
+    """Two names of one set are found when the account is known: then the entry grants nothing, and is told."""
     sets = (PermissionSet(id="7", name="No access"),)
-    config = HubSpotConfig(token="t", fallback_permission_set="7", **STRIP)  # type: ignore[arg-type]  # as a file has it
+    config = HubSpotConfig(token="t", **settings, **STRIP)  # type: ignore[arg-type]  # as a file has it
     bindings = Bindings(config, Inventory(sets))
-    assert bindings.id("fallback_permission_set", "7") is None
+    assert bindings.id(entry, "7") is None
     (problem,) = bindings.problems()
     assert problem.state == "contradictory"
-    assert "fallback_permission_set" in problem.problem
+    assert entry in problem.problem
     assert "strip.permission_set" in problem.problem

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import User
 from scim_bridge_hubspot.accounts import Accounts, groups_of, matches
-from scim_bridge_hubspot.bindings import STRIP
+from scim_bridge_hubspot.config import STRIP
 from scim_bridge_hubspot.mapping import Mapper
 from scim_bridge_hubspot.wire import Assignment, PublicUser, assignment_of
 
