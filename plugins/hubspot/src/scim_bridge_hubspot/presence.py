@@ -6,7 +6,8 @@ somebody is gone is believed on one of two grounds, never because a read found n
 * HubSpot's own word (``OBJECT_NOT_FOUND``), where it does not decide alone: a creation follows, which HubSpot refuses
   when it was wrong, or a removal was confirmed before.
 * A **positive control**: somebody who is known to be there is asked for by the same route, and found, in the same
-  breath.
+  breath. What stands on the way may have answered the one question and let the other pass; so after a 404 that is not
+  HubSpot's word the first question is asked again, and only the same answer counts.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -38,10 +39,13 @@ class Presence:
         """
         try:
             return await self._client.user(user_id)
-        except (RemoteNotFoundError, BareNotFoundError) as error:
-            if isinstance(error, BareNotFoundError) or not word_suffices:
+        except BareNotFoundError:
+            await self._control(user_id, self._client.user)
+            return await self._again(user_id, self._client.user)
+        except RemoteNotFoundError:
+            if not word_suffices:
                 await self._control(user_id, self._client.user)
-            raise RemoteNotFoundError("HubSpot has no such account") from error
+            raise
 
     async def user_by_email(self, email: str) -> PublicUser:
         """Return a member by e-mail address; HubSpot's own word is enough, for a creation or a removal follows.
@@ -51,9 +55,17 @@ class Presence:
         """
         try:
             return await self._client.user_by_email(email)
-        except BareNotFoundError as error:
+        except BareNotFoundError:
             await self._control(None, self._by_email)
-            raise RemoteNotFoundError("HubSpot has no account of this address") from error
+            return await self._again(email, self._client.user_by_email)
+
+    @staticmethod
+    async def _again(whom: str, ask: Callable[[str], Awaitable[PublicUser]]) -> PublicUser:
+        """Ask once more, after the control."""
+        try:
+            return await ask(whom)
+        except BareNotFoundError as error:
+            raise RemoteNotFoundError("HubSpot has no such account") from error
 
     async def _by_email(self, user_id: str) -> PublicUser:
         return await self._client.user_by_email((await self._client.user(user_id)).email)

@@ -1,6 +1,7 @@
 """That somebody is gone, or there, is believed with evidence only; nothing is done to anybody but whom it is about."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -122,6 +123,34 @@ async def test_a_removal_that_both_answers_call_absent_wants_a_witness() -> None
             with pytest.raises(RemoteMisroutedError):
                 await call
     assert portal.account().roles == ("Sales",)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("answer", ["JSON 404", "HTML 404", "empty 404"])
+@pytest.mark.parametrize("hook", ["get_user", "deactivate_user", "delete_user", "find_user"])
+async def test_a_gateway_that_answers_for_a_moment_ends_nobodys_access(hook: str, answer: str, times: int) -> None:
+    """Its 404 to the first calls, and HubSpot's answers to those after: the control passes, and the person is there."""
+    portal, ada = with_ada()
+    status, kind, body = ROAD[answer]
+    left = times
+
+    def gateway(request: httpx2.Request) -> httpx2.Response | None:
+        nonlocal left
+        if left == 0 or "/settings/users/" not in request.url.path:
+            return None
+        left -= 1
+        return httpx2.Response(status, content=body, headers={"Content-Type": kind} if kind else {})
+
+    async with portal.connector(api=OnTheWay(portal, gateway)) as connector:
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "get_user": lambda: connector.get_user(ada),
+            "deactivate_user": lambda: connector.deactivate_user(ada, person()),
+            "delete_user": lambda: connector.delete_user(ada),
+            "find_user": lambda: connector.find_user(ADA),
+        }
+        with suppress(RemoteUnavailableError):
+            found = await calls[hook]()
+            assert found is not None or portal.account() is None
 
 
 @pytest.mark.parametrize("delete_unknown", ["204", "404"])
