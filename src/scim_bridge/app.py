@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, cast
+from typing import cast
 from uuid import uuid4
 
 from scim_bridge.config import ConnectionSettings, Settings
@@ -36,7 +36,7 @@ from scim_bridge.server.metrics import Metrics
 from scim_bridge.server.serve import Listen, serve
 from scim_bridge.store import rate_windows, tokens
 from scim_bridge.store.engine import Store
-from scim_bridge.store.kept import KeptCircuit, KeptState
+from scim_bridge.store.kept import KeptCircuit, KeptState, NoState
 from scim_bridge.store.leadership import Leadership, leadership
 from scim_bridge.store.notifications import Listener
 from scim_bridge.upstream import HttpClients, Share
@@ -72,23 +72,6 @@ class Surroundings:
 
 
 logger = logging.getLogger("scim_bridge.app")
-
-
-class NoState:
-    """The small store of a connector that is only checked: it remembers nothing."""
-
-    def __init__(self, connection_id: str) -> None:
-        self.connection_id = connection_id
-
-    async def get(self, key: str) -> dict[str, Any] | None:  # noqa: ARG002 - the protocol has the key
-        """Return nothing."""
-        return None
-
-    async def put(self, key: str, value: Mapping[str, Any]) -> None:
-        """Forget at once."""
-
-    async def delete(self, key: str) -> None:
-        """Do nothing."""
 
 
 @dataclass
@@ -139,15 +122,17 @@ async def open_bridge(
     surroundings: Surroundings | None = None,
     metrics: Metrics | None = None,
     exclusive: bool = True,
+    only: str | None = None,
 ) -> AsyncIterator[Bridge]:
     """Open store, connectors and drivers; on leaving, finish what is under way and leave the rest pending.
 
     :param surroundings: Replaces network, clock and chance, for emulators in process and simulations.
     :param exclusive: Take the database for this process alone; a command does not, and drives only when nobody else has
         it.
+    :param only: Open this connection alone.
     :raises ConfigurationError: In one line, when the bridge cannot start like this.
     """
-    around = surroundings or Surroundings()
+    around, chosen = surroundings or Surroundings(), settings if only is None else settings.only(only)
     async with AsyncExitStack() as stack:
         store = await Store.open(
             settings.store.url,
@@ -160,22 +145,18 @@ async def open_bridge(
         if isinstance(around.http_client, HttpClients):
             _keep(around.http_client, store, around.clock)
         state = partial(KeptState, store, clock=around.clock)
-        pool = await stack.enter_async_context(connectors_of(settings, http_client=around.http_client, state=state))
-        bridge = Bridge(settings, store, drives=store.alone)
-        leading = leadership(
-            store,
-            owner=f"{socket.gethostname()}:{os.getpid()}",
-            takeover_seconds=settings.store.takeover_seconds,
-        )
+        pool = await stack.enter_async_context(connectors_of(chosen, http_client=around.http_client, state=state))
+        bridge = Bridge(chosen, store, drives=store.alone)
+        leading = _leadership(settings, store)
         stack.push_async_callback(leading.close)
         secret = settings.server.cursor_key()
-        for connection_id, connection in settings.connections.items():
+        for connection_id, connection in chosen.connections.items():
             provider = await _provider(pool[connection_id], connection)
             provisioning = around.provisioning(
                 connection_id,
                 store,
                 pool[connection_id],
-                connection.policy(),
+                settings.policy(connection_id),
                 leadership=leading,
                 user_model=cast("type[User]", provider.model("User")),
             )
@@ -194,8 +175,8 @@ async def opened(settings: Settings, *, only: str) -> AsyncIterator[Bridge]:
     """Open one connection for a command: with its driver when no server runs, else beside the server that does."""
     actor.set(OPERATOR)
     connection = settings.connections[only].model_copy(update={"import_at_start": False, "reconcile_minutes": 0})
-    settings = settings.model_copy(update={"connections": {only: connection}})
-    async with open_bridge(settings, exclusive=False) as bridge:
+    settings = settings.model_copy(update={"connections": {**settings.connections, only: connection}})
+    async with open_bridge(settings, exclusive=False, only=only) as bridge:
         yield bridge
 
 
@@ -205,6 +186,11 @@ def preset_of(connection: ConnectionSettings) -> ClientPreset:
     :raises ConnectionSettingsError: When its preset, or a quirk, is none; the message lists them.
     """
     return preset(connection.client).switched(on=connection.quirks_on, off=connection.quirks_off)
+
+
+def _leadership(settings: Settings, store: Store) -> Leadership:
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    return leadership(store, owner=owner, takeover_seconds=settings.store.takeover_seconds)
 
 
 async def _provider(connector: BoundConnector, connection: ConnectionSettings) -> BridgeProvider:
@@ -239,6 +225,7 @@ def _reconciler(provisioning: Provisioning, connection: ConnectionSettings) -> R
         provisioning.store,
         provisioning.connector,
         provisioning.discovery,
+        identification=provisioning.identification,
         clock=provisioning.clock,
         wake=provisioning.driver.wake,
         attribute_drift=connection.attribute_drift,

@@ -24,6 +24,7 @@ import re
 import secrets
 import tomllib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -167,6 +168,7 @@ class ConnectionSettings(Table):
     :param attribute_drift: Whether drift that is no matter of security is repaired or only reported.
     :param missing_accounts: Whether accounts that a comparison does not find are made again or only reported.
     :param reconcile_minutes: How often everything is compared; 0 never.
+    :param shared_remote: Whether another connection that says so, too, may have the same remote system.
     :param guard: What a rightful client may not do by itself.
     """
 
@@ -189,6 +191,7 @@ class ConnectionSettings(Table):
     attribute_drift: Literal["enforce", "report"] = "enforce"
     missing_accounts: Literal["enforce", "report"] = "report"
     reconcile_minutes: Annotated[int, Field(ge=0)] = 15
+    shared_remote: bool = False
     guard: GuardSettings = Field(default_factory=GuardSettings)
 
     def policy(self) -> ProvisioningPolicy:
@@ -214,6 +217,19 @@ class Settings(Table):
     server: ServerSettings = Field(default_factory=ServerSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)
+
+    def only(self, connection_id: str) -> "Settings":
+        """Return the settings with one connection alone."""
+        return self.model_copy(update={"connections": {connection_id: self.connections[connection_id]}})
+
+    def policy(self, connection_id: str) -> ProvisioningPolicy:
+        """Return the provisioning policy of a connection among the others."""
+        return replace(self.connections[connection_id].policy(), apart=self.apart(connection_id))
+
+    def apart(self, connection_id: str) -> frozenset[str]:
+        """Return the connections that must not have the remote system of this one."""
+        shared = {other for other, one in self.connections.items() if one.shared_remote}
+        return frozenset(self.connections) - {connection_id} - (shared if connection_id in shared else set())
 
 
 def load_settings(

@@ -63,6 +63,19 @@ class ConnectorSpec:
         A finding of level ``error`` means that a configured feature cannot work.
         """
 
+    @hookspec(firstresult=True)
+    async def identify(self) -> str | None:
+        """Tell which remote system this is, by the id that it has for the account that the connection works in.
+
+        It is asked before anything is sent and now and then after that, and the bridge keeps it: a connection whose
+        remote system is another one than before is held until an operator accepts that. So it stays the same whatever
+        token, URL, setting or version of the connector leads there, no two accounts have the same one, and it is no
+        secret: operators and logs are told. Reads only; keep the answer for a while where it costs a call.
+
+        :returns: ``None`` when the remote system definitely tells none: of a connection that once had one, that is
+            taken for another remote system. What is wrong with the road or the token is raised.
+        """
+
     # -- Accounts --------------------------------------------------------------------------------------------------
 
     @hookspec(firstresult=True)

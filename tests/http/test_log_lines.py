@@ -64,6 +64,8 @@ async def test_a_call_to_the_remote_system_is_a_line_with_the_request_that_cause
     assert made.status == 201
     (access,) = lines.of("scim_bridge.access")
     calls = lines.of("scim_bridge.upstream")
+    started = [calls.pop(0)["route"] for line in tuple(calls) if "request_id" not in line]
+    assert started == ["/account-info/2026-03/details", "/oauth/v2/private-apps/get/access-token-info"]
     assert {line["request_id"] for line in calls} == {access["request_id"]} == {made.headers["x-request-id"]}
     (creation,) = [line for line in calls if line["method"] == "POST" and line["route"].startswith("/settings/users/")]
     assert {name: creation[name] for name in ("method", "outcome", "lane", "level")} == {

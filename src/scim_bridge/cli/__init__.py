@@ -15,6 +15,9 @@ from scim_bridge.errors import AddressUnavailableError, ConfigurationError, Serv
 TRY_LATER = 75
 """Exit status of what may work later as it is (``EX_TEMPFAIL`` of ``sysexits.h``)."""
 
+REMOTE_DIFFERS = 3
+"""Exit status when a remote system is not the one that the connection had, or is not its alone."""
+
 NOT_NOW = (StoreUnreachableError, AddressUnavailableError)
 """The database does not answer; the address to listen on is taken."""
 

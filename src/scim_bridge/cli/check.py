@@ -2,24 +2,29 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import click
 
 from scim_bridge.app import connectors_of, require_connections
+from scim_bridge.cli import REMOTE_DIFFERS
 from scim_bridge.cli.tables import as_json, show
 from scim_bridge.cli.token import require_connection
 from scim_bridge.config import ConnectionSettings, Settings, load_settings
-from scim_bridge.connections import BoundConnector
+from scim_bridge.connections import BoundConnector, ConnectionPool
 from scim_bridge.errors import ConnectorError, StoreConfigurationError
 from scim_bridge.models import Finding
 from scim_bridge.provisioning import observing
+from scim_bridge.provisioning.identification import Pin, identity_of, judge, pinned
 from scim_bridge.store.engine import Store
 
 STYLES = {"ok": "green", "info": "cyan", "warning": "yellow", "error": "bold red"}
 COLUMNS = {"level": "", "connection": "Connection", "subject": "What", "message": "Found", "remedy": "What to do"}
 PAGE = 100
+REMOTE = "remote system"
 
 
 @click.command()
@@ -29,7 +34,8 @@ PAGE = 100
 def check(path: Path | None, connection: str | None, *, as_json: bool) -> None:
     """Check the configuration, the database and what each remote system allows.
 
-    Exit status 1 when something cannot work, 2 when the configuration is wrong.
+    Exit status 1 when something cannot work, 2 when the configuration is wrong, 3 when a remote system is not the one
+    that the connection had, or is that of another connection, too.
     """
     settings = load_settings(path, connectors=None if connection is None else (connection,))
     require_connections(settings)
@@ -42,24 +48,49 @@ def check(path: Path | None, connection: str | None, *, as_json: bool) -> None:
         for one in findings
     ]
     show("What was checked", COLUMNS, rows, as_json=as_json, styles=STYLES)
-    raise SystemExit(1 if any(row["level"] == "error" for row in rows) else 0)
+    wrong = {row["subject"] for row in rows if row["level"] == "error"}
+    raise SystemExit(REMOTE_DIFFERS if REMOTE in wrong else 1 if wrong else 0)
 
 
 async def _findings(settings: Settings, only: str | None) -> dict[str, list[Finding]]:
-    found = {"": await _store(settings)}
-    if only is not None:
-        settings = settings.model_copy(update={"connections": {only: settings.connections[only]}})
-    async with connectors_of(settings) as pool:
+    of_store, pins = await _store(settings)
+    found = {"": of_store}
+    async with connectors_of(settings if only is None else settings.only(only)) as pool:
+        remotes = await _remotes(settings, pool, pins)
         for connection_id in pool:
             found[connection_id] = [
                 *await _of_connector(pool[connection_id]),
+                *remotes[connection_id],
                 *await _of_guard(pool[connection_id], settings.connections[connection_id]),
             ]
     return found
 
 
-async def _store(settings: Settings) -> list[Finding]:
-    """Tell whether the database can be used, and what observes.
+async def _remotes(settings: Settings, pool: ConnectionPool, pins: Mapping[str, Pin]) -> dict[str, list[Finding]]:
+    """Tell of each connection whether its remote system is the one it had, and its alone."""
+    now = datetime.now(UTC)
+    found: dict[str, list[Finding]] = {connection_id: [] for connection_id in pool}
+    told: dict[str, str | None] = {}
+    for connection_id in pool:
+        try:
+            told[connection_id] = await identity_of(pool[connection_id])
+        except ConnectorError as error:
+            message = f"it cannot be asked which one it is: {error.detail}"
+            found[connection_id].append(Finding(REMOTE, "warning", message, "nothing is sent before it can"))
+    first = {id_: Pin(identity, now) for id_, identity in told.items()}
+    for connection_id, identity in told.items():
+        others = {id_: {**first, **pins}.get(id_, Pin()) for id_ in settings.apart(connection_id)}
+        pin = judge(pins.get(connection_id, Pin()), identity, connection_id, others, now=now)
+        if pin.problem is not None:
+            message, _, remedy = pin.sentence(connection_id).partition("; ")
+            found[connection_id].append(Finding(REMOTE, "error", message, remedy))
+        elif identity is not None:
+            found[connection_id].append(Finding(REMOTE, "ok", identity))
+    return found
+
+
+async def _store(settings: Settings) -> tuple[list[Finding], dict[str, Pin]]:
+    """Tell whether the database can be used, what observes, and which remote system each connection had.
 
     An SQLite file that is not there yet is made by the server, not here.
     """
@@ -67,24 +98,21 @@ async def _store(settings: Settings) -> list[Finding]:
     file = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
     if file is not None and not file.exists():
         if file.parent.is_dir() and os.access(file.parent, os.W_OK):
-            return [Finding("database", "info", f"{file} is made at the start")]
-        return [
-            Finding("database", "error", f"{file} cannot be made", "create its directory, for the bridge's account")
-        ]
+            return [Finding("database", "info", f"{file} is made at the start")], {}
+        remedy = "create its directory, for the bridge's account"
+        return [Finding("database", "error", f"{file} cannot be made", remedy)], {}
     try:
         store = await Store.open(url, production=settings.store.production, exclusive=False)
     except StoreConfigurationError as error:
-        return [Finding("database", "error", str(error))]
+        return [Finding("database", "error", str(error))], {}
     try:
-        held = [id_ for id_ in settings.connections if await store.read(partial(observing.current, connection_id=id_))]
+        held = [await store.read(partial(observing.current, connection_id=id_)) for id_ in settings.connections]
+        pins = {id_: await store.read(partial(pinned, connection_id=id_)) for id_ in settings.connections}
     finally:
         await store.close()
     remedy = "scim-bridge reconcile ID tells what would happen; then scim-bridge go-live ID"
-    told = [
-        Finding("observing", "warning", f"{id_} observes: nothing is changed in the remote system", remedy)
-        for id_ in held
-    ]
-    return [Finding("database", "ok", "it can be used"), *told]
+    told = [Finding("observing", "warning", one.detail, remedy) for one in held if one is not None]
+    return [Finding("database", "ok", "it can be used"), *told], {id_: pin for id_, pin in pins.items() if pin != Pin()}
 
 
 async def _of_connector(connector: BoundConnector) -> list[Finding]:

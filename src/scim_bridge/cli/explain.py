@@ -163,10 +163,9 @@ async def _explain(
         if found is None:
             return None
         situation, groups = found
-        if await bridge.store.read(lambda tx: observing.current(tx, connection)) is not None:
-            click.echo(
-                f"{connection} observes: nothing is changed in the remote system before scim-bridge go-live", err=True
-            )
+        observes = await bridge.store.read(lambda tx: observing.current(tx, connection))
+        if observes is not None:
+            click.echo(observes.detail, err=True)
         return situation, groups, await _from_connector(provisioning, situation)
 
 

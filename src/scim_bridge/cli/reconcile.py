@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from scim_bridge.app import opened
+from scim_bridge.app import Bridge, opened
 from scim_bridge.cli import TRY_LATER
 from scim_bridge.cli.tables import as_json, show
 from scim_bridge.cli.token import require_connection
@@ -107,12 +107,14 @@ async def compare(
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task(f"comparing {connection}", total=None)
             reconciler = bridge.reconcilers[connection]
-            if apply and await bridge.store.read(lambda tx: observing.current(tx, connection)) is not None:
-                raise click.ClickException(f"{connection} observes: nothing is repaired before scim-bridge go-live")
             if make_missing:
                 reconciler.missing_accounts = "enforce"
             reconciler.patience = PATIENCE
             try:
+                if told := await _held(bridge, connection):
+                    if apply:
+                        raise click.ClickException(told)
+                    click.echo(told, err=True)
                 comparison = await reconciler.run(
                     apply=apply, progress=lambda compared: progress.update(task, completed=compared)
                 )
@@ -123,6 +125,14 @@ async def compare(
                 progress.update(task, description="repairing")
                 await bridge.provisioning(connection).driver.idle()
         return comparison, await bridge.store.scan(lambda tx: _names(tx, connection, comparison))
+
+
+async def _held(bridge: Bridge, connection: str) -> str:
+    """Return why nothing may be changed in the remote system now; empty when it may."""
+    if problem := await bridge.provisioning(connection).identification.problem():
+        return problem
+    observes = await bridge.store.read(lambda tx: observing.current(tx, connection))
+    return "" if observes is None else observes.detail
 
 
 def _names(tx: Connection, connection: str, comparison: Comparison) -> dict[str, str]:

@@ -50,6 +50,11 @@ class BoundConnector:
         findings: list[Finding] = await self._call("check_connection")
         return findings
 
+    async def identify(self) -> str | None:
+        """Tell which remote system this is; ``None``: it tells none."""
+        told: str | None = await self._call("identify")
+        return told
+
     async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
         """Return a page of all accounts."""
         page: Page[User] = await self._call("list_users", cursor=cursor, limit=limit)

@@ -31,6 +31,7 @@ from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.attempts import Attempts
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.guard_watch import GuardWatch
+from scim_bridge.provisioning.identification import Identification
 from scim_bridge.provisioning.journal import actor
 from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.ownership import CHANNEL
@@ -74,6 +75,7 @@ ENDLESS = 12
 class Driver:
     """Drives one connection.
 
+    :param identification: Asked before anything is sent whether the remote system is the right one.
     :param clock: Tells the time in UTC, as the store's rows have it.
     :param jitter: Returns a number in [0, 1), for back-off.
     :param guard: Whose held changes are looked after.
@@ -89,6 +91,7 @@ class Driver:
         outcomes: Outcomes,
         policy: ProvisioningPolicy,
         *,
+        identification: Identification,
         clock: Callable[[], datetime],
         jitter: Callable[[], float] = random.random,
         guard: Guard | None = None,
@@ -99,6 +102,7 @@ class Driver:
         self.steps = Steps(connector)
         self.outcomes = outcomes
         self.policy = policy
+        self.identification = identification
         self.clock = clock
         self.jitter = jitter
         self.logger = logging.getLogger(f"scim_bridge.driver.{connection_id}")
@@ -114,8 +118,7 @@ class Driver:
         self._running: dict[str, tuple[asyncio.Task[None], Lane]] = {}
         self._attempts = Attempts(self.steps, outcomes, record=self._record, refuse=self._refuse)
         self._refusals = Refusals(self.logger, clock)
-        self._wake = asyncio.Event()
-        self._worked = asyncio.Event()
+        self._wake, self._worked = asyncio.Event(), asyncio.Event()
         self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self._stopping = False
         self._suspension: RemoteSuspendedError | None = None
@@ -299,6 +302,8 @@ class Driver:
         if self._leadership is not None and self._leadership.ends < inf:
             call_deadline.set(self._leadership.ends)
         try:
+            if not await self.identification.confirmed():
+                return None  # the connection is held now: what is pending stays so
             if situation.probe:
                 seen = await self.steps.probe(situation)
                 return await self._record(key, lambda tx: self.outcomes.seen(tx, situation, seen))

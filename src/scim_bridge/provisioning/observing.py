@@ -1,13 +1,15 @@
 """A connection that observes: what clients write is taken, and nothing is changed in the remote system.
 
 An operator puts it there (``scim-bridge hold``) and lets it go (``scim-bridge go-live``) after having seen what would
-happen. It is kept in the store, so that it holds on every replica and after every restart.
+happen. So does a remote system that is another one than before (:mod:`.identification`). It is kept in the store, so
+that it holds on every replica and after every restart.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from scim_bridge.provisioning import identification
 from scim_bridge.provisioning.journal import OPERATOR
 from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.store import audit, connector_state, notifications, resources
@@ -18,19 +20,35 @@ KEY = "bridge:observing"
 Reason = Literal["hold", "restored"]
 """Why: an operator wants it, or the database is an older copy, which knows nothing of who left since."""
 
+Why = Reason | Literal["remote"]
+"""Or the remote system is not the one that the connection had, or is not its alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observing:
-    """That a connection observes, since when and why."""
+    """That a connection observes, since when and why.
+
+    :param detail: What an operator is told of it.
+    """
 
     since: datetime
-    reason: Reason
+    reason: Why
+    detail: str
 
 
 def current(tx: Connection, connection_id: str) -> Observing | None:
     """Return since when and why a connection observes, or ``None``."""
+    pin = identification.pinned(tx, connection_id)
+    if pin.held_since is not None:
+        return Observing(pin.held_since, "remote", pin.sentence(connection_id))
     saved = connector_state.get(tx, connection_id, KEY)
-    return None if saved is None else Observing(datetime.fromisoformat(saved["since"]), saved["reason"])
+    if saved is None:
+        return None
+    return Observing(
+        datetime.fromisoformat(saved["since"]),
+        saved["reason"],
+        f"{connection_id} observes: nothing is changed in the remote system before scim-bridge go-live {connection_id}",
+    )
 
 
 def begin(tx: Connection, connection_id: str, reason: Reason, *, now: datetime) -> None:
@@ -41,15 +59,15 @@ def begin(tx: Connection, connection_id: str, reason: Reason, *, now: datetime) 
     """
     if reason == "restored":
         resources.make_nobody(tx, connection_id)
-    before = current(tx, connection_id)
-    since = now if before is None else before.since
-    connector_state.put(tx, connection_id, KEY, {"since": since.isoformat(), "reason": reason}, now)
+    before = connector_state.get(tx, connection_id, KEY)
+    since = now.isoformat() if before is None else before["since"]
+    connector_state.put(tx, connection_id, KEY, {"since": since, "reason": reason}, now)
     _tell(tx, connection_id, reason, now)
 
 
 def end(tx: Connection, connection_id: str, *, now: datetime) -> bool:
-    """Let a connection go live: the driver does what is pending. Returns whether it observed."""
-    if current(tx, connection_id) is None:
+    """Let a connection go live: the driver does what is pending. Returns whether an operator had it observe."""
+    if connector_state.get(tx, connection_id, KEY) is None:
         return False
     connector_state.delete(tx, connection_id, KEY)
     _tell(tx, connection_id, "live", now)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from scim_bridge.errors import ConnectorError, StoreUnavailableError, without_text
 from scim_bridge.store.leadership import Leadership
+from scim_bridge.upstream.lanes import correlation_id
 
 if TYPE_CHECKING:  # the driver raises what is defined here
     from scim_bridge.provisioning.driver import Driver
+    from scim_bridge.provisioning.identification import Identification
     from scim_bridge.provisioning.reconcile import Reconciler
 
 TRY_SECONDS = 3.0
@@ -73,13 +75,32 @@ async def drive(
 ) -> AsyncIterator[None]:
     """Run the driver of a connection and the periodic comparison, for the length of a ``with`` block."""
     running = asyncio.create_task(driver.run(), name=f"driver {driver.connection_id}")
+    identifying = asyncio.create_task(_identify(driver.identification), name=f"identify {driver.connection_id}")
     comparing = asyncio.create_task(_compare(reconciler, schedule, chance), name=f"reconcile {driver.connection_id}")
     try:
         yield
     finally:
         comparing.cancel()
+        identifying.cancel()
         await driver.stop()
         await running
+
+
+async def _identify(identification: "Identification") -> None:
+    """Ask the remote system who it is at the start and now and then, so that a held connection is let go.
+
+    Nothing is sent before it has answered in any case; see :meth:`~.identification.Identification.confirmed`.
+    """
+    correlation_id.set(None)  # no request asks
+    while True:
+        delay = COMPARE_RETRY
+        try:
+            delay = identification.ask_again if await identification.confirmed() else identification.held_alarm
+        except (ConnectorError, StoreUnavailableError) as error:
+            identification.logger.warning("asking the remote system who it is failed: %s", type(error).__name__)
+        except Exception as error:
+            identification.logger.exception("asking the remote system failed", exc_info=without_text(error))
+        await asyncio.sleep(delay)
 
 
 async def _compare(reconciler: "Reconciler", schedule: Schedule, chance: Callable[[], float]) -> None:

@@ -65,6 +65,7 @@ class ProvisioningPolicy:
     :param outage_retry_after: Whole seconds told to a client while the remote system is down. Okta doubles from the
         first value, at most ten times: 60 survives an outage of 17 hours.
     :param guard: What a rightful client may not do by itself.
+    :param apart: The connections that must not have the same remote system.
     :param concurrency: Resources that are worked on at the same time; two more are kept for removals.
     """
 
@@ -76,5 +77,6 @@ class ProvisioningPolicy:
     delete_unowned: Literal["refuse", "deactivate", "delete"] = "refuse"
     deferrable_additions: int = 20
     outage_retry_after: int = 60
+    apart: frozenset[str] = frozenset()
     concurrency: int = 8
     guard: GuardPolicy = field(default_factory=GuardPolicy)

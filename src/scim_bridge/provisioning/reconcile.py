@@ -23,6 +23,7 @@ from scim_bridge.errors import (
 from scim_bridge.models import Group, Kind, Lane, Page, Remote, User
 from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.discovery import Discovery
+from scim_bridge.provisioning.identification import Identification
 from scim_bridge.provisioning.journal import actor, record
 from scim_bridge.provisioning.observation import Observation
 from scim_bridge.provisioning.plan import Desired, Seen, differing, same
@@ -112,6 +113,7 @@ class Comparison:
 class Reconciler:
     """Compares one connection.
 
+    :param identification: Asked first whether the remote system is the right one: with another one it only tells.
     :param attribute_drift: ``enforce`` what is desired, or ``report`` the difference and leave it.
     :param missing_accounts: The same of accounts that are not there, or inactive: somebody may have been removed by
         hand for a reason, or have left since the backup that was restored.
@@ -125,6 +127,7 @@ class Reconciler:
         connector: BoundConnector,
         discovery: Discovery,
         *,
+        identification: Identification,
         clock: Callable[[], datetime],
         wake: Callable[[], None],
         attribute_drift: Literal["enforce", "report"] = "enforce",
@@ -135,6 +138,7 @@ class Reconciler:
         self.connector = connector
         self.capabilities = discovery.capabilities
         self.discovery = discovery
+        self.identification = identification
         self.clock = clock
         self.wake = wake
         self.attribute_drift = attribute_drift
@@ -156,7 +160,9 @@ class Reconciler:
         """
         current_lane.set(Lane.READ)
         actor.set("reconcile")
-        if apply and await self.store.read(partial(observing.current, connection_id=self.connection_id)) is not None:
+        right = await self.identification.confirmed()
+        observes = await self.store.read(partial(observing.current, connection_id=self.connection_id)) is not None
+        if apply and (observes or not right):
             self.logger.warning("the connection observes: what differs is told and left")
             apply = False
         comparison = Comparison()

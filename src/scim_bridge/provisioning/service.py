@@ -26,6 +26,7 @@ from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.discovery import Discovery
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.groups import Change, GroupIntake
+from scim_bridge.provisioning.identification import Identification
 from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.intake import Accepted, Check, Intake
 from scim_bridge.provisioning.outcomes import PEOPLE_TOLD, Outcomes
@@ -53,6 +54,9 @@ FIND_TIMEOUT = 5.0
 
 HELD = "accepted, and held: too many removals or privileged grants at once; an operator has to approve"
 OBSERVES = "accepted; the bridge only observes until its operator lets it go live"
+OTHER_REMOTE = (
+    "accepted, and held: the remote system is not the one it was, or not this connection's alone; see the log"
+)
 now = partial(datetime.now, UTC)
 
 PENDING = "accepted; pending upstream; retry to observe"
@@ -98,28 +102,28 @@ class Provisioning:
         leadership: Leadership | None = None,
         user_model: type[User] = User,
     ) -> None:
-        capabilities = Capabilities.of(connector, user_model)
-        self.connection_id = connection_id
-        self.store = store
-        self.connector = connector
+        self.capabilities = capabilities = Capabilities.of(connector, user_model)
+        self.connection_id, self.store, self.connector = connection_id, store, connector
         self.policy = policy
         self.clock = clock
-        self.capabilities = capabilities
         intake = Intake(connection_id, capabilities, policy, new_id=new_id, clock=clock)
-        self.users = UserIntake(intake)
-        self.groups = GroupIntake(intake)
+        self.users, self.groups = UserIntake(intake), GroupIntake(intake)
         self.outcomes = Outcomes(connection_id, capabilities, new_id=new_id, clock=clock)
         self.guard = intake.guard
         self.discovery = Discovery(
             connection_id, capabilities, self.guard, new_id=new_id, clock=clock, forgotten=self.outcomes.forgotten
         )
         self.leadership = leadership
+        self.identification = Identification(
+            connection_id, store, connector, clock=clock, apart=policy.apart, leadership=leadership
+        )
         self.driver = Driver(
             connection_id,
             store,
             connector,
             self.outcomes,
             policy,
+            identification=self.identification,
             clock=clock,
             jitter=chance,
             guard=intake.guard,
@@ -160,6 +164,8 @@ class Provisioning:
         token = current_lane.set(Lane.READ)
         try:
             async with asyncio.timeout(FIND_TIMEOUT):
+                if not await self.identification.confirmed():
+                    return
                 remote = await self.connector.find_user(user_name)
             if remote is not None:
                 await self.store.write(lambda tx: self._found(tx, remote, asked, term))
@@ -232,11 +238,11 @@ class Provisioning:
         """Commit desired state, wait for the remote system within the budget and return how the resource is now."""
         deadline = answer_by.get() or asyncio.get_running_loop().time() + self.policy.budget
 
-        def noted(tx: Connection) -> tuple[Accepted, bool]:
+        def noted(tx: Connection) -> tuple[Accepted, observing.Observing | None]:
             audit.serialise(tx, self.connection_id)
             accepted = work(tx)
             notifications.notify(tx, CHANNEL, f"intent {self.connection_id}")
-            return accepted, observing.current(tx, self.connection_id) is not None
+            return accepted, observing.current(tx, self.connection_id)
 
         accepted, observes = await self.store.write(noted)
         if accepted.warnings:  # without what the client sent as an id: it can be an address
@@ -244,7 +250,7 @@ class Provisioning:
         if accepted.stayed:
             self.logger.info("Group %s: %d members whom no client manages stay in it", accepted.row.id, accepted.stayed)
         if observes:  # also what changes nothing: what the store says of the remote system may be old
-            raise PendingError(OBSERVES, retry_after=self.policy.outage_retry_after)
+            raise self._observing(observes)
         if accepted.waits or accepted.then_members:
             self.driver.wake(accepted.waits)
             await self._confirmed(accepted, deadline)
@@ -306,7 +312,9 @@ class Provisioning:
         loop = asyncio.get_running_loop()
         while True:
             event = self.driver.watch(resource_id)
-            row = await self.store.read(lambda tx: self._any(tx, resource_id))
+            row, observes = await self.store.read(
+                lambda tx: (self._any(tx, resource_id), observing.current(tx, self.connection_id))
+            )
             if row is None:
                 return
             if row.refusal is not None and not removes:
@@ -319,6 +327,8 @@ class Provisioning:
                 raise RefusedError(detail, status=row.refusal.status, scim_type=row.refusal.scim_type)
             if row.observed_generation >= generation:
                 return
+            if observes is not None and not self.driver.busy():
+                raise self._observing(observes)  # it was found out, or began, while this waited
             left = deadline - loop.time()
             if row.state is State.HELD:
                 self.logger.error("mass-change guard: %s %s is held; approve or reject it", row.kind, row.id)
@@ -342,6 +352,11 @@ class Provisioning:
     def _is_hopeless(self, row: ResourceRow, left: float) -> bool:
         """Whether the next attempt comes after the budget: then the client is better told now."""
         return row.not_before is not None and (row.not_before - self.clock()).total_seconds() > left
+
+    def _observing(self, observes: observing.Observing) -> PendingError:
+        """Return the 429 of a connection that sends nothing."""
+        detail = OTHER_REMOTE if observes.reason == "remote" else OBSERVES
+        return PendingError(detail, retry_after=self.policy.outage_retry_after)
 
     def _pending(self, resource_id: str) -> PendingError:
         """Return the 429 whose Retry-After fits the reason; Okta reads whole seconds only."""

@@ -28,6 +28,7 @@ from scim_bridge.testing.contract_remote import ContractRemote, HttpRemote, Remo
 from scim_bridge.testing.contract_rules.accounts import ConvergenceRules, HonestyRules, IdentityRules  # noqa: E402
 from scim_bridge.testing.contract_rules.definition import DefinitionRules, IsolationRules  # noqa: E402
 from scim_bridge.testing.contract_rules.faults import FaultRules  # noqa: E402
+from scim_bridge.testing.contract_rules.identification import IdentificationRules  # noqa: E402
 from scim_bridge.testing.contract_rules.lifecycle import LifecycleRules, ListingRules  # noqa: E402
 from scim_bridge.testing.contract_rules.membership import GroupRules, MembershipRules  # noqa: E402
 
@@ -37,6 +38,7 @@ __all__ = ["ConnectorContract", "ContractRemote", "HttpRemote", "RemoteFault"]
 class ConnectorContract(
     DefinitionRules,
     IsolationRules,
+    IdentificationRules,
     IdentityRules,
     HonestyRules,
     ConvergenceRules,
@@ -52,6 +54,6 @@ class ConnectorContract(
     httpx2 transport, transports by the beginning of the base URL, an :class:`HttpRemote` around either, or a
     :class:`ContractRemote` for what does not speak HTTP. A ``remote`` must be fresh for each test.
 
-    To override where the remote system is particular: ``make_user``, ``two_groups``, ``unknown_id``, ``fault_errors``,
-    ``loop_factory``, ``required_operations``.
+    To override where the remote system is particular: ``other_settings``, ``make_user``, ``two_groups``,
+    ``unknown_id``, ``fault_errors``, ``loop_factory``, ``required_operations``.
     """

@@ -120,6 +120,12 @@ class MemoryAccounts(Connector[MemoryConfig]):
             return [Finding("memory", "ok", f"{len(self.remote.accounts)} accounts, {len(self.remote.groups)} groups")]
 
     @hookimpl
+    async def identify(self) -> str | None:
+        """Tell the name of the remote system."""
+        async with self.remote.call("identify"):
+            return self.remote.identity
+
+    @hookimpl
     async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
         """Return a page of accounts, in the order of their making."""
         await self.pause()

@@ -70,7 +70,9 @@ class MemoryRemote:
 
     _named: ClassVar[dict[str, "MemoryRemote"]] = {}
 
-    def __init__(self) -> None:
+    def __init__(self, identity: str | None = None) -> None:
+        self.identity = identity
+        """What it tells when it is asked which remote system it is; ``None``: it tells none."""
         self.accounts: dict[str, Account] = {}
         """Accounts by remote id."""
         self.groups: dict[str, Group] = {}
@@ -78,7 +80,9 @@ class MemoryRemote:
         self.members: set[tuple[str, str]] = set()
         """Membership as pairs (remote id of the group, remote id of the account)."""
         self.calls: list[Call] = []
-        """Every hook call that arrived."""
+        """Every hook call that arrived, but for the question which remote system it is: that is no work."""
+        self.identified = 0
+        """How often that was asked."""
         self.effects: list[Call] = []
         """Those of them that changed something."""
         self.down: ConnectorError | None = None
@@ -92,7 +96,7 @@ class MemoryRemote:
     @classmethod
     def named(cls, name: str) -> "MemoryRemote":
         """Return the remote system of a name, made on first use; connections that name it share it."""
-        return cls._named.setdefault(name, cls())
+        return cls._named.setdefault(name, cls(identity=name))
 
     @classmethod
     def forget(cls, name: str) -> None:
@@ -169,7 +173,10 @@ class MemoryRemote:
     async def call(self, hook: str, remote_id: str | None = None, **arguments: Any) -> AsyncIterator[None]:
         """Log a call, hold it and fail it as scripted; the body of the ``with`` block is its effect."""
         arrived = Call(hook, remote_id, arguments)
-        self.calls.append(arrived)
+        if hook == "identify":
+            self.identified += 1
+        else:
+            self.calls.append(arrived)
         gate = self._gates.get(hook)
         if gate is not None and not gate.after_effect:
             await self._wait(gate)

@@ -12,7 +12,7 @@ from scim_bridge.errors import (
 from scim_bridge.testing.contract_remote import RETRY_AFTER, RemoteFault
 from scim_bridge.testing.memory_remote import Call, Fault, MemoryRemote
 
-READS = ("get_", "find_", "list_", "check_", "explain_")
+READS = ("get_", "find_", "list_", "check_", "explain_", "identify")
 
 
 def is_write(call: Call) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from scim_bridge.connector import ConnectorContext
-from scim_bridge.errors import RemoteForbiddenError, RemoteNotFoundError
+from scim_bridge.errors import ConnectorError, RemoteForbiddenError, RemoteNotFoundError
 from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import Explanation, Group, Page, RateLimit, Remote, User
 from scim_bridge.testing.memory import MemoryConfig, MemoryConnector
@@ -83,6 +84,35 @@ class ClosesForAll(MemoryConnector):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.remote.down = RemoteNotFoundError("closed")
+
+
+class SameForAll(MemoryConnector):
+    """Tells the vendor, not the account."""
+
+    @hookimpl
+    async def identify(self) -> str | None:
+        """Tell what all accounts have in common."""
+        return await super().identify() and "memory"
+
+
+class AnotherEachTime(MemoryConnector):
+    """Tells an id of the session."""
+
+    @hookimpl
+    async def identify(self) -> str | None:
+        """Tell which object asks."""
+        return f"{await super().identify()} {id(self)}"
+
+
+class OutageAsNobody(MemoryConnector):
+    """Takes an outage for a remote system that tells no identity."""
+
+    @hookimpl
+    async def identify(self) -> str | None:
+        """Swallow whatever goes wrong."""
+        with suppress(ConnectorError):
+            return await super().identify()
+        return None
 
 
 class AnswersAnotherId(MemoryConnector):

@@ -24,6 +24,11 @@ class MemoryFixtures(ContractFixtures):
         return {"remote": "contract"}
 
     @pytest.fixture
+    def other_settings(self) -> Mapping[str, Any]:
+        """Name another one."""
+        return {"remote": "contract-other"}
+
+    @pytest.fixture
     def remote(self) -> Iterator[MemoryFaults]:
         """Return the remote system, with the kit's faults."""
         MemoryRemote.forget("contract")

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from scim_bridge.app import opened
-from scim_bridge.cli import COMMANDS, TRY_LATER, main
+from scim_bridge.cli import COMMANDS, REMOTE_DIFFERS, TRY_LATER, main
 from scim_bridge.config import load_settings
 from scim_bridge.errors import PendingError, RefusedError, RemoteUnavailableError
 from scim_bridge.models import Group, User
@@ -443,3 +443,60 @@ def test_a_comparison_that_cannot_be_finished_has_a_status_of_its_own(tmp_path: 
         assert "not finished, 0 compared: the remote system is down" in told.stderr
     finally:
         MemoryRemote.forget("down")
+
+
+def errors_of(result: Result) -> list[dict[str, str]]:
+    """Return the findings of ``check --json`` that are errors."""
+    return [row for row in map(json.loads, result.stdout.splitlines()) if row["level"] == "error"]
+
+
+TWO_REMOTES = GOOD + '[connections.acme.config]\nremote = "{remote}"\n'
+
+
+def test_another_remote_system_is_told_and_accepted(tmp_path: Path) -> None:
+    """``check`` and ``go-live`` name both and end with a status of their own; ``--accept-remote`` takes the other."""
+    try:
+        one, other = (TWO_REMOTES.replace("{remote}", name) for name in ("cli-one", "cli-two"))
+        assert run(tmp_path, one, "check").exit_code == 0
+        assert run(tmp_path, one, "reconcile", "acme", "--apply").exit_code == 0
+
+        told = run(tmp_path, other, "check", "--json")
+        assert told.exit_code == REMOTE_DIFFERS
+        (row,) = errors_of(told)
+        assert "memory cli-one" in row["message"]
+        assert "memory cli-two" in row["message"]
+        refused = run(tmp_path, other, "go-live", "acme", "--yes")
+        assert refused.exit_code == REMOTE_DIFFERS
+        assert "was memory cli-one and is memory cli-two now" in refused.stderr
+        assert run(tmp_path, other, "reconcile", "acme", "--apply").exit_code == 1
+        accepted = run(tmp_path, other, "go-live", "acme", "--accept-remote", "--yes")
+        assert accepted.exit_code == 0, accepted.output
+        assert "is memory cli-two from now on" in accepted.output
+
+        assert run(tmp_path, other, "check").exit_code == 0
+        assert run(tmp_path, one, "check").exit_code == REMOTE_DIFFERS
+        assert run(tmp_path, other, "audit", "verify", "acme").exit_code == 0
+        assert "accepted" in run(tmp_path, other, "audit", "export", "acme").output
+    finally:
+        for name in ("cli-one", "cli-two"):
+            MemoryRemote.forget(name)
+
+
+def test_two_connections_on_one_remote_system_are_told(tmp_path: Path) -> None:
+    """``check`` names both before anything was pinned; ``shared_remote`` in both allows it, in one does not."""
+    try:
+        second = '[connections.beta]\nconnector = "memory"\n{shared}[connections.beta.config]\nremote = "cli-shared"\n'
+        first = GOOD + '{shared}[connections.acme.config]\nremote = "cli-shared"\n'
+        for of_first, of_second, status in (
+            ("", "", REMOTE_DIFFERS),
+            ("shared_remote = true\n", "", REMOTE_DIFFERS),
+            ("shared_remote = true\n", "shared_remote = true\n", 0),
+        ):
+            configuration = first.replace("{shared}", of_first) + second.replace("{shared}", of_second)
+            told = run(tmp_path, configuration, "check", "--json")
+            assert told.exit_code == status
+            wrong = {row["connection"]: row["message"] for row in errors_of(told)}
+            assert not status or "of the connection beta" in wrong["acme"]
+            assert not status or run(tmp_path, configuration, "check", "acme").exit_code in (0, status)
+    finally:
+        MemoryRemote.forget("cli-shared")

@@ -27,6 +27,7 @@ CALLS: dict[str, Callable[[BoundConnector], Awaitable[object]]] = {
     "update_user": lambda c: c.update_user("7", ADA, ADA),
     "deactivate_user": lambda c: c.deactivate_user("7", ADA),
     "reactivate_user": lambda c: c.reactivate_user("7", ADA),
+    "identify": lambda c: c.identify(),
     "delete_user": lambda c: c.delete_user("7"),
     "list_groups": lambda c: c.list_groups(None, 1),
     "get_group": lambda c: c.get_group("7"),
@@ -78,7 +79,7 @@ def test_every_hook_is_ended_at_the_deadline_and_observed(hook: str) -> None:
     ((name, remote_id, outcome, seconds),) = observed
     assert (name, outcome) == (hook, "RemoteUnavailableError")
     assert seconds == pytest.approx(20.0)
-    takes_an_object = hook not in {"check_connection", "schemas"} and not hook.startswith(
+    takes_an_object = hook not in {"check_connection", "identify", "schemas"} and not hook.startswith(
         ("list_users", "list_groups", "find", "create")
     )
     assert remote_id == ("7" if takes_an_object else None)

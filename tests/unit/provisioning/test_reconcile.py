@@ -28,6 +28,7 @@ def reconciler(bridge: Bridge, **options: object) -> Reconciler:
         bridge.store,
         provisioning.connector,
         provisioning.discovery,
+        identification=provisioning.identification,
         clock=provisioning.clock,
         wake=provisioning.driver.wake,
         **options,  # type: ignore[arg-type]

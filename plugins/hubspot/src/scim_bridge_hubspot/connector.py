@@ -127,6 +127,11 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         return await Preflight(self.config, self.client, self.identity, self.endpoint).findings()
 
     @hookimpl
+    async def identify(self) -> str | None:
+        """Tell the id of the HubSpot account (portal), whatever token or URL leads there; it is kept for an hour."""
+        return await self.identity.portal_id()
+
+    @hookimpl
     async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
         """Return a page of the members. Removed ones, which HubSpot's list shows for some seconds, are left out.
 

@@ -9,6 +9,7 @@ from scim_bridge.errors import (
     RemoteConflictError,
     RemoteForbiddenError,
     RemoteInvalidValueError,
+    RemoteMisroutedError,
     RemoteNotFoundError,
     RemoteUnavailableError,
 )
@@ -51,6 +52,25 @@ class Identity:
         self._authentication = authentication
         self._lock = asyncio.Lock()
         self._kept: tuple[float, TokenOwner] | None = None
+        self._portal_id: str | None = None
+        self._not_reached: ConnectorError | None = None  # why the account's details are not known
+
+    async def portal_id(self) -> str | None:
+        """Return the id of the account (portal) that the token works in; ``None`` when HubSpot will not tell.
+
+        :raises RemoteMisroutedError: When the account and the token tell different ones: then one answer is not
+            HubSpot's own.
+        """
+        owner = await self.owner()
+        if self._portal_id is None and owner.hub_id is None and self._not_reached is not None:
+            error, self._kept = self._not_reached, None
+            raise error
+        if None not in (self._portal_id, owner.hub_id) and self._portal_id != owner.hub_id:
+            self._kept = None
+            raise RemoteMisroutedError(
+                f"the account is {self._portal_id}, and its token one of {owner.hub_id}", ambiguous=False
+            )
+        return self._portal_id or owner.hub_id
 
     async def owner(self) -> TokenOwner:
         """Return the token's owner, as far as HubSpot tells."""
@@ -58,7 +78,7 @@ class Identity:
             now = asyncio.get_running_loop().time()
             if self._kept is None or now - self._kept[0] > FRESH_SECONDS:
                 with urgent():
-                    reached = await self._learn_time_zone()
+                    reached = await self._learn_account()
                     self._kept = (now, await self._told(reached=reached))
             return self._kept[1]
 
@@ -77,15 +97,18 @@ class Identity:
                 raise
             return TokenOwner()
 
-    async def _learn_time_zone(self) -> bool:
-        """Ask for the account's time zone, by which its daily limit is reset; not knowing it costs only patience.
+    async def _learn_account(self) -> bool:
+        """Ask for the account's id, and for its time zone, by which its daily limit is reset.
 
         :returns: Whether HubSpot itself answered, be it with a refusal.
         """
         try:
             details = await self._client.account_details()
         except ConnectorError as error:
-            return not isinstance(error, RemoteUnavailableError)
+            answered = not isinstance(error, RemoteUnavailableError)
+            self._not_reached = None if answered else error
+            return answered
+        self._portal_id, self._not_reached = details.portal_id, None
         self._client.utc_offset = timedelta(milliseconds=details.utc_offset_milliseconds)
         return True
 

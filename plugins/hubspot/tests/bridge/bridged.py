@@ -55,7 +55,13 @@ class Bridged:
         """Compare everything, and take over what is there."""
         one = self.provisioning
         reconciler = Reconciler(
-            CONNECTION, self.store, one.connector, one.discovery, clock=one.clock, wake=one.driver.wake
+            CONNECTION,
+            self.store,
+            one.connector,
+            one.discovery,
+            identification=one.identification,
+            clock=one.clock,
+            wake=one.driver.wake,
         )
         comparison = await reconciler.run()
         await one.driver.idle()

@@ -16,6 +16,7 @@ from scim_bridge_hubspot.connector import HubSpotConnector
 from scim_bridge_hubspot.emulator import PROFILES, HubSpotEmulator, Switches
 
 GROUPS = ("Contract one", "Contract two")
+OTHER_URL = "http://127.0.0.1"
 FREE_SEAT = "View-Only Seat"
 
 CHOICES = Switches.choices()
@@ -87,6 +88,11 @@ class TestHubSpot(ConnectorContract):
         return settings_for(row["profile"], row["api_version"])
 
     @pytest.fixture
+    def other_settings(self, row: Row) -> Mapping[str, Any]:
+        """Return settings for a portal at another address."""
+        return {**settings_for(row["profile"], row["api_version"]), "base_url": OTHER_URL}
+
+    @pytest.fixture
     def remote(self, row: Row) -> HttpRemote:
         """Return a portal with room for everybody, two groups to give, and nobody in it but its owner."""
         switches = Switches(**{name: value for name, value in row.items() if name in CHOICES})
@@ -98,7 +104,10 @@ class TestHubSpot(ConnectorContract):
             hubspot.add_team(name)
             hubspot.add_seat_pool(name)
         hubspot.add_seat_pool(FREE_SEAT)
-        return HttpRemote(hubspot.transport(), is_write=is_write, own_error=own_error)
+        other = HubSpotEmulator(switches=hubspot.switches, profile=profile)
+        other.portal_id += 1
+        transports = {OTHER_URL: other.transport(), BASE_URL: hubspot.transport()}
+        return HttpRemote(transports, is_write=is_write, own_error=own_error)
 
     async def two_groups(self, connector: BoundConnector) -> list[str]:
         """Return the remote ids of the two groups."""

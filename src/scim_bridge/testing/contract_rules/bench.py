@@ -168,6 +168,14 @@ class ContractFixtures:
             active=True,
         )
 
+    @pytest.fixture
+    def other_settings(self) -> Mapping[str, Any] | None:
+        """Return settings that lead to another account of the same kind, to which ``remote`` has to lead, too.
+
+        Without them, it is not checked that two accounts have two identities.
+        """
+        return None
+
     async def two_groups(self, connector: BoundConnector) -> list[str]:
         """Return the remote ids of two groups that one account can have together."""
         found: list[str] = []
