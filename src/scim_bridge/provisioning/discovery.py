@@ -10,6 +10,7 @@ from datetime import datetime
 from scim_bridge.models import Group, Kind, Lane, Remote, User
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.situation import Capabilities, groups_seen, name_of, observed_of
+from scim_bridge.provisioning.succession import take_name
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Ownership, ResourceRow, State
@@ -61,7 +62,12 @@ class Discovery:
         deleted = self.forgotten.get(remote.remote_id)
         if deleted is not None and deleted >= asked:
             return None
-        if resources.find_by_name(tx, self.connection_id, kind, name_of(remote.resource)) is not None:
+        named = resources.find_by_name(tx, self.connection_id, kind, name_of(remote.resource))
+        if named is not None and named.observed is not None and named.observed.renamed:
+            # Its account is called otherwise by now, and this one has its name.
+            take_name(tx, named, str(named.observed.attributes["userName"]), self.capabilities, now=self.clock())
+            named = resources.find_by_name(tx, self.connection_id, kind, name_of(remote.resource))
+        if named is not None:
             return None
         row = self._row(kind, remote)
         resources.insert(tx, row, remote.resource)

@@ -32,9 +32,9 @@ from scim_bridge.provisioning.succession import (
     named_by,
     refuse_unsettled,
     standing,
+    take_name,
 )
 from scim_bridge.store import documents, memberships, resources
-from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 
@@ -99,6 +99,10 @@ class Outcomes:
         row = self._fresh(tx, situation)
         if row is None:
             return None
+        if answer is not None and row.remote_id not in (None, answer.remote_id):
+            named = resources.find_by_name(tx, self.connection_id, row.kind, row.name)
+            if named is not None and named.id != row.id:
+                answer = None  # found by a name that is another's by now
         self._audit(tx, row, None, "absent" if answer is None else "present")
         renamed = situation.step is Step.UPDATE_USER and "userName" in differing(situation.desired, situation.seen)
         # Some systems can change a userName only by making the account anew, and this one may be cut off in between.
@@ -168,25 +172,8 @@ class Outcomes:
         if not row.deleted and (row.active or not row.observed_generation):
             row = self._unmade(tx, replace(row, refusal=contested(row, other)))
         following = self._go_on(tx, row)
-        self.found_as(tx, other, answer)
+        take_name(tx, other, named_by(answer), self.capabilities, now=self.clock())
         return following
-
-    def found_as(self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group]) -> None:
-        """Give a User the userName under which its account was found: it was renamed by hand.
-
-        Its client's next write may say otherwise; until then a search for the account's name finds it.
-        """
-        name = named_by(answer)
-        if not name or fold(name) == fold(row.name) or row.state not in {State.SETTLED, State.BLOCKED}:
-            return
-        if resources.find_by_name(tx, self.connection_id, row.kind, name) is not None:
-            return
-        observed = row.observed or Observed()
-        deferred = tuple(path for path in observed.deferred if path != "userName")
-        attributes = {**observed.attributes, "userName": name}
-        seen = replace(observed, attributes=attributes, deferred=deferred, renamed=False)
-        self._rewritten(tx, replace(row, observed=seen), {"userName"}, {"userName": name})
-        record(tx, row, "drift", now=self.clock(), drift=["userName"])
 
     def gone(self, tx: Connection, situation: Situation, *, ambiguous: bool = False) -> Situation | None:
         """Record that the remote system no longer has what a step was to change.

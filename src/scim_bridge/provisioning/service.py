@@ -34,7 +34,7 @@ from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Capabilities, situation_of
-from scim_bridge.provisioning.succession import keeps
+from scim_bridge.provisioning.succession import keeps, named_by, take_name
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.provisioning.waiting import happened
 from scim_bridge.store import audit, memberships, notifications, resources
@@ -188,7 +188,7 @@ class Provisioning:
         elif row.ownership is Ownership.DISCOVERED:
             self.discovery.refresh(tx, row, remote, asked=asked)
         elif keeps(row) and row.modified_at < asked:
-            self.outcomes.found_as(tx, row, remote)
+            take_name(tx, row, named_by(remote), self.capabilities, now=self.clock())
 
     def _leads(self) -> bool:
         """Whether this process may call the remote system: its limit is kept by the one that leads."""

@@ -98,11 +98,12 @@ class Situation:
     def user(self) -> User:
         """Return the desired User as hooks see it: no id, ``groups`` holding remote ids.
 
-        Its userName is the account's own where the remote system does not take the client's.
+        Its userName is the account's own where the client's is not written: the remote system does not take it, or the
+        person is to be inactive.
         """
         document = json.loads(self.row.document)
         document.pop("id", None)
-        if "userName" in self.seen.deferred:
+        if "userName" in self.seen.deferred or not self.desired.active:
             document["userName"] = self.seen.attributes.get("userName", self.row.name)
         document["groups"] = [{"value": remote_id} for remote_id in sorted(self.desired.links)]
         document["active"] = self.desired.active

@@ -1,6 +1,7 @@
 """The hooks behind the steps of the plan: asking the remote system, and taking one step."""
 
 from collections.abc import Awaitable
+from contextlib import suppress
 
 from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
@@ -25,16 +26,22 @@ class Steps:
         self.connector = connector
 
     async def probe(self, situation: Situation) -> Answer:
-        """Ask the remote system what it holds; by identifier, else by the natural key."""
+        """Ask the remote system what it holds; by identifier, and by the natural key.
+
+        Whoever is added again by hand may have another identifier then.
+        """
         row = situation.row
         try:
             if row.kind == "Group":
                 return await self._find_group(row.remote_id, deleted=row.deleted) if row.remote_id else None
             if row.remote_id is not None:
                 return await self.connector.get_user(row.remote_id)
-            if "find_user" in self.connector.operations:
-                return await self.connector.find_user(row.name)
         except RemoteNotFoundError:
+            if row.kind == "Group" or "find_user" not in self.connector.operations:
+                return None
+        if "find_user" in self.connector.operations:
+            with suppress(RemoteNotFoundError):
+                return await self.connector.find_user(row.name)
             return None
         if row.ambiguous and not (situation.desired.exists and situation.desired.active):
             # A creation in doubt that is to be undone: "absent" would be a guess that leaves an account active.

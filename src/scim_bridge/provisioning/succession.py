@@ -12,9 +12,11 @@ from datetime import datetime
 from scim_bridge.errors import RemoteUnavailableError
 from scim_bridge.models import Group, Remote, User
 from scim_bridge.provisioning.guard import inherit
+from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.plan import Step, differing
-from scim_bridge.provisioning.situation import Situation
+from scim_bridge.provisioning.situation import Capabilities, Situation
 from scim_bridge.store import documents, memberships, resources
+from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 
@@ -97,6 +99,30 @@ def called_otherwise(row: ResourceRow, situation: Situation) -> ResourceRow:
     if not (asked and observed.renamed):
         return row
     return replace(row, observed=replace(observed, deferred=(*observed.deferred, "userName")))
+
+
+def take_name(tx: Connection, row: ResourceRow, name: str, capabilities: Capabilities, *, now: datetime) -> None:
+    """Give a User the userName under which its account was found: it was changed by hand.
+
+    Its client's next write may say otherwise; until then a search for the account's name finds it. It stays as it is
+    while a change of it is under way, and where another one has the name.
+    """
+    if not name or fold(name) == fold(row.name) or row.state not in {State.SETTLED, State.BLOCKED}:
+        return
+    if resources.find_by_name(tx, row.connection_id, row.kind, name) is not None:
+        return
+    user = documents.decode(row, capabilities.user_model)
+    user.user_name = name
+    observed = row.observed or Observed()
+    seen = replace(
+        observed,
+        attributes={**observed.attributes, "userName": name},
+        deferred=tuple(path for path in observed.deferred if path != "userName"),
+        renamed=False,
+    )
+    called = replace(row, name=name, document=documents.encode(user, row.id), observed=seen, version=row.version + 1)
+    resources.replace(tx, called, user)
+    record(tx, row, "drift", now=now, drift=["userName"])
 
 
 def succeed(tx: Connection, former: ResourceRow, row: ResourceRow, *, now: datetime) -> ResourceRow:

@@ -15,7 +15,9 @@ def removed_is_out(story: Story) -> Iterator[tuple[float, str]]:
             if word.kind != "out" or not ask.succeeded or ask.answered is None:
                 continue
             held = story.account(key, ask.answered)
-            if held is None or not held.access or _let_in_meanwhile(story, key, ask) or _is_anothers(story, key, word):
+            if held is None or not held.access or _let_in_meanwhile(story, key, ask):
+                continue
+            if story.is_anothers(key, word.user, ask.answered) or story.is_namesakes(key, word.user, ask.order):
                 continue
             yield ask.answered_at, f"{held.email} still gets in after {ask}"
 
@@ -30,15 +32,6 @@ def _let_in_meanwhile(story: Story, key: str, ask: Ask) -> bool:
     )
 
 
-def _is_anothers(story: Story, key: str, word: Word) -> bool:
-    """Whether the account was handed over to another resource, which a client wants to have access."""
-    last: dict[str, Word] = {}
-    for one in story.access[key]:
-        if one.user not in {"", word.user} and one.ask.order < (word.ask.answered or 0) and not one.ask.refused:
-            last[one.user] = one
-    return any(one.kind == "in" for one in last.values())
-
-
 def left_is_left(story: Story) -> Iterator[tuple[float, str]]:
     """A 2xx to taking somebody from a group: HubSpot shows them without its set at that moment.
 
@@ -46,14 +39,18 @@ def left_is_left(story: Story) -> Iterator[tuple[float, str]]:
     """
     for key, words in story.members.items():
         for word in words:
-            if word.kind == "leave":
+            if word.kind == "leave" and not story.is_namesakes(key, word.user, word.ask.order):
                 yield from _still_holds(story, key, word)
     for word in story.whole:
         kept = {key for id_ in word.users for key in story.names.member(id_)}
         for key in story.members.keys() - kept:
             order = word.ask.order
             if any(
-                one.kind == "join" and one.group == word.group and one.ask.succeeded and one.ask.order < order
+                one.kind == "join"
+                and one.group == word.group
+                and one.ask.succeeded
+                and one.ask.order < order
+                and not story.is_namesakes(key, one.user, order)
                 for one in story.members[key]
             ):
                 yield from _still_holds(story, key, word)

@@ -107,8 +107,6 @@ def guard_kept(story: Story) -> Iterator[tuple[float, str]]:
     names, most = story.record.privileged
     recent: deque[float] = deque()
     for change, before, after in of_the_bridge(story):
-        if 0 < story.record.approved < change.order:
-            return
         for _name in names & (after.sets - before.sets):
             recent.append(change.at)
             while recent[0] <= change.at - WINDOW:
@@ -126,7 +124,8 @@ def one_person_one_account(story: Story) -> Iterator[tuple[float, str]]:
             keys = story.names.member(id_)
             if change.key not in keys or not story.is_asked_for(id_, change):
                 continue
-            others = [story.account(key, change.order) for key in keys - {change.key}]
+            own = [key for key in keys - {change.key} if not story.is_anothers(key, id_, change.order)]
+            others = [story.account(key, change.order) for key in own]
             doubled = [one.email for one in others if one is not None and one.access]
             if doubled:
                 yield change.at, f"{after.email} was made while the same person has {', '.join(doubled)}"

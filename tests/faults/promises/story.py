@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from tests.faults.promises.record import Account, Ask, Change, Record
-from tests.faults.promises.words import Names, Word, words_of
+from tests.faults.promises.words import Names, Word, person_named, words_of
 
 UNDER_WAY = 120.0
 """Seconds for which a request that nobody answered may still be at work."""
@@ -83,6 +83,33 @@ class Story:
                 for key in self.names.member(id_):
                     found[key] = min(found.get(key, ask.order), ask.order)
         return found
+
+    def is_anothers(self, key: str, id_: str, order: int) -> bool:
+        """Whether an account was handed over to another User than this one, which a client wants to have access.
+
+        A creation that nobody was told an id of makes another one, if this one had given up its name.
+        """
+        last: dict[str, Word] = {}
+        for one in self.access[key]:
+            own = one.user == id_ or (not one.user and not self.names.gave_up(id_, one.name, one.ask.order))
+            if not own and one.ask.order < order and not one.ask.refused:
+                last[one.user] = one
+        return any(one.kind == "in" for one in last.values())
+
+    def is_namesakes(self, key: str, id_: str, order: int) -> bool:
+        """Whether an account was made by hand under an address that the account of a User had before, and still is.
+
+        That one had its address changed by hand, and stands for the User; nobody but the client could tell that the
+        new one is the same person.
+        """
+        made = [one for one in self.changes[key] if one.by == "hand" and one.before is None and one.order < order]
+        if not made or made[-1].after is None:
+            return False
+        lost = {
+            other for other, until in self.names.spans[person_named(made[-1].after.email)] if until < made[-1].order
+        }
+        there = [other for other in lost & self.names.member(id_) if self.account(other, made[-1].order) is not None]
+        return any(self.account(other, order) is not None for other in there if other != key)
 
     # -- What was wanted -----------------------------------------------------------------------------------------------
 

@@ -131,6 +131,7 @@ class Names:
         self.users: defaultdict[str, set[str]] = defaultdict(set)
         self.groups: defaultdict[str, set[str]] = defaultdict(set)
         self.since: dict[str, int] = {}
+        self._called: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
         self.spans: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         asked: dict[tuple[str, str], int] = {}
         for ask in asks:
@@ -139,6 +140,7 @@ class Names:
                 asked.setdefault(made, ask.order)
             if ask.succeeded:
                 self._learn(ask, asked.pop(made, END) if ask.method == "POST" else END)
+            self._write_down(ask)
             if ask.method == "PATCH" and ask.path.startswith("/Groups/") and not ask.refused:
                 called = [str(value) for _, path, value in operations(ask.document) if path.lower() == "displayname"]
                 self.groups[ask.path.rpartition("/")[2]].update(called)
@@ -163,6 +165,24 @@ class Names:
                 self.since[id_] = min(self.since.get(id_, END), ask.answered or ask.order, asked)
             if id_ and isinstance(one.get("displayName"), str) and "userName" not in one:
                 self.groups[id_].add(one["displayName"])
+
+    def _write_down(self, ask: Ask) -> None:
+        """Note how a client calls a User from now on; a deleted one has no name."""
+        kind, _, id_ = ask.path.strip("/").partition("/")
+        if kind != "Users" or not id_ or ask.refused:
+            return
+        if ask.method == "DELETE":
+            self._called[id_].append((ask.order, ""))
+        elif ask.method == "PUT":
+            self._called[id_].append((ask.order, str(ask.document.get("userName", "")).casefold()))
+        for _, path, value in operations(ask.document) if ask.method == "PATCH" else ():
+            if path.casefold() == "username":
+                self._called[id_].append((ask.order, str(value).casefold()))
+
+    def gave_up(self, id_: str, name: str, order: int) -> bool:
+        """Whether a User had been given another userName by a moment, or was deleted: the name was free then."""
+        called = [given for at, given in self._called[id_] if at < order]
+        return bool(called) and called[-1] != name.strip().casefold()
 
     def who(self, word: Word) -> frozenset[str]:
         """Return the HubSpot ids of whom a word names."""

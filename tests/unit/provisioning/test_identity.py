@@ -7,11 +7,13 @@ import pytest
 from scim2_models import UniquenessException
 
 from scim_bridge.errors import PendingError, RefusedError, RemoteUnavailableError
+from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import Group, User
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.store import resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow, State
+from scim_bridge.testing.memory import MemoryConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
 
@@ -152,6 +154,61 @@ async def test_an_unmanaged_account_renamed_by_hand_is_taken_over(any_store_url:
         assert created.remote_id == account
         rows = await bridge.store.read(lambda tx: resources.iterate(tx, CONNECTION, "User", after=None, limit=9))
         assert [row.id for row in rows] == [created.id]
+
+
+@both_shapes
+@pytest.mark.parametrize("again", ["deactivate", "delete"])
+async def test_somebody_added_again_under_another_id_is_looked_for_by_name(
+    any_store_url: str, groups: bool, again: str
+) -> None:
+    """Deactivated, their account deleted and made anew by hand: said again, or deleted, they are out again."""
+    async with bridge_on(any_store_url, MemoryRemote(), groups=groups) as bridge:
+        ralf = (await bridge.provisioning.create_user(user(RALF))).row
+        await bridge.provisioning.modify_user(ralf.id, setting(active=False), always)
+        bridge.remote.accounts.clear()
+        bridge.remote.add_account(RALF)
+
+        if again == "delete":
+            await bridge.provisioning.delete_user(ralf.id, always)
+            assert not bridge.remote.accounts
+        else:
+            await bridge.provisioning.modify_user(ralf.id, setting(active=False), always)
+            assert names(bridge) == [f"{RALF} False"]
+        assert await by_name(bridge, RALF) is None or again == "deactivate"
+
+
+async def test_a_deleted_user_takes_nothing_from_whoever_has_the_name_by_now(any_store_url: str) -> None:
+    """Their own account is gone; the one that has their name is another User's."""
+    async with bridge_on(any_store_url, MemoryRemote()) as bridge:
+        former = (await bridge.provisioning.create_user(user(RALF, external_id="1"))).row
+        await bridge.provisioning.modify_user(former.id, setting(user_name=TOMBSTONE, active=False), always)
+        bridge.remote.accounts.clear()
+        await bridge.provisioning.create_user(user(RALF, external_id="1"))
+
+        await bridge.provisioning.delete_user(former.id, always)
+
+        assert names(bridge) == [f"{RALF} True"]
+
+
+async def test_who_is_to_be_out_is_called_as_their_account_is(
+    any_store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A soft delete renames what is never renamed in the remote system: a connector that asks by name finds them."""
+    told: list[str | None] = []
+    deactivate = MemoryConnector.deactivate_user
+
+    @hookimpl
+    async def deactivate_user(self: MemoryConnector, remote_id: str, user: User) -> None:
+        told.append(user.user_name)
+        await deactivate(self, remote_id)
+
+    monkeypatch.setattr(MemoryConnector, "deactivate_user", deactivate_user)
+    async with bridge_on(any_store_url, MemoryRemote()) as bridge:
+        ralf = (await bridge.provisioning.create_user(user(RALF))).row
+        await bridge.provisioning.modify_user(ralf.id, setting(user_name=TOMBSTONE, active=False), always)
+
+        assert told == [RALF]
+        assert names(bridge) == [f"{RALF} False"]
 
 
 async def test_an_account_made_under_an_id_that_another_user_had(

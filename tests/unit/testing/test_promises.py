@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from tests.faults.histories import OPEN
-from tests.faults.promises.defects import DEFECTS, FINDERS
 from tests.faults.promises.record import Account, Record
 from tests.faults.promises.rules import RULES, judge
 from tests.unit.docs.pages import text
 
 ADA, BOB = "ada@corp.example", "bob@corp.example"
 OUT = {"Operations": [{"op": "Replace", "path": "active", "value": "False"}]}
+NEW, TOMBSTONE = "ada.new@corp.example", "0f5fd9b6a5a84d5fb3e3b9a1c1d2e3f4" + ADA
 IN = {"Operations": [{"op": "replace", "value": {"active": True}}]}
 HTML_404 = ("GET", "/settings/users/2026-03/k", 404, "edge")
 LOOK = ("GET", "/settings/users/2026-03/k", 200, "")
@@ -108,6 +108,23 @@ def _refused(path: str, *calls: tuple[Any, ...], detail: str = "no", sets: tuple
     return tale.ask("PATCH", path, {"Operations": operations}, 403, {"detail": detail}, meanwhile=meanwhile)
 
 
+def _succeeded() -> Tale:
+    """Let Ada be renamed as she is removed, be created anew without an answer, and her former id be used again."""
+    tale = made(Tale())
+    operations = [*OUT["Operations"], {"op": "Replace", "path": "userName", "value": TOMBSTONE}]
+    tale.ask("PATCH", "/Users/1", {"Operations": operations}, meanwhile=lambda: tale.shows(k=None))
+    return tale.created(status=429, retry_after="1").shows(k=ada()).ask("PATCH", "/Users/1", OUT)
+
+
+def _namesake() -> Tale:
+    """Let Ada's address be changed, and somebody be invited under the old one; then end her membership and access."""
+    tale = made(Tale()).grouped("1", name="Service").shows(k=ada("Service"))
+    tale.shows("hand", k=ada("Service", email=NEW)).shows("hand", n=ada("Service"))
+    remove = {"Operations": [{"op": "remove", "path": 'members[value eq "1"]'}]}
+    tale.ask("PATCH", "/Groups/Service", remove, meanwhile=lambda: tale.shows(k=ada(email=NEW)))
+    return removed(tale)
+
+
 KEPT: dict[str, Callable[[], Tale]] = {
     "an account is made and removed": lambda: removed(made(Tale())),
     "a removal is put off and done": lambda: made(Tale())
@@ -128,6 +145,8 @@ KEPT: dict[str, Callable[[], Tale]] = {
         retry_after="1")
     .created(id_="2")
     .ask("DELETE", "/Users/1", status=204),
+    "a soft delete gives a name up, and nobody is told of the one created under it": _succeeded,
+    "somebody is invited under an address that was changed by hand": _namesake,
     "a refusal follows a look that came after a gateway's answer": lambda: _refused("/Users/1", HTML_404, LOOK),
     "a gateway answers about somebody else meanwhile": lambda: _refused("/Users/1",
         ("GET", "/settings/users/2026-03/b", 404, "edge"), ("POST", "/settings/users/2026-03", 404, "edge",
@@ -246,9 +265,3 @@ def test_what_is_open_is_told_on_the_page() -> None:
     told = [re.findall(r"`([a-z0-9-]+)`", row.split("|")[1]) for row in section.splitlines() if row.startswith("| `")]
     assert sorted(rule for rules in told for rule in rules) == sorted(OPEN)
     assert set(RULES) >= OPEN
-
-
-def test_every_defect_of_the_edges_names_the_rule_that_finds_it() -> None:
-    """The rule is one of the promises'."""
-    assert FINDERS.keys() == DEFECTS.keys()
-    assert set(FINDERS.values()) <= set(RULES)

@@ -200,9 +200,13 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
     @hookimpl
     async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
-        """Write names and title. A change of userName is refused or done by creating the person anew, as configured."""
+        """Write names and title. A change of userName is refused or done by creating the person anew, as configured.
+
+        An address that was changed by hand is not the client's change, and stays.
+        """
         account = await self.accounts.guarded(remote_id)
-        if str(after.user_name).strip().lower() != account.normal_email:
+        wanted = str(after.user_name).strip().lower()
+        if wanted not in (account.normal_email, str(before.user_name).strip().lower()):
             account = await self._renamed(account, after)
         account, deferred = await self._write_names(account, after)
         titled = self.job_titles and (before.title or "") != (after.title or "")

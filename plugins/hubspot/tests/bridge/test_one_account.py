@@ -14,6 +14,7 @@ from plugins.hubspot.tests.connector.test_deprovisioning import MODES, NO_ACCESS
 from scim_bridge.errors import RefusedError
 from scim_bridge.models import Group, Name, User
 from scim_bridge.store import resources
+from scim_bridge.store.rows import Ownership
 
 RALF, OTHER = "ralf@corp.example", "ralf.new@corp.example"
 TOMBSTONE = "0f5fd9b6a5a84d5fb3e3b9a1c1d2e3f4" + RALF
@@ -179,6 +180,42 @@ async def test_a_person_keeps_the_name_their_client_calls_them_by(tmp_path: Path
         await bridge.active(ralf, active=False)
         assert not is_usable(portal, OTHER)
         assert portal.hubspot.find(RALF) is None
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_address_changed_by_hand_refuses_no_other_change(tmp_path: Path, mode: str) -> None:
+    """Nobody has compared yet, and the client writes a name: that is done, and no rename is told as refused."""
+    portal = portal_of()
+    async with bridged(tmp_path, portal, **settings_of(portal, mode)) as bridge:
+        ralf = await bridge.user(RALF, external_id="1")
+        portal.hubspot.ui_activate(RALF)
+        portal.hubspot.ui_change_email(RALF, OTHER)
+
+        await bridge.provisioning.modify_user(ralf, family_name("Byron"), always)
+
+        assert portal.hubspot.member(OTHER).last_name == "Byron"
+        assert portal.hubspot.find(RALF) is None
+        assert (await bridge.named("User", RALF)).id == ralf
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_address_given_by_hand_to_somebody_else(tmp_path: Path, mode: str) -> None:
+    """It was changed, and somebody invited under the old one: two Users, each with the account that it stands for."""
+    portal = portal_of()
+    async with bridged(tmp_path, portal, **settings_of(portal, mode)) as bridge:
+        ralf = await bridge.user(RALF, external_id="1")
+        portal.hubspot.ui_change_email(RALF, OTHER)
+        portal.hubspot.add_person(RALF, roles=["Sales"])
+        for _ in range(2):
+            await bridge.compare()
+
+        assert (await bridge.named("User", OTHER)).id == ralf
+        nobodys = await bridge.named("User", RALF)
+        assert nobodys.ownership is Ownership.DISCOVERED
+        assert await bridge.groups(nobodys.id) == {"Sales"}
+        await bridge.active(ralf, active=False)
+        assert [is_usable(portal, RALF), is_usable(portal, OTHER)] == [True, False]
+        assert roles(portal, RALF) == ("Sales",)
 
 
 @pytest.mark.parametrize("mode", MODES)
