@@ -4,14 +4,12 @@ from collections import Counter
 
 import pytest
 
+from tests.faults.histories import MOST_OPEN
 from tests.faults.instruments import run, size
 
 HISTORIES = size("SCIM_BRIDGE_HISTORIES", 600)
 SHARES = max(2, HISTORIES // 200)
 """Parts of the run, for as many workers as there are; each is so long that every fault strikes in it."""
-
-MOST_OPEN = 0.12
-"""The share of histories that may break a promise of ``docs/promises.md``, "Open"; it only ever goes down."""
 
 MUST_FIRE = frozenset(
     {

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PROJECTS = {"scim_bridge": ROOT, "scim_bridge_hubspot": ROOT / "plugins/hubspot"}
+PROJECTS = {
+    "scim_bridge": ROOT,
+    "scim_bridge_hubspot": ROOT / "plugins/hubspot",
+    "scim_bridge_scim": ROOT / "plugins/scim",
+}
 CONSTRAINTS = ROOT / ".ci/constraints.txt"
 
 Run = Callable[..., str]

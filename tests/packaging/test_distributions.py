@@ -76,9 +76,10 @@ def test_a_source_archive_holds_what_a_wheel_is_built_from(built: dict[str, Path
 
 
 def test_the_command_lists_the_connectors_that_are_installed(run: Run) -> None:
-    """Both entry points are found: the core's ``memory`` and the plugin's ``hubspot``."""
+    """All entry points are found: the core's ``memory`` and those of the plugins."""
     listing = run("scim-bridge", "connectors")
     assert "hubspot" in listing
+    assert "scim_bridge_scim" in listing
     assert "memory" in listing
 
 

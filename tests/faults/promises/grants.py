@@ -107,6 +107,8 @@ def guard_kept(story: Story) -> Iterator[tuple[float, str]]:
     names, most = story.record.privileged
     recent: deque[float] = deque()
     for change, before, after in of_the_bridge(story):
+        if 0 < story.record.approved < change.order:
+            return
         for _name in names & (after.sets - before.sets):
             recent.append(change.at)
             while recent[0] <= change.at - WINDOW:

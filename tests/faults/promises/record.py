@@ -105,6 +105,7 @@ class Record:
     :param protected: Addresses of accounts that are never to be changed.
     :param secrets: What no line of a log may hold.
     :param lines: Lines of the log.
+    :param approved: When an operator approved all that was held; 0 for never.
     :param rested: Whether everything had come to rest when the record was ended.
     :param lists: What a client read in the end: Users, then Groups.
     """
@@ -122,6 +123,7 @@ class Record:
     lines: list[str] = field(default_factory=list)
     accounts: dict[str, Account] = field(default_factory=dict)
     initial: dict[str, Account] = field(default_factory=dict)
+    approved: int = 0
     rested: bool = False
     lists: tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]] | None = None
     _order: int = 0
@@ -138,6 +140,10 @@ class Record:
     def start(self) -> None:
         """Note that a bridge starts."""
         self.starts.append(self.clock())
+
+    def approve(self) -> None:
+        """Note that an operator approves all that is held."""
+        self.approved = self.next()
 
     def asked(self, method: str, target: str, body: bytes) -> Ask | None:
         """Note that a request reaches the bridge; ``None`` when it is about nobody."""

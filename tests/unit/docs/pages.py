@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-READMES = [ROOT / place / "README.md" for place in ("tests", "plugins", "plugins/hubspot")]
+READMES = [ROOT / place / "README.md" for place in ("tests", "plugins", "plugins/hubspot", "plugins/scim")]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *READMES])
 
 

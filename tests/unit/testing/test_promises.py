@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults.histories import OPEN
+from tests.faults.promises.defects import DEFECTS, FINDERS
 from tests.faults.promises.record import Account, Record
 from tests.faults.promises.rules import RULES, judge
 from tests.unit.docs.pages import text
@@ -265,3 +266,9 @@ def test_what_is_open_is_told_on_the_page() -> None:
     told = [re.findall(r"`([a-z0-9-]+)`", row.split("|")[1]) for row in section.splitlines() if row.startswith("| `")]
     assert sorted(rule for rules in told for rule in rules) == sorted(OPEN)
     assert set(RULES) >= OPEN
+
+
+def test_every_defect_of_the_edges_names_the_rule_that_finds_it() -> None:
+    """The rule is one of the promises'."""
+    assert FINDERS.keys() == DEFECTS.keys()
+    assert set(FINDERS.values()) <= set(RULES)

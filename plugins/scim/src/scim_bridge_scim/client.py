@@ -1,0 +1,212 @@
+"""A service provider's endpoints as methods (RFC 7644 §3); each answer is checked to be the one that was asked for."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote
+
+import httpx2
+
+from scim_bridge.errors import (
+    OperationNotSupportedError,
+    RemoteInvalidValueError,
+    RemoteMisroutedError,
+    RemoteNotFoundError,
+    RemoteUnavailableError,
+)
+from scim_bridge.upstream import read_model, urgent
+
+from .errors import checked
+from .wire import Answer, Document, Listing, ServiceProvider
+
+Endpoint = Literal["/Users", "/Groups"]
+SUBJECTS: dict[Endpoint, str] = {"/Users": "account", "/Groups": "group"}
+JSON = "application/scim+json"
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a list.
+
+    :param after: The ``startIndex`` of the next part; ``None`` on the last one.
+    """
+
+    documents: list[Document]
+    after: int | None
+
+
+class ScimClient:
+    """Speaks to one service provider.
+
+    :param http: What sends the requests, relative to the base URL.
+    """
+
+    def __init__(self, http: httpx2.AsyncClient) -> None:
+        self._http = http
+        self._provider: ServiceProvider | None = None
+        self._first: dict[Endpoint, object] = {}
+        """The id that each list began with when it was read last."""
+
+    async def provider(self) -> ServiceProvider:
+        """Return what the service provider can do; asked once."""
+        if self._provider is None:
+            with urgent():  # a removal may wait for it
+                answer = await self._http.get("/ServiceProviderConfig", headers={"Accept": JSON})
+            self._provider = read_model(checked(answer, "configuration"), ServiceProvider)
+        return self._provider
+
+    # -- One resource ----------------------------------------------------------------------------------------------
+
+    async def read(self, endpoint: Endpoint, remote_id: str) -> Document:
+        """Return a resource.
+
+        :raises RemoteNotFoundError: When it is not there, and somebody else who is there was found by the same route.
+        :raises RemoteMisroutedError: When another one is answered, or nobody is found at all.
+        """
+        response = await self._http.get(
+            _path(endpoint, remote_id), headers={"Accept": JSON}, extensions=_route(endpoint)
+        )
+        try:
+            document = _document(checked(response, SUBJECTS[endpoint]))
+        except RemoteNotFoundError:
+            await self._control(endpoint, remote_id)
+            raise
+        return _of(document, remote_id)
+
+    async def create(self, endpoint: Endpoint, body: Document) -> Document:
+        """Create a resource, and return it."""
+        response = await self._http.post(endpoint, content=json.dumps(body), headers=_SENDS)
+        return _document(checked(response, SUBJECTS[endpoint]))
+
+    async def patch(self, endpoint: Endpoint, remote_id: str, body: Document) -> Document | None:
+        """Change a resource; returns it when the answer shows it."""
+        return await self._write("PATCH", endpoint, remote_id, body)
+
+    async def replace(self, endpoint: Endpoint, body: Document) -> Document | None:
+        """Replace a resource as it was read, unless somebody changed it meanwhile; returns it when the answer does."""
+        version = (body.get("meta") or {}).get("version")
+        body = {name: value for name, value in body.items() if name not in {"meta", "groups"}}
+        conditional = {"If-Match": str(version)} if version and (await self.provider()).etag.supported else {}
+        return await self._write("PUT", endpoint, str(body["id"]), body, **conditional)
+
+    async def delete(self, endpoint: Endpoint, remote_id: str) -> None:
+        """Delete a resource, and see that it is gone."""
+        response = await self._http.delete(
+            _path(endpoint, remote_id), headers={"Accept": JSON}, extensions=_route(endpoint)
+        )
+        try:
+            checked(response, SUBJECTS[endpoint])
+            await self.read(endpoint, remote_id)
+        except RemoteNotFoundError:
+            await self._control(endpoint, remote_id)
+            return
+        raise RemoteUnavailableError(f"the service provider still shows a {SUBJECTS[endpoint]} that it deleted")
+
+    async def _write(
+        self, method: str, endpoint: Endpoint, remote_id: str, body: Document, **headers: str
+    ) -> Document | None:
+        response = await self._http.request(
+            method,
+            _path(endpoint, remote_id),
+            content=json.dumps(body),
+            headers={**_SENDS, **headers},
+            extensions=_route(endpoint),
+        )
+        try:
+            checked(response, SUBJECTS[endpoint])
+        except RemoteNotFoundError:
+            await self._control(endpoint, remote_id)
+            raise
+        return None if response.status_code == httpx2.codes.NO_CONTENT else _of(_document(response), remote_id)
+
+    # -- Lists -----------------------------------------------------------------------------------------------------
+
+    async def part(self, endpoint: Endpoint, start: int, limit: int, condition: str | None = None) -> Part:
+        """Return a part of a list.
+
+        Some service providers answer the whole list whatever is asked; it is cut here. One that answers the first page
+        for every page is refused: those on the others would be taken for gone.
+
+        :param start: The 1-based index of its first resource.
+        :param condition: A filter (RFC 7644 §3.4.2.2).
+        """
+        params: dict[str, str | int] = {"startIndex": start, "count": limit}
+        if condition is not None:
+            params["filter"] = condition
+        if endpoint == "/Groups":
+            params["excludedAttributes"] = "members"
+        response = await self._http.get(endpoint, params=params, headers={"Accept": JSON})
+        listing = read_model(checked(response, "list"), Listing)
+        found = listing.resources
+        if len(found) > limit or (start > 1 and len(found) == listing.total >= start):
+            after = start + limit if start - 1 + limit < len(found) else None
+            return Part(found[start - 1 : start - 1 + limit], after)
+        first = found[0].get("id") if found else None
+        if start > 1 and (listing.start not in {None, start} or first == self._first.get(endpoint, self)):
+            raise RemoteUnavailableError("the service provider does not turn pages", ambiguous=False)
+        if start == 1 and condition is None:
+            self._first[endpoint] = first
+        if not found and listing.total >= start:
+            raise RemoteUnavailableError("the service provider says that there are more than it shows", ambiguous=False)
+        after = start + len(found) if found and start + len(found) <= listing.total else None
+        return Part(found, after)
+
+    async def every(self, endpoint: Endpoint, condition: str | None = None) -> AsyncIterator[Document]:
+        """Yield every resource that a condition is true of, and more where the service provider does not read it."""
+        start: int | None = 1
+        while start is not None:
+            part = await self.part(endpoint, start, PAGE, condition)
+            for document in part.documents:
+                yield document
+            start = part.after
+
+    async def named(self, endpoint: Endpoint, attribute: str, name: str) -> list[Document]:
+        """Return the resources of a name, compared without regard to case."""
+        wanted = name.casefold()
+        try:
+            condition = f"{attribute} eq {json.dumps(name, ensure_ascii=False)}"
+            found = [one async for one in self.every(endpoint, condition)]
+        except (RemoteInvalidValueError, OperationNotSupportedError):  # it reads no filters
+            found = [one async for one in self.every(endpoint)]
+        return [one for one in found if str(one.get(attribute, "")).casefold() == wanted]
+
+    async def _control(self, endpoint: Endpoint, absent: str) -> None:
+        """Find somebody else by the same route, where somebody else is listed; a wrong address finds nobody."""
+        for document in (await self.part(endpoint, 1, 2)).documents:
+            other = str(document.get("id", ""))
+            if other and other != absent:
+                response = await self._http.get(
+                    _path(endpoint, other), headers={"Accept": JSON}, extensions=_route(endpoint)
+                )
+                if response.is_success:
+                    return
+                raise RemoteMisroutedError(
+                    "the service provider finds nobody by their id, not even those it lists", ambiguous=False
+                )
+
+
+_SENDS = {"Accept": JSON, "Content-Type": JSON}
+
+
+def _path(endpoint: Endpoint, remote_id: str) -> str:
+    if remote_id in {".", ".."}:
+        raise RemoteInvalidValueError("this id cannot be a part of a URL")
+    return f"{endpoint}/{quote(remote_id, safe='')}"
+
+
+def _route(endpoint: Endpoint) -> dict[str, str]:
+    """Name the route for the log, in which ids do not stand."""
+    return {"route": f"{endpoint}/{{id}}"}
+
+
+def _document(response: httpx2.Response) -> Document:
+    return read_model(response, Answer).model_dump()
+
+
+def _of(document: Document, remote_id: str) -> Document:
+    """Return a resource if it is the one that was asked for."""
+    if document.get("id") != remote_id:
+        raise RemoteMisroutedError("the service provider answered with another resource than was asked for")
+    return document

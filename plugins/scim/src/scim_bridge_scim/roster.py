@@ -1,0 +1,129 @@
+"""Who is in which group: members are kept on the group, and a removal is believed when the group shows it."""
+
+import json
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+from scim_bridge.errors import (
+    OperationNotSupportedError,
+    RemoteInvalidValueError,
+    RemoteNotFoundError,
+    RemoteUnavailableError,
+)
+from scim_bridge.models import MemberPage
+
+from .client import ScimClient
+from .errors import NoTargetError
+from .wire import Document, patch, team
+
+LOOKED_UP = 20
+"""Accounts that are looked up by one call."""
+
+
+class Roster:
+    """Changes and tells the members of groups.
+
+    :param takes_patch: Tells whether the service provider takes PATCH.
+    :param looks_up: Whether members are looked up before they are added.
+    """
+
+    def __init__(self, client: ScimClient, takes_patch: Callable[[], Awaitable[bool]], *, looks_up: bool) -> None:
+        self._client = client
+        self._takes_patch = takes_patch
+        self._looks_up = looks_up
+        self._listed: tuple[str, list[str]] | None = None
+
+    async def members(self, group: str) -> list[str]:
+        """Return the ids of the Users in a group."""
+        return team(await self._client.read("/Groups", group)).people()
+
+    async def page(self, group: str, cursor: str | None, limit: int) -> MemberPage:
+        """Return a page of the Users in a group; a Group comes whole (RFC 7644 §3.4.1), so it is kept between pages."""
+        if cursor is None or self._listed is None or self._listed[0] != group:
+            self._listed = (group, sorted(await self.members(group)))
+        listed = self._listed[1]
+        start = 0 if cursor is None else bisect_right(listed, cursor)
+        found = listed[start : start + limit]
+        if start + limit < len(listed):
+            return MemberPage(found, found[-1])
+        self._listed = None
+        return MemberPage(found)
+
+    async def add(self, group: str, members: Sequence[str]) -> None:
+        """Add Users to a group.
+
+        :raises RemoteInvalidValueError: When one of them is not there.
+        :raises RemoteNotFoundError: When the group is not there.
+        """
+        if self._looks_up and not await self._are_there(members):
+            raise RemoteInvalidValueError("the service provider has no such account")
+        added = [{"value": member} for member in members]
+        try:
+            if await self._takes_patch():
+                await self._client.patch("/Groups", group, patch({"op": "add", "path": "members", "value": added}))
+            else:
+                before = await self._client.read("/Groups", group)
+                there = set(team(before).people())
+                kept = before.get("members") or []
+                new = [one for one in added if one["value"] not in there]
+                if new:
+                    await self._client.replace("/Groups", before | {"members": [*kept, *new]})
+        except RemoteNotFoundError:
+            await self._client.read("/Groups", group)  # some say 404 of a member
+            raise RemoteInvalidValueError("the service provider has no such account") from None
+
+    async def _are_there(self, members: Sequence[str]) -> bool:
+        """Tell whether all of these accounts are there."""
+        for start in range(0, len(members), LOOKED_UP):
+            some = members[start : start + LOOKED_UP]
+            condition = " or ".join(f"id eq {json.dumps(member)}" for member in some)
+            try:
+                found = {
+                    str(one.get("id")) for one in (await self._client.part("/Users", 1, LOOKED_UP, condition)).documents
+                }
+            except (RemoteInvalidValueError, OperationNotSupportedError):
+                found = set()
+            for member in set(some) - found:
+                try:
+                    await self._client.read("/Users", member)
+                except RemoteNotFoundError:
+                    return False
+        return True
+
+    async def remove(self, group: str, members: Sequence[str]) -> None:
+        """Remove Users from a group, and see that they are out; a group that is not there has none."""
+        try:
+            before = await self._client.read("/Groups", group)
+            leaving = [member for member in members if member in set(team(before).people())]
+            if not leaving:
+                return
+            after = await self._without(before, leaving)
+        except RemoteNotFoundError:
+            return
+        if set(leaving) & set(team(after).people()):
+            raise RemoteUnavailableError("the service provider still shows somebody in a group whom it removed")
+
+    async def _without(self, before: Document, leaving: Sequence[str]) -> Document:
+        """Take Users out of a group, and return the group as it is seen afterwards."""
+        group = str(before["id"])
+        if await self._takes_patch():
+            operations = [{"op": "remove", "path": f"members[value eq {json.dumps(member)}]"} for member in leaving]
+            with suppress(NoTargetError):  # somebody else removed one meanwhile: what the group shows counts
+                await self._client.patch("/Groups", group, patch(*operations))
+        else:
+            kept = [one for one in before.get("members") or [] if one.get("value") not in set(leaving)]
+            await self._client.replace("/Groups", before | {"members": kept})
+        return await self._client.read("/Groups", group)
+
+    async def groups_of(self, document: Document) -> list[str]:
+        """Return ids of the groups that a User may be in: those that it tells, else those that tell it, else all."""
+        told = document.get("groups")
+        if isinstance(told, list) and told:
+            return [str(one["value"]) for one in told if isinstance(one, dict) and one.get("value")]
+        condition = f"members.value eq {json.dumps(document['id'])}"
+        try:
+            found = [str(one["id"]) async for one in self._client.every("/Groups", condition)]
+        except (RemoteInvalidValueError, OperationNotSupportedError):
+            found = [str(one["id"]) async for one in self._client.every("/Groups")]
+        return found

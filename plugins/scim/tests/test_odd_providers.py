@@ -1,0 +1,241 @@
+"""Service providers that say one thing and do another, and what stands on the way to them."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import ValidationError
+
+from plugins.scim.tests.providers import BASE_URL, Odd, body_of, pages, scim2_server, scim_error
+from scim_bridge.connections import BoundConnector
+from scim_bridge.errors import (
+    RemoteConflictError,
+    RemoteImmutableError,
+    RemoteInvalidValueError,
+    RemoteMisroutedError,
+    RemoteUnavailableError,
+)
+from scim_bridge.models import Group, Name, User
+from scim_bridge.testing.contexts import connected
+from scim_bridge.upstream import HttpClients
+from scim_bridge_scim.config import ScimConfig
+from scim_bridge_scim.connector import ScimConnector
+
+
+@asynccontextmanager
+async def connector_to(provider: Odd, **settings: Any) -> AsyncIterator[BoundConnector]:
+    """Open a connector to a service provider."""
+    config = {"base_url": BASE_URL, "token": "t", "requests_per_second": 1000, **settings}
+    async with connected(ScimConnector, config, http_client=HttpClients(provider)) as connector:
+        yield connector
+
+
+def ada(**attributes: Any) -> User:
+    """Return a person."""
+    return User(user_name="ada@corp.example", name=Name(given_name="Ada", family_name="Byron"), **attributes)
+
+
+def changed(response: httpx2.Response, document: Any) -> httpx2.Response:
+    """Return an answer with another body."""
+    return httpx2.Response(response.status_code, json=document, headers={"Content-Type": "application/scim+json"})
+
+
+def nothing_done(method: str, path: str) -> Callable[[httpx2.Request], httpx2.Response | None]:
+    """Return a service provider's way to say 204 to a change that it does not make."""
+
+    def instead(request: httpx2.Request) -> httpx2.Response | None:
+        return httpx2.Response(204) if request.method == method and path in request.url.path else None
+
+    return instead
+
+
+async def test_a_deactivation_that_is_only_said_is_not_believed() -> None:
+    """204 to PATCH active, and the User is active still: nothing is claimed."""
+    provider = Odd(scim2_server(), before=nothing_done("PATCH", "/Users/"))
+    async with connector_to(provider) as connector:
+        made = await connector.create_user(ada())
+        with pytest.raises(RemoteUnavailableError, match="still shows the account active"):
+            await connector.deactivate_user(made.remote_id, ada())
+
+
+async def test_a_removal_from_a_group_that_is_only_said_is_not_believed() -> None:
+    """The members are read again after the PATCH."""
+    provider = Odd(scim2_server())
+    async with connector_to(provider) as connector:
+        person = (await connector.create_user(ada())).remote_id
+        group = (await connector.create_group(Group(display_name="Sales"))).remote_id
+        await connector.add_group_members(group, [person])
+        provider.before = nothing_done("PATCH", "/Groups/")
+        with pytest.raises(RemoteUnavailableError, match="still shows somebody"):
+            await connector.remove_group_members(group, [person])
+        provider.before = lambda _request: None
+        await connector.remove_group_members(group, [person])
+        assert (await connector.list_group_members(group, None, 10)).members == []
+
+
+async def test_a_deletion_that_is_only_said_is_not_believed() -> None:
+    """204, and the User is there still."""
+    provider = Odd(scim2_server(), before=nothing_done("DELETE", "/Users/"))
+    async with connector_to(provider) as connector:
+        made = await connector.create_user(ada())
+        with pytest.raises(RemoteUnavailableError, match="still shows"):
+            await connector.delete_user(made.remote_id)
+
+
+async def test_where_nobody_is_found_by_their_id_nobody_is_gone() -> None:
+    """404 in SCIM's own form, to everybody: the route is wrong, and the deactivation is not done."""
+    provider = Odd(scim2_server())
+    async with connector_to(provider) as connector:
+        person = (await connector.create_user(ada())).remote_id
+        await connector.create_user(User(user_name="bob@corp.example"))
+        provider.before = lambda request: scim_error(404) if "/Users/" in request.url.path else None
+        with pytest.raises(RemoteMisroutedError, match="not even those it lists"):
+            await connector.deactivate_user(person, ada())
+        with pytest.raises(RemoteMisroutedError):
+            await connector.delete_user(person)
+
+
+async def test_another_page_that_is_the_first_again_is_refused() -> None:
+    """Whoever is on the pages that are never shown would be taken for gone."""
+
+    def first_again(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if request.method != "GET" or "startIndex" not in request.url.params:
+            return response
+        document = body_of(response)
+        document.pop("startIndex", None)
+        document["Resources"] = kept.setdefault("page", document.get("Resources"))
+        return changed(response, document)
+
+    kept: dict[str, Any] = {}
+    provider = Odd(scim2_server())
+    async with connector_to(provider) as connector:
+        for number in range(5):
+            await connector.create_user(User(user_name=f"p{number}@corp.example"))
+        provider.change = first_again
+        with pytest.raises(RemoteUnavailableError, match="does not turn pages"):
+            [page async for page in pages(connector.list_users, 2)]
+
+
+async def test_a_list_that_shows_fewer_than_it_says_is_refused() -> None:
+    """An empty page in the middle is an error, not the end."""
+    provider = Odd(scim2_server())
+    async with connector_to(provider) as connector:
+        await connector.create_user(ada())
+        provider.change = lambda request, response: (
+            changed(response, body_of(response) | {"Resources": []}) if request.method == "GET" else response
+        )
+        with pytest.raises(RemoteUnavailableError, match="more than it shows"):
+            await connector.list_users(None, 10)
+
+
+async def test_who_cannot_filter_is_searched_page_by_page() -> None:
+    """400 to a filter: the person is found in the list, and nobody else is taken for them."""
+
+    def unreadable(request: httpx2.Request) -> httpx2.Response | None:
+        return scim_error(400, "invalidFilter") if "filter" in request.url.params else None
+
+    async with connector_to(Odd(scim2_server(), before=unreadable)) as connector:
+        for number in range(3):
+            await connector.create_user(User(user_name=f"p{number}@corp.example"))
+        made = await connector.create_user(ada())
+        found = await connector.find_user("ADA@corp.example")
+        assert found is not None
+        assert found.remote_id == made.remote_id
+        assert await connector.find_user("nobody@corp.example") is None
+        group = (await connector.create_group(Group(display_name="Sales"))).remote_id
+        await connector.add_group_members(group, [made.remote_id])
+        assert (await connector.list_group_members(group, None, 10)).members == [made.remote_id]
+
+
+@pytest.mark.parametrize(
+    ("status", "scim_type", "error"),
+    [
+        (400, "mutability", RemoteImmutableError),
+        (400, "uniqueness", RemoteConflictError),
+        (400, "invalidValue", RemoteInvalidValueError),
+        (409, None, RemoteConflictError),
+        (412, None, RemoteUnavailableError),
+    ],
+)
+async def test_a_refusal_is_told_as_what_it_is(status: int, scim_type: str | None, error: type[Exception]) -> None:
+    """By scimType where there is one (RFC 7644 §3.12)."""
+    provider = Odd(scim2_server())
+    async with connector_to(provider) as connector:
+        made = await connector.create_user(ada())
+        provider.before = lambda request: scim_error(status, scim_type) if request.method == "PATCH" else None
+        with pytest.raises(error) as raised:
+            await connector.update_user(made.remote_id, ada(), User(user_name="ada@corp.example"))
+        assert type(raised.value) is error
+
+
+async def test_reactivation_takes_what_the_person_should_not_have_first() -> None:
+    """They are out of the group before they are active again."""
+    provider = Odd(scim2_server())
+    async with connector_to(provider) as connector:
+        person = (await connector.create_user(ada())).remote_id
+        group = (await connector.create_group(Group(display_name="Sales"))).remote_id
+        await connector.add_group_members(group, [person])
+        await connector.deactivate_user(person, ada())
+        provider.calls.clear()
+
+        seen = await connector.reactivate_user(person, ada())
+
+        assert seen.resource.active
+        assert (await connector.list_group_members(group, None, 10)).members == []
+        writes = [path for method, path in provider.calls if method == "PATCH"]
+        assert ["/Groups/" in path for path in writes] == [True, False]
+
+
+async def test_nested_groups_are_not_people() -> None:
+    """A member of type Group is left out of the list, and stays in the group when others change."""
+    provider = Odd(scim2_server(patch=False))
+    async with connector_to(provider) as connector:
+        person = (await connector.create_user(ada())).remote_id
+        outer = (await connector.create_group(Group(display_name="Outer"))).remote_id
+        inner = (await connector.create_group(Group(display_name="Inner"))).remote_id
+        document = {
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+            "id": outer,
+            "displayName": "Outer",
+            "members": [{"value": inner, "type": "Group"}],
+        }
+        async with httpx2.AsyncClient(transport=provider, base_url=BASE_URL) as http:
+            content = json.dumps(document)
+            headers = {"Content-Type": "application/scim+json"}
+            assert (await http.put(f"{BASE_URL}/Groups/{outer}", content=content, headers=headers)).status_code == 200
+            await connector.add_group_members(outer, [person])
+            assert (await connector.list_group_members(outer, None, 10)).members == [person]
+            await connector.remove_group_members(outer, [person])
+            held = body_of(await http.get(f"{BASE_URL}/Groups/{outer}"))
+        assert [one["value"] for one in held["members"]] == [inner]
+
+
+async def test_what_is_missing_is_found_by_the_check() -> None:
+    """No PATCH is told, no filter is warned of, an endpoint that is closed is an error."""
+
+    def closed(request: httpx2.Request) -> httpx2.Response | None:
+        return scim_error(403) if request.url.path.endswith("/Groups") else None
+
+    async with connector_to(Odd(scim2_server(patch=False), before=closed)) as connector:
+        found = {finding.subject: finding.level for finding in await connector.check_connection()}
+    assert found == {"service provider": "ok", "PATCH": "info", "/Groups": "error"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"base_url": "http://wiki.example.com/scim", "token": "t"},
+        {"base_url": "https://user@wiki.example.com/scim", "token": "t"},
+        {"base_url": "https://wiki.example.com/scim"},
+        {"base_url": "https://wiki.example.com/scim", "token": "t", "basic": {"user": "u", "password": "p"}},
+        {"base_url": "https://wiki.example.com/scim", "token": "t", "attributes": ["title"]},
+        {"base_url": "https://wiki.example.com/scim", "token": "t", "attributes": ["userName", "groups"]},
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]) -> None:
+    """A token goes nowhere without TLS, there is one way to sign, and only attributes of a User are sent."""
+    with pytest.raises(ValidationError):
+        ScimConfig.model_validate(settings)
