@@ -115,6 +115,7 @@ async def test_another_page_that_is_the_first_again_is_refused() -> None:
         for number in range(5):
             await connector.create_user(User(user_name=f"p{number}@corp.example"))
         provider.change = first_again
+        provider.before = lambda request: scim_error(501) if request.url.path.endswith("/.search") else None
         with pytest.raises(RemoteUnavailableError, match="does not turn pages"):
             [page async for page in pages(connector.list_users, 2)]
 
@@ -239,3 +240,42 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]) -> None
     """A token goes nowhere without TLS, there is one way to sign, and only attributes of a User are sent."""
     with pytest.raises(ValidationError):
         ScimConfig.model_validate(settings)
+
+
+async def test_where_get_turns_no_pages_search_does() -> None:
+    """As scimmy-routers on Express 5: GET answers the first page whatever is asked, POST /.search the right one."""
+
+    def first_of_two(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if request.method != "GET" or "startIndex" not in request.url.params:
+            return response
+        document = body_of(response)
+        kept.setdefault("page", (document.get("Resources") or [])[:2])
+        return changed(response, document | {"Resources": kept["page"], "startIndex": 1, "itemsPerPage": 2})
+
+    kept: dict[str, Any] = {}
+    provider = Odd(scim2_server())
+    async with connector_to(provider) as connector:
+        made = {(await connector.create_user(User(user_name=f"p{n}@corp.example"))).remote_id for n in range(5)}
+        provider.change = first_of_two
+        seen = [one.remote_id async for page in pages(connector.list_users, 3) for one in page.items]
+        assert sorted(seen) == sorted(made)
+        assert ("POST", "/v2/Users/.search") in provider.calls
+
+
+async def test_who_compares_names_by_case_is_searched_after_a_conflict() -> None:
+    """The person is adopted, though the filter finds nobody of the spelling that was asked for."""
+
+    def exactly(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        condition = request.url.params.get("filter", "")
+        if not condition.startswith("userName eq"):
+            return response
+        document = body_of(response)
+        found = [one for one in document.get("Resources") or [] if f'"{one["userName"]}"' in condition]
+        return changed(response, document | {"Resources": found, "totalResults": len(found)})
+
+    provider = Odd(scim2_server(), exactly)
+    async with connector_to(provider) as connector:
+        first = await connector.create_user(User(user_name="Ada@Corp.example"))
+        again = await connector.create_user(User(user_name="aDa@corp.example"))
+        assert again.existed
+        assert again.remote_id == first.remote_id

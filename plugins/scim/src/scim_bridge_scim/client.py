@@ -9,16 +9,17 @@ from urllib.parse import quote
 import httpx2
 
 from scim_bridge.errors import (
+    ConnectorError,
     OperationNotSupportedError,
     RemoteInvalidValueError,
     RemoteMisroutedError,
     RemoteNotFoundError,
     RemoteUnavailableError,
 )
-from scim_bridge.upstream import read_model, urgent
+from scim_bridge.upstream import READING, read_model, urgent
 
 from .errors import checked
-from .wire import Answer, Document, Listing, ServiceProvider
+from .wire import SEARCH, Answer, Document, Listing, ServiceProvider
 
 Endpoint = Literal["/Users", "/Groups"]
 SUBJECTS: dict[Endpoint, str] = {"/Users": "account", "/Groups": "group"}
@@ -48,6 +49,8 @@ class ScimClient:
         self._provider: ServiceProvider | None = None
         self._first: dict[Endpoint, object] = {}
         """The id that each list began with when it was read last."""
+        self._searches = False
+        """Whether lists are asked for by POST, since GET turns no pages."""
 
     async def provider(self) -> ServiceProvider:
         """Return what the service provider can do; asked once."""
@@ -126,32 +129,53 @@ class ScimClient:
     async def part(self, endpoint: Endpoint, start: int, limit: int, condition: str | None = None) -> Part:
         """Return a part of a list.
 
-        Some service providers answer the whole list whatever is asked; it is cut here. One that answers the first page
-        for every page is refused: those on the others would be taken for gone.
+        Some service providers answer the whole list whatever is asked; it is cut here. Of some, GET turns no pages and
+        POST to ``/.search`` (RFC 7644 §3.4.3) does. Where neither does, it is an error: whoever is on the other pages
+        would be taken for gone.
 
         :param start: The 1-based index of its first resource.
         :param condition: A filter (RFC 7644 §3.4.2.2).
         """
-        params: dict[str, str | int] = {"startIndex": start, "count": limit}
-        if condition is not None:
-            params["filter"] = condition
-        if endpoint == "/Groups":
-            params["excludedAttributes"] = "members"
-        response = await self._http.get(endpoint, params=params, headers={"Accept": JSON})
-        listing = read_model(checked(response, "list"), Listing)
+        listing = await self._list(endpoint, start, limit, condition)
+        if not self._is_of(listing, endpoint, start, limit) and not self._searches:
+            self._searches = True
+            try:
+                listing = await self._list(endpoint, start, limit, condition)
+            except ConnectorError:
+                self._searches = False
+                raise _unturned() from None
+        if not self._is_of(listing, endpoint, start, limit):
+            raise _unturned()
         found = listing.resources
-        if len(found) > limit or (start > 1 and len(found) == listing.total >= start):
+        if _is_whole(listing, start, limit):
             after = start + limit if start - 1 + limit < len(found) else None
             return Part(found[start - 1 : start - 1 + limit], after)
-        first = found[0].get("id") if found else None
-        if start > 1 and (listing.start not in {None, start} or first == self._first.get(endpoint, self)):
-            raise RemoteUnavailableError("the service provider does not turn pages", ambiguous=False)
-        if start == 1 and condition is None:
-            self._first[endpoint] = first
         if not found and listing.total >= start:
             raise RemoteUnavailableError("the service provider says that there are more than it shows", ambiguous=False)
-        after = start + len(found) if found and start + len(found) <= listing.total else None
-        return Part(found, after)
+        if start == 1 and condition is None:
+            self._first[endpoint] = found[0].get("id") if found else None
+        return Part(found, start + len(found) if found and start + len(found) <= listing.total else None)
+
+    def _is_of(self, listing: Listing, endpoint: Endpoint, start: int, limit: int) -> bool:
+        """Tell whether a listing is the part that was asked for, or the whole list."""
+        if start == 1 or _is_whole(listing, start, limit):
+            return True
+        again = bool(listing.resources) and listing.resources[0].get("id") == self._first.get(endpoint, self)
+        return listing.start in {None, start} and not again
+
+    async def _list(self, endpoint: Endpoint, start: int, limit: int, condition: str | None) -> Listing:
+        wanted: Document = {"startIndex": start, "count": limit}
+        if condition is not None:
+            wanted["filter"] = condition
+        if endpoint == "/Groups":
+            wanted["excludedAttributes"] = ["members"] if self._searches else "members"
+        if self._searches:
+            body = json.dumps({"schemas": [SEARCH], **wanted})
+            path = f"{endpoint}/.search"
+            response = await self._http.post(path, content=body, headers=_SENDS, extensions={READING: True})
+        else:
+            response = await self._http.get(endpoint, params=wanted, headers={"Accept": JSON})
+        return read_model(checked(response, "list"), Listing)
 
     async def every(self, endpoint: Endpoint, condition: str | None = None) -> AsyncIterator[Document]:
         """Yield every resource that a condition is true of, and more where the service provider does not read it."""
@@ -162,15 +186,22 @@ class ScimClient:
                 yield document
             start = part.after
 
-    async def named(self, endpoint: Endpoint, attribute: str, name: str) -> list[Document]:
-        """Return the resources of a name, compared without regard to case."""
+    async def named(self, endpoint: Endpoint, attribute: str, name: str, *, certain: bool = False) -> list[Document]:
+        """Return the resources of a name, compared without regard to case.
+
+        :param certain: Whether it is known to be there: then the whole list is searched where filters find nobody, for
+            some service providers compare userNames by case.
+        """
         wanted = name.casefold()
         try:
-            condition = f"{attribute} eq {json.dumps(name, ensure_ascii=False)}"
-            found = [one async for one in self.every(endpoint, condition)]
+            for spelling in dict.fromkeys((name, name.lower())):
+                condition = f"{attribute} eq {json.dumps(spelling, ensure_ascii=False)}"
+                found = [one async for one in self.every(endpoint, condition) if _has(one, attribute, wanted)]
+                if found:
+                    return found
         except (RemoteInvalidValueError, OperationNotSupportedError):  # it reads no filters
-            found = [one async for one in self.every(endpoint)]
-        return [one for one in found if str(one.get(attribute, "")).casefold() == wanted]
+            certain = True
+        return [one async for one in self.every(endpoint) if _has(one, attribute, wanted)] if certain else []
 
     async def _control(self, endpoint: Endpoint, absent: str) -> None:
         """Find somebody else by the same route, where somebody else is listed; a wrong address finds nobody."""
@@ -188,6 +219,20 @@ class ScimClient:
 
 
 _SENDS = {"Accept": JSON, "Content-Type": JSON}
+
+
+def _has(document: Document, attribute: str, folded: str) -> bool:
+    return str(document.get(attribute, "")).casefold() == folded
+
+
+def _is_whole(listing: Listing, start: int, limit: int) -> bool:
+    """Tell whether a listing is the whole list although a part was asked for."""
+    found = len(listing.resources)
+    return found > limit or (start > 1 and found == listing.total >= start)
+
+
+def _unturned() -> RemoteUnavailableError:
+    return RemoteUnavailableError("the service provider does not turn pages", ambiguous=False)
 
 
 def _path(endpoint: Endpoint, remote_id: str) -> str:

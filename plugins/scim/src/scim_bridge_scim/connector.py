@@ -94,7 +94,7 @@ class ScimConnector(Connector[ScimConfig]):
         try:
             return remote_user(await self.client.create("/Users", body | {"active": True}), self.kept)
         except RemoteConflictError:
-            found = await self.client.named("/Users", "userName", str(user.user_name))
+            found = await self.client.named("/Users", "userName", str(user.user_name), certain=True)
             if not found:
                 raise
             return remote_user(found[0], self.kept, existed=True)

@@ -11,6 +11,7 @@ from scim_bridge.models import Group, Remote, User
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
 Document = dict[str, Any]
 """A SCIM resource as JSON."""
