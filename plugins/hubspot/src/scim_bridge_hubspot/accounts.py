@@ -21,6 +21,7 @@ from .client import PAGE, HubSpotClient
 from .config import HubSpotConfig
 from .deactivated import DeactivatedAccounts, advanced
 from .errors import BareNotFoundError, NamesNotAcceptedError, NoSeatError
+from .given import Given, Remembered
 from .guard import Guard
 from .inventory import InventoryReader
 from .presence import Presence
@@ -280,32 +281,55 @@ class Accounts:
         :raises RemoteForbiddenError: By the guard's and the mapping's rules.
         :raises RemoteInvalidValueError: When a group no longer exists; what the others come to is done before.
         """
-        known = await self.inventory.known(groups)
-        asked = set(known).difference(await self.records.groups(user.id) or ())
+        remembered = await self.records.remembered(user.id)
+        asked = set(groups).difference(remembered.groups if remembered else ())
+        known = await self.inventory.known(groups, asked)
         try:
-            user = await self._resolve(user, known, held, asked)
+            user = await self._resolve(user, known, held, asked.intersection(known), remembered)
         except RemoteInvalidValueError:
             if not await self.inventory.lost(known):
                 raise
-            known = await self.inventory.known(groups)
-            user = await self._resolve(user, known, held, asked.intersection(known))
-        await self.records.remember_groups(user.id, known)
+            known = await self.inventory.known(groups, asked)
+            user = await self._resolve(user, known, held, asked.intersection(known), remembered)
         if len(known) < len(groups):
             gone = ", ".join(sorted(set(groups) - set(known)))
             raise RemoteInvalidValueError(f"HubSpot no longer has, or the configuration no longer maps: {gone}")
         return user
 
     async def _resolve(
-        self, user: PublicUser, groups: Sequence[str], held: Assignment | None, asked: Collection[str]
+        self,
+        user: PublicUser,
+        groups: Sequence[str],
+        held: Assignment | None,
+        asked: Collection[str],
+        remembered: Remembered | None,
     ) -> PublicUser:
-        """Write what groups that exist come to, unless the account holds it already."""
+        """Write what groups that exist come to, unless the account holds it already, and note it.
+
+        What is about to be given is noted before: whoever never learns whether it was, has to take it some day.
+        """
         mapper = await self.inventory.complete(asked)
-        resolution = mapper.resolve(groups, held or assignment_of(user), asked=asked)
-        if resolution.satisfied_by(user):
-            return user
-        self.guard.refuse_collapse(user, mapper)
-        mapper.refuse_unallowed(resolution.assignment, assignment_of(user))
-        return await self.assign(user, resolution.assignment)
+        before = remembered or Remembered(())
+        resolution = mapper.resolve(groups, held or assignment_of(user), asked=asked, given=before.given)
+        if not resolution.satisfied_by(user):
+            self.guard.refuse_collapse(user, mapper)
+            mapper.refuse_unallowed(resolution.assignment, assignment_of(user))
+            if remembered is not None or resolution.given:
+                both = {
+                    group: before.given.get(group, Given()) | resolution.given.get(group, Given())
+                    for group in {*before.given, *resolution.given}
+                }
+                await self.remember(user.id, before.groups, both)
+            user = await self.assign(user, resolution.assignment)
+        await self.remember(user.id, groups, resolution.given)
+        return user
+
+    async def remember(self, user_id: str, groups: Sequence[str], given: Mapping[str, Given]) -> None:
+        """Note which groups an account's assignment stands for, and what each gave."""
+        if given:
+            names = (await self.inventory.mapper()).groups()
+            await self.records.note_givers({group: names[group] for group in given if group in names})
+        await self.records.remember_groups(user_id, groups, given)
 
     async def give_back(self, user: PublicUser, groups: Sequence[str], held: Assignment) -> PublicUser:
         """Give a returning person what groups come to, on top of the teams and seats they had, where these still are.

@@ -30,6 +30,7 @@ from .deprovision import Deprovisioning, Removal, ScimDeactivation, Stripping
 from .deprovision.scim import ScimEndpoint
 from .errors import INTERVAL_SECONDS, NamesNotAcceptedError
 from .guard import Guard
+from .holding import explanation_of, held_by
 from .identity import Identity
 from .inventory import InventoryReader
 from .job_title import JobTitles
@@ -74,10 +75,10 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         )
         self.client = HubSpotClient(await self._resources.enter_async_context(http), config)
         self.identity = Identity(self.client, config, authentication)
-        self.inventory = InventoryReader(self.client, config, self.identity)
+        self.records = AccountRecords(self.context.state)
+        self.inventory = InventoryReader(self.client, config, self.identity, self.records)
         self.presence = Presence(self.client, self.identity)
         self.guard = Guard(config, self.identity)
-        self.records = AccountRecords(self.context.state)
         self.deactivated = DeactivatedAccounts(self.client, config, self.identity, logger)
         self.job_titles = JobTitles(self.client) if config.job_title else None
         self.accounts = Accounts(
@@ -276,13 +277,18 @@ class HubSpotConnector(Connector[HubSpotConfig]):
     async def list_groups(self) -> Page[Group]:
         """Return everything that can be a group; HubSpot's own lists of these have no pages."""
         mapper = await self.inventory.mapper(fresh=True)
-        return Page([_group(remote_id, name) for remote_id, name in sorted(mapper.groups().items())])
+        if mapper.unmapped:
+            told = ", ".join(f'"{name}"' for name in sorted(mapper.unmapped.values()))
+            self.context.logger.warning("the configuration no longer maps these groups, which give nothing: %s", told)
+        groups = mapper.groups() | mapper.unmapped
+        return Page([_group(remote_id, name) for remote_id, name in sorted(groups.items())])
 
     @hookimpl
     async def get_group(self, remote_id: str) -> Remote[Group]:
         """Read one group."""
         for fresh in (False, True):
-            groups = (await self.inventory.mapper(fresh=fresh)).groups()
+            mapper = await self.inventory.mapper(fresh=fresh)
+            groups = mapper.groups() | mapper.unmapped
             if remote_id in groups:
                 return _group(remote_id, groups[remote_id])
         raise RemoteNotFoundError(f'HubSpot has no "{remote_id}", or the configuration does not map it')
@@ -302,8 +308,9 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         return _group(remote_id, str(after.display_name))
 
     @hookimpl
-    async def delete_group(self) -> None:
+    async def delete_group(self, remote_id: str) -> None:
         """Let go of a group: what it stands for is the account's own, and stays."""
+        await self.inventory.forget(remote_id)
 
     @hookimpl
     async def set_user_groups(self, remote_id: str, user: User, groups: Sequence[str]) -> Remote[User]:
@@ -321,28 +328,18 @@ class HubSpotConnector(Connector[HubSpotConfig]):
     async def explain_user(self, remote_id: str, groups: Sequence[str]) -> Explanation:
         """Tell what a person's groups come to, which of them give way, and why the account is left alone, if it is."""
         account = await self.presence.user(remote_id)
-        mapper = await self.inventory.mapper()
-        known = [group for group in groups if mapper.exists(group)]
-        resolution = mapper.resolve(known, assignment_of(account))
-        held = ", ".join(f'"{mapper.set_name(role_id)}"' for role_id in sorted(account.roles)) or "no permission set"
-        notes = [f"{group}: HubSpot has no such group any more" for group in groups if group not in known]
-        if account.super_admin:
-            held = f"Super Admin, who may do everything; {held}"
-        if account.seat_names:
-            held += "; seats: " + ", ".join(f'"{seat}"' for seat in account.seat_names)
-        if reason := await self.guard.reason(account):
-            notes.append(f"never changed: {reason}")
-        if len(account.roles) > 1:
-            notes.append("several permission sets were given in HubSpot; the API can write one")
-        if not resolution.satisfied_by(account):
-            notes.append("the account does not hold what its groups come to")
-        return Explanation(f"holds {held}", resolution.effective, dict(resolution.shadowed), tuple(notes))
+        mapper, remembered = await self.inventory.mapper(), await self.records.remembered(account.id)
+        return explanation_of(mapper, account, groups, remembered, await self.guard.reason(account))
 
     # -- Answers -----------------------------------------------------------------------------------------------------
 
     async def _groups_held(self, account: PublicUser) -> tuple[str, ...]:
         """Return the groups that an account holds, by what was last set and what HubSpot shows."""
-        return (await self.inventory.mapper()).held_by(account, await self.records.groups(account.id))
+        mapper, remembered = await self.inventory.mapper(), await self.records.remembered(account.id)
+        held = held_by(mapper, account, remembered)
+        if remembered is not None and held == remembered.groups:
+            await self.accounts.remember(account.id, held, mapper.given_by(held, remembered.given))
+        return held
 
     async def _groups_granted(self, account: PublicUser, wanted: tuple[str, ...]) -> tuple[str, ...]:
         """Return what a creation granted: all that was wanted if the account shows it, else what it shows."""

@@ -13,6 +13,7 @@ from .config import HubSpotConfig
 from .errors import MissingScopeError, NoPermissionSetsError
 from .identity import Identity
 from .mapping import Mapper
+from .records import AccountRecords
 from .wire import PermissionSet
 
 FRESH_SECONDS = 300.0
@@ -22,7 +23,10 @@ FRESH_SECONDS = 300.0
 class InventoryReader:
     """Keeps the account's permission sets, teams and seats. Time is the running loop's."""
 
-    def __init__(self, client: HubSpotClient, config: HubSpotConfig, identity: Identity) -> None:
+    def __init__(
+        self, client: HubSpotClient, config: HubSpotConfig, identity: Identity, records: AccountRecords
+    ) -> None:
+        self._records = records
         self._client = client
         self._config = config
         self._identity = identity
@@ -39,8 +43,14 @@ class InventoryReader:
             now = asyncio.get_running_loop().time()
             if fresh or self._kept is None or now - self._kept[0] > FRESH_SECONDS:
                 with urgent():
-                    self._kept = (now, Mapper(self._config, await self._read()))
+                    self._kept = (now, Mapper(self._config, await self._read(), await self._records.givers()))
             return self._kept[1]
+
+    async def forget(self, remote_id: str) -> None:
+        """Forget a group that the configuration no longer maps."""
+        await self._records.forget_giver(remote_id)
+        if self._kept is not None:
+            self._kept[1].unmapped.pop(remote_id, None)
 
     async def complete(self, asked: Collection[str]) -> Mapper:
         """Return the mapper; HubSpot is asked again before an alias is taken to name something that is not there.
@@ -56,12 +66,16 @@ class InventoryReader:
             mapper.refuse_incomplete(asked)
         return mapper
 
-    async def known(self, groups: Sequence[str]) -> tuple[str, ...]:
-        """Return those of some groups that exist; HubSpot is asked again before one is taken to be gone."""
+    async def known(self, groups: Sequence[str], asked: Collection[str] = ()) -> tuple[str, ...]:
+        """Return those of some groups that exist; HubSpot is asked again before one is taken to be gone.
+
+        :param asked: The groups that are to be granted: those that the configuration no longer maps cannot be.
+        """
         mapper = await self.mapper()
         if not all(mapper.exists(group) for group in groups):
             mapper = await self.mapper(fresh=True)
-        return tuple(group for group in groups if mapper.exists(group))
+        refused = mapper.unmapped.keys() & set(asked)
+        return tuple(group for group in groups if mapper.exists(group) and group not in refused)
 
     async def lost(self, groups: Sequence[str]) -> bool:
         """Ask HubSpot again, and tell whether any of these groups is gone."""

@@ -1,4 +1,4 @@
-"""What group membership means in HubSpot: pure functions from groups to an assignment, and back.
+"""What group membership means in HubSpot: pure functions from groups to an assignment.
 
 HubSpot knows no groups. A person has one permission set (as far as the API can write), a primary and secondary teams,
 and seats. Each of these, and each alias of the configuration, is shown to identity providers as a group::
@@ -9,24 +9,15 @@ and seats. Each of these, and each alias of the configuration, is shown to ident
     alias:Sales EMEA   an entry of the configuration's ``groups``: a set, teams and seats together
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from scim_bridge.errors import ConnectorError, RemoteForbiddenError, RemoteInvalidValueError, RemoteNotFoundError
 
 from .bindings import Bindings, Inventory, alias_entry
 from .config import FALLBACK, STRIP, SUPER_ADMIN, HubSpotConfig
+from .given import NO_NAMES, NOTHING, Given, Grant, given_by_each, together
 from .wire import Assignment, PublicUser, assignment_of
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What one group gives, by HubSpot's ids; of an alias, what there is of it."""
-
-    role_id: str | None = None
-    primary_team_id: str | None = None
-    team_ids: frozenset[str] = frozenset()
-    seat_names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +25,14 @@ class Resolution:
     """What a set of groups comes to for one person.
 
     :param assignment: The complete assignment.
+    :param given: What of it each group gives, besides its permission set.
     :param roles: Every permission set that a group asks for.
     :param effective: Remote ids of the groups that take effect.
     :param shadowed: Remote id of each group whose permission set gives way, with the reason.
     """
 
     assignment: Assignment
+    given: Mapping[str, Given]
     roles: frozenset[str]
     effective: tuple[str, ...]
     shadowed: Mapping[str, str] = field(default_factory=dict)
@@ -70,14 +63,33 @@ OTHER_GROUPS = "set teams_as_groups or seats_as_groups, or configure [groups], s
 
 
 class Mapper:
-    """Translates between groups and assignments, for one configuration and one inventory."""
+    """Translates between groups and assignments, for one configuration and one inventory.
 
-    def __init__(self, config: HubSpotConfig, inventory: Inventory) -> None:
-        self._config = config
+    :param givers: Remote id → name of the groups that ever gave teams or seats to somebody. Those that the
+        configuration no longer maps stay groups, which give nothing: whoever is in one is to lose what it gave, and can
+        be removed from it.
+    """
+
+    def __init__(self, config: HubSpotConfig, inventory: Inventory, givers: Mapping[str, str] = NO_NAMES) -> None:
+        self.config = config
         self.inventory = inventory
         self.bindings = Bindings(config, inventory)
         self._sets = {item.id: item for item in inventory.permission_sets}
         self._teams = {item.id: item for item in inventory.teams}
+        names = set(self.groups().values())  # another group of the name takes its place
+        self.unmapped = {
+            group: name for group, name in givers.items() if self._is_unmapped(group) and name not in names
+        }
+
+    def _is_unmapped(self, remote_id: str) -> bool:
+        """Whether the configuration no longer says that this is a group."""
+        kind, _, value = remote_id.partition(":")
+        mapped = {
+            "alias": value in self.config.groups,
+            "team": self.config.teams_as_groups is not None,
+            "seat": self.config.seats_as_groups,
+        }
+        return not mapped.get(kind, True)
 
     def set_name(self, role_id: str) -> str:
         """Return the name of a permission set, or its id when it is unknown."""
@@ -86,13 +98,13 @@ class Mapper:
     # -- Groups ------------------------------------------------------------------------------------------------------
 
     def groups(self) -> dict[str, str]:
-        """Return remote id → name of every group there is."""
+        """Return remote id → name of every group that can be given."""
         stripped = self.stripped_role
-        found = {group_id("alias", name): name for name in self._config.groups}
+        found = {group_id("alias", name): name for name in self.config.groups}
         found |= {group_id("role", item.id): item.name for item in self._sets.values() if item.id != stripped}
-        if self._config.teams_as_groups:
+        if self.config.teams_as_groups:
             found |= {group_id("team", item.id): item.name for item in self._teams.values()}
-        if self._config.seats_as_groups:
+        if self.config.seats_as_groups:
             found |= {group_id("seat", item.name): item.name for item in self.inventory.seats}
         return found
 
@@ -128,18 +140,20 @@ class Mapper:
         :raises RemoteNotFoundError: When it is none, or no longer one.
         """
         kind, _, value = remote_id.partition(":")
-        if kind == "alias" and value in self._config.groups:
+        if remote_id in self.unmapped:
+            return Grant()
+        if kind == "alias" and value in self.config.groups:
             return self._alias(value)
         if kind == "role" and value in self._sets and value != self.stripped_role:
             return Grant(role_id=value)
-        if kind == "team" and self._config.teams_as_groups and value in self._teams:
+        if kind == "team" and self.config.teams_as_groups and value in self._teams:
             return Grant(team_ids=frozenset({value}))
-        if kind == "seat" and self._config.seats_as_groups and any(seat.name == value for seat in self.inventory.seats):
+        if kind == "seat" and self.config.seats_as_groups and any(seat.name == value for seat in self.inventory.seats):
             return Grant(seat_names=frozenset({value}))
         raise RemoteNotFoundError(f'HubSpot has no "{remote_id}" (any more), or the configuration no longer maps it')
 
     def _alias(self, name: str) -> Grant:
-        entry, grant, bound = alias_entry(name), self._config.groups[name], self.bindings.id
+        entry, grant, bound = alias_entry(name), self.config.groups[name], self.bindings.id
         primary = bound(f"{entry}.primary_team", grant.primary_team)
         secondary = {bound(f"{entry}.secondary_teams", team) for team in grant.secondary_teams}
         seats = {bound(f"{entry}.seats", seat) for seat in grant.seats}
@@ -163,40 +177,49 @@ class Mapper:
     @property
     def stripped_role(self) -> str | None:
         """The permission set of stripped accounts; ``None`` when there is none, or it is not there."""
-        strip = self._config.strip
+        strip = self.config.strip
         return self.bindings.id(STRIP, strip.permission_set) if strip else None
 
     @property
     def fallback_role(self) -> str | None:
         """The permission set of people in no group, as :attr:`stripped_role`."""
-        return self.bindings.id(FALLBACK, self._config.fallback_permission_set)
+        return self.bindings.id(FALLBACK, self.config.fallback_permission_set)
 
     @property
     def fallback_seat(self) -> str | None:
         """The seat of people whose groups grant none, as :attr:`stripped_role`."""
-        return self.bindings.id("fallback_seat", self._config.fallback_seat)
+        return self.bindings.id("fallback_seat", self.config.fallback_seat)
 
     def stripped(self, held: Assignment) -> Assignment:
         """Return what ``deprovision = "strip"`` leaves a person with who holds an assignment."""
-        seat = self.bindings.id("strip.seat", self._config.strip.seat) if self._config.strip else None
+        seat = self.bindings.id("strip.seat", self.config.strip.seat) if self.config.strip else None
         seats = held.seat_names if seat is None else frozenset({seat})
         return Assignment(role_id=self.stripped_role, seat_names=seats)
 
     # -- Groups → assignment -----------------------------------------------------------------------------------------
 
-    def resolve(self, groups: Iterable[str], held: Assignment, *, asked: Collection[str] = ()) -> Resolution:
+    def resolve(
+        self,
+        groups: Iterable[str],
+        held: Assignment,
+        *,
+        asked: Collection[str] = (),
+        given: Mapping[str, Given] = NOTHING,
+    ) -> Resolution:
         """Return what exactly these groups come to for a person who holds an assignment.
 
-        What no group manages (teams set by hand, for example) stays as it is. The permission set is always managed. A
-        set that the person does not hold and must not be given counts as none, unless its group is what is asked for:
-        who leaves a group is not kept in it for the sake of the next one.
+        What no group manages, nor ever gave this person (teams set by hand, for example), stays as it is. The
+        permission set is always managed. A set that the person does not hold and must not be given counts as none,
+        unless its group is what is asked for: who leaves a group is not kept in it for the sake of the next one.
 
         :param asked: The groups that are new to the person.
+        :param given: What groups gave the person before, by whatever configuration.
         :raises RemoteNotFoundError: For a group that does not exist.
         """
-        grants = {remote_id: self.grant_of(remote_id) for remote_id in sorted(set(groups))}
+        grants = {remote_id: self._grant_to(remote_id, given) for remote_id in sorted(set(groups))}
         roles = {remote_id: grant.role_id for remote_id, grant in grants.items() if grant.role_id is not None}
-        seats = self._seats_of(grants.values(), held.seat_names)
+        before = together(given)
+        seats = self._seats_of(grants.values(), held.seat_names, before.seat_names)
         free = {role_id for group, role_id in roles.items() if group in asked} | {held.role_id}
         barred = {
             role_id: str(error)
@@ -209,29 +232,45 @@ class Mapper:
             for remote_id, role_id in roles.items()
             if role_id in barred or (winner is not None and role_id != winner)
         }
-        assignment = self._teams_of(grants, replace(held, role_id=winner or self.fallback_role))
+        assignment = self._teams_of(grants, replace(held, role_id=winner or self.fallback_role), before.team_ids)
         assignment = replace(assignment, seat_names=seats)
         effective = tuple(remote_id for remote_id in grants if remote_id not in shadowed)
-        return Resolution(assignment, frozenset(roles.values()), effective, shadowed)
+        return Resolution(assignment, given_by_each(grants), frozenset(roles.values()), effective, shadowed)
+
+    def given_by(self, groups: Iterable[str], given: Mapping[str, Given]) -> Mapping[str, Given]:
+        """Return what teams and seats each of a person's groups gives, besides its permission set.
+
+        :param given: What it gave before.
+        """
+        return given_by_each({remote_id: self._grant_to(remote_id, given) for remote_id in groups})
+
+    def _grant_to(self, remote_id: str, given: Mapping[str, Given]) -> Grant:
+        """Return what a group gives, and gave as far as something of it is not there now: that is nobody's loss."""
+        grant, (kind, _, value) = self.grant_of(remote_id), remote_id.partition(":")
+        before = given.get(remote_id)
+        if before is None or kind != "alias" or not self.bindings.problems(alias_entry(value)):
+            return grant
+        teams, seats = grant.team_ids | before.team_ids, grant.seat_names | before.seat_names
+        return replace(grant, team_ids=teams, seat_names=seats)
 
     def _rank(self, role_id: str) -> tuple[int, str, str]:
         """Order permission sets: as the configuration's precedence lists them, others after those, by name."""
         name = self.set_name(role_id)
-        listed = [place for place, item in enumerate(self._config.precedence) if item in (role_id, name)]
-        return (listed[0] if listed else len(self._config.precedence), name, role_id)
+        listed = [place for place, item in enumerate(self.config.precedence) if item in (role_id, name)]
+        return (listed[0] if listed else len(self.config.precedence), name, role_id)
 
     def _reason(self, loser: str, winner: str | None) -> str:
         winner = winner or ""
-        listed = {winner, self.set_name(winner)} & set(self._config.precedence)
+        listed = {winner, self.set_name(winner)} & set(self.config.precedence)
         why = "comes first in the configured precedence" if listed else "comes first by name; precedence names neither"
         return (
             f'HubSpot\'s API holds one permission set; "{self.set_name(winner)}" {why}, '
             f'so "{self.set_name(loser)}" waits behind it'
         )
 
-    def _teams_of(self, grants: Mapping[str, Grant], held: Assignment) -> Assignment:
-        """Return an assignment with the teams that groups give, and those by hand that no group manages."""
-        managed = self._managed_teams()
+    def _teams_of(self, grants: Mapping[str, Grant], held: Assignment, given: frozenset[str]) -> Assignment:
+        """Return an assignment with the teams that groups give, and those by hand that no group manages or gave."""
+        managed = self._managed_teams() | given
         granted = frozenset().union(*(grant.team_ids for grant in grants.values()))
         teams = (held.team_ids - managed) | granted
         preferred = [
@@ -241,67 +280,33 @@ class Mapper:
         ]
         primary = preferred[0] if preferred else held.primary_team_id
         if primary not in teams:
-            by_name = sorted(teams & managed, key=lambda team_id: (self._teams[team_id].name, team_id))
-            primary = by_name[0] if by_name and self._config.teams_as_groups == "primary" else None
+            by_name = sorted(
+                teams & managed & self._teams.keys(), key=lambda team_id: (self._teams[team_id].name, team_id)
+            )
+            primary = by_name[0] if by_name and self.config.teams_as_groups == "primary" else None
         return replace(held, primary_team_id=primary, secondary_team_ids=teams - {primary or ""})
 
     def _managed_teams(self) -> frozenset[str]:
-        if self._config.teams_as_groups:
+        if self.config.teams_as_groups:
             return frozenset(self._teams)
-        return frozenset().union(*(self._alias(name).team_ids for name in self._config.groups))
+        return frozenset().union(*(self._alias(name).team_ids for name in self.config.groups))
 
     def _managed_seats(self) -> frozenset[str]:
-        if self._config.seats_as_groups:
+        if self.config.seats_as_groups:
             return frozenset(seat.name for seat in self.inventory.seats)
-        return frozenset().union(*(grant.seats for grant in self._config.groups.values()))
+        return frozenset().union(*(grant.seats for grant in self.config.groups.values()))
 
-    def _seats_of(self, grants: Iterable[Grant], held: frozenset[str] | None) -> frozenset[str] | None:
-        if not self._config.has_seats:
+    def _seats_of(
+        self, grants: Iterable[Grant], held: frozenset[str] | None, given: frozenset[str]
+    ) -> frozenset[str] | None:
+        if not self.config.has_seats:
             return None
-        managed = self._managed_seats()
+        managed = self._managed_seats() | given
         granted = frozenset().union(*(grant.seat_names for grant in grants))
         if not managed:
             return held
         seats = ((held or frozenset()) - managed) | granted
         return seats if seats or self.fallback_seat is None else frozenset({self.fallback_seat})
-
-    # -- Assignment → groups -----------------------------------------------------------------------------------------
-
-    def held_by(self, user: PublicUser, remembered: Sequence[str] | None) -> tuple[str, ...]:
-        """Return the groups that a person holds.
-
-        An assignment alone does not tell which groups led to it. When those that were last set still explain it, they
-        are the answer; otherwise what remains of them, and a group for everything else that is held.
-        """
-        known = [remote_id for remote_id in remembered or () if self.exists(remote_id)]
-        if remembered is not None and self.resolve(known, assignment_of(user)).satisfied_by(user):
-            return tuple(known)
-        held = assignment_of(user)
-        seats = held.seat_names or frozenset()
-        if remembered is None:
-            known = sorted(group_id("alias", name) for name in self._config.groups)
-        open_roles, open_teams, open_seats = set(user.roles), set(held.team_ids), set(seats)
-        found = []
-        for remote_id in known:
-            grant = self.grant_of(remote_id) if self.exists(remote_id) else None
-            if grant is None or not self._holds(grant, user):
-                continue
-            fresh = bool({grant.role_id} & open_roles or grant.team_ids & open_teams or grant.seat_names & open_seats)
-            if remembered is not None or fresh:
-                found.append(remote_id)
-                open_roles -= {grant.role_id or ""}
-                open_teams -= grant.team_ids
-                open_seats -= grant.seat_names
-        open_roles -= {self.fallback_role or "", self.stripped_role or ""}
-        found += [group_id("role", role_id) for role_id in sorted(open_roles) if role_id in self._sets]
-        groups = self.groups()
-        found += [name for name in (group_id("team", team) for team in sorted(open_teams)) if name in groups]
-        found += [
-            name
-            for name in (group_id("seat", seat) for seat in sorted(open_seats))
-            if name in groups and name != group_id("seat", self.fallback_seat or "")
-        ]
-        return tuple(dict.fromkeys(found))
 
     def exists(self, remote_id: str) -> bool:
         """Whether a group is there and can be given."""
@@ -310,15 +315,6 @@ class Mapper:
         except RemoteNotFoundError:
             return False
         return True
-
-    @staticmethod
-    def _holds(grant: Grant, user: PublicUser) -> bool:
-        held = assignment_of(user)
-        return (
-            (grant.role_id is None or grant.role_id in user.roles)
-            and grant.team_ids <= held.team_ids
-            and grant.seat_names <= (held.seat_names or frozenset())
-        )
 
     # -- Rules -------------------------------------------------------------------------------------------------------
 
@@ -346,7 +342,7 @@ class Mapper:
             return RemoteForbiddenError(
                 f'permission set "{name}" has a paid seat; to assign it the token needs settings.billing.write'
             )
-        allowed = self._config.seat_rules.get(name, self._config.seat_rules.get(wanted.role_id))
+        allowed = self.config.seat_rules.get(name, self.config.seat_rules.get(wanted.role_id))
         if allowed is None or wanted.seat_names is None or wanted.seat_names & set(allowed):
             return None
         has = ", ".join(sorted(wanted.seat_names)) or "no seat"
@@ -365,8 +361,8 @@ class Mapper:
     def is_barred(self, role_id: str) -> bool:
         """Whether a permission set is privileged, by the configuration or by its own name, and not allow-listed."""
         names = {role_id, self.set_name(role_id).casefold()}
-        privileged = names & _folded(self._config.privileged) or SUPER_ADMIN in self.set_name(role_id).casefold()
-        return bool(privileged) and not names & _folded(self._config.allow_privileged)
+        privileged = names & _folded(self.config.privileged) or SUPER_ADMIN in self.set_name(role_id).casefold()
+        return bool(privileged) and not names & _folded(self.config.allow_privileged)
 
     def _is_unbillable(self, role_id: str) -> bool:
         item, scopes = self._sets.get(role_id), self.inventory.scopes

@@ -1,19 +1,21 @@
-"""What the connector must remember across restarts: tombstones of accounts, and which groups were last set.
+"""What the connector must remember across restarts: tombstones of accounts, and which groups gave what.
 
 Keys hold no e-mail address, only a digest of it. What a tombstone holds leaves with it when the account is deleted.
 """
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scim_bridge.connector import ConnectorState
 
+from .given import NOTHING, Given, Remembered, by_hand
 from .wire import Assignment, PublicUser, assignment_of
 
 STRIPPED_SETS = "stripped-sets"
+GIVERS = "givers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class AccountRecords:
     async def bury(self, user: PublicUser, external_id: str | None, stripped_to: str | None = None) -> None:
         """Note what an account holds; durable on return, so that nothing is taken away before.
 
-        What a stripped account held before it was stripped is kept: now it holds nothing that is worth noting.
+        What a stripped account held before it was stripped is kept: now it holds nothing that is worth noting. What
+        groups gave is not noted: the groups of whoever comes back say what that is then.
 
         :param external_id: What the identity provider calls the person.
         :param stripped_to: The permission set that it is about to be left with.
@@ -68,7 +71,8 @@ class AccountRecords:
             return
         if stripped_to is not None:
             await self._note_stripped_set(stripped_to)
-        held = assignment_of(user)
+        remembered = await self.remembered(user.id)
+        held = by_hand(assignment_of(user), remembered.given if remembered else NOTHING)
         await self._state.put(
             f"tombstone:{user.id}",
             {
@@ -120,13 +124,51 @@ class AccountRecords:
 
     async def groups(self, remote_id: str) -> tuple[str, ...] | None:
         """Return the groups that were last set for an account; ``None`` when none ever were."""
-        kept = await self._state.get(f"groups:{remote_id}")
-        return None if kept is None else tuple(kept["groups"])
+        remembered = await self.remembered(remote_id)
+        return None if remembered is None else remembered.groups
 
-    async def remember_groups(self, remote_id: str, groups: Sequence[str]) -> None:
-        """Note which groups an account's assignment stands for."""
-        if await self.groups(remote_id) != tuple(groups):
-            await self._state.put(f"groups:{remote_id}", {"groups": list(groups)})
+    async def remembered(self, remote_id: str) -> Remembered | None:
+        """Return the groups that were last set for an account, and what they gave; ``None`` when none ever were."""
+        kept = await self._state.get(f"groups:{remote_id}")
+        if kept is None:
+            return None
+        given = {
+            group: Given(frozenset(one["teams"]), frozenset(one["seats"]))
+            for group, one in kept.get("given", {}).items()
+        }
+        return Remembered(tuple(kept["groups"]), given)
+
+    async def remember_groups(
+        self, remote_id: str, groups: Sequence[str], given: Mapping[str, Given] | None = None
+    ) -> None:
+        """Note which groups an account's assignment stands for.
+
+        :param given: What they gave; ``None``: as it was noted.
+        """
+        before = await self.remembered(remote_id)
+        now = Remembered(tuple(groups), given if given is not None else before.given if before else NOTHING)
+        if now == before:
+            return
+        noted = {
+            group: {"teams": sorted(one.team_ids), "seats": sorted(one.seat_names)} for group, one in now.given.items()
+        }
+        await self._state.put(f"groups:{remote_id}", {"groups": list(groups), "given": noted})
+
+    async def givers(self) -> dict[str, str]:
+        """Return remote id → name of the groups that ever gave teams or seats to somebody."""
+        return dict(await self._state.get(GIVERS) or {})
+
+    async def note_givers(self, named: Mapping[str, str]) -> None:
+        """Note that groups gave teams or seats to somebody."""
+        known = await self.givers()
+        if not named.items() <= known.items():
+            await self._state.put(GIVERS, {**known, **named})
+
+    async def forget_giver(self, remote_id: str) -> None:
+        """Forget a group: nobody is in it."""
+        known = await self.givers()
+        if known.pop(remote_id, None) is not None:
+            await self._state.put(GIVERS, known)
 
     async def note_removal(self, user: PublicUser) -> None:
         """Note when an account was removed, by a digest of its address."""

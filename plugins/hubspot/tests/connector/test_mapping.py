@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from scim_bridge_hubspot.bindings import Inventory
 from scim_bridge_hubspot.config import HubSpotConfig
+from scim_bridge_hubspot.given import Remembered
+from scim_bridge_hubspot.holding import held_by
 from scim_bridge_hubspot.mapping import Mapper
 from scim_bridge_hubspot.wire import Assignment, PermissionSet, PublicUser, Seat, Team, assignment_body, assignment_of
 
@@ -79,7 +81,7 @@ def test_writing_what_groups_come_to_makes_them_be_in_force(situation: tuple[Map
     assert resolution.satisfied_by(account)
     again = mapper.resolve(groups, assignment_of(account))
     assert again.assignment == resolution.assignment
-    assert set(mapper.held_by(account, groups)) == set(groups)
+    assert set(held_by(mapper, account, Remembered(tuple(groups)))) == set(groups)
 
 
 @settings(max_examples=100)
@@ -129,7 +131,7 @@ def test_what_is_held_without_a_memory_is_explained_whole(situation: tuple[Mappe
     """Of an account nobody has written yet, the groups shown cover the permission set, if it is not the fallback."""
     mapper, _, held = situation
     account = holding(held)
-    groups = mapper.held_by(account, None)
+    groups = held_by(mapper, account, None)
     given_roles = {mapper.grant_of(group).role_id for group in groups}
     assert held.role_id is None or held.role_id in given_roles or mapper.set_name(held.role_id) == "Reader"
     assert all(mapper.grant_of(group).team_ids <= held.team_ids for group in groups)

@@ -1,0 +1,69 @@
+"""What groups give a person besides a permission set, and how it is told from what hands gave."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from types import MappingProxyType
+
+from .wire import Assignment
+
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What one group gives, by HubSpot's ids; of an alias, what there is of it."""
+
+    role_id: str | None = None
+    primary_team_id: str | None = None
+    team_ids: frozenset[str] = frozenset()
+    seat_names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The teams and seats that one group gave a person, by HubSpot's ids."""
+
+    team_ids: frozenset[str] = frozenset()
+    seat_names: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Given") -> "Given":
+        """Return both together."""
+        return Given(self.team_ids | other.team_ids, self.seat_names | other.seat_names)
+
+
+NOTHING: Mapping[str, Given] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What is remembered of a person's groups, independent of today's configuration.
+
+    :param groups: Those that were last set.
+    :param given: What teams and seats each gave, until it is taken.
+    """
+
+    groups: tuple[str, ...]
+    given: Mapping[str, Given] = field(default_factory=dict)
+
+
+def together(given: Mapping[str, Given]) -> Given:
+    """Return what several groups gave, together."""
+    return reduce(Given.__or__, given.values(), Given())
+
+
+def by_hand(held: Assignment, given: Mapping[str, Given]) -> Assignment:
+    """Return an assignment without what groups gave."""
+    taken = together(given)
+    return replace(
+        held,
+        primary_team_id=None if held.primary_team_id in taken.team_ids else held.primary_team_id,
+        secondary_team_ids=held.secondary_team_ids - taken.team_ids,
+        seat_names=None if held.seat_names is None else held.seat_names - taken.seat_names,
+    )
+
+
+def given_by_each(grants: Mapping[str, Grant]) -> Mapping[str, Given]:
+    """Return the teams and seats of grants, by group; groups that give none are left out."""
+    given = {remote_id: Given(grant.team_ids, grant.seat_names) for remote_id, grant in grants.items()}
+    return {remote_id: one for remote_id, one in given.items() if one != Given()}
