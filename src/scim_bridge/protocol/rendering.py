@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from scim_bridge.models import Kind
+from scim_bridge.store.clock import from_microseconds
 from scim_bridge.store.rows import GroupReference, ResourceRow
+from scim_bridge.store.shown import Shown
 
 ENDPOINTS: dict[Kind, str] = {"User": "/Users", "Group": "/Groups"}
 
@@ -37,12 +39,17 @@ class Representation:
         is what is observed, but to a client that compares it hides the removal: should it want the person active by
         then, it would find nothing to send. RFC 7643 §2.5 has an unassigned attribute for what cannot be told.
         """
-        if self.row.shown_active == self.row.active:
-            return self.row.active
-        return None if self.compared and not self.row.active else self.row.shown_active
+        return told_active(self.row.active, self.row.shown_active, compared=self.compared)
 
 
-def etag(row: ResourceRow) -> str:
+def told_active(wanted: bool, shown: bool, *, compared: bool) -> bool | None:  # noqa: FBT001 - two columns
+    """Return what is told of ``active``; see :attr:`Representation.active`."""
+    if shown == wanted:
+        return wanted
+    return None if compared and not wanted else shown
+
+
+def etag(row: ResourceRow | Shown) -> str:
     """Return the entity tag of a row (RFC 7644 §3.14)."""
     return f'W/"{row.version}"'
 
@@ -63,25 +70,72 @@ def timestamp(moment: datetime) -> str:
 def resource(base_url: str, representation: Representation) -> bytes:
     """Return the whole representation of a resource."""
     row = representation.row
-    parts = [_document(representation)]
+    parts = [_document(row.document, row.active, representation.active)]
     if representation.references or (row.kind == "Group" and representation.references is not None):
         parts.append(b'"groups":' if row.kind == "User" else b'"members":')
         parts[-1] += _compact([reference(base_url, row.kind, item) for item in representation.references])
-    parts.append(
-        f'"meta":{{"resourceType":"{row.kind}","created":"{timestamp(row.created_at)}",'
-        f'"lastModified":"{timestamp(row.modified_at)}","location":{json.dumps(location(base_url, row))},'
-        f'"version":"W/\\"{row.version}\\""}}}}'.encode()
-    )
+    parts.append(_meta(base_url, row.kind, row.id, timestamp(row.created_at), timestamp(row.modified_at), row.version))
     return b",".join(parts)
 
 
-def _document(representation: Representation) -> bytes:
-    """Return the document without its closing brace."""
-    row, active = representation.row, representation.active
-    if active is row.active:
-        return row.document[:-1]
-    document = {name: value for name, value in json.loads(row.document).items() if name != "active"}
-    return _compact(document if active is None else {**document, "active": active})[:-1]
+def _meta(base_url: str, kind: Kind, id: str, created: str, modified: str, version: int) -> bytes:  # noqa: PLR0917
+    """Return ``meta`` as the last member of a resource, with the resource's closing brace."""
+    place = json.dumps(f"{base_url}{ENDPOINTS[kind]}/{id}")
+    return (
+        f'"meta":{{"resourceType":"{kind}","created":"{created}","lastModified":"{modified}",'
+        f'"location":{place},"version":"W/\\"{version}\\""}}}}'
+    ).encode()
+
+
+def _document(document: bytes, wanted: bool, told: bool | None) -> bytes:  # noqa: FBT001 - two columns
+    """Return a document without its closing brace."""
+    if told is wanted:
+        return document[:-1]
+    others = {name: value for name, value in json.loads(document).items() if name != "active"}
+    return _compact(others if told is None else {**others, "active": told})[:-1]
+
+
+def user(base_url: str, shown: Shown, groups: Sequence[tuple[str, str]], *, compared: bool) -> bytes:
+    """Return what :func:`resource` does of a User, without the objects in between.
+
+    :param groups: Id and name of each group.
+    :param compared: Whether the client sends what differs from what it reads.
+    """
+    wanted = bool(shown.active)
+    head = _document(shown.document, wanted, told_active(wanted, bool(shown.shown_active), compared=compared))
+    if groups:
+        held = (
+            {"value": id_, "$ref": f"{base_url}/Groups/{id_}", "display": name, "type": "direct"}
+            for id_, name in groups
+        )
+        head += b',"groups":' + _compact(list(held))
+    return head + b"," + _shown_meta(base_url, "User", shown)
+
+
+def group(base_url: str, shown: Shown, members: Sequence[str] | None, *, compared: bool) -> bytes:
+    """Return what :func:`resource` does of a Group, without the objects in between.
+
+    :param members: The ids of its members; ``None``: they are not shown.
+    """
+    wanted = bool(shown.active)
+    head = _document(shown.document, wanted, told_active(wanted, bool(shown.shown_active), compared=compared))
+    if members is not None:
+        head += b',"members":[' + _members(base_url, members).encode() + b"]"
+    return head + b"," + _shown_meta(base_url, "Group", shown)
+
+
+def _members(base_url: str, ids: Sequence[str]) -> str:
+    """Return the values of ``members``: there may be thousands, so that each is made by one formatting."""
+    together = "".join(ids)
+    if not (together.isascii() and together.isprintable()) or '"' in together or "\\" in together:
+        ids = [json.dumps(id_, ensure_ascii=False)[1:-1] for id_ in ids]
+    place = json.dumps(f"{base_url}/Users/", ensure_ascii=False)[1:-1]
+    return ",".join([f'{{"value":"{id_}","$ref":"{place}{id_}","type":"User"}}' for id_ in ids])
+
+
+def _shown_meta(base_url: str, kind: Kind, shown: Shown) -> bytes:
+    created, modified = timestamp(from_microseconds(shown.created_at)), timestamp(from_microseconds(shown.modified_at))
+    return _meta(base_url, kind, shown.id, created, modified, shown.version)
 
 
 def _compact(value: object) -> bytes:

@@ -4,7 +4,8 @@ import json
 import logging
 from dataclasses import dataclass
 
-logger = logging.getLogger("scim_bridge.access")
+NAME = "scim_bridge.access"
+logger = logging.getLogger(NAME)
 
 
 @dataclass(slots=True)
@@ -41,4 +42,6 @@ def write(entry: Entry, status: int, seconds: float) -> None:
         "token": entry.token,
         "error": entry.error,
     }
-    logger.info(json.dumps({name: value for name, value in line.items() if value is not None}))
+    text = json.dumps({name: value for name, value in line.items() if value is not None})
+    # Not info(), which walks the stack for the place of the call: it is always this one.
+    logger.handle(logger.makeRecord(NAME, logging.INFO, __file__, 0, text, (), None))

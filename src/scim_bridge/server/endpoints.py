@@ -12,6 +12,7 @@ from scim2_server.routing import Operation, Target
 from scim_bridge.server.answers import Answer, json_answer
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.reads import Reads
+from scim_bridge.server.short import ShortReads
 from scim_bridge.server.writes import Writes
 
 
@@ -23,6 +24,7 @@ class Endpoints:
 
     def __init__(self, connection: ServedConnection) -> None:
         self.connection = connection
+        self.short = ShortReads(connection)
         reads = Reads(connection)
         writes = Writes(connection, reads)
         self._handlers: dict[Operation, Callable[[ScimRequest, Target], Awaitable[Answer]]] = {

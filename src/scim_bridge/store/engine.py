@@ -7,10 +7,10 @@ inside one. The functions themselves are in the other modules of this package.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -20,12 +20,14 @@ from scim_bridge.store.availability import Access, Availability, cause_of
 from scim_bridge.store.connector_state import probe
 from scim_bridge.store.failures import is_transient
 from scim_bridge.store.postgresql import PostgresqlDatabase
+from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.sqlite import SqliteDatabase
 
 __all__ = ["Connection", "Store"]
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
+Rows = list[tuple[Any, ...]]
 
 AGAIN = 1.0
 """Seconds between two attempts to open a database that does not answer yet."""
@@ -44,6 +46,9 @@ class Database(Protocol):
 
     async def scan(self, work: Work[T]) -> T:
         """Run a read that may look at many rows."""
+
+    async def ask(self, statement: Prepared, values: Mapping[str, Any]) -> Rows:
+        """Run one statement that reads by key."""
 
     async def write(self, work: Work[T]) -> T:
         """Run a transaction; durable on return."""
@@ -123,6 +128,16 @@ class Store:
         """
         with self._translated("reading"):
             return await self._database.read(work) if self._threads else self._database.read_inline(work)
+
+    async def ask(self, statement: Prepared, values: Mapping[str, Any]) -> Rows:
+        """Run one statement that reads by key, without a transaction around it, and return its rows.
+
+        :raises StoreUnavailableError: when the database is locked or down.
+        """
+        with self._translated("reading"):
+            if self._threads:
+                return await self._database.ask(statement, values)
+            return self._database.read_inline(lambda tx: statement.rows(tx, values))
 
     async def scan(self, work: Work[T]) -> T:
         """Run a read that may look at many rows; never on the event loop's thread.

@@ -55,11 +55,11 @@ _USERS_KNOWN = select(resource.c.id).where(
     ~resource.c.deleted,
 )
 # Who is only suspected to be in a group, because a client named them in a removal, is not told to be in it.
-_TOLD = or_(member.c.desired, ~member.c.doubtful, member.c.changed_at != 0)
+TOLD = or_(member.c.desired, ~member.c.doubtful, member.c.changed_at != 0)
 _MEMBERS = (
     select(member.c.group_id, *_REFERENCE)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.user_id))
-    .where(_CONNECTION, _GROUPS_GIVEN, ~resource.c.deleted, _TOLD)
+    .where(_CONNECTION, _GROUPS_GIVEN, ~resource.c.deleted, TOLD)
     .order_by(member.c.group_id, member.c.user_id)
 )
 _ALL_GROUPS = (
@@ -68,10 +68,10 @@ _ALL_GROUPS = (
     .order_by(member.c.user_id, member.c.group_id)
 )
 _GROUPS = _ALL_GROUPS.where(_CONNECTION, _USERS_GIVEN)
-_LIVE_GROUPS = _GROUPS.where(~resource.c.deleted, _TOLD)
+_LIVE_GROUPS = _GROUPS.where(~resource.c.deleted, TOLD)
 # A list of ids is compiled anew at each call; one person, the most frequent question, need not pay for that.
 _GROUPS_OF_ONE = _ALL_GROUPS.where(_USER)
-_LIVE_GROUPS_OF_ONE = _GROUPS_OF_ONE.where(~resource.c.deleted, _TOLD)
+_LIVE_GROUPS_OF_ONE = _GROUPS_OF_ONE.where(~resource.c.deleted, TOLD)
 _UNSETTLED = (
     select(member.c.user_id, member.c.desired)
     .where(_GROUP, or_(member.c.desired != member.c.observed, member.c.doubtful))

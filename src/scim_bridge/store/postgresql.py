@@ -1,7 +1,7 @@
 """PostgreSQL as the store of several processes: settings and checks."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from sqlalchemy.pool import QueuePool
 
 from scim_bridge.errors import StoreConfigurationError
 from scim_bridge.store import migrations
+from scim_bridge.store.prepared import Prepared
 
 T = TypeVar("T")
 
@@ -107,6 +108,10 @@ class PostgresqlDatabase:
         return await self._run(work)
 
     scan = read
+
+    async def ask(self, statement: Prepared, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run one statement on a worker thread."""
+        return await self._run(lambda tx: statement.rows(tx, values))
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run a transaction on a worker thread; it goes on when the caller is cancelled."""

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from sqlalchemy.pool import QueuePool
 from scim_bridge.errors import StoreConfigurationError, StoreInUseError
 from scim_bridge.store import migrations
 from scim_bridge.store.failures import is_transient
+from scim_bridge.store.prepared import Prepared, translated
 from scim_bridge.store.writer import Writer
 
 T = TypeVar("T")
@@ -275,6 +276,16 @@ class SqliteDatabase:
             if not is_transient(error):
                 raise
         return await self.scan(work)
+
+    async def ask(self, statement: Prepared, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run one statement on the calling thread; only when the database is busy, on another one."""
+        dialect = self._inline_engine.dialect
+        try:
+            return statement.run(self._reader_connection.connection.dbapi_connection, dialect, values)
+        except sqlite3.Error as error:
+            if not is_transient(error):
+                raise translated(error, dialect) from error
+        return await self.scan(lambda tx: statement.rows(tx, values))
 
     async def scan(self, work: Callable[[Connection], T]) -> T:
         """Run a read on a reader thread."""

@@ -1,0 +1,172 @@
+"""The short way of the reads that clients send most: one resource, a page, and the search for one name.
+
+From the request's bytes to the stored ones, past the models and the filter parser that only other requests need. What
+is not exactly one of these forms goes the long way (:mod:`scim_bridge.server.reads`), which answers the same; a test
+compares them.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from starlette.types import Scope
+
+from scim_bridge.models import Kind
+from scim_bridge.protocol import rendering
+from scim_bridge.server.answers import Answer
+from scim_bridge.server.connections import ServedConnection
+from scim_bridge.server.requests import HEADER_BYTES, origin_of, query_of
+from scim_bridge.store import shown
+from scim_bridge.store.engine import Connection
+from scim_bridge.store.shown import KEYS, Listing
+
+KINDS: dict[bytes, Kind] = {b"Users": "User", b"Groups": "Group"}
+
+NEAR = 1_000
+"""To pass over more resources than these on the way to a page is no work for the event loop."""
+
+_PATH = re.compile(rb"/([a-z0-9-]+)/scim/v2/(Users|Groups)(?:/([A-Za-z0-9-]+))?")
+_LONG_WAY = frozenset({b"if-match", b"if-none-match", b"content-encoding", b"content-length", b"transfer-encoding"})
+_READ = frozenset({b"authorization", b"host"})
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_EQUALS = re.compile(r'(userName|displayName|externalId) eq "([^"\\\x00-\x1f]{1,200})"')
+
+
+class Asked(NamedTuple):
+    """A request that may go the short way.
+
+    :param resource_id: The resource asked for; ``None``: a list.
+    :param authorization: The header field.
+    :param origin: Scheme and authority, as the client sees them.
+    """
+
+    connection_id: str
+    kind: Kind
+    resource_id: str | None
+    authorization: bytes
+    origin: str
+
+
+def asked(scope: Scope) -> Asked | None:
+    """Return what a request asks for; ``None``: it goes the long way, if only because something about it is wrong."""
+    found = _PATH.fullmatch(scope.get("raw_path") or b"")
+    if found is None or scope["method"] != "GET" or (found[3] is not None and scope["query_string"]):
+        return None
+    fields = _fields(scope["headers"])
+    authorization, host = fields.get(b"authorization"), fields.get(b"host")
+    if authorization is None or host is None:
+        return None
+    origin = _origin(scope["scheme"], host)
+    if origin is None:
+        return None
+    connection_id, endpoint, resource_id = found.groups()
+    id_ = None if resource_id is None else resource_id.decode()
+    return Asked(connection_id.decode(), KINDS[endpoint], id_, authorization, origin)
+
+
+def _fields(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return who asks, and whom; nothing when other header fields count, or these are there twice."""
+    found: dict[bytes, bytes] = {}
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value)
+        if name in _READ:
+            if name in found:
+                return {}
+            found[name] = value
+        elif name in _LONG_WAY:
+            return {}
+    return found if size <= HEADER_BYTES else {}
+
+
+@lru_cache(maxsize=64)
+def _origin(scheme: str, host: bytes) -> str | None:
+    try:
+        return origin_of({"scheme": scheme}, host.decode("latin-1"))
+    except Exception:  # noqa: BLE001 - the long way says what is wrong
+        return None
+
+
+class ShortReads:
+    """The reads of one connection that go the short way.
+
+    :param connection: The connection.
+    """
+
+    def __init__(self, connection: ServedConnection) -> None:
+        self._id = connection.connection_id
+        self._store = connection.store
+        self._listed = connection.listed
+        self._compared = connection.service.preset.compares
+        config: Any = connection.service.config  # announces both
+        self._default_size: int = config.pagination.default_page_size
+        self._largest_size: int = min(config.pagination.max_page_size, config.filter.max_results)
+
+    async def one(self, base_url: str, kind: Kind, resource_id: str) -> Answer | None:
+        """Answer ``GET /Users/{id}`` or ``/Groups/{id}``; ``None``: there is no such resource."""
+        if kind == "User":
+            found = shown.user_in(await self._store.ask(shown.USER, shown.user_key(self._id, resource_id)))
+            return None if found is None else _answer(base_url, kind, found[0], self._user(base_url, *found))
+        return await self._store.scan(lambda tx: self._group(tx, base_url, resource_id))  # members may be many
+
+    def _group(self, tx: Connection, base_url: str, resource_id: str) -> Answer | None:
+        found = shown.group(tx, self._id, resource_id)
+        if found is None:
+            return None
+        return _answer(base_url, "Group", found[0], rendering.group(base_url, *found, compared=self._compared))
+
+    def _user(self, base_url: str, user: shown.Shown, groups: Sequence[tuple[str, str]]) -> bytes:
+        return rendering.user(base_url, user, groups, compared=self._compared)
+
+    async def many(self, base_url: str, kind: Kind, scope: Scope) -> Answer | None:
+        """Answer a list; ``None``: it asks for more than a page, or for somebody who is not known here."""
+        listing = self._listing(kind, scope)
+        if listing is None:
+            return None
+
+        def work(tx: Connection) -> tuple[list[bytes], int]:
+            found, total = shown.page(tx, self._id, listing)
+            if kind == "User":
+                groups = shown.groups_of(tx, self._id, [user.id for user in found]) if found else {}
+                return [self._user(base_url, user, groups.get(user.id, ())) for user in found], total
+            bodies = [
+                rendering.group(base_url, group, shown.members(tx, self._id, group.id), compared=self._compared)
+                for group in found
+            ]
+            return bodies, total
+
+        is_bounded = kind == "User" and listing.start <= NEAR and listing.attribute is not None
+        bodies, total = await (self._store.read(work) if is_bounded else self._store.scan(work))
+        if listing.attribute == "userName" and not total:
+            return None  # the long way looks in the remote system
+        envelope: dict[str, object] = {
+            "schemas": [LIST_RESPONSE],
+            "totalResults": total,
+            "startIndex": listing.start + 1,
+            "itemsPerPage": len(bodies),
+        }
+        return Answer(200, rendering.page(envelope, bodies))
+
+    def _listing(self, kind: Kind, scope: Scope) -> Listing | None:
+        query = query_of(scope)
+        if not query.keys() <= {"filter", "startIndex", "count"}:
+            return None
+        start, count = query.get("startIndex", "1"), query.get("count")
+        if not _NUMBER.fullmatch(start) or not (count is None or _NUMBER.fullmatch(count)):
+            return None
+        size = min(self._default_size if count is None else int(count), self._largest_size)
+        if "filter" not in query:
+            return Listing(kind, self._listed, int(start) - 1, size)
+        found = _EQUALS.fullmatch(query["filter"])
+        if found is None or (kind, found[1]) not in KEYS or found[2] != found[2].strip():
+            return None
+        return Listing(kind, self._listed, int(start) - 1, size, found[1], found[2])
+
+
+LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+
+
+def _answer(base_url: str, kind: Kind, resource: shown.Shown, body: bytes) -> Answer:
+    place = f"{base_url}{rendering.ENDPOINTS[kind]}/{resource.id}"
+    return Answer(200, body, {"ETag": rendering.etag(resource), "Content-Location": place})
