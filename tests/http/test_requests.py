@@ -185,11 +185,12 @@ async def test_a_bug_is_a_constant_500_with_the_request_id(
     """Neither the client nor the log learns what a person's data was."""
     person = "ada@example.com"
 
-    async def broken(self: Store, work: object) -> None:
+    async def broken(self: Store, *work: object) -> None:
         raise RuntimeError(f"{person} is broken")
 
     user = await acme.user()
-    monkeypatch.setattr(Store, "read", broken)
+    for read in ("ask", "read"):
+        monkeypatch.setattr(Store, read, broken)
     response = await acme.get(f"/Users/{user['id']}")
     monkeypatch.undo()
     assert response.status_code == 500
