@@ -1,6 +1,7 @@
 """Runs the server with uvicorn until it is told to stop."""
 
 import asyncio
+import gc
 import resource
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ class _Uvicorn(uvicorn.Server):
             listen = f"{self.config.host}:{self.config.port}"
             raise AddressUnavailableError(f"cannot listen on {listen}: it is taken, or not of this machine") from None
         if self.started:
+            gc.collect()
+            gc.freeze()  # what was imported and opened lives as long as the process: no collection walks it again
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._started(f"http://{host}:{port}")
 

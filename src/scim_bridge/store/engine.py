@@ -134,10 +134,10 @@ class Store:
 
         :raises StoreUnavailableError: when the database is locked or down.
         """
+        if not self._threads:
+            return await self.read(lambda tx: statement.rows(tx, values))
         with self._translated("reading"):
-            if self._threads:
-                return await self._database.ask(statement, values)
-            return self._database.read_inline(lambda tx: statement.rows(tx, values))
+            return await self._database.ask(statement, values)
 
     async def scan(self, work: Work[T]) -> T:
         """Run a read that may look at many rows; never on the event loop's thread.
