@@ -23,6 +23,13 @@ def requests(chance: random.Random, users: list[str], groups: list[str]) -> list
         for slash in ("", "/")
         for query in ("", "startIndex=1&count=3", "startIndex=4&count=3", "startIndex=99", "count=5000", "count=1&")
     ]
+    pages += [
+        f"/{endpoint}?sortBy={by}&sortOrder={order}&startIndex={start}&count=3"
+        for endpoint in ("Users", "Groups")
+        for by in ("userName", "displayName", "emails", "")
+        for order in ("ascending", "descending", "DESCENDING")
+        for start in (1, 6)
+    ]
     odd = [
         "/Users?startIndex=0&count=2",
         "/Users?count=0",
@@ -47,8 +54,8 @@ def requests(chance: random.Random, users: list[str], groups: list[str]) -> list
     ]
     filters = [
         f"{attribute} {op} {value}"
-        for attribute in ("userName", "displayName", "externalId", "username")
-        for op in ("eq", "EQ", "ne")
+        for attribute in ("userName", "displayName", "externalId", "username", "emails.value", "emails")
+        for op in ("eq", "co", "EQ", "ne")
         for name in NAMES
         for number in (chance.randrange(14), chance.randrange(14))
         for value in (f'"{name}{number}"', f'" {name}{number}"', f"{name}{number}")

@@ -1,4 +1,4 @@
-"""The short way of the reads that clients send most: one resource, a page, and the search for one name.
+"""The short way of the reads that clients send most: one resource, a page, and the search for one text.
 
 From the request's bytes to the stored ones, past the models and the filter parser that only other requests need. What
 is not exactly one of these forms goes the long way (:mod:`scim_bridge.server.reads`), which answers the same; a test
@@ -19,7 +19,8 @@ from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.requests import HEADER_BYTES, origin_of, query_of
 from scim_bridge.store import shown
 from scim_bridge.store.engine import Connection
-from scim_bridge.store.shown import KEYS, Listing
+from scim_bridge.store.resources import NAMES
+from scim_bridge.store.shown import COLUMNS, PATHS, Listing, Sought
 
 KINDS: dict[bytes, Kind] = {b"Users": "User", b"Groups": "Group"}
 
@@ -30,7 +31,8 @@ _PATH = re.compile(rb"/([a-z0-9-]+)/scim/v2/(Users|Groups)(?:/([A-Za-z0-9-]+))?"
 _LONG_WAY = frozenset({b"if-match", b"if-none-match", b"content-encoding", b"content-length", b"transfer-encoding"})
 _READ = frozenset({b"authorization", b"host"})
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
-_EQUALS = re.compile(r'(userName|displayName|externalId) eq "([^"\\\x00-\x1f]{1,200})"')
+_COMPARISON = re.compile(r'([A-Za-z.]{1,40}) (eq|co) "([^"\\\x00-\x1f]{1,200})"')
+_ORDERS = {"ascending": False, "descending": True}
 
 
 class Asked(NamedTuple):
@@ -136,9 +138,10 @@ class ShortReads:
             ]
             return bodies, total
 
-        is_bounded = kind == "User" and listing.start <= NEAR and listing.attribute is not None
+        sought = listing.sought
+        is_bounded = kind == "User" and listing.start <= NEAR and not (sought is not None and sought.contained)
         bodies, total = await (self._store.read(work) if is_bounded else self._store.scan(work))
-        if listing.attribute == "userName" and not total:
+        if sought is not None and sought.attribute == "userName" and not total:
             return None  # the long way looks in the remote system
         envelope: dict[str, object] = {
             "schemas": [LIST_RESPONSE],
@@ -150,18 +153,31 @@ class ShortReads:
 
     def _listing(self, kind: Kind, scope: Scope) -> Listing | None:
         query = query_of(scope)
-        if not query.keys() <= {"filter", "startIndex", "count"}:
+        if not query.keys() <= {"filter", "startIndex", "count", "sortBy", "sortOrder"}:
             return None
         start, count = query.get("startIndex", "1"), query.get("count")
         if not _NUMBER.fullmatch(start) or not (count is None or _NUMBER.fullmatch(count)):
             return None
-        size = min(self._default_size if count is None else int(count), self._largest_size)
-        if "filter" not in query:
-            return Listing(kind, self._listed, int(start) - 1, size)
-        found = _EQUALS.fullmatch(query["filter"])
-        if found is None or (kind, found[1]) not in KEYS or found[2] != found[2].strip():
+        descending, by = _ORDERS.get(query.get("sortOrder", "ascending")), query.get("sortBy")
+        if descending is None or by not in (None, NAMES[kind]):
             return None
-        return Listing(kind, self._listed, int(start) - 1, size, found[1], found[2])
+        sought = None
+        if "filter" in query:
+            sought = _sought(kind, query["filter"])
+            if sought is None:
+                return None
+        size = min(self._default_size if count is None else int(count), self._largest_size)
+        return Listing(kind, self._listed, int(start) - 1, size, sought, by is not None, descending)
+
+
+def _sought(kind: Kind, text: str) -> Sought | None:
+    """Return what a filter asks for, if it is one plain comparison of an attribute that is found quickly."""
+    found = _COMPARISON.fullmatch(text)
+    if found is None or (found[1] not in COLUMNS[kind] and found[1] not in PATHS[kind]):
+        return None
+    if found[3] != found[3].strip():  # of a name the long way leaves that out
+        return None
+    return Sought(found[1], found[2] == "co", found[3])
 
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"

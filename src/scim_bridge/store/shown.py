@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import CompoundSelect, and_, bindparam, func, or_, select, union_all
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.expression import ColumnElement
 
 from scim_bridge.models import Kind
 from scim_bridge.store.comparison import exact, fold
+from scim_bridge.store.conditions import Position
 from scim_bridge.store.memberships import TOLD
 from scim_bridge.store.prepared import Prepared, among
 from scim_bridge.store.rows import Ownership
-from scim_bridge.store.tables import member, resource
+from scim_bridge.store.tables import attribute_value, listed, member, resource
 
 
 class Shown(NamedTuple):
@@ -42,16 +43,32 @@ class Listing:
     :param listed: Which resources are shown, by how the bridge came to know them.
     :param start: How many resources come before the page.
     :param count: The length of the page.
-    :param attribute: The attribute that must have a value: ``userName``, ``displayName`` or ``externalId``.
-    :param value: The value.
+    :param sought: What the resources must have; ``None``: all are listed.
+    :param by_name: Whether they are in the order of their names, not of their creation.
+    :param descending: Whether the order is reversed.
     """
 
     kind: Kind
     listed: frozenset[Ownership]
     start: int
     count: int
-    attribute: str | None = None
-    value: str = ""
+    sought: "Sought | None" = None
+    by_name: bool = False
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A comparison of one attribute with a text.
+
+    :param attribute: The attribute's path: one of :data:`COLUMNS`, or of :data:`PATHS`.
+    :param contained: Whether the text is contained in the value (``co``), not the value itself (``eq``).
+    :param value: The text.
+    """
+
+    attribute: str
+    contained: bool
+    value: str
 
 
 _SHOWN = [resource.c[name] for name in Shown._fields]
@@ -94,13 +111,17 @@ _MEMBERS = Prepared(
     )
     .order_by(member.c.user_id)
 )
-KEYS: dict[tuple[Kind, str], ColumnElement[Any]] = {
-    ("User", "userName"): resource.c.name_key,
-    ("Group", "displayName"): resource.c.name_key,
-    ("User", "externalId"): resource.c.external_id_key,
-    ("Group", "externalId"): resource.c.external_id_key,
+COLUMNS: dict[Kind, dict[str, ColumnElement[Any]]] = {
+    "User": {"userName": resource.c.name_key, "externalId": resource.c.external_id_key},
+    "Group": {"displayName": resource.c.name_key, "externalId": resource.c.external_id_key},
 }
-"""The attributes by whose value a resource is found at once, with what is compared."""
+"""The attributes whose comparison key is a column."""
+
+PATHS: dict[Kind, frozenset[str]] = {
+    "User": frozenset({"displayName", "emails.value", "name.familyName", "name.givenName"}),
+    "Group": frozenset(),
+}
+"""Those whose keys are rows of ``attribute_value``; case does not count in them."""
 
 
 def user(tx: Connection, connection_id: str, id: str) -> tuple[Shown, list[tuple[str, str]]] | None:
@@ -145,28 +166,107 @@ def groups_of(tx: Connection, connection_id: str, user_ids: Collection[str]) -> 
 
 
 def page(tx: Connection, connection_id: str, listing: Listing) -> tuple[list[Shown], int]:
-    """Return a page of the resources that match, by their creation, and how many match."""
-    statement, count = _listing(listing.kind, listing.listed, listing.attribute)
-    values = {"connection": connection_id, "start": listing.start, "count": listing.count}
-    if listing.attribute is not None:
-        values["value"] = (exact if listing.attribute == "externalId" else fold)(listing.value)
-    found = [Shown._make(row) for row in statement.rows(tx, values)] if listing.count else []
-    if len(found) < listing.count and (found or not listing.start):
-        return found, listing.start + len(found)
-    return found, count.rows(tx, values)[0][0]
+    """Return a page of the resources that match, in their order, and how many match."""
+    values: dict[str, Any] = {"connection": connection_id, "start": listing.start, "count": listing.count}
+    if listing.sought is None:
+        return _page_of_all(tx, listing, values)
+    sought = listing.sought
+    values["value"] = (exact if sought.attribute == "externalId" else fold)(sought.value)
+    shape = _shape(listing)
+    found = _found(shape, listing.by_name, listing.descending).rows(tx, values)
+    rows = [Shown._make(row) for row in found]
+    if len(rows) < listing.count and (rows or not listing.start):
+        return rows, listing.start + len(rows)
+    return rows, _counted(shape).rows(tx, values)[0][0]
+
+
+def _page_of_all(tx: Connection, listing: Listing, values: dict[str, Any]) -> tuple[list[Shown], int]:
+    """Return a page of everything, walked to from the nearer end."""
+    shape = _shape(listing)
+    if tx.dialect.name == "sqlite":
+        numbers = dict(_NUMBERS.rows(tx, values | {"kind": listing.kind}))
+        total = sum(numbers.get(ownership.value, 0) for ownership in listing.listed)
+    else:
+        total = _counted(shape).rows(tx, values)[0][0]
+    length = min(listing.count, total - listing.start)
+    if length <= 0:
+        return [], total
+    from_the_end = total - listing.start - length
+    if from_the_end >= listing.start:
+        found = _found(shape, listing.by_name, listing.descending).rows(tx, values)
+        return [Shown._make(row) for row in found], total
+    values |= {"start": from_the_end, "count": length}
+    found = _found(shape, listing.by_name, not listing.descending).rows(tx, values)
+    return [Shown._make(row) for row in reversed(found)], total
+
+
+_NUMBERS = Prepared(
+    select(listed.c.ownership, listed.c.number).where(
+        listed.c.connection_id == bindparam("connection"), listed.c.kind == bindparam("kind")
+    )
+)
+
+Shape = tuple[Kind, frozenset[Ownership], str | None, bool]
+"""What of a list is in the text of its statements: resource type, ownerships, attribute sought, and how."""
+
+
+def _shape(listing: Listing) -> Shape:
+    sought = listing.sought
+    if sought is None:
+        return listing.kind, listing.listed, None, False
+    return listing.kind, listing.listed, sought.attribute, sought.contained
 
 
 @lru_cache(maxsize=256)
-def _listing(kind: Kind, listed: frozenset[Ownership], attribute: str | None) -> tuple[Prepared, Prepared]:
-    """Return the statement of a page, and the one that counts."""
-    where = [resource.c.connection_id == bindparam("connection"), resource.c.kind == kind, ~resource.c.deleted]
-    if listed != frozenset(Ownership):
-        where.append(or_(*(resource.c.ownership == ownership.value for ownership in sorted(listed))))
-    if attribute is not None:
-        where.append(KEYS[kind, attribute] == bindparam("value"))
-    order = (resource.c.created_at, resource.c.id)
+def _found(shape: Shape, by_name: bool, descending: bool) -> Prepared:  # noqa: FBT001 - the cache's key
+    """Return the statement of a page."""
+    order: list[ColumnElement[Any]] = [resource.c.name_key if by_name else resource.c.created_at, resource.c.id]
+    if descending:
+        order = [column.desc() for column in order]
     # The page is chosen in an index; only then its documents are read.
-    chosen = select(resource.c.sequence).where(*where).order_by(*order).limit(bindparam("count"))
-    chosen = chosen.offset(bindparam("start"))
-    found = select(*_SHOWN).where(resource.c.sequence.in_(chosen)).order_by(*order)
-    return Prepared(found), Prepared(select(func.count()).select_from(resource).where(*where))
+    chosen = select(resource.c.sequence).where(*_where(shape)).order_by(*order)
+    if by_name and shape[2] is None:  # the planner prefers the index of lists, and would sort all of it
+        chosen = chosen.with_hint(resource, "INDEXED BY resource_name", "sqlite")
+    chosen = chosen.limit(bindparam("count")).offset(bindparam("start"))
+    return Prepared(select(*_SHOWN).where(resource.c.sequence.in_(chosen)).order_by(*order))
+
+
+@lru_cache(maxsize=256)
+def _counted(shape: Shape) -> Prepared:
+    """Return the statement that counts."""
+    return Prepared(select(func.count()).select_from(resource).where(*_where(shape)))
+
+
+def _where(shape: Shape) -> list[ColumnElement[bool]]:
+    kind, ownerships, attribute, contained = shape
+    where = [resource.c.connection_id == bindparam("connection"), resource.c.kind == kind, ~resource.c.deleted]
+    if ownerships != frozenset(Ownership):
+        where.append(or_(*(resource.c.ownership == ownership.value for ownership in sorted(ownerships))))
+    if attribute is None:
+        return where
+    column = COLUMNS[kind].get(attribute)
+    value: ColumnElement[str] = bindparam("value")
+    if column is not None:
+        where.append(and_(column.is_not(None), Position(column, value) > 0) if contained else column == value)
+    else:
+        where.append(resource.c.sequence.in_(_holders(attribute, contained=contained)))
+    return where
+
+
+def _holders(path: str, *, contained: bool) -> CompoundSelect[Any]:
+    """Return the resources with an attribute that is, or contains, the text.
+
+    Almost all texts are in the index as a whole, which is all that is read of them; the others are few, in one of their
+    own.
+    """
+    value: ColumnElement[str] = bindparam("value")
+    of_path = and_(attribute_value.c.connection_id == bindparam("connection"), attribute_value.c.path == path)
+    whole, long = attribute_value.c.text, attribute_value.c.long_text
+    # A text of which only the beginning is in the index may be longer than the one that is sought.
+    in_short = Position(whole, value) > 0 if contained else and_(whole == value, long.is_(None))
+    in_long = Position(long, value) > 0 if contained else long == value
+    holders = select(attribute_value.c.resource)
+    return union_all(
+        holders.where(of_path, in_short),
+        holders.where(of_path, long.is_not(None), in_long),
+    )

@@ -7,6 +7,7 @@ byte by byte (collation ``C``; SQLite does so anyway), as Python compares string
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     false,
     or_,
 )
@@ -107,7 +109,15 @@ Index(
     sqlite_where=resource.c.unique_name & ~resource.c.deleted,
     postgresql_where=resource.c.unique_name & ~resource.c.deleted,
 )
-Index("resource_name", resource.c.connection_id, resource.c.kind, resource.c.name_key)
+Index(
+    "resource_name",
+    resource.c.connection_id,
+    resource.c.kind,
+    resource.c.name_key,
+    resource.c.id,
+    resource.c.deleted,
+    resource.c.ownership,
+)
 Index("resource_external_id", resource.c.connection_id, resource.c.kind, resource.c.external_id_key)
 Index(
     "resource_work",
@@ -148,6 +158,50 @@ attribute_value = Table(
 """The comparable values of each resource, for filters and sorting (:mod:`scim_bridge.store.index`)."""
 
 Index("attribute_value_text", attribute_value.c.connection_id, attribute_value.c.path, attribute_value.c.text)
+
+Index(
+    "attribute_value_long",
+    attribute_value.c.connection_id,
+    attribute_value.c.path,
+    sqlite_where=attribute_value.c.long_text.is_not(None),
+    postgresql_where=attribute_value.c.long_text.is_not(None),
+)
+
+listed = Table(
+    "listed",
+    metadata,
+    Column("connection_id", TEXT, primary_key=True),
+    Column("kind", TEXT, primary_key=True),
+    Column("ownership", TEXT, primary_key=True),
+    Column("number", NUMBER, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""How many resources there are that are not deleted. SQLite counts them as they are written; PostgreSQL does not: its
+writers would wait for each other's count.
+"""
+
+COUNTING = (
+    """\
+CREATE TRIGGER resource_listed_insert AFTER INSERT ON resource WHEN NOT new.deleted BEGIN
+INSERT INTO listed VALUES (new.connection_id, new.kind, new.ownership, 1)
+ON CONFLICT DO UPDATE SET number = number + 1; END""",
+    """\
+CREATE TRIGGER resource_listed_delete AFTER DELETE ON resource WHEN NOT old.deleted BEGIN
+UPDATE listed SET number = number - 1
+WHERE connection_id = old.connection_id AND kind = old.kind AND ownership = old.ownership; END""",
+    """\
+CREATE TRIGGER resource_listed_update AFTER UPDATE OF deleted, ownership ON resource
+WHEN new.deleted <> old.deleted OR new.ownership <> old.ownership BEGIN
+UPDATE listed SET number = number - (NOT old.deleted)
+WHERE connection_id = old.connection_id AND kind = old.kind AND ownership = old.ownership;
+INSERT INTO listed VALUES (new.connection_id, new.kind, new.ownership, NOT new.deleted)
+ON CONFLICT DO UPDATE SET number = number + (NOT new.deleted); END""",
+)
+"""What counts :data:`listed` on SQLite."""
+
+for _trigger in COUNTING:
+    event.listen(listed, "after_create", DDL(_trigger).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
 
 member = Table(
     "member",

@@ -1,7 +1,9 @@
 """What is read for responses in one statement is what the general functions read."""
 
-from collections.abc import Collection
+import random
+from dataclasses import replace
 from datetime import datetime
+from itertools import product
 
 import pytest
 from scim2_models import ScimFilter
@@ -12,7 +14,7 @@ from scim_bridge.store import memberships, query, resources, shown
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import Ownership, ResourceRow
-from scim_bridge.store.shown import Listing, Shown
+from scim_bridge.store.shown import COLUMNS, PATHS, Listing, Shown, Sought
 from tests.contract.store.examples import CONNECTION
 from tests.contract.store.worlds import NAMES, fill
 
@@ -31,36 +33,47 @@ def like(row: ResourceRow) -> Shown:
     )
 
 
-def listed(tx: Connection, listing: Listing) -> tuple[list[Shown], int | None]:
+def sought_by(sought: Sought) -> str:
+    """Return the operator of a comparison."""
+    return "co" if sought.contained else "eq"
+
+
+def found(tx: Connection, listing: Listing) -> tuple[list[Shown], int | None]:
     """Return a page as the general search finds it."""
-    text = "" if listing.attribute is None else listing.value.replace("\\", "\\\\").replace('"', '\\"')
-    found = query.query(
+    sought = listing.sought
+    text = "" if sought is None else sought.value.replace("\\", "\\\\").replace('"', '\\"')
+    name = "userName" if listing.kind == "User" else "displayName"
+    page = query.query(
         tx,
         CONNECTION,
         [listing.kind],
         models={"User": User, "Group": Group},
-        filter=None if listing.attribute is None else ScimFilter(f'{listing.attribute} eq "{text}"').ast,
+        filter=None if sought is None else ScimFilter(f'{sought.attribute} {sought_by(sought)} "{text}"').ast,
+        sort_by=name if listing.by_name else None,
+        descending=listing.descending,
         start_index=listing.start + 1,
         count=listing.count,
         listed=listing.listed,
     )
-    return [like(row) for row in found.rows], found.total
+    return [like(row) for row in page.rows], page.total
 
 
-def lists(kind: Kind, ownerships: Collection[frozenset[Ownership]]) -> list[Listing]:
-    """Return lists of every kind: pages, and searches for a name that is there or not, in any spelling."""
+def lists(kind: Kind, chance: random.Random) -> list[Listing]:
+    """Return lists of every kind: pages in every order, and searches for texts that are there or not."""
+    orders = list(product((EVERYTHING, MANAGED), (False, True), (False, True)))
     pages = [
-        Listing(kind, each, start, count) for each in ownerships for start in (0, 1, 5, 50) for count in (1, 4, 99)
+        Listing(kind, ownerships, start, count, None, by_name, descending)
+        for ownerships, by_name, descending in orders
+        for start in (0, 1, 3, 6, 50)
+        for count in (1, 4, 99)
     ]
-    attributes = ("userName", "externalId") if kind == "User" else ("displayName", "externalId")
-    searches = [
-        Listing(kind, each, start, 10, attribute, f"{name}{number}")
-        for each in ownerships
-        for attribute in attributes
-        for name in NAMES
-        for number in range(14)
-        for start in (0, 1)
-    ]
+    searches = []
+    for attribute, contained in product((*COLUMNS[kind], *PATHS[kind]), (False, True)):
+        for name in (*NAMES, "a", "A", "L" * 200, "L" * 201, "LM", "M1", "\uff21"):
+            value = f"{name}{chance.randrange(14)}" if name in NAMES and chance.random() < 0.7 else name
+            ownerships, by_name, descending = chance.choice(orders)
+            sought = Sought(attribute, contained, value)
+            searches.append(Listing(kind, ownerships, chance.choice((0, 0, 1)), 5, sought, by_name, descending))
     return pages + searches
 
 
@@ -81,12 +94,12 @@ async def test_what_is_shown_is_what_the_general_functions_read(store: Store, se
             assert shown.group(tx, CONNECTION, id_) == (None if row is None else (like(row), ids))
             members += len(ids)
         many = memberships.groups_of(tx, CONNECTION, users, deleted=False)
-        found = {id_: [(group.id, group.name) for group in held] for id_, held in many.items() if held}
-        assert shown.groups_of(tx, CONNECTION, users) == found
-        assert sum(map(len, found.values())) > 0
+        wanted_groups = {id_: [(group.id, group.name) for group in held] for id_, held in many.items() if held}
+        assert shown.groups_of(tx, CONNECTION, users) == wanted_groups
+        assert sum(map(len, wanted_groups.values())) > 0
         for kind in ("User", "Group"):
-            for listing in lists(kind, (EVERYTHING, MANAGED)):
-                assert shown.page(tx, CONNECTION, listing) == listed(tx, listing), listing
+            for listing in lists(kind, random.Random(seed)):
+                assert shown.page(tx, CONNECTION, listing) == found(tx, listing), listing
         return members
 
     assert await store.read(compare) > 0
@@ -97,3 +110,41 @@ async def test_one_statement_is_asked_without_a_transaction(store: Store) -> Non
     users, _ = await store.write(lambda tx: fill(tx, 1))
     rows = await store.ask(shown.USER, shown.user_key(CONNECTION, users[0]))
     assert shown.user_in(rows) == await store.read(lambda tx: shown.user(tx, CONNECTION, users[0]))
+
+
+async def test_what_is_listed_is_counted_as_it_is_written(store: Store) -> None:
+    """Whatever is made, deleted, taken over and removed: the count is that of the rows."""
+    users, groups = await store.write(lambda tx: fill(tx, 2))
+    chance = random.Random(2)
+
+    def count(tx: Connection) -> list[int]:
+        return [
+            shown.page(tx, CONNECTION, Listing(kind, ownerships, 0, 1))[1]
+            for kind in ("User", "Group")
+            for ownerships in (EVERYTHING, MANAGED)
+        ]
+
+    def rows(tx: Connection) -> list[int]:
+        all_ids = [("User", id_) for id_ in users] + [("Group", id_) for id_ in groups]
+        live = [(kind, resources.get(tx, CONNECTION, kind, id_)) for kind, id_ in all_ids]  # type: ignore[arg-type]
+        return [
+            sum(row is not None and row.ownership in ownerships for known, row in live if known == kind)
+            for kind in ("User", "Group")
+            for ownerships in (EVERYTHING, MANAGED)
+        ]
+
+    def change(tx: Connection) -> None:
+        kind: Kind
+        kind, id_ = chance.choice([("User", one) for one in users] + [("Group", one) for one in groups])
+        row = resources.get(tx, CONNECTION, kind, id_, deleted=True)
+        if row is None:
+            return
+        if chance.random() < 0.2:
+            resources.remove(tx, CONNECTION, id_)
+            return
+        changed = replace(row, deleted=chance.random() < 0.5, ownership=chance.choice(list(Ownership)))
+        resources.replace(tx, replace(changed, unique_name=False))
+
+    for _ in range(40):
+        await store.write(change)
+        assert await store.read(count) == await store.read(rows)

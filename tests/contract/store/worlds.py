@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import insert
 from sqlalchemy.engine import Connection
 
-from scim_bridge.models import Kind
+from scim_bridge.models import Group, Kind, User
 from scim_bridge.store import resources
 from scim_bridge.store.rows import Ownership
 from scim_bridge.store.tables import member
@@ -25,7 +25,11 @@ def fill(tx: Connection, seed: int, size: int = 14) -> tuple[list[str], list[str
         kind: Kind = "Group" if number % 3 == 2 else "User"
         id_ = str(UUID(int=chance.getrandbits(128)))
         name = f"{chance.choice(NAMES)}{number}"
-        resource = user(name, displayName=name, externalId=name) if kind == "User" else group(name)
+        mail = chance.choice((name, "L" * 200, "L" * 201 + "M1", f"{'L' * 250}@{number}"))
+        emails = [{"value": mail}, {"value": name, "primary": True}]
+        resource: User | Group = group(name)
+        if kind == "User":
+            resource = user(name, displayName=mail, externalId=name, emails=emails, name={"familyName": name})
         active = chance.random() < 0.7
         row = row_of(
             resource,

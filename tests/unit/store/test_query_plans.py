@@ -9,8 +9,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from scim_bridge.models import Group, Lane, User
-from scim_bridge.store import audit, connector_state, memberships, query, resources, tokens
+from scim_bridge.store import audit, connector_state, memberships, query, resources, shown, tokens
 from scim_bridge.store.engine import Store
+from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.rows import MemberDelta, Ownership
 from tests.contract.store.examples import CONNECTION, NOON, row_of, user
 
@@ -118,3 +119,51 @@ async def test_a_hot_statement_searches_by_key(sqlite_url: str, name: str) -> No
     whole_connection = [line for line in found if line.endswith("(connection_id=?)") and "audit_head" not in line]
     assert name in UNBOUNDED or whole_connection == []
     assert name.startswith("list") or not any("resource_list" in line for line in found), "walks all users in order"
+
+
+ALL = frozenset(Ownership)
+KEY = {"connection": CONNECTION, "id": "1", "kind": "User", "ids": "[]", "value": "a", "start": 5, "count": 5}
+SHOWN: dict[str, tuple[Prepared, str]] = {
+    "user": (shown.USER, "sqlite_autoindex_resource_1 (connection_id=? AND id=?)"),
+    "groups": (shown._GROUPS, "member_user (connection_id=? AND user_id=?)"),
+    "members": (shown._MEMBERS, "PRIMARY KEY (connection_id=? AND group_id=?)"),
+    "numbers": (shown._NUMBERS, "PRIMARY KEY (connection_id=? AND kind=?)"),
+    "list": (
+        shown._found(("User", ALL, None, False), False, False),
+        "COVERING INDEX resource_list (connection_id=? AND kind=? AND deleted=?)",
+    ),
+    "list by name": (
+        shown._found(("User", ALL, None, False), True, True),
+        "COVERING INDEX resource_name (connection_id=? AND kind=?)",
+    ),
+    "userName eq": (
+        shown._found(("User", ALL, "userName", False), False, False),
+        "resource_name (connection_id=? AND kind=? AND name_key=?)",
+    ),
+    "emails.value eq": (
+        shown._found(("User", ALL, "emails.value", False), False, False),
+        "attribute_value_text (connection_id=? AND path=? AND text=?)",
+    ),
+    "emails.value co": (
+        shown._found(("User", ALL, "emails.value", True), False, False),
+        "COVERING INDEX attribute_value_text (connection_id=? AND path=?)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+async def test_what_responses_show_is_read_through_an_index(sqlite_url: str, name: str) -> None:
+    """The statements of the short way scan no table, and lists are not sorted but read in order."""
+    statement, wanted = SHOWN[name]
+    store = await Store.open(sqlite_url)
+
+    def plan(tx: Connection) -> list[str]:
+        text, values = statement.sql(tx.dialect), statement.parameters(tx.dialect, KEY)
+        return [line[3] for line in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", tuple(values))]
+
+    found = await store.read(plan)
+    await store.close()
+    assert any(wanted in line for line in found), found
+    assert [line for line in found if line.startswith("SCAN") and "json_each" not in line] == []
+    # What was chosen is put in order again; a list of everything is not sorted to choose from it.
+    assert sum("TEMP B-TREE" in line for line in found) <= (1 if name.startswith("list") else 2)
