@@ -37,6 +37,11 @@ OwnError: TypeAlias = Callable[[Any], bool]
 MAX_DEPTH = 64
 """Levels of nesting a JSON answer may have."""
 
+MAX_VALUES = 200_000
+"""Values a JSON answer may have: 5 MiB of the tiniest would be half a gigabyte of objects, and seconds to make them. No
+thread would help, as Python's decoder runs nothing beside itself.
+"""
+
 RETRY_FLOOR = 1.0
 RETRY_CAP = 600.0
 """Seconds between which every ``Retry-After`` is taken: less would hammer, more would be forgotten."""
@@ -180,6 +185,8 @@ def _json_of(response: httpx2.Response) -> Any:
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         raise ValueError(f"answered {kind or 'without a content type'} instead of JSON")
+    if most_values(response.content) > MAX_VALUES:
+        raise ValueError("answered JSON of too many values")
     try:
         value = json.loads(response.content)
     except (ValueError, RecursionError):
@@ -187,6 +194,11 @@ def _json_of(response: httpx2.Response) -> Any:
     if _depth_exceeds(value, MAX_DEPTH):
         raise ValueError("answered JSON that is nested too deep")
     return value
+
+
+def most_values(text: bytes) -> int:
+    """Return how many values a JSON text has at most: each begins the text, or follows one of these characters."""
+    return 1 + text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def read_model(response: httpx2.Response, model: type[ModelT]) -> ModelT:

@@ -1,6 +1,7 @@
 """What answers are read as."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import httpx2
@@ -20,6 +21,7 @@ from scim_bridge.errors import (
     RemoteUnavailableError,
 )
 from scim_bridge.upstream import About, about, raise_for_status, read_json, retry_after
+from scim_bridge.upstream.responses import most_values
 
 
 def answer(status: int = 200, method: str = "GET", **parts: Any) -> httpx2.Response:
@@ -192,3 +194,52 @@ def test_nesting_is_read_up_to_the_limit(depth: int) -> None:
     body = "[" * depth + "]" * depth
 
     assert json.dumps(read_json(answer(content=body.encode(), headers={"Content-Type": "application/json"}))) == body
+
+
+TINY = {
+    "numbers": b"[" + b"1," * 2_250_000 + b"1]",
+    "objects": b"[" + b"{}," * 1_500_000 + b"{}]",
+    "lists": b"[" + b"[]," * 1_500_000 + b"[]]",
+    "members": b"{" + b",".join(b'"%x":0' % number for number in range(450_000)) + b"}",
+}
+
+
+@pytest.mark.parametrize("text", TINY.values(), ids=TINY.keys())
+@pytest.mark.parametrize("status", [200, 403])
+def test_very_many_tiny_values_are_refused_before_they_are_made(text: bytes, status: int) -> None:
+    """A few megabytes of an answer cost no hundreds of megabytes of objects, of an error as little as of a success."""
+    response = answer(status, content=text, headers={"Content-Type": "application/json"})
+    tracemalloc.start()
+    try:
+        if status == 200:
+            with pytest.raises(RemoteUnavailableError, match="too many values"):
+                read_json(response)
+        else:
+            assert about(response, lambda body: True) is About.ROAD
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@given(
+    st.recursive(st.none() | st.integers() | st.text(), lambda each: st.lists(each) | st.dictionaries(st.text(), each))
+)
+def test_no_answer_has_more_values_than_are_counted(value: Any) -> None:
+    """What is counted in the text is never less than what is in it."""
+
+    def values(of: Any) -> int:
+        inside = of.values() if isinstance(of, dict) else of if isinstance(of, list) else ()
+        return 1 + sum(map(values, inside))
+
+    assert values(value) <= most_values(json.dumps(value).encode())
+
+
+def test_the_longest_list_of_members_is_read() -> None:
+    """A group of 40,000, as SCIM shows it, is an answer of nearly five mebibytes."""
+    member = {
+        "value": "f1bbcdcb-fa53-e0af-9ce6-0302e76e41a8",
+        "$ref": "https://x.example/Users/1234567890",
+        "type": "User",
+    }
+    body = {"members": [member] * 40_000}
+    assert read_json(answer(json=body)) == body
