@@ -23,7 +23,7 @@ from scim_bridge.errors import (
     RemoteUnavailableError,
 )
 from scim_bridge.models import User
-from scim_bridge.upstream import About, about, misrouted
+from scim_bridge.upstream import About, about, misrouted, read_json
 from scim_bridge_hubspot.accounts import Accounts, groups_of
 from scim_bridge_hubspot.client import exchange
 from scim_bridge_hubspot.errors import BareNotFoundError, error_of, is_hubspots
@@ -88,8 +88,8 @@ class ScimEndpoint:
     async def _json(self, method: str, path: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
         response = await self._send(method, path, query=query)
         try:
-            document = response.json()
-        except ValueError:
+            document = read_json(response)
+        except RemoteUnavailableError:
             document = None
         if not isinstance(document, dict):
             raise RemoteUnavailableError("the answer of HubSpot's SCIM endpoint is not understood", ambiguous=False)
