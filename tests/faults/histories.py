@@ -69,7 +69,7 @@ class Run:
     megabytes: float = 0.0
 
 
-def kind_of(seed: int) -> type[History]:
+def kind_of(seed: int) -> type[Watched]:
     """Return what happens in the history of a seed."""
     return Edges if seed % 2 else Watched
 
@@ -90,8 +90,9 @@ class Histories:
         """Run one history; what stops it with an error is a violation too."""
         report = Report(seed)
         kind = kind or kind_of(seed)
+        remote = kind.remote if issubclass(kind, Watched) else HubSpotWorld
         try:
-            run_history(report, self._template, self._authorization, HubSpotWorld, operations=operations, kind=kind)
+            run_history(report, self._template, self._authorization, remote, operations=operations, kind=kind)
         except Exception:  # noqa: BLE001 - whatever it is, it belongs to this seed
             report.violations.append(Violation("error", 0.0, traceback.format_exc()))
         return report

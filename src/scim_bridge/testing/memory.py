@@ -7,7 +7,7 @@ connection configures.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -39,6 +39,9 @@ class MemoryConfig(BaseModel):
 
     latency: float = 0.0
     """Seconds that every call takes."""
+
+    member_latency: float = 0.0
+    """Seconds that each member of ``add_group_members`` and ``remove_group_members`` takes, one after the other."""
 
     faults: dict[str, list[FaultName]] = {}
     """By hook: what its first calls do instead of succeeding. ``lost_answer`` takes effect and then fails."""
@@ -301,6 +304,13 @@ class MemoryGroupsConnector(MemoryAccounts):
         """Take away the groups that the user should not have; members are added through the group."""
         self.grant(remote_id, [group for group in groups_of(user) if group in self.remote.groups_of(remote_id)])
 
+    async def one_by_one(self, members: Sequence[str]) -> AsyncIterator[str]:
+        """Yield each member when its time has passed: a call that is given up has done some of them."""
+        for member in members:
+            if self.config.member_latency:
+                await asyncio.sleep(self.config.member_latency)
+            yield member
+
     @hookimpl
     async def add_group_members(self, remote_id: str, members: Sequence[str]) -> None:
         """Add accounts to a group."""
@@ -309,20 +319,20 @@ class MemoryGroupsConnector(MemoryAccounts):
             self.remote.group(remote_id)
             if set(members) - set(self.remote.accounts):
                 raise RemoteInvalidValueError("the remote system has no such account")
-            added = {(remote_id, member) for member in members} - self.remote.members
-            if added:
-                self.remote.members |= added
-                self.remote.changed()
+            async for member in self.one_by_one(members):
+                if (remote_id, member) not in self.remote.members:
+                    self.remote.members.add((remote_id, member))
+                    self.remote.changed()
 
     @hookimpl
     async def remove_group_members(self, remote_id: str, members: Sequence[str]) -> None:
         """Remove accounts from a group."""
         await self.pause()
         async with self.remote.call("remove_group_members", remote_id, members=tuple(members)):
-            removed = {(remote_id, member) for member in members} & self.remote.members
-            if removed:
-                self.remote.members -= removed
-                self.remote.changed()
+            async for member in self.one_by_one(members):
+                if (remote_id, member) in self.remote.members:
+                    self.remote.members.remove((remote_id, member))
+                    self.remote.changed()
 
 
 class MemoryRostersConnector(MemoryGroupsConnector):

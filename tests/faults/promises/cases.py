@@ -1,22 +1,16 @@
-"""Short scripts of what was really met at the edges, each a kind of its own; every promise is held against them."""
+"""Short scripts of what was really met at the edges of HubSpot, each a kind of its own, and judged by every promise."""
 
 import asyncio
-import logging
-import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import closing
-from random import Random
 from typing import Any
 
 from scim_bridge.config import GuardSettings
-from scim_bridge.testing.simulation import History, Report, Violation
-from scim_bridge.testing.simulation.ending import Ending
-from scim_bridge.testing.simulation.witness import CONNECTION
+from scim_bridge.testing.simulation import Report, Violation
 from scim_bridge.testing.simulation.world import World
 from scim_bridge_hubspot.emulator import HubSpotEmulator
 from tests.faults.hubspot_world import HubSpotWorld, deprovisioning
-from tests.faults.promises.edges import EdgeClient, address
-from tests.faults.promises.watching import Watched
+from tests.faults.promises.edges import address
+from tests.faults.promises.scripts import Scripted, listed_in
 
 RECORDS = r"/settings/users/[^/]+/(?!roles|teams|seats)"
 """The records of single people."""
@@ -27,114 +21,24 @@ FLOOR = 3
 HOUR = 3600.0
 
 
-class Case(Watched):
-    """A history that follows a script.
+class Case(Scripted):
+    """A script on HubSpot. :param mode: How access is ended there."""
 
-    :param client: The only client there is.
-    """
-
-    client: EdgeClient
     mode = "remove"
-    script: Callable[["Case"], Awaitable[None]]
 
     def __init__(self, world: World, **options: Any) -> None:
         super().__init__(world, **options)
         assert isinstance(world.remote, HubSpotWorld)
-        world.clients.clear()
-        world.preset = "generic"
         world.remote.settings = {**world.remote.settings, **deprovisioning(self.mode), "rate_limit": 100}
         world.options["guard"] = GuardSettings(privileged=frozenset({PRIVILEGED}), grants_floor=FLOOR)
         self.record.privileged = frozenset({PRIVILEGED}), FLOOR
         self.hubspot: HubSpotEmulator = world.remote.hubspot
-        self.client = EdgeClient(world, self.outside, Random(0))
-        self.listening = Listening(self.record.lines)
-        self.record.secrets |= {"corp.example", "Lovelace", "Hopper", "Noether"}
-
-    async def run(self) -> None:
-        """Follow the script, let all be well, and judge."""
-        world = self.world
-        root, disabled, level = logging.getLogger(), logging.root.manager.disable, logging.root.level
-        logging.disable(logging.NOTSET)
-        root.addHandler(self.listening)
-        root.setLevel(logging.INFO)
-        try:
-            await world.start_bridge()
-            await type(self).script(self)
-            await self._heal()
-            ending = Ending(world, self.restart, self.counts)
-            await ending.settle()
-            await self.restart()
-            await asyncio.sleep(60)
-            await ending.settle()
-        finally:
-            root.removeHandler(self.listening)
-            root.setLevel(level)
-            logging.disable(disabled)
-        world.oracle.violations.clear()
-        await self.end()
-        await self.client.http.aclose()
-
-    def by_hand(self, change: Callable[..., object], *arguments: Any, **options: Any) -> None:
-        """Let a person do something in HubSpot's pages."""
-        change(*arguments, **options)
-        self.record.shows("hand", self.accounts())
-
-    async def save(self) -> None:
-        """Stop the bridge, make a backup of its database, and start it again."""
-        await self._stopped(lambda database, backup: database.backup(backup))
-
-    async def restore(self) -> None:
-        """Stop the bridge, put the backup in the place of its database, and start it again."""
-        await self._stopped(lambda database, backup: backup.backup(database))
-
-    async def _stopped(self, copy: Callable[[sqlite3.Connection, sqlite3.Connection], None]) -> None:
-        process = self.world.listening()
-        assert process is not None
-        await process.stop()
-        path = self.world.store.url.removeprefix("sqlite:///")
-        with closing(sqlite3.connect(path)) as database, closing(sqlite3.connect(f"{path}.backup")) as backup:
-            copy(database, backup)
-        await self.world.start_bridge()
-
-    async def approve(self) -> None:
-        """Let an operator approve all that is held."""
-        process = self.world.listening()
-        assert process is not None
-        bridge = process.bridge
-        assert bridge is not None
-        guard = bridge.provisioning(CONNECTION).guard
-        work = bridge.store.write(lambda tx: guard.approve(tx, None))
-        self.record.approve()
-        await asyncio.get_running_loop().create_task(work, context=process.context.copy())
-
-    def accounts(self) -> Any:
-        """Return what HubSpot shows."""
-        assert isinstance(self.world.remote, HubSpotWorld)
-        return self.world.remote.accounts()
-
-
-class Listening(logging.Handler):
-    """Keeps the lines of a log."""
-
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__(logging.INFO)
-        self._lines = lines
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        if record.name.startswith("scim_bridge"):
-            self._lines.append(f"{record.getMessage()} {record.__dict__}")
 
 
 CASES: dict[str, Callable[[Case], Awaitable[None]]] = {}
 """The scripts, by what they are about."""
 
-
-def case(script: Callable[[Case], Awaitable[None]]) -> Callable[[Case], Awaitable[None]]:
-    """Put a script on the list, by the first line of what it says of itself."""
-    CASES[(script.__doc__ or "").splitlines()[0].rstrip(".")] = script
-    return script
-
+case = listed_in(CASES)
 
 HELD = "A group with many members takes the name of a guarded one while it is pending"
 """In this case the guard holds grants at the end: they are shown as they are wanted, and their client was told 429."""
@@ -145,9 +49,9 @@ def broken(name: str, report: Report) -> list[Violation]:
     return [one for one in report.violations if not (name == HELD and one.invariant == "reads-are-true")]
 
 
-def kind_of(name: str, mode: str) -> type[History]:
+def kind_of(name: str, mode: str) -> type[Case]:
     """Return the history that follows a script, with one of the ways to end access."""
-    return type("Scripted", (Case,), {"script": CASES[name], "mode": mode})
+    return type("OnHubSpot", (Case,), {"script": CASES[name], "mode": mode})
 
 
 async def staffed(one: Case, *names: str) -> None:

@@ -3,7 +3,7 @@
 ``python -m tests.faults.cases --defect <name>`` shows one by one command.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from scim_bridge import upstream
@@ -11,6 +11,8 @@ from scim_bridge.errors import RemoteNotFoundError
 from scim_bridge.models import Lane
 from scim_bridge.provisioning import groups, intake, observation, outcomes, plan, succession, users
 from scim_bridge.provisioning.guard import Guard
+from scim_bridge.provisioning.portions import Portions
+from scim_bridge.provisioning.roster import Rosters
 from scim_bridge.store import resources
 from scim_bridge.store.rows import State
 from scim_bridge_hubspot.accounts import Accounts
@@ -124,3 +126,27 @@ def nobody_stands_for_it() -> None:
     for module in (succession, intake, observation, outcomes):
         if "standing" in vars(module):
             vars(module)["standing"] = standing
+
+
+@found_by("left-is-left")
+def whom_nobody_saw_in_it_is_out() -> None:
+    """Ours: whoever was never seen in a group is taken for one who is not in it, and nothing is sent."""
+    plant(groups.GroupIntake, "_unseen", lambda _self, _tx, _row, _named: [])
+
+
+@found_by("reads-are-true")
+def a_group_that_nobody_read_is_empty() -> None:
+    """Ours: where members are on the group, a comparison does not learn who is in it."""
+    nobody: tuple[Any, ...] = ()
+
+    async def differences(_self: Rosters, **_options: Any) -> AsyncIterator[Any]:
+        for one in nobody:
+            yield one
+
+    plant(Rosters, "differences", differences)
+
+
+@found_by("accepted-is-done")
+def every_attempt_begins_anew() -> None:
+    """Ours: a call is given all members that are left, whatever became of the last one."""
+    plant(Portions, "cut", lambda _self, situation: situation)

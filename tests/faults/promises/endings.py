@@ -29,14 +29,20 @@ def accepted_is_done(story: Story) -> Iterator[tuple[float, str]]:
 
 
 def _memberships(story: Story) -> Iterator[tuple[float, str]]:
-    """Yield who holds a set at the end that a client took from them."""
+    """Yield who holds a set at the end that a client took from them: by name, or from whoever is not on its list."""
     end = 10**9
     for key, words in story.members.items():
         held = story.record.accounts.get(key)
         if held is None or not held.access:
             continue
-        for word in words:
-            if word.kind != "leave" or not (word.ask.succeeded or word.ask.status == 429):
+        taken = [word for word in words if word.kind == "leave"]
+        for whole in story.whole:
+            kept = {one for id_ in whole.users for one in story.names.member(id_)}
+            joins = [one.ask.order for one in words if one.kind == "join" and one.group == whole.group]
+            if key not in kept and any(order < whole.ask.order for order in joins):
+                taken.append(whole)
+        for word in taken:
+            if not (word.ask.succeeded or word.ask.status == 429):
                 continue
             if story.is_namesakes(key, word.user, word.ask.order):
                 continue

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol, cast
 
 import httpx2
 
 from scim_bridge.testing.simulation import History, Violation
 from scim_bridge.testing.simulation.network import BridgeTransport, Inbound
+from scim_bridge.testing.simulation.remote import RemoteWorld
 from scim_bridge.testing.simulation.world import BASE_URL, World
 from tests.faults.hubspot_world import HubSpotWorld
-from tests.faults.promises.record import Ask, Record
+from tests.faults.promises.record import Account, Ask, Record
 from tests.faults.promises.rules import judge
 
 READER = "reader"
@@ -52,16 +53,32 @@ class Outside:
         """What the client makes of it is its own business."""
 
 
-class Watched(History):
-    """A history that every promise is held against."""
+class SeenRemote(RemoteWorld, Protocol):
+    """A remote system that notes in a record what it shows.
 
+    :param record: Where everything is noted.
+    """
+
+    record: Record
+
+    def accounts(self) -> dict[str, Account]:
+        """Return what its pages show of everybody, by its id."""
+
+
+class Watched(History):
+    """A history that every promise is held against.
+
+    :param remote: Makes the remote system.
+    """
+
+    remote: Callable[[int], SeenRemote] = HubSpotWorld
     record: Record
     outside: Outside
 
     def __init__(self, world: World, **options: Any) -> None:
         super().__init__(world, **options)
-        assert isinstance(world.remote, HubSpotWorld)
-        self.record = world.remote.record
+        self.seen = cast(SeenRemote, world.remote)
+        self.record = self.seen.record
         self.outside = Outside(self.record, world.note)
         world.watchers.append(self.outside)
 
