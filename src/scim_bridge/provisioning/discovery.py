@@ -63,7 +63,7 @@ class Discovery:
         if deleted is not None and deleted >= asked:
             return None
         named = resources.find_by_name(tx, self.connection_id, kind, name_of(remote.resource))
-        if named is not None and named.observed is not None and named.observed.renamed:
+        if named is not None and named.observed is not None and named.observed.present and named.observed.called:
             # Its account is called otherwise by now, and this one has its name.
             take_name(tx, named, str(named.observed.attributes["userName"]), self.capabilities, now=self.clock())
             named = resources.find_by_name(tx, self.connection_id, kind, name_of(remote.resource))

@@ -45,7 +45,7 @@ class Observation:
         former = standing(tx, row, answer.remote_id)
         if former is not None:
             row = self._in_place_of(tx, former, row, anew=first and made and not answer.existed)
-        observed = _renamed(row, observed_of(answer, self.capabilities.attributes(row.kind)))
+        observed = _called(row, observed_of(answer, self.capabilities.attributes(row.kind)))
         row = replace(row, remote_id=answer.remote_id, observed=observed)
         adopted = first and (answer.existed or not made)
         if adopted:
@@ -84,7 +84,7 @@ class Observation:
             row = self._seen_in(tx, row, [])
             before = row.observed or Observed()
             name = {path: value for path, value in before.attributes.items() if path == "userName"}
-            return replace(row, observed=Observed(attributes=name, renamed=before.renamed))
+            return replace(row, observed=Observed(attributes=name, called=before.called))
         if not row.deleted:
             resources.touch(tx, self.connection_id, memberships.observe_absence(tx, self.connection_id, row.id))
             row = replace(row, remote_id=None)
@@ -110,11 +110,11 @@ class Observation:
             return replace(row, ambiguous=True)
         if former is not None:
             row = self._in_place_of(tx, former, row, anew=False)
-        deferred = answer.deferred | ({"userName"} if observed.renamed else set()).intersection(observed.deferred)
+        deferred = answer.deferred | ({"userName"} if observed.called else set()).intersection(observed.deferred)
         values = {path: value for path, value in situation.desired.attributes.items() if path not in deferred}
         kept = {path: value for path, value in observed.attributes.items() if path in deferred}
-        renamed = observed.renamed and "userName" in deferred
-        observed = replace(observed, attributes=values | kept, deferred=tuple(sorted(deferred)), renamed=renamed)
+        called = observed.called if "userName" in deferred else ""
+        observed = replace(observed, attributes=values | kept, deferred=tuple(sorted(deferred)), called=called)
         return replace(row, remote_id=answer.remote_id, observed=observed)
 
     # -- The groups of a person ------------------------------------------------------------------------------------
@@ -246,21 +246,20 @@ class Observation:
             resources.bump(tx, self.connection_id, to_add, lane=Lane.UPDATE, now=self.clock())
 
 
-def _renamed(row: ResourceRow, observed: Observed) -> Observed:
-    """Note of what was just seen of an account whether its userName was changed in the remote system.
+def _called(row: ResourceRow, observed: Observed) -> Observed:
+    """Note of what was just seen of an account how clients call the person, if it is not the account's own userName.
 
-    It was if it is neither the client's nor the one that was seen before: the bridge's own changes are noted as they
-    are made. Where the remote system would not take the client's back, that is not asked for again.
+    That one was changed by hand if it is neither the client's nor what was seen before: the bridge's own changes are
+    noted as they are made. Where the remote system would not take the client's, that is not asked for again.
     """
     before = row.observed or Observed()
     was, now = before.attributes.get("userName"), observed.attributes.get("userName")
     if row.kind != "User" or now is None or same("userName", now, row.name):
         return observed
     changed = was is not None and not same("userName", was, now)
-    if not (changed or before.renamed):
-        return observed
-    refused = {"userName"}.intersection(before.deferred) if not changed else set()
-    return replace(observed, renamed=True, deferred=tuple(sorted({*observed.deferred, *refused})))
+    called = before.called or (str(was) if changed else "")
+    refused = {"userName"}.intersection(before.deferred) if called and not changed else set()
+    return replace(observed, called=called, deferred=tuple(sorted({*observed.deferred, *refused})))
 
 
 def follow_by_hand(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:

@@ -408,7 +408,12 @@ class Outcomes:
             case Step.DELETE_GROUP:
                 row = self._shown_again(tx, row)
             case Step.UPDATE_USER | Step.UPDATE_GROUP:
-                return self._rewritten(tx, row, differing(situation.desired, situation.seen), situation.seen.attributes)
+                different = differing(situation.desired, situation.seen)
+                observed, values = row.observed or Observed(), situation.seen.attributes
+                if "userName" in different and observed.called:  # back to what clients know, not to the account's own
+                    values = {**values, "userName": observed.called}
+                    row = replace(row, observed=replace(observed, deferred=(*observed.deferred, "userName")))
+                return self._rewritten(tx, row, different, values)
             case _:
                 pass  # a removal is never reverted
         return row

@@ -319,8 +319,8 @@ class Reconciler:
         if fresh is None or fresh.observed is None or not fresh.observed.deferred:
             return False
         observed = observed_of(remote, self.capabilities.attributes(row.kind))
-        # That a userName changed by hand cannot be changed back was told once, and is so.
-        kept = {"userName"}.intersection(fresh.observed.deferred) if fresh.observed.renamed else frozenset[str]()
+        # That an account keeps another userName than the client's was told once, and is so.
+        kept = {"userName"}.intersection(fresh.observed.deferred) if fresh.observed.called else frozenset[str]()
         seen = Seen(attributes=observed.attributes, deferred=frozenset(kept))
         different = differing(situation_of(tx, fresh, self.capabilities).desired, seen)
         if not different or fresh.generation != row.generation or fresh.state is not State.SETTLED:
@@ -420,7 +420,7 @@ class Reconciler:
         before = row.observed or observed
         deferred = set(before.deferred)
         was, now = before.attributes.get("userName"), observed.attributes.get("userName")
-        if before.renamed and not same("userName", was, now):
+        if before.called and not same("userName", was, now):
             deferred.discard("userName")  # it was changed again
         return differing(desired, Seen(attributes=observed.attributes, deferred=frozenset(deferred)))
 

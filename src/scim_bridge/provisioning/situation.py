@@ -98,12 +98,11 @@ class Situation:
     def user(self) -> User:
         """Return the desired User as hooks see it: no id, ``groups`` holding remote ids.
 
-        Its userName is the account's own where the client's is not written: the remote system does not take it, or the
-        person is to be inactive.
+        Its userName is that of the account, if there is one, unless the step is to write the client's.
         """
         document = json.loads(self.row.document)
         document.pop("id", None)
-        if "userName" in self.seen.deferred or not self.desired.active:
+        if self.seen.present and (self.step is not Step.UPDATE_USER or "userName" in self.seen.deferred):
             document["userName"] = self.seen.attributes.get("userName", self.row.name)
         document["groups"] = [{"value": remote_id} for remote_id in sorted(self.desired.links)]
         document["active"] = self.desired.active

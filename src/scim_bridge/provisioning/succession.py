@@ -13,7 +13,7 @@ from scim_bridge.errors import RemoteUnavailableError
 from scim_bridge.models import Group, Remote, User
 from scim_bridge.provisioning.guard import inherit
 from scim_bridge.provisioning.journal import record
-from scim_bridge.provisioning.plan import Step, differing
+from scim_bridge.provisioning.plan import Step, differing, same
 from scim_bridge.provisioning.situation import Capabilities, Situation
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.comparison import fold
@@ -89,14 +89,14 @@ def named_by(answer: Remote[User] | Remote[Group]) -> str:
 
 
 def called_otherwise(row: ResourceRow, situation: Situation) -> ResourceRow:
-    """Return a User whose account keeps the userName that it got by hand, when the client's was refused.
+    """Return a User whose account keeps another userName than the client's, when that one was refused.
 
-    No client asked for that change, and the client goes on calling the person as it does: to take the account's name
+    No client asked for it just now, and the client goes on calling the person as it does: to take the account's name
     would hide them from it, and it would make them anew. A row of which that is not so comes back as it is.
     """
     observed = row.observed or Observed()
     asked = situation.step is Step.UPDATE_USER and "userName" in differing(situation.desired, situation.seen)
-    if not (asked and observed.renamed):
+    if not (asked and same("userName", observed.called, row.name)):
         return row
     return replace(row, observed=replace(observed, deferred=(*observed.deferred, "userName")))
 
@@ -118,7 +118,7 @@ def take_name(tx: Connection, row: ResourceRow, name: str, capabilities: Capabil
         observed,
         attributes={**observed.attributes, "userName": name},
         deferred=tuple(path for path in observed.deferred if path != "userName"),
-        renamed=False,
+        called="",
     )
     called = replace(row, name=name, document=documents.encode(user, row.id), observed=seen, version=row.version + 1)
     resources.replace(tx, called, user)

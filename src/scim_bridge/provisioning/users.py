@@ -129,7 +129,7 @@ class UserIntake:
         part(tx, former, row)
         resources.remove(tx, former.connection_id, former.id)
         self.intake.record(tx, former, "delete")
-        if former.observed is None or former.observed.present:
+        if former.observed is None or (former.observed.present and not former.observed.called):
             row = replace(row, remote_id=former.remote_id, observed=former.observed if row.active else None)
             resources.replace(tx, row)
         return row
@@ -148,6 +148,8 @@ class UserIntake:
         # A client that sends null for `active` says nothing about it; to read that as either state would be a guess.
         active = row.active if user.active is None else bool(user.active)
         asked, user.active = bool(user.active), active
+        if active and not row.active and fold(str(user.user_name)) == fold(row.name):
+            user.user_name = self._name_back(tx, row)
         observed_active = _is_seen_active(row)
         matters = active != row.active or row.ownership is Ownership.DISCOVERED or self.intake.matters(row, user)
         matters |= asked and row.missing
@@ -167,6 +169,19 @@ class UserIntake:
         updated = replace(updated, observed=_asked_anew(row, user))
         updated = self.intake.store(tx, updated, user, lane=lane, matters=matters or look, hold=hold)
         return Accepted(updated, self.intake.waits_of(updated), self._removals(updated))
+
+    def _name_back(self, tx: Connection, row: ResourceRow) -> str:
+        """Return how somebody is called who returns under the name that they were given while they were out.
+
+        It was not written to their account, which is there: they are called as before, unless somebody else is now.
+        """
+        observed = row.observed or Observed()
+        own = str(observed.attributes.get("userName") or row.name)
+        name = observed.called or own
+        if not observed.present or fold(name) == fold(row.name) or fold(own) == fold(row.name):
+            return row.name
+        holder = resources.find_by_name(tx, self.intake.connection_id, "User", name)
+        return name if holder is None else row.name
 
     def _is_as_it_was(self, row: ResourceRow, user: User) -> bool:
         """Whether a write says nothing new: a missing account that it wants to be active is asked for again."""
@@ -208,17 +223,12 @@ def _is_somebody_else(row: ResourceRow, user: User) -> bool:
 
 
 def _asked_anew(row: ResourceRow, user: User) -> Observed | None:
-    """Return what was seen of a User whom a client is about to call otherwise.
-
-    Of an account whose userName was changed by hand, it is the former one's place that the client's new one takes, and
-    goes back to when that is refused.
-    """
-    observed = row.observed
-    if observed is None or not observed.renamed or fold(str(user.user_name)) == fold(row.name):
+    """Return what was seen of a User once a client calls them as this write does: another name is asked for again."""
+    observed, name = row.observed, str(user.user_name)
+    if observed is None or fold(name) == fold(row.name):
         return observed
-    deferred = tuple(path for path in observed.deferred if path != "userName")
-    attributes = {**observed.attributes, "userName": row.name}
-    return replace(observed, attributes=attributes, deferred=deferred, renamed=False)
+    called = "" if fold(name) == fold(str(observed.attributes.get("userName"))) else observed.called
+    return replace(observed, called=called, deferred=tuple(path for path in observed.deferred if path != "userName"))
 
 
 def _is_seen_active(row: ResourceRow) -> bool:

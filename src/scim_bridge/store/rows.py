@@ -42,14 +42,14 @@ class Observed:
     :param active: Whether the account is active (always true of a group that is present).
     :param attributes: Values by SCIM attribute path (``{"name.givenName": "Ada"}``), only paths the connector keeps.
     :param deferred: Paths the remote system does not take yet.
-    :param renamed: Of a User, whether the account's userName was changed there, and is another than the client's.
+    :param called: Of a User whose account's userName was changed by hand, the one before, which clients know.
     """
 
     present: bool = False
     active: bool = False
     attributes: dict[str, Any] = field(default_factory=dict)
     deferred: tuple[str, ...] = ()
-    renamed: bool = False
+    called: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,8 @@ def one_person_one_account(story: Story) -> Iterator[tuple[float, str]]:
             keys = story.names.member(id_)
             if change.key not in keys or not story.is_asked_for(id_, change):
                 continue
+            if story.is_anothers(change.key, id_, change.order):  # two Users of the client's, and it asked for both
+                continue
             own = [key for key in keys - {change.key} if not story.is_anothers(key, id_, change.order)]
             others = [story.account(key, change.order) for key in own]
             doubled = [one.email for one in others if one is not None and one.access]

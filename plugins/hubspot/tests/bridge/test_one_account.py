@@ -198,6 +198,43 @@ async def test_an_address_changed_by_hand_refuses_no_other_change(tmp_path: Path
         assert (await bridge.named("User", RALF)).id == ralf
 
 
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "remove"])
+async def test_a_name_given_to_somebody_who_is_out_is_not_invited(tmp_path: Path, mode: str) -> None:
+    """A soft delete renamed them, and their access is asked for by id alone: their account, under its own address."""
+    portal = portal_of()
+    async with bridged(tmp_path, portal, **settings_of(portal, mode)) as bridge:
+        await bridge.compare()
+        ralf = await bridge.user(RALF, external_id="1")
+        await bridge.provisioning.modify_user(ralf, softly_deleted, always)
+
+        await bridge.active(ralf, active=True)
+
+        assert is_usable(portal, RALF)
+        assert portal.hubspot.find(TOMBSTONE) is None
+        assert (await bridge.named("User", RALF)).id == ralf
+        assert not (await bridge.compare()).drifts
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "remove"])
+async def test_whoever_is_restored_after_their_address_changed_by_hand(tmp_path: Path, mode: str) -> None:
+    """Renamed as they were deactivated, and renamed back as they return: one account, and the client's name."""
+    portal = portal_of()
+    async with bridged(tmp_path, portal, **settings_of(portal, mode)) as bridge:
+        ralf = await bridge.user(RALF, external_id="1")
+        await bridge.provisioning.modify_user(ralf, softly_deleted, always)
+        portal.hubspot.ui_change_email(RALF, OTHER)
+
+        def restored(user: User) -> User:
+            user.user_name, user.active = RALF, True
+            return user
+
+        await bridge.provisioning.modify_user(ralf, restored, always)
+
+        assert is_usable(portal, OTHER)
+        assert portal.hubspot.find(RALF) is None
+        assert (await bridge.named("User", RALF)).id == ralf
+
+
 @pytest.mark.parametrize("mode", MODES)
 async def test_an_address_given_by_hand_to_somebody_else(tmp_path: Path, mode: str) -> None:
     """It was changed, and somebody invited under the old one: two Users, each with the account that it stands for."""

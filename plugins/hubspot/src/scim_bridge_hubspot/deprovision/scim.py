@@ -197,7 +197,10 @@ class ScimDeactivation:
         Somebody else who has the address by now gets none of the former person's teams.
         """
         accounts, groups = self._accounts, groups_of(user)
-        email = str(user.user_name).strip().lower()
+        account: PublicUser | None = None
+        with suppress(RemoteNotFoundError):  # It is gone, or this API hides who is inactive.
+            account = await accounts.guarded(remote_id, word_suffices=True)
+        email = account.normal_email if account else str(user.user_name).strip().lower()
         found = await self._endpoint.find(email)
         if found is None:
             account, _ = await accounts.enrol(user)
@@ -205,7 +208,8 @@ class ScimDeactivation:
             return account
         kept = await accounts.records.tombstone(remote_id, email)
         held = Assignment() if kept and kept.is_of_another(user.external_id) else None
-        await self._narrow(remote_id, groups, held)
+        if account is not None:
+            await self._narrow(account, groups, held)
         if not is_active(found):
             await self._switch(found, active=True)
         account = await accounts.apply_groups(await accounts.guarded(remote_id), groups, held)
@@ -223,10 +227,10 @@ class ScimDeactivation:
         await self._switch(found, active=True)
         return True
 
-    async def _narrow(self, remote_id: str, groups: tuple[str, ...], held: Assignment | None) -> None:
+    async def _narrow(self, account: PublicUser, groups: tuple[str, ...], held: Assignment | None) -> None:
         """Take away what the person should no longer have before they get in again, unless HubSpot refuses that."""
         try:
-            await self._accounts.apply_groups(await self._accounts.guarded(remote_id), groups, held)
+            await self._accounts.apply_groups(account, groups, held)
         except (*REFUSED, BareNotFoundError) as error:  # its writes may not find a deactivated account
             self._accounts.logger.info("a deactivated account is changed after its reactivation: %s", error.detail)
 
