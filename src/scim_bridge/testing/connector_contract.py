@@ -26,6 +26,7 @@ pytest.register_assert_rewrite("scim_bridge.testing.contract_rules")
 
 from scim_bridge.testing.contract_remote import ContractRemote, HttpRemote, RemoteFault  # noqa: E402
 from scim_bridge.testing.contract_rules.accounts import ConvergenceRules, HonestyRules, IdentityRules  # noqa: E402
+from scim_bridge.testing.contract_rules.candour import CandourRules  # noqa: E402
 from scim_bridge.testing.contract_rules.definition import DefinitionRules, IsolationRules  # noqa: E402
 from scim_bridge.testing.contract_rules.faults import FaultRules  # noqa: E402
 from scim_bridge.testing.contract_rules.identification import IdentificationRules  # noqa: E402
@@ -42,6 +43,7 @@ class ConnectorContract(
     IdentityRules,
     HonestyRules,
     ConvergenceRules,
+    CandourRules,
     LifecycleRules,
     ListingRules,
     GroupRules,

@@ -1,5 +1,6 @@
 """What the kit of :mod:`scim_bridge.testing.connector_contract` does to a remote system: fail it, count its writes."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -19,6 +20,8 @@ RETRY_AFTER = 120
 class RemoteFault(Enum):
     """How a remote system can fail."""
 
+    INVALID = 400
+    UNPROCESSABLE = 422
     UNAUTHORIZED = 401
     FORBIDDEN = 403
     NOT_FOUND = 404
@@ -115,6 +118,8 @@ class HttpRemote:
         self.mixed_up: tuple[str, str] | None = None
         """Reads of what the first remote id names are answered with the record of the second."""
         self.writes = 0
+        self.headers: list[str] = []
+        """Every header that was sent, in order."""
         self.pending = 0
         """Requests that are being answered."""
         self._script: _Script | None = None
@@ -157,6 +162,8 @@ class FaultyTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request on, or fail it, or both."""
         self._remote.writes += self._remote.is_write(request)
+        self._remote.headers += request.headers.values()
+        await asyncio.sleep(0)  # as a network does: a call that never waits could not be cancelled
         fault = self._remote.fault_of(request)
         self._remote.pending += 1
         try:

@@ -92,6 +92,20 @@ class MemoryAccounts(Connector[MemoryConfig]):
         name = user.name and Name(given_name=user.name.given_name, family_name=user.name.family_name)
         return User(user_name=user.user_name, name=name, display_name=user.display_name, title=user.title)
 
+    @staticmethod
+    def changed(held: User, before: User, after: User) -> User:
+        """Return an account with what differs between two states; the rest stays as somebody may have made it."""
+        names = [held.name or Name(), before.name or Name(), after.name or Name()]
+        parts = {
+            part: getattr(names[2 if getattr(names[1], part) != getattr(names[2], part) else 0], part)
+            for part in ("given_name", "family_name")
+        }
+        values = {
+            name: getattr(after if getattr(before, name) != getattr(after, name) else held, name)
+            for name in ("user_name", "display_name", "title")
+        }
+        return User(name=Name(**parts) if any(parts.values()) else None, **values)
+
     def grant(self, remote_id: str, groups: Sequence[str]) -> None:
         """Make the groups of an account exactly these."""
         self.known(groups)
@@ -169,16 +183,17 @@ class MemoryAccounts(Connector[MemoryConfig]):
             return self.seen(remote_id)
 
     @hookimpl
-    async def update_user(self, remote_id: str, after: User) -> Remote[User]:
-        """Write the attributes that this remote system holds."""
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
+        """Write the attributes that differ, of those that this remote system holds."""
         await self.pause()
         async with self.remote.call("update_user", remote_id, after=after.model_copy(deep=True)):
             account = self.remote.account(remote_id)
             other = self.remote.find(after.user_name)
             if other is not None and other is not account:
                 raise RemoteConflictError("the remote system has another account of this userName")
-            if account.user != self.kept(after):
-                account.user = self.kept(after)
+            changed = self.changed(account.user, self.kept(before), self.kept(after))
+            if account.user != changed:
+                account.user = changed
                 self.remote.changed()
             return self.seen(remote_id)
 

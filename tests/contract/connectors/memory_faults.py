@@ -5,6 +5,7 @@ from scim_bridge.errors import (
     RemoteConflictError,
     RemoteCredentialsError,
     RemoteForbiddenError,
+    RemoteInvalidValueError,
     RemoteNotFoundError,
     RemoteRateLimitedError,
     RemoteUnavailableError,
@@ -23,6 +24,8 @@ def is_write(call: Call) -> bool:
 def error_of(fault: RemoteFault, *, write: bool) -> ConnectorError:
     """Return what a good connector makes of a fault."""
     errors: dict[RemoteFault, ConnectorError] = {
+        RemoteFault.INVALID: RemoteInvalidValueError("refused"),
+        RemoteFault.UNPROCESSABLE: RemoteInvalidValueError("refused"),
         RemoteFault.UNAUTHORIZED: RemoteCredentialsError("unauthorized"),
         RemoteFault.FORBIDDEN: RemoteForbiddenError("forbidden"),
         RemoteFault.NOT_FOUND: RemoteNotFoundError("not found"),

@@ -17,7 +17,7 @@ from scim_bridge.errors import (
 )
 from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import Remote, User
-from scim_bridge.upstream import raise_for_status
+from scim_bridge.upstream import raise_for_status, read_model
 from tests.contract.connectors.acme import tutorial
 
 AcmeConnector: Any = tutorial().AcmeConnector
@@ -188,3 +188,44 @@ class BelievesAnyRecord(AcmeConnector):  # type: ignore[misc]
         """Look first, and go on with what was seen."""
         seen = await self.get_user(remote_id)
         await super().deactivate_user(seen.remote_id)
+
+
+class TellsWhatWasRefused(AcmeConnector):  # type: ignore[misc]
+    """Hands on what Acme says of a value that it refuses."""
+
+    async def call(self, method: str, path: str, **options: Any) -> Remote[User]:
+        """Call, and tell the body."""
+        answer = await self.client.request(method, path, **options)
+        if answer.status_code in {400, 422}:
+            raise RemoteInvalidValueError(answer.text)
+        return self.seen(  # type: ignore[no-any-return]
+            read_model(raise_for_status(answer, "person", own_error=is_acmes), Person)
+        )
+
+
+class HalfAPerson(AcmeConnector):  # type: ignore[misc]
+    """Asks for the teams by a second call, and takes its failure for none."""
+
+    @hookimpl
+    async def get_user(self, remote_id: str) -> Remote[User]:
+        """Swallow."""
+        seen: Remote[User] = await self.call("GET", f"/people/{remote_id}")
+        try:
+            await self.call("GET", f"/people/{remote_id}")
+        except ConnectorError:
+            seen.resource.groups = None
+        return seen
+
+
+LAST_TOKEN: list[str] = []
+
+
+class OneTokenForAll(AcmeConnector):  # type: ignore[misc]
+    """Keeps a token in the module."""
+
+    async def __aenter__(self) -> Any:
+        """Take the first token for everybody's."""
+        LAST_TOKEN.append(self.config.token.get_secret_value())
+        await super().__aenter__()
+        self.client.headers["Authorization"] = f"Bearer {LAST_TOKEN[0]}"
+        return self

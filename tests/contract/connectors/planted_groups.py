@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import Group, MemberPage, Page, Remote, User
-from scim_bridge.testing.memory import MemoryConnector, MemoryGroupsConnector, MemoryRostersConnector
+from scim_bridge.testing.memory import MemoryConnector, MemoryGroupsConnector, MemoryRostersConnector, groups_of
 
 
 class AlwaysANewGroup(MemoryConnector):
@@ -120,3 +120,46 @@ class GrantsOnce(MemoryConnector):
             return self.seen(remote_id)
         self.sent = (remote_id, *sorted(groups))
         return await super().set_user_groups(remote_id, groups)
+
+
+class GroupsLetIn(MemoryConnector):
+    """Activates whoever is given a group."""
+
+    @hookimpl
+    async def set_user_groups(self, remote_id: str, groups: Sequence[str]) -> Remote[User]:
+        """Grant, and let in."""
+        await super().set_user_groups(remote_id, groups)
+        self.remote.account(remote_id).active = True
+        return self.seen(remote_id)
+
+
+class RenamesNothing(MemoryConnector):
+    """Answers a new name and keeps the old one."""
+
+    @hookimpl
+    async def update_group(self, remote_id: str, after: Group) -> Remote[Group]:
+        """Echo."""
+        async with self.remote.call("update_group", remote_id):
+            return Remote(remote_id, after.model_copy(deep=True))
+
+
+class DeletesNothing(MemoryConnector):
+    """Says that a group is deleted."""
+
+    @hookimpl
+    async def delete_group(self, remote_id: str) -> None:
+        """Do nothing."""
+        async with self.remote.call("delete_group", remote_id):
+            pass
+
+
+class LetsInFirst(MemoryConnector):
+    """Gives the access back before it takes what the person should not have any more."""
+
+    @hookimpl
+    async def reactivate_user(self, remote_id: str, user: User) -> Remote[User]:
+        """Let in, then take away."""
+        async with self.remote.call("reactivate_user", remote_id):
+            self.remote.account(remote_id).active = True
+            self.remote.changed()
+        return await self.set_user_groups(remote_id, groups_of(user))

@@ -1,6 +1,7 @@
 """Connectors with one planted bug each, made from the memory connectors."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -163,10 +164,10 @@ class ChangesArguments(MemoryConnector):
     """Sets an attribute of the user that it is given."""
 
     @hookimpl
-    async def update_user(self, remote_id: str, after: User) -> Remote[User]:
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
         """Change the argument."""
         after.display_name = "changed"
-        return await super().update_user(remote_id, after)
+        return await super().update_user(remote_id, before, after)
 
 
 class ReturnsItsOwn(MemoryConnector):
@@ -203,9 +204,9 @@ class Accumulates(MemoryConnector):
     """Adds to a value instead of setting it."""
 
     @hookimpl
-    async def update_user(self, remote_id: str, after: User) -> Remote[User]:
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
         """Append to the title."""
-        await super().update_user(remote_id, after)
+        await super().update_user(remote_id, before, after)
         account = self.remote.account(remote_id)
         self.count = getattr(self, "count", 0) + 1
         account.user.nick_name = "again" * self.count
@@ -226,9 +227,9 @@ class WritesAnyway(MemoryConnector):
     """Writes what is already there."""
 
     @hookimpl
-    async def update_user(self, remote_id: str, after: User) -> Remote[User]:
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
         """Count as a change whatever comes."""
-        updated = await super().update_user(remote_id, after)
+        updated = await super().update_user(remote_id, before, after)
         self.remote.changed()
         return updated
 
@@ -383,11 +384,11 @@ class LeavesATask(MemoryConnector):
     """Starts work that outlives the call."""
 
     @hookimpl
-    async def update_user(self, remote_id: str, after: User) -> Remote[User]:
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
         """Start something and forget it."""
         self.forgotten = asyncio.ensure_future(asyncio.sleep(3600))
         await asyncio.sleep(0.01)
-        return await super().update_user(remote_id, after)
+        return await super().update_user(remote_id, before, after)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -400,10 +401,160 @@ class IgnoresCancellation(MemoryConnector):
     """Goes on although it was cancelled."""
 
     @hookimpl
-    async def update_user(self, remote_id: str, after: User) -> Remote[User]:
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
         """Shield and wait."""
         try:
             await asyncio.sleep(0.01)
         except asyncio.CancelledError:
             await asyncio.sleep(3600)
-        return await super().update_user(remote_id, after)
+        return await super().update_user(remote_id, before, after)
+
+
+class SwallowsCancellation(MemoryConnector):
+    """Answers as if it had not been cancelled."""
+
+    @hookimpl
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
+        """Swallow, and look."""
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.01)
+        return await super().update_user(remote_id, before, after)
+
+
+class Blocks(MemoryConnector):
+    """Sleeps in the event loop's thread."""
+
+    @hookimpl
+    async def deactivate_user(self, remote_id: str) -> None:
+        """Let everybody wait."""
+        time.sleep(0.001)
+        await super().deactivate_user(remote_id)
+
+
+class LogsNames(MemoryConnector):
+    """Writes whom it deactivates into the log."""
+
+    @hookimpl
+    async def deactivate_user(self, remote_id: str) -> None:
+        """Tell whom."""
+        account = self.remote.accounts.get(remote_id)
+        self.context.logger.debug("deactivating %s", account and account.user.user_name)
+        await super().deactivate_user(remote_id)
+
+
+class EchoesWhatWasAsked(MemoryConnector):
+    """Answers what it was asked for instead of what is there."""
+
+    @hookimpl
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
+        """Change nothing, and answer as if."""
+        seen = self.seen(remote_id)
+        answered = self.kept(after)
+        answered.active, answered.groups = seen.resource.active, seen.resource.groups
+        return replace(seen, resource=answered)
+
+
+class DefaultRole(MemoryConnector):
+    """Puts everybody who is new into a group."""
+
+    @hookimpl
+    async def create_user(self, user: User) -> Remote[User]:
+        """Create, and grant."""
+        created = await super().create_user(user)
+        if not created.existed:
+            self.remote.members.add((self.remote.add_group("Everybody"), created.remote_id))
+        return self.seen(created.remote_id, existed=created.existed)
+
+
+class AdoptsAsActive(MemoryConnector):
+    """Lets in whom it adopts."""
+
+    @hookimpl
+    async def create_user(self, user: User) -> Remote[User]:
+        """Create, active in any case."""
+        created = await super().create_user(user)
+        self.remote.account(created.remote_id).active = True
+        return self.seen(created.remote_id, existed=created.existed)
+
+
+class SendsTheWholeUser(MemoryConnector):
+    """Writes every attribute at each update."""
+
+    @hookimpl
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
+        """Overwrite what somebody changed by hand."""
+        updated = await super().update_user(remote_id, before, after)
+        self.remote.account(updated.remote_id).user = self.kept(after)
+        return self.seen(updated.remote_id)
+
+
+class NewAndInactive(MemoryConnector):
+    """Takes up what a deletion left, and tells it as new."""
+
+    @hookimpl
+    async def create_user(self, user: User) -> Remote[User]:
+        """Create whom it has deleted as they were left."""
+        created = await super().create_user(user)
+        if str(user.user_name) in getattr(self, "gone", ()):
+            self.remote.account(created.remote_id).active = False
+        return created
+
+    @hookimpl
+    async def delete_user(self, remote_id: str) -> None:
+        """Remember the name."""
+        self.gone = {str(self.remote.account(remote_id).user.user_name)}
+        await super().delete_user(remote_id)
+
+
+class ListsNobodyInactive(MemoryConnector):
+    """Leaves those out who are inactive."""
+
+    @hookimpl
+    async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
+        """List the active."""
+        page = await super().list_users(cursor, limit)
+        return replace(page, items=[one for one in page.items if one.resource.active])
+
+
+class ListsNoGroups(MemoryConnector):
+    """Shows everybody in no group."""
+
+    @hookimpl
+    async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
+        """List without groups, as if there were none."""
+        page = await super().list_users(cursor, limit)
+        for one in page.items:
+            one.resource.groups = []
+        return page
+
+
+class CapsPages(MemoryConnector):
+    """Shows fewer to a page than it was asked for, and goes on as if it had shown all."""
+
+    @hookimpl
+    async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
+        """Show two, and skip the rest of the page."""
+        page = await super().list_users(cursor, limit)
+        return replace(page, items=page.items[:2])
+
+
+class IgnoresAFullLastPage(MemoryConnector):
+    """Takes the page before a full last one for the last."""
+
+    @hookimpl
+    async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
+        """End where exactly one page is left."""
+        page = await super().list_users(cursor, limit)
+        left = len(self.remote.accounts) - int(page.cursor or 0)
+        return replace(page, cursor=None if left == limit else page.cursor)
+
+
+class ChangesBefore(MemoryConnector):
+    """Sets an attribute of the state that was last seen."""
+
+    @hookimpl
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
+        """Change the argument."""
+        updated = await super().update_user(remote_id, before, after)
+        before.display_name = "changed"
+        return updated

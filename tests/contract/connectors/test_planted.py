@@ -74,6 +74,26 @@ FOUND_BY = {
     "planted_memory.LeavesATask": "cancellation_leaves_nothing_open",
     "planted_memory.IgnoresCancellation": "cancellation_leaves_nothing_open",
     "planted_acme.LogsTheBody": "failures_are_not_logged_with_their_body",
+    "planted_memory.SwallowsCancellation": "cancellation_leaves_nothing_open",
+    "planted_memory.Blocks": "nothing_blocks_the_loop",
+    "planted_memory.LogsNames": "people_are_not_logged",
+    "planted_memory.EchoesWhatWasAsked": "an_answer_is_what_a_read_then_shows",
+    "planted_memory.DefaultRole": "a_new_account_holds_no_group_that_was_not_asked_for",
+    "planted_memory.AdoptsAsActive": "an_inactive_account_that_is_adopted_is_told_so",
+    "planted_memory.SendsTheWholeUser": "an_update_leaves_what_does_not_differ",
+    "planted_memory.NewAndInactive": "a_deleted_account_can_be_made_anew",
+    "planted_memory.ListsNobodyInactive": "a_listing_and_a_read_agree",
+    "planted_memory.ListsNoGroups": "a_listing_and_a_read_agree",
+    "planted_memory.CapsPages": "pages_have_no_gap_and_no_repeat",
+    "planted_memory.IgnoresAFullLastPage": "pages_have_no_gap_and_no_repeat",
+    "planted_memory.ChangesBefore": "arguments_are_not_changed",
+    "planted_groups.GroupsLetIn": "groups_let_no_inactive_account_in",
+    "planted_groups.RenamesNothing": "a_renamed_group_reads_back",
+    "planted_groups.DeletesNothing": "a_group_that_was_made_and_deleted_is_gone",
+    "planted_groups.LetsInFirst": "access_comes_back_after_what_is_taken",
+    "planted_acme.TellsWhatWasRefused": "a_refused_value_is_told_without_its_text",
+    "planted_acme.HalfAPerson": "a_later_call_of_a_read_that_fails_is_told",
+    "planted_acme.OneTokenForAll": "a_secret_stays_with_its_connection",
 }
 """Each planted bug, and the rule that has to find it."""
 
@@ -104,6 +124,9 @@ DEACTIVATION = "a_failed_deactivation_is_never_told_as_done"
 ROAD = "an_answer_of_the_road_says_nothing_about_an_account"
 
 ALSO = {
+    "planted_acme.TellsWhatWasRefused": {ROAD},
+    "planted_acme.LogsTheBody": {"people_are_not_logged"},
+    "planted_memory.EchoesWhatWasAsked": {"an_update_leaves_what_does_not_differ"},
     "planted_memory.AnswersAnotherId": {
         "creating_twice_adopts",
         "find_user_finds_by_any_case_and_answers_none_otherwise",

@@ -18,8 +18,8 @@ async def test_an_account_that_a_new_user_name_replaced_is_the_one_that_is_deact
     update = MemoryConnector.update_user
 
     @hookimpl
-    async def update_user(self: MemoryConnector, remote_id: str, after: User) -> Remote[User]:
-        await update(self, remote_id, after)
+    async def update_user(self: MemoryConnector, remote_id: str, before: User, after: User) -> Remote[User]:
+        await update(self, remote_id, before, after)
         account = self.remote.accounts.pop(remote_id)
         account.remote_id = f"successor of {remote_id}"
         self.remote.accounts[account.remote_id] = account

@@ -209,18 +209,21 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         wanted = str(after.user_name).strip().lower()
         if wanted not in (account.normal_email, str(before.user_name).strip().lower()):
             account = await self._renamed(account, after)
-        account, deferred = await self._write_names(account, after)
+        account, deferred = await self._write_names(account, before, after)
         titled = self.job_titles and (before.title or "") != (after.title or "")
         if self.job_titles and titled and not await self.job_titles.write(account, after.title):
             deferred |= {"title"}
         return await self._answer(account, await self._groups_held(account), deferred=deferred)
 
-    async def _write_names(self, account: PublicUser, after: User) -> tuple[PublicUser, set[str]]:
-        """Write the names if they differ, with the complete assignment that the person holds.
+    async def _write_names(self, account: PublicUser, before: User, after: User) -> tuple[PublicUser, set[str]]:
+        """Write the names that differ, with the complete assignment that the person holds.
+
+        What is equal before and after stays, also where somebody changed it in HubSpot.
 
         :returns: The account, and the attributes that HubSpot does not take yet.
         """
-        wanted = {name: value for name, value in names_of(after).items() if value != _names(account)[name]}
+        known, held = names_of(before), _names(account)
+        wanted = {name: value for name, value in names_of(after).items() if value not in (held[name], known.get(name))}
         if not wanted:
             return account, set()
         self.guard.refuse_collapse(account, await self.inventory.mapper())

@@ -4,16 +4,20 @@ import asyncio
 import logging
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from scim_bridge.connections import BoundConnector
 from scim_bridge.connector import Connector, ConnectorContext
-from scim_bridge.errors import ConfigurationError
+from scim_bridge.errors import ConfigurationError, ConnectorError
 from scim_bridge.hookspecs import check_definition
-from scim_bridge.testing.contexts import connector_context
+from scim_bridge.testing.contexts import MemoryState, connector_context
+from scim_bridge.testing.contract_remote import HttpRemote
 from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, within_deadline
 
 SECRETIVE = re.compile(r"token|secret|password|api_?key|credential", re.IGNORECASE)
@@ -29,6 +33,13 @@ def secrets_of(config: BaseModel) -> set[str]:
         elif isinstance(value, BaseModel):
             found |= secrets_of(value)
     return {secret for secret in found if len(secret) > 3}
+
+
+def _with_other_secrets(value: Any, secrets: Collection[str]) -> Any:
+    """Return settings in which each secret is another one of the same form."""
+    if isinstance(value, Mapping):
+        return {key: _with_other_secrets(one, secrets) for key, one in value.items()}
+    return value[:-1] + ("x" if value[-1] != "x" else "y") if isinstance(value, str) and value in secrets else value
 
 
 class DefinitionRules(ContractFixtures):
@@ -103,6 +114,28 @@ class IsolationRules(ContractFixtures):
             for name, value in vars(bench.connector_type(context)).items()
             if isinstance(value, list | dict | set)
         }
+
+    def test_a_secret_stays_with_its_connection(self, bench: Bench) -> None:
+        """What a second connection of other secrets sends holds none of the first one's: no token is kept by class."""
+        if not isinstance(bench.remote, HttpRemote):
+            pytest.skip("only an HttpRemote shows what is sent")
+        remote = bench.remote
+        first = connector_context(bench.connector_type, bench.settings).config
+        secrets = secrets_of(first)
+        others = _with_other_secrets(dict(bench.settings), secrets)
+        if not secrets or others == bench.settings:
+            pytest.skip("there are no secrets")
+
+        async def use(connector: BoundConnector) -> None:
+            with suppress(ConnectorError):
+                await within_deadline(connector.create_user(self.make_user(1)))
+
+        bench.run(use)
+        remote.headers.clear()
+        replace(bench, settings=others, state=MemoryState()).run(use)
+        sent = "\n".join(remote.headers)
+        assert remote.headers, "the second connection sent nothing"
+        assert not [secret for secret in secrets if secret in sent], "a connection sends the secret of another"
 
     def test_closing_one_leaves_the_other(self, bench: Bench) -> None:
         """A connection that is closed takes no other with it."""

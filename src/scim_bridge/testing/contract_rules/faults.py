@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import ClassVar
 
@@ -19,10 +21,13 @@ from scim_bridge.errors import (
     RemoteUnavailableError,
 )
 from scim_bridge.testing.contract_remote import PLANTED, RETRY_AFTER, ROAD, HttpRemote, RemoteFault
+from scim_bridge.testing.contract_rules.attributes import with_value
 from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, error_of, within_deadline
 from scim_bridge.testing.contract_rules.definition import secrets_of
 
 EXPECTED: Mapping[RemoteFault, tuple[type[ConnectorError], ...]] = {
+    RemoteFault.INVALID: (RemoteInvalidValueError, RemoteConflictError),
+    RemoteFault.UNPROCESSABLE: (RemoteInvalidValueError, RemoteConflictError),
     RemoteFault.UNAUTHORIZED: (RemoteCredentialsError,),
     RemoteFault.FORBIDDEN: (RemoteForbiddenError, RemoteCredentialsError),
     RemoteFault.NOT_FOUND: (RemoteNotFoundError,),
@@ -37,7 +42,8 @@ EXPECTED: Mapping[RemoteFault, tuple[type[ConnectorError], ...]] = {
 }
 """What each fault may become. An instance of a subclass will do."""
 
-READS = [fault for fault in RemoteFault if fault not in {RemoteFault.CONFLICT, RemoteFault.LOST_ANSWER}]
+REFUSALS = [RemoteFault.INVALID, RemoteFault.UNPROCESSABLE]
+READS = [fault for fault in RemoteFault if fault not in {RemoteFault.CONFLICT, RemoteFault.LOST_ANSWER, *REFUSALS}]
 WRITES = [
     RemoteFault.UNAUTHORIZED,
     RemoteFault.FORBIDDEN,
@@ -46,6 +52,15 @@ WRITES = [
     RemoteFault.SERVER_ERROR,
     RemoteFault.TIMEOUT,
 ]
+MOMENTS = 12
+"""A call is cancelled at so many moments, one step of the loop later each time."""
+
+OTHERS_LOGGERS = {"httpx2", "httpcore2", "asyncio"}
+"""Loggers of libraries, which the bridge keeps quiet."""
+
+LATER_CALLS = (1, 2, 3)
+"""So many calls of a read are let through before one fails."""
+
 OPEN_OUTCOMES = {RemoteFault.SERVER_ERROR, RemoteFault.TIMEOUT, RemoteFault.LOST_ANSWER}
 
 
@@ -103,6 +118,51 @@ class FaultRules(ContractFixtures):
         self.judge(bench, fault, error, "deactivate_user")
         if fault in OPEN_OUTCOMES and isinstance(error, RemoteUnavailableError):
             assert error.ambiguous, "the write may have taken effect: the error must be ambiguous"
+
+    @pytest.mark.parametrize("fault", REFUSALS, ids=lambda fault: fault.name)
+    def test_a_refused_value_is_told_without_its_text(self, bench: Bench, fault: RemoteFault) -> None:
+        """What a remote system says of a value that it refuses may hold personal data: the error does not tell it."""
+        remote = bench.faulty()
+
+        async def scenario(connector: BoundConnector) -> ConnectorError:
+            user = self.make_user(1)
+            created = await within_deadline(connector.create_user(user))
+            remote.fail(fault, writes_only=True)
+            changed = with_value(user, "name.givenName", "Changed")
+            return await error_of(connector.update_user(created.remote_id, user, changed))
+
+        self.judge(bench, fault, bench.run(scenario), "update_user")
+
+    def test_a_later_call_of_a_read_that_fails_is_told(self, bench: Bench) -> None:
+        """A read of several calls is whole or an error, whichever of them fails."""
+        remote = bench.faulty()
+
+        async def scenario(connector: BoundConnector) -> list[str]:
+            user = self.make_user(1)
+            remote_id = (await within_deadline(connector.create_user(user))).remote_id
+            reads: dict[str, Callable[[], Awaitable[object]]] = {
+                "get_user": lambda: connector.get_user(remote_id),
+                "find_user": lambda: connector.find_user(str(user.user_name)),
+                "list_users": lambda: connector.list_users(None, 2),
+                "list_groups": lambda: connector.list_groups(None, 2),
+            }
+            wrong = []
+            for hook in reads.keys() & connector.operations:
+                whole = await within_deadline(reads[hook]())
+                for landed in LATER_CALLS:
+                    remote.fail(RemoteFault.SERVER_ERROR, skip=landed)
+                    try:
+                        partial = await within_deadline(reads[hook]())
+                    except ConnectorError:
+                        continue
+                    finally:
+                        remote.heal()
+                    if partial != whole:
+                        wrong.append(f"{hook} after {landed} calls")
+            return wrong
+
+        wrong = bench.run(scenario)
+        assert not wrong, f"a failure was swallowed, and less was answered: {', '.join(sorted(wrong))}"
 
     def test_an_answer_of_the_road_says_nothing_about_an_account(self, bench: Bench) -> None:
         """What a gateway answers, whatever its form, is an outage: never an absence, a success, a refusal."""
@@ -183,26 +243,72 @@ class FaultRules(ContractFixtures):
         """A call that is cancelled ends at once, its requests too, and the next one works."""
 
         async def scenario(connector: BoundConnector) -> None:
-            created = await within_deadline(connector.create_user(self.make_user(1)))
+            user = self.make_user(1)
+            created = await within_deadline(connector.create_user(user))
             tasks_before = asyncio.all_tasks()
-            call = asyncio.ensure_future(
-                within_deadline(
-                    connector.update_user(
-                        created.remote_id, self.make_user(1), self.make_user(2).model_copy(update={"user_name": None})
-                    )
-                )
-            )
-            await asyncio.sleep(0)
-            call.cancel()
-            await asyncio.wait([call], timeout=1.0)
-            assert call.done(), "the call goes on although it was cancelled"
-            left = asyncio.all_tasks() - tasks_before - {call}
-            assert not left, "a task of the connector outlives the call that made it"
-            if isinstance(bench.remote, HttpRemote):
-                assert bench.remote.pending == 0, "a request is still open"
+            for moment in range(MOMENTS):
+                changed = with_value(user, "name.givenName", f"Changed {moment}")
+                call = asyncio.ensure_future(within_deadline(connector.update_user(created.remote_id, user, changed)))
+                for _ in range(moment + 1):
+                    await asyncio.sleep(0)
+                if call.done():
+                    break
+                call.cancel()
+                await asyncio.wait([call], timeout=1.0)
+                assert call.done(), "the call goes on although it was cancelled"
+                assert call.cancelled(), "the call swallows its cancellation and answers, or fails, as if nothing were"
+                left = asyncio.all_tasks() - tasks_before - {call}
+                assert not left, "a task of the connector outlives the call that made it"
+                if isinstance(bench.remote, HttpRemote):
+                    assert bench.remote.pending == 0, "a request is still open"
             await within_deadline(connector.get_user(created.remote_id))
 
         bench.run(scenario)
+
+    def test_nothing_blocks_the_loop(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No hook sleeps in the thread of the event loop: everybody would wait, removals too."""
+
+        def refuse(_seconds: float) -> None:
+            if threading.current_thread() is threading.main_thread():
+                slept.append(True)
+
+        slept: list[bool] = []
+        remote = bench.faulty()
+
+        async def scenario(connector: BoundConnector) -> None:
+            user = self.make_user(1)
+            created = await within_deadline(connector.create_user(user))
+            changed = with_value(user, "name.givenName", "Changed")
+            await within_deadline(connector.update_user(created.remote_id, user, changed))
+            await within_deadline(connector.deactivate_user(created.remote_id, changed))
+            back = await within_deadline(connector.reactivate_user(created.remote_id, changed))
+            remote.fail(RemoteFault.RATE_LIMITED)
+            await error_of(connector.get_user(back.remote_id))
+
+        monkeypatch.setattr(time, "sleep", refuse)
+        bench.run(scenario)
+        assert not slept, "a hook sleeps in the event loop's thread: await asyncio.sleep, or better, raise"
+
+    def test_people_are_not_logged(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+        """Neither names nor addresses are in a log line, whatever its level."""
+        caplog.set_level(logging.DEBUG)
+        user = self.make_user(1)
+
+        async def scenario(connector: BoundConnector) -> None:
+            created = await within_deadline(connector.create_user(user))
+            await within_deadline(connector.get_user(created.remote_id))
+            changed = with_value(user, "name.givenName", "Changed-for-the-contract")
+            await within_deadline(connector.update_user(created.remote_id, user, changed))
+            await within_deadline(connector.deactivate_user(created.remote_id, changed))
+            await within_deadline(connector.reactivate_user(created.remote_id, changed))
+            if "find_user" in connector.operations:
+                await within_deadline(connector.find_user(str(user.user_name)))
+
+        bench.run(scenario)
+        lines = (one.getMessage() for one in caplog.records if one.name.partition(".")[0] not in OTHERS_LOGGERS)
+        logged = "\n".join(lines)
+        names = (str(user.user_name), "Changed-for-the-contract", str(user.name and user.name.family_name))
+        assert not [name for name in names if name.casefold() in logged.casefold()], "a log line names a person"
 
     def test_failures_are_not_logged_with_their_body(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
         """What a remote system answers when it fails may hold personal data: it is in no log line."""

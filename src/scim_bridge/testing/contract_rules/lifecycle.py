@@ -93,20 +93,21 @@ class LifecycleRules(ContractFixtures):
 class ListingRules(ContractFixtures):
     """A listing shows everything once, or says that it cannot."""
 
-    def test_pages_have_no_gap_and_no_repeat(self, bench: Bench) -> None:
-        """Five accounts, two to a page: each is listed once, no page is longer, and the cursor ends."""
+    @pytest.mark.parametrize("limit", [1, 2, 3, 100])
+    def test_pages_have_no_gap_and_no_repeat(self, bench: Bench, limit: int) -> None:
+        """Six accounts, whatever fits on a page: each is listed once, no page is longer, and the cursor ends."""
         self.need(bench, "list_users")
 
         async def scenario(connector: BoundConnector) -> tuple[set[str], list[str]]:
             made = {
                 (await within_deadline(connector.create_user(self.make_user(number)))).remote_id
-                for number in range(1, 6)
+                for number in range(1, 7)
             }
             listed: list[str] = []
             cursor: str | None = None
             for _ in range(MOST_PAGES):
-                page: Page[User] = await within_deadline(connector.list_users(cursor, 2))
-                assert len(page.items) <= 2, f"a page of {len(page.items)} although the limit is 2"
+                page: Page[User] = await within_deadline(connector.list_users(cursor, limit))
+                assert len(page.items) <= limit, f"a page of {len(page.items)} although the limit is {limit}"
                 listed += [one.remote_id for one in page.items]
                 cursor = page.cursor
                 if cursor is None:
@@ -118,19 +119,29 @@ class ListingRules(ContractFixtures):
         assert made <= set(listed), "an account is missing from the listing"
 
     def test_a_listing_and_a_read_agree(self, bench: Bench) -> None:
-        """What the listing says of an account is what reading it says."""
+        """What the listing says of an account is what reading it says, its groups and the inactive ones included."""
         self.need(bench, "list_users")
 
-        async def scenario(connector: BoundConnector) -> tuple[User, User]:
-            created = await within_deadline(connector.create_user(self.make_user(1)))
+        async def scenario(connector: BoundConnector) -> list[tuple[User, User]]:
+            user, leaver = self.make_user(1), self.make_user(2)
+            made = [(await within_deadline(connector.create_user(one))).remote_id for one in (user, leaver)]
+            if "set_user_groups" in connector.operations:
+                group = (await self.two_groups(connector))[0]
+                await within_deadline(connector.set_user_groups(made[0], user, [group]))
+            await within_deadline(connector.deactivate_user(made[1], leaver))
             page = await within_deadline(connector.list_users(None, 100))
-            listed = next((one for one in page.items if one.remote_id == created.remote_id), None)
-            assert listed is not None, "a new account is missing from the first page of 100"
-            return listed.resource, (await within_deadline(connector.get_user(created.remote_id))).resource
+            found = {one.remote_id: one.resource for one in page.items}
+            both = []
+            for remote_id in made[:1] if connector.inactive_is_absent else made:
+                assert remote_id in found, "an account that is there, active or not, is missing from the listing"
+                both.append((found[remote_id], (await within_deadline(connector.get_user(remote_id))).resource))
+            return both
 
-        listed, seen = bench.run(scenario)
-        assert str(listed.user_name).casefold() == str(seen.user_name).casefold()
-        assert listed.active == seen.active
+        for listed, seen in bench.run(scenario):
+            assert str(listed.user_name).casefold() == str(seen.user_name).casefold()
+            assert listed.active == seen.active
+            if listed.groups is not None and seen.groups is not None:
+                assert groups_of(listed) == groups_of(seen), "the listing shows other groups than a read"
 
     @pytest.mark.parametrize("listing", ["list_users", "list_groups"])
     def test_an_error_midway_is_raised(self, bench: Bench, listing: str) -> None:
