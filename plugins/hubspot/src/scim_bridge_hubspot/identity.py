@@ -7,6 +7,7 @@ from datetime import timedelta
 from scim_bridge.errors import (
     ConnectorError,
     RemoteConflictError,
+    RemoteCredentialsError,
     RemoteForbiddenError,
     RemoteInvalidValueError,
     RemoteMisroutedError,
@@ -100,12 +101,12 @@ class Identity:
     async def _learn_account(self) -> bool:
         """Ask for the account's id, and for its time zone, by which its daily limit is reset.
 
-        :returns: Whether HubSpot itself answered, be it with a refusal.
+        :returns: Whether HubSpot itself answered, be it with a refusal. One of the token is none: it passes.
         """
         try:
             details = await self._client.account_details()
         except ConnectorError as error:
-            answered = not isinstance(error, RemoteUnavailableError)
+            answered = not isinstance(error, (RemoteUnavailableError, RemoteCredentialsError))
             self._not_reached = None if answered else error
             return answered
         self._portal_id, self._not_reached = details.portal_id, None

@@ -8,7 +8,7 @@ from plugins.hubspot.tests.bridge.bridged import CONNECTION, always, bridged
 from plugins.hubspot.tests.bridge.test_nobody_else import portal_of, roles
 from plugins.hubspot.tests.connector.portals import World
 from plugins.hubspot.tests.connector.test_deprovisioning import MODES, NO_ACCESS, settings_of
-from scim_bridge.errors import PendingError
+from scim_bridge.errors import PendingError, RemoteCredentialsError, RemoteUnavailableError
 from scim_bridge.provisioning import identification
 from scim_bridge.store.rows import State
 from scim_bridge_hubspot.emulator import Call, Fault
@@ -82,4 +82,22 @@ async def test_an_outage_of_the_account_s_details_holds_nothing(tmp_path: Path, 
         ada = await bridge.user(ADA)
         await bridge.group("Sales", ada)
 
+    assert roles(portal, ADA) == ("Sales",)
+
+
+async def test_a_token_that_is_refused_does_not_stand_for_a_portal_that_does_not_tell(tmp_path: Path) -> None:
+    """While HubSpot refuses the token, and a gateway answers for it, nothing is known; then the connection goes on."""
+    portal = portal_of((ADA, []))
+    async with bridged(tmp_path, portal) as bridge:
+        ada = await bridge.user(ADA)
+    portal.hubspot.faults.add(Fault("unauthorized", "GET", "/account-info/", times=1))
+    portal.hubspot.faults.add(Fault("edge", None, "access-token-info", status=404, media="html", times=1))
+    async with bridged(tmp_path, portal) as bridge:
+        with pytest.raises((RemoteCredentialsError, RemoteUnavailableError)):
+            await bridge.provisioning.identification.confirmed()
+        assert await bridge.provisioning.identification.confirmed()
+        await bridge.group("Sales", ada)
+        pin = await bridge.store.read(lambda tx: identification.pinned(tx, CONNECTION))
+
+    assert (pin.identity, pin.problem) == (f"hubspot {portal.hubspot.portal_id}", None)
     assert roles(portal, ADA) == ("Sales",)
