@@ -22,9 +22,18 @@ def main() -> None:
 @click.option("--profile", type=click.Choice(list(PROFILES)), default="enterprise", show_default=True, help="The tier.")
 @click.option("--switch", "assignments", multiple=True, metavar="NAME=VALUE", help="A reading of what is uncertain.")
 @click.option("--token", default=HubSpotEmulator.token, show_default=True, help="The private app's token.")
+@click.option("--portal-id", type=int, default=HubSpotEmulator.portal_id, show_default=True, help="The account's id.")
 @click.option("--random-seed", type=int, default=0, show_default=True, help="Makes ids, orders and random faults.")
 def emulate(
-    *, host: str, port: int, seed_demo: bool, profile: str, assignments: tuple[str, ...], token: str, random_seed: int
+    *,
+    host: str,
+    port: int,
+    seed_demo: bool,
+    profile: str,
+    assignments: tuple[str, ...],
+    token: str,
+    portal_id: int,
+    random_seed: int,
 ) -> None:
     """Run a HubSpot that is none: its user APIs, with state, limits and faults on demand.
 
@@ -35,6 +44,7 @@ def emulate(
     except UnknownSwitchError as error:
         raise click.BadParameter(str(error), param_hint="--switch") from None
     hubspot = HubSpotEmulator(switches=switches, profile=profile, seed=random_seed)
+    hubspot.portal_id = portal_id
     if token != hubspot.token:
         del hubspot.tokens[hubspot.token]
         hubspot.add_token(token)

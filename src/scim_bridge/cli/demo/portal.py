@@ -86,13 +86,17 @@ class Portal:
         return document
 
 
-async def start_portal(processes: ProcessGroup, name: str, *, seed: int) -> Portal:
-    """Start an emulator with a few accounts already in it."""
+async def start_portal(processes: ProcessGroup, name: str, *, number: int, seed: int) -> Portal:
+    """Start an emulator with a few accounts already in it.
+
+    :param number: The id of its account.
+    """
     log = f"hubspot-{name}"
+    own = ("--portal-id", str(number), "--token", f"pat-na1-{name}-{seed}")
     process = await processes.start(
         log,
         executable("scim-bridge-hubspot"),
-        *("emulate", "--port", "0", "--seed-demo", "--random-seed", str(seed), "--token", f"pat-na1-{name}-{seed}"),
+        *("emulate", "--port", "0", "--seed-demo", "--random-seed", str(seed), *own),
         environment={"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"},
     )
     portal: Portal | None = None

@@ -142,7 +142,10 @@ async def _scene(options: Options) -> AsyncIterator[Scene]:
 
 
 async def _portals(stack: AsyncExitStack, processes: ProcessGroup, seed: int) -> dict[str, Portal]:
-    started = await asyncio.gather(*(start_portal(processes, name, seed=seed) for name in CLIENTS))
+    numbered = enumerate(CLIENTS, start=1)
+    started = await asyncio.gather(
+        *(start_portal(processes, name, number=number, seed=seed) for number, name in numbered)
+    )
     for portal in started:
         stack.push_async_callback(portal.close)
         await portal.in_pages(
