@@ -2,8 +2,8 @@
 
 A bridge in this process talks over real sockets through :class:`~scim_bridge.testing.faultproxy.FaultProxy` to an
 emulator. A life without faults tells how many calls each of its steps makes; then every step is taken once for every
-fault at every call, in each of several courses. Each lane has a bridge, a proxy and a HubSpot of its own; lanes wait at
-the same time.
+fault at every call, in each of several courses. Each lane has a bridge, a proxy and a HubSpot of its own, and the
+promises of ``docs/promises.md`` are held against it; lanes wait at the same time.
 
 ``python -m tests.faults.single_faults`` prints one JSON document.
 """
@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scim_bridge.testing.faultproxy import KINDS, Fault, FaultProxy
-from scim_bridge_hubspot.emulator import HubSpotEmulator
 from scim_bridge_hubspot.emulator.asgi import make_server
 from tests.faults import defects
 from tests.faults.bridges import (
+    GROUPS,
     NO_ACCESS,
     FastClients,
     RunningBridge,
@@ -43,6 +43,10 @@ from tests.faults.courses import COURSES, Course
 from tests.faults.households import Household
 from tests.faults.instruments import workplace
 from tests.faults.lives import Client, Life, ViolationError, at_rest
+from tests.faults.promises.diary import Diary, NotingEmulator, lists, shown, together
+from tests.faults.promises.portals import accounts_of
+from tests.faults.promises.record import Account
+from tests.faults.promises.rules import judge
 from tests.hang_guard import HANG_SECONDS
 
 SCENARIOS_OF_A_LANE = 75
@@ -84,11 +88,22 @@ class Lane:
     """A bridge, the way to its HubSpot, and that."""
 
     course: Course
-    hubspot: HubSpotEmulator
+    hubspot: NotingEmulator
     proxy: FaultProxy
     bridge: RunningBridge
     client: Client
     household: Household
+    diary: Path
+    began: tuple[Mapping[str, str], Mapping[str, Account]]
+    """The groups and the accounts that were there before anything happened."""
+
+    async def promises(self) -> list[str]:
+        """Return every promise that was broken, by what could be seen from outside."""
+        groups, accounts = self.began
+        lines = [*shown(groups, at=0.0), *Diary.read(self.diary), *self.hubspot.noted]
+        record = together(lines, accounts, strength=GROUPS, moves="rename" in self.course.config(""))
+        record.rested, record.lists = True, await lists(self.bridge.send)
+        return [str(finding) for finding in judge(record)]
 
     async def step(self, lives: Sequence[Life]) -> None:
         """Take the next step."""
@@ -130,8 +145,11 @@ async def lane(course: Course, database: Path, template: Template) -> AsyncItera
             configuration = settings(database, proxy.url, config=course.config(proxy.url))
             async with running(configuration, clients, template.token) as bridge:
                 groups = dict(template.groups)
-                client = Client(bridge.send, groups)
-                yield Lane(course, hubspot, proxy, bridge, client, Household(client, groups, course.methods))
+                notes = database.with_suffix(".diary")
+                client = Client(Diary(notes).watch(bridge.send), groups)
+                began = dict(groups), accounts_of(hubspot)
+                household = Household(client, groups, course.methods)
+                yield Lane(course, hubspot, proxy, bridge, client, household, notes, began)
         server.should_exit = True
         await serving
 
@@ -210,6 +228,7 @@ async def strike(course: Course, directory: Path, template: Template, share: flo
                     break
                 await suffer(one, course.lives(f"person{number}x{turn}"), todo, report)
             report.violations += [f"{course.name}: afterwards {drift}" for drift in await one.bridge.drifts()]
+            report.violations += [f"{course.name}: {finding}" for finding in await one.promises()]
             report.fired.update(one.proxy.fired)
             report.statuses.update(one.client.statuses)
 

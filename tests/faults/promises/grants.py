@@ -66,12 +66,21 @@ def named_only(story: Story) -> Iterator[tuple[float, str]]:
         named = story.first_named.get(change.key, change.order) < change.order
         if not named and (out or lost):
             yield change.at, f"{before.email}, whom no client has named, lost {sorted(lost) or 'access'}"
-        elif out and not story.wants_access(change.key, change.order, wanted=False):
+        elif out and not story.wants_access(change.key, change.order, wanted=False) and not _moved(story, change):
             yield change.at, f"{before.email} lost access, and no client asks for that"
         for name in sorted(lost if named else ()):
             stronger = set(story.record.strength[: _rank(story, name)]) & after.sets
             if not stronger and _is_member(story, change, name):
                 yield change.at, f"{before.email} lost {name}, into which a client put them"
+
+
+def _moved(story: Story, change: Change) -> bool:
+    """Whether an account was removed because its person has another one under a new userName."""
+    if not story.record.moves:
+        return False
+    same = [keys for keys in map(story.names.member, story.names.users) if change.key in keys]
+    others = [story.account(key, change.order) for keys in same for key in keys - {change.key}]
+    return any(one is not None and one.access for one in others)
 
 
 def _rank(story: Story, name: str) -> int:
@@ -118,9 +127,16 @@ def guard_kept(story: Story) -> Iterator[tuple[float, str]]:
 
 
 def one_person_one_account(story: Story) -> Iterator[tuple[float, str]]:
-    """Never two accounts for one person: none is made while another of the same resource has access."""
+    """Never two accounts for one person: none is made while another of the same resource has access.
+
+    Where a new userName makes a new account, the old one is gone at the end.
+    """
+    for id_ in story.names.users if story.record.moves and story.record.rested else ():
+        left = [story.record.accounts[key].email for key in story.names.member(id_) if story.has_access(key)]
+        if len(left) > 1:
+            yield story.record.clock(), f"the same person has {', '.join(sorted(left))} at the end"
     for change, before, after in of_the_bridge(story):
-        if before.access or not after.access:
+        if before.access or not after.access or story.record.moves:
             continue
         for id_ in story.names.users:
             keys = story.names.member(id_)

@@ -105,6 +105,7 @@ class Record:
     :param protected: Addresses of accounts that are never to be changed.
     :param secrets: What no line of a log may hold.
     :param lines: Lines of the log.
+    :param moves: Whether a new userName makes a new account, and the old one is removed once that is there.
     :param approved: When an operator approved all that was held; 0 for never.
     :param rested: Whether everything had come to rest when the record was ended.
     :param lists: What a client read in the end: Users, then Groups.
@@ -123,6 +124,7 @@ class Record:
     lines: list[str] = field(default_factory=list)
     accounts: dict[str, Account] = field(default_factory=dict)
     initial: dict[str, Account] = field(default_factory=dict)
+    moves: bool = False
     approved: int = 0
     rested: bool = False
     lists: tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]] | None = None

@@ -126,6 +126,15 @@ def _namesake() -> Tale:
     return removed(tale)
 
 
+def _renamed() -> Tale:
+    """Let Ada get another userName where that makes another account."""
+    tale = made(Tale())
+    tale.record.moves = True
+    name = "ada.new@corp.example"
+    return tale.ask("PUT", "/Users/1", {"userName": name, "active": True}, 200, {"id": "1", "userName": name},
+        meanwhile=lambda: tale.shows(k2=ada(email=name)))  # fmt: skip
+
+
 KEPT: dict[str, Callable[[], Tale]] = {
     "an account is made and removed": lambda: removed(made(Tale())),
     "a removal is put off and done": lambda: made(Tale())
@@ -148,6 +157,7 @@ KEPT: dict[str, Callable[[], Tale]] = {
     .ask("DELETE", "/Users/1", status=204),
     "a soft delete gives a name up, and nobody is told of the one created under it": _succeeded,
     "somebody is invited under an address that was changed by hand": _namesake,
+    "a new userName makes a new account, and the old one is removed": lambda: _renamed().shows(k=None),
     "a refusal follows a look that came after a gateway's answer": lambda: _refused("/Users/1", HTML_404, LOOK),
     "a gateway answers about somebody else meanwhile": lambda: _refused("/Users/1",
         ("GET", "/settings/users/2026-03/b", 404, "edge"), ("POST", "/settings/users/2026-03", 404, "edge",
@@ -214,6 +224,8 @@ BROKEN: list[tuple[str, Callable[[], Tale]]] = [
     ("guard-kept", lambda: made(Tale(b=bob())).grouped("1", "2").shows(k=ada("Sales"), b=bob("Sales"))),
     ("one-person-one-account", lambda: made(Tale()).shows("hand", k=ada(email="ada.new@corp.example"))
         .ask("PATCH", "/Users/1", IN).shows(k2=ada())),
+    ("one-person-one-account", _renamed),
+    ("named-only", lambda: _renamed().shows(k=None, k2=None)),
     ("refusal-leaves-nothing", lambda: (tale := Tale()).created(status=409, meanwhile=lambda: tale.shows(k=ada()))),
     ("one-name-one-id", lambda: Tale().ask("GET", "/Users", answer={"Resources": [
         {"id": "1", "userName": ADA}, {"id": "2", "userName": ADA.upper()}]})),
