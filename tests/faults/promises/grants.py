@@ -144,8 +144,11 @@ def one_person_one_account(story: Story) -> Iterator[tuple[float, str]]:
                 continue
             if story.is_anothers(change.key, id_, change.order):  # two Users of the client's, and it asked for both
                 continue
-            own = [key for key in keys - {change.key} if not story.is_anothers(key, id_, change.order)]
-            others = [story.account(key, change.order) for key in own]
+            others = [
+                story.account(key, change.order)
+                for key in keys - {change.key}
+                if not story.is_anothers(key, id_, change.order) and not story.is_namesakes(key, id_, change.order)
+            ]
             doubled = [one.email for one in others if one is not None and one.access]
             if doubled:
                 yield change.at, f"{after.email} was made while the same person has {', '.join(doubled)}"
