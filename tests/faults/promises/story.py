@@ -97,14 +97,16 @@ class Story:
         return any(one.kind == "in" for one in last.values())
 
     def is_namesakes(self, key: str, id_: str, order: int) -> bool:
-        """Whether an account was made by hand under an address that the account of a User had before, and still is.
+        """Whether an account was made by hand under an address that is not a User's any more.
 
-        That one had its address changed by hand, and stands for the User; nobody but the client could tell that the
-        new one is the same person.
+        The client had given the User another name before it was first made; or the User's own account had the address,
+        was given another one by hand, and is still there. Nobody but the client could tell that it is the same person.
         """
         made = [one for one in self.changes[key] if one.by == "hand" and one.before is None and one.order < order]
         if not made or made[-1].after is None:
             return False
+        if made[0] is self.changes[key][0] and self.names.gave_up(id_, made[-1].after.email, made[-1].order):
+            return True
         lost = {
             other for other, until in self.names.spans[person_named(made[-1].after.email)] if until < made[-1].order
         }

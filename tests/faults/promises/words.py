@@ -167,11 +167,11 @@ class Names:
                 self.groups[id_].add(one["displayName"])
 
     def _write_down(self, ask: Ask) -> None:
-        """Note how a client calls a User from now on; a deleted one has no name."""
+        """Note how a client calls a User from now on; one that was told as deleted has no name."""
         kind, _, id_ = ask.path.strip("/").partition("/")
         if kind != "Users" or not id_ or ask.refused:
             return
-        if ask.method == "DELETE":
+        if ask.method == "DELETE" and ask.succeeded:
             self._called[id_].append((ask.order, ""))
         elif ask.method == "PUT":
             self._called[id_].append((ask.order, str(ask.document.get("userName", "")).casefold()))

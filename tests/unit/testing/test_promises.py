@@ -117,6 +117,14 @@ def _succeeded() -> Tale:
     return tale.created(status=429, retry_after="1").shows(k=ada()).ask("PATCH", "/Users/1", OUT)
 
 
+def _buried(key: str) -> Tale:
+    """Let Ada be renamed as she is removed, somebody be invited under her name, and her removal be said again."""
+    tale = made(Tale())
+    operations = [*OUT["Operations"], {"op": "Replace", "path": "userName", "value": TOMBSTONE}]
+    tale.ask("PATCH", "/Users/1", {"Operations": operations}, meanwhile=lambda: tale.shows(k=None))
+    return tale.shows("hand", **{key: ada()}).ask("DELETE", "/Users/1", status=204)
+
+
 def _namesake() -> Tale:
     """Let Ada's address be changed, and somebody be invited under the old one; then end her membership and access."""
     tale = made(Tale()).grouped("1", name="Service").shows(k=ada("Service"))
@@ -158,6 +166,7 @@ KEPT: dict[str, Callable[[], Tale]] = {
     "a soft delete gives a name up, and nobody is told of the one created under it": _succeeded,
     "somebody is invited under an address that was changed by hand": _namesake,
     "a new userName makes a new account, and the old one is removed": lambda: _renamed().shows(k=None),
+    "somebody is invited under the name that a soft delete gave up": lambda: _buried("n"),
     "a refusal follows a look that came after a gateway's answer": lambda: _refused("/Users/1", HTML_404, LOOK),
     "a gateway answers about somebody else meanwhile": lambda: _refused("/Users/1",
         ("GET", "/settings/users/2026-03/b", 404, "edge"), ("POST", "/settings/users/2026-03", 404, "edge",
@@ -197,6 +206,7 @@ BROKEN: list[tuple[str, Callable[[], Tale]]] = [
     ("removed-is-out", lambda: made(Tale()).ask("PATCH", "/Users/1", OUT)),
     ("removed-is-out", lambda: made(Tale()).ask("PUT", "/Users/1", {"userName": ADA, "active": False})),
     ("removed-is-out", lambda: made(Tale()).ask("DELETE", "/Users/1", status=204)),
+    ("removed-is-out", lambda: _buried("k")),
     ("removed-is-out", lambda: made(Tale()).ask("POST", "/Bulk",
         {"Operations": [{"method": "PATCH", "path": "/Users/1", "data": OUT}]}, 200,
         {"Operations": [{"status": "200", "location": "https://bridge/Users/1"}]})),
