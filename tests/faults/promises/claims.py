@@ -35,7 +35,8 @@ def _let_in_meanwhile(story: Story, key: str, ask: Ask) -> bool:
 def left_is_left(story: Story) -> Iterator[tuple[float, str]]:
     """A 2xx to taking somebody from a group: HubSpot shows them without its set at that moment.
 
-    Whoever is named has to be without it; whom a whole group leaves out, if a client had put them in.
+    Whoever is named has to be without it; whom a whole group leaves out, if a client had put them in, and had not taken
+    them out since: what is given by hand after that is no client's.
     """
     for key, words in story.members.items():
         for word in words:
@@ -44,15 +45,7 @@ def left_is_left(story: Story) -> Iterator[tuple[float, str]]:
     for word in story.whole:
         kept = {key for id_ in word.users for key in story.names.member(id_)}
         for key in story.members.keys() - kept:
-            order = word.ask.order
-            if any(
-                one.kind == "join"
-                and one.group == word.group
-                and one.ask.succeeded
-                and one.ask.order < order
-                and not story.is_namesakes(key, one.user, order)
-                for one in story.members[key]
-            ):
+            if story.was_put_in(key, word):
                 yield from _still_holds(story, key, word)
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from tests.faults.promises.record import Account, Ask, Change, Record
-from tests.faults.promises.words import Names, Word, person_named, words_of
+from tests.faults.promises.words import END, Names, Word, person_named, words_of
 
 UNDER_WAY = 120.0
 """Seconds for which a request that nobody answered may still be at work."""
@@ -40,6 +40,8 @@ class Story:
                 for key in self.names.who(word):
                     self.access[key].append(word)
             elif word.kind in {"join", "leave"}:
+                if word.kind == "join" and self.ended.get(word.user, END) < word.ask.order:
+                    continue  # an id that names nobody any more is no member, and is left out
                 for key in self.names.member(word.user):
                     self.members[key].append(word)
             else:
@@ -66,6 +68,17 @@ class Story:
     def by_hand(self, key: str, after: int, before: int) -> Iterator[Change]:
         """Yield what people did to an account between two moments."""
         return (one for one in self.changes[key] if one.by == "hand" and after < one.order < before)
+
+    @cached_property
+    def ended(self) -> dict[str, int]:
+        """When each SCIM id ceased to name anybody: its deletion was asked for, and never refused."""
+        found: dict[str, int] = {}
+        deletions = [ask for ask in self.asks if ask.method == "DELETE" and ask.path.startswith("/Users/")]
+        refused = {ask.path for ask in deletions if ask.refused and ask.status != 404}
+        for ask in deletions:
+            if ask.path not in refused:
+                found.setdefault(ask.path.rpartition("/")[2], ask.order)
+        return found
 
     # -- Who was named -----------------------------------------------------------------------------------------------
 
@@ -144,18 +157,36 @@ class Story:
     def _joins(self, key: str) -> Iterator[Word]:
         yield from (word for word in self.members[key] if word.kind == "join")
 
+    def was_put_in(self, key: str, word: Word) -> bool:
+        """Whether a client had put somebody into the group of a word, and no confirmed word had taken them since."""
+        before = word.ask.order
+
+        def last(words: list[Word]) -> int:
+            return max((one.ask.order for one in words if one.ask.succeeded and one.ask.order < before), default=-1)
+
+        same = [one for one in self.members[key] if one.group == word.group]
+        taken = [one for one in same if one.kind == "leave"]
+        taken += [one for one in self.whole if one.group == word.group and self._omits(one, key)]
+        taken += [one for one in self.access[key] if one.ask.method == "DELETE"]
+        confirmed = [one for one in taken if one.ask.answered is not None and one.ask.answered < before]
+        joined = [one for one in same if one.kind == "join" and not self.is_namesakes(key, one.user, before)]
+        return last(joined) > last(confirmed)
+
     def takes(self, key: str, name: str) -> Iterator[Word]:
         """Yield the words that take a set from somebody."""
         for word in self.members[key]:
             if word.kind == "leave" and name in self.sets_of(word):
                 yield word
         for word in self.whole:
-            omitted = word.kind == "drop" or key not in {one for id_ in word.users for one in self.names.member(id_)}
-            if omitted and name in self.sets_of(word):
+            if self._omits(word, key) and name in self.sets_of(word):
                 yield word
         for word in self.access[key]:
             if word.ask.method == "DELETE":
                 yield word
+
+    def _omits(self, word: Word, key: str) -> bool:
+        """Whether a word about a whole group leaves somebody out."""
+        return word.kind == "drop" or key not in {one for id_ in word.users for one in self.names.member(id_)}
 
     def sets_of(self, word: Word) -> frozenset[str]:
         """Return the names that a word's group ever had: the set it stands for keeps one of them when it is renamed."""

@@ -96,6 +96,12 @@ def removed(tale: Tale) -> Tale:
     return tale.ask("PATCH", "/Users/1", OUT, meanwhile=lambda: tale.shows(k=None))
 
 
+def _taken(tale: Tale) -> Tale:
+    """Let Ada be put into a group and taken out again."""
+    tale.grouped("1").shows(k=ada("Sales"))
+    return tale.ask("PUT", "/Groups/Sales", {"members": []}, meanwhile=lambda: tale.shows(k=ada()))
+
+
 def _refused(path: str, *calls: tuple[Any, ...], detail: str = "no", sets: tuple[str, ...] = ()) -> Tale:
     """Let a change of Ada, or of her group, be refused after some calls."""
     tale = made(Tale(b=bob()))
@@ -167,6 +173,15 @@ KEPT: dict[str, Callable[[], Tale]] = {
     "somebody is invited under an address that was changed by hand": _namesake,
     "a new userName makes a new account, and the old one is removed": lambda: _renamed().shows(k=None),
     "somebody is invited under the name that a soft delete gave up": lambda: _buried("n"),
+    "a set that a client took is given by hand, and the group is deleted": lambda: _taken(made(Tale()))
+    .shows("hand", k=ada("Sales"))
+    .ask("DELETE", "/Groups/Sales", status=204),
+    "an id that is to be deleted is named as a member, and means nothing": lambda: made(Tale())
+    .shows("hand", k=ada("Sales"))
+    .ask("DELETE", "/Users/1", status=429, retry_after="1")
+    .grouped("1")
+    .ask("DELETE", "/Groups/Sales", status=204)
+    .shows(k=None),
     "a refusal follows a look that came after a gateway's answer": lambda: _refused("/Users/1", HTML_404, LOOK),
     "a gateway answers about somebody else meanwhile": lambda: _refused("/Users/1",
         ("GET", "/settings/users/2026-03/b", 404, "edge"), ("POST", "/settings/users/2026-03", 404, "edge",
@@ -219,7 +234,11 @@ BROKEN: list[tuple[str, Callable[[], Tale]]] = [
         {"displayName": "Sales", "members": []})),
     ("left-is-left", lambda: made(Tale()).grouped("1").shows(k=ada("Sales")).ask("DELETE", "/Groups/Sales",
         status=204)),
+    ("left-is-left", lambda: _taken(made(Tale())).grouped("1").shows("hand", k=ada("Sales"))
+        .ask("DELETE", "/Groups/Sales", status=204)),
     ("nothing-unasked", lambda: Tale().shows(k=ada())),
+    ("nothing-unasked", lambda: made(Tale()).ask("DELETE", "/Users/1", status=429, retry_after="1").grouped("1")
+        .shows(k=ada("Sales")).shows(k=None)),
     ("nothing-unasked", lambda: removed(made(Tale())).shows(k=ada())),
     ("nothing-unasked", lambda: made(Tale()).grouped("2").shows(k=ada("Sales"))),
     ("nothing-unasked", lambda: made(Tale()).grouped("1").shows(k=ada("Sales")).ask("DELETE", "/Groups/Sales",
