@@ -10,7 +10,7 @@ from dataclasses import replace
 from scim2_models import ForbiddenException
 
 from scim_bridge.models import Group, Lane
-from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, taken, unknown_members
+from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, is_seen_active, taken, unknown_members
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.situation import name_of
 from scim_bridge.store import documents, memberships, resources
@@ -119,10 +119,17 @@ class GroupIntake:
         if self.intake.capabilities.user_centric:
             held = self._removals_to_hold(tx, affected)
             self.intake.guard.withdraw_held(tx, affected)
+            self._doubt(tx, row, affected)
             bumped = resources.bump(tx, self.intake.connection_id, affected, lane=Lane.REMOVE, now=self.intake.clock())
             self._hold(tx, held)
             return Accepted(row, waits | bumped, frozenset({row.id, *bumped}), then_members=True)
-        return Accepted(row, waits, frozenset({row.id}))
+        looks = self._bump_returned(tx, affected)
+        return Accepted(row, waits | looks, frozenset({row.id, *looks}))
+
+    def _bump_returned(self, tx: Connection, leaving: Collection[str]) -> dict[str, int]:
+        """Have those looked at who may have been let in by hand, where members are on the group."""
+        now = self.intake.clock()
+        return resources.bump(tx, self.intake.connection_id, self._look_again(tx, leaving), lane=Lane.REMOVE, now=now)
 
     def _members(
         self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta], *, new: bool = False
@@ -178,8 +185,7 @@ class GroupIntake:
         now = self.intake.clock()
         held = self._removals_to_hold(tx, change.removed) | self._grants_to_hold(tx, row, change.added)
         self.intake.guard.withdraw_held(tx, change.removed)
-        doubted = self._doubt(tx, row, net(deltas)[1] - change.removed)
-        leaving = change.removed | doubted
+        leaving = change.removed | self._doubt(tx, row, change.removed.union(net(deltas)[1]))
         removed = resources.bump(tx, self.intake.connection_id, leaving, lane=Lane.REMOVE, now=now)
         added = resources.bump(tx, self.intake.connection_id, change.added, lane=Lane.UPDATE, now=now)
         self._hold(tx, held)
@@ -188,17 +194,25 @@ class GroupIntake:
         earlier, late = self._unfinished(tx, row, deltas)
         return Accepted(row, waits | earlier | removed | added, late | frozenset(removed))
 
-    def _doubt(self, tx: Connection, row: ResourceRow, unseen: Collection[str]) -> frozenset[str]:
-        """Return those named as to leave, and not known to be in the group, who may be in it by hand.
+    def _doubt(self, tx: Connection, row: ResourceRow, leaving: Collection[str]) -> frozenset[str]:
+        """Return those who are to leave a group, and may be in it by hand although they were not seen in it.
 
-        They are looked at before it is answered.
+        They are looked at before it is answered: what was seen of them may be older than what somebody gave them.
         """
-        found = [resources.get(tx, self.intake.connection_id, "User", one, lock=True) for one in sorted(unseen)]
-        people = {user.id: user for user in found if user is not None and _has_access(user)}
-        suspected = memberships.suspect(tx, self.intake.connection_id, row.id, people)
+        found = [resources.get(tx, self.intake.connection_id, "User", one, lock=True) for one in sorted(leaving)]
+        inside = {user.id: user for user in found if user is not None and user.active and is_seen_active(user)}
+        suspected = memberships.suspect(tx, self.intake.connection_id, row.id, inside)
         for one in suspected:
-            resources.replace(tx, replace(people[one], ambiguous=True))
-        return frozenset(suspected)
+            resources.replace(tx, replace(inside[one], ambiguous=True))
+        return self._look_again(tx, leaving).union(suspected)
+
+    def _look_again(self, tx: Connection, leaving: Collection[str]) -> frozenset[str]:
+        """Return those who are to leave a group, were seen without access, and may have been let in by hand since."""
+        found = [resources.get(tx, self.intake.connection_id, "User", one, lock=True) for one in sorted(leaving)]
+        returned = [user for user in found if user is not None and self.intake.may_have_returned(user)]
+        for user in returned:
+            resources.replace(tx, replace(user, ambiguous=True))
+        return frozenset(user.id for user in returned)
 
     def _removals_to_hold(self, tx: Connection, ids: Collection[str]) -> frozenset[str]:
         """Count people who lose a group, and return those who are held; not who is losing everything already."""
@@ -273,14 +287,10 @@ class GroupIntake:
             self.intake.record(tx, row, "members", paths=["members"], stayed=change.stayed)
         waits = self.intake.waits_of(row)
         removes = bool(change.removed) or (bool(waits) and bool(self._on_their_way(tx, row, deltas)[1]))
-        return Accepted(row, waits, frozenset({row.id} if removes else ()))
+        looks = self._bump_returned(tx, change.removed.union(net(deltas)[1]))
+        return Accepted(row, waits | looks, frozenset({row.id} if removes else ()) | frozenset(looks))
 
 
 def _wanted(row: ResourceRow) -> ResourceRow:
     """Return a group as one that its client wants: it writes it, whatever became of an earlier deletion."""
     return row if row.active else replace(row, active=True, shown_active=True)
-
-
-def _has_access(user: ResourceRow) -> bool:
-    """Whether a person is active, and was seen to be."""
-    return user.active and user.observed is not None and user.observed.present and user.observed.active

@@ -176,6 +176,16 @@ class Intake:
             self.guard.withdraw_grants(tx, row, keep=keep)
         return changed
 
+    def may_have_returned(self, row: ResourceRow) -> bool:
+        """Whether a person was last seen to be out, or gone, and somebody may have let them in by hand since.
+
+        What was seen is not to be relied on then. Of somebody who was never settled there is nothing to return.
+        """
+        known = row.remote_id is not None or (
+            bool(row.observed_generation) and "find_user" in self.capabilities.operations
+        )
+        return known and not is_seen_active(row)
+
     @staticmethod
     def owned(row: ResourceRow) -> Ownership:
         """Return the ownership after a client wrote the resource."""
@@ -232,6 +242,11 @@ class Intake:
         """Return what a request about this resource alone waits for; nothing when it is settled."""
         settled = row.state is State.SETTLED and row.observed_generation >= row.generation
         return {} if settled else {row.id: row.generation}
+
+
+def is_seen_active(row: ResourceRow) -> bool:
+    """Whether the remote system was last seen to let somebody in."""
+    return row.observed is not None and row.observed.present and row.observed.active
 
 
 def changed_paths(before: bytes, after: bytes) -> list[str]:

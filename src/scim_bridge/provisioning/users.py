@@ -8,7 +8,7 @@ from scim2_models import ForbiddenException
 
 from scim_bridge.errors import PendingError
 from scim_bridge.models import Lane, User
-from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, taken
+from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, is_seen_active, taken
 from scim_bridge.provisioning.situation import attributes_of, with_values
 from scim_bridge.provisioning.succession import part
 from scim_bridge.store import documents, memberships, resources
@@ -150,7 +150,7 @@ class UserIntake:
         asked, user.active = bool(user.active), active
         if active and not row.active and fold(str(user.user_name)) == fold(row.name):
             user.user_name = self._name_back(tx, row)
-        observed_active = _is_seen_active(row)
+        observed_active = is_seen_active(row)
         matters = active != row.active or row.ownership is Ownership.DISCOVERED or self.intake.matters(row, user)
         matters |= asked and row.missing
         leaves, returns = row.active and not active, active and not row.active
@@ -192,15 +192,11 @@ class UserIntake:
         return bool(json.loads(written) == json.loads(row.document))
 
     def _may_have_returned(self, row: ResourceRow) -> bool:
-        """Whether a person who is to be out was last seen to be, or to be gone, and that is not to be relied on.
+        """Whether a person who is to be out may have been let in by hand since.
 
-        Somebody may have let them in by hand since; so whoever says again that they shall be out, or deletes them, is
-        answered after a look. Of somebody who was never settled there is nothing to return.
+        So whoever says again that they shall be out, or deletes them, is answered after a look.
         """
-        known = row.remote_id is not None or (
-            bool(row.observed_generation) and "find_user" in self.intake.capabilities.operations
-        )
-        return known and not row.active and not _is_seen_active(row)
+        return not row.active and self.intake.may_have_returned(row)
 
     def _kept_out(self, tx: Connection, row: ResourceRow) -> ResourceRow:
         """Take that a person shall stay out: nothing changes, but the remote system is asked whether they are."""
@@ -229,8 +225,3 @@ def _asked_anew(row: ResourceRow, user: User) -> Observed | None:
         return observed
     called = "" if fold(name) == fold(str(observed.attributes.get("userName"))) else observed.called
     return replace(observed, called=called, deferred=tuple(path for path in observed.deferred if path != "userName"))
-
-
-def _is_seen_active(row: ResourceRow) -> bool:
-    """Whether the remote system was last seen to let somebody in."""
-    return row.observed is not None and row.observed.present and row.observed.active

@@ -9,9 +9,10 @@ from scim2_models import InvalidValueException, UniquenessException
 from scim_bridge.errors import PendingError, RefusedError, RemoteInvalidValueError, RemoteUnavailableError
 from scim_bridge.models import Group
 from scim_bridge.provisioning import ProvisioningPolicy
+from scim_bridge.store import memberships
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import MemoryRemote
-from tests.unit.provisioning.conftest import Bridge, always, bridge_on, setting, user
+from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
 
 
 def remote_groups(remote: MemoryRemote, name: str) -> set[str]:
@@ -257,3 +258,41 @@ async def test_a_large_group_write_is_answered_before_its_additions_but_after_it
         assert remote_groups(remote, "p0@x.example") == set()
         await bridge.idle()
         assert all(remote_groups(remote, f"p{number}@x.example") == {"Sales"} for number in range(1, 8))
+
+
+@pytest.mark.parametrize("way", ["remove", "replace", "delete"])
+async def test_who_is_inactive_and_was_let_in_by_hand_is_looked_at_when_they_leave(either: Bridge, way: str) -> None:
+    """An inactive member was let in by hand with the group: they are out again before their leaving is claimed."""
+    ada, bob = await people(either, "ada@x.example", "bob@x.example")
+    group = await either.group_with("Sales", ada, bob)
+    await either.provisioning.modify_user(ada, setting(active=False), always)
+    account = either.remote.find("ada@x.example")
+    assert account is not None
+    account.active = True
+
+    if way == "delete":
+        await either.provisioning.delete_group(group, always)
+    else:
+        delta = MemberDelta("remove", (ada,)) if way == "remove" else MemberDelta("replace", (bob,))
+        await either.provisioning.modify_group(group, None, [delta], always)
+
+    assert account.active is False
+    assert await either.groups_of(ada) == {}
+    row = await either.row("User", ada)
+    assert row.state is State.SETTLED
+    assert row.observed is not None
+    assert not row.observed.active
+
+
+async def test_who_was_to_be_in_a_group_and_was_not_seen_there_is_looked_at_when_they_leave(bridge: Bridge) -> None:
+    """A client takes somebody out of a group who lost it by hand, as the store knows, and was given it again."""
+    ada, *_ = await people(bridge, "ada@x.example")
+    group = await bridge.group_with("Sales", ada)
+    account = bridge.remote.find("ada@x.example")
+    assert account is not None
+    await bridge.store.write(lambda tx: memberships.forget(tx, CONNECTION, ada, [group]))
+
+    await bridge.provisioning.modify_group(group, None, [MemberDelta("replace", ())], always)
+
+    assert remote_groups(bridge.remote, "ada@x.example") == set()
+    assert await bridge.groups_of(ada) == {}
