@@ -381,7 +381,7 @@ class Outcomes:
             version=row.version + (shown != row.shown_active),
         )
         resources.replace(tx, settled)
-        if settled.missing:
+        if settled.missing and row.refusal is None:
             record(tx, settled, "drift", now=self.clock(), drift=["missing"])
             self.logger.error("User %s is missing in the remote system; it is not made again unasked", row.id)
         if row.kind == "User":
@@ -396,10 +396,13 @@ class Outcomes:
     def _reverted(self, tx: Connection, row: ResourceRow, situation: Situation) -> ResourceRow:
         """Let desired go back to observed in what the refused step was about, and in nothing else."""
         match situation.step:
-            case Step.CREATE_USER | Step.CREATE_GROUP:
+            case Step.CREATE_USER if not row.observed_generation:
                 return self._unmade(tx, row)
-            case Step.REACTIVATE_USER:
-                return self._rewritten(tx, replace(row, active=False), {"active"}, {"active": False})
+            case Step.CREATE_USER | Step.REACTIVATE_USER:
+                # It is missing, as it was seen to be. To want it inactive would end, later on, what nobody wants ended.
+                return replace(row, may_make=False)
+            case Step.CREATE_GROUP:
+                return self._unmade(tx, row)
             case Step.ADD_GROUP_MEMBERS:
                 refused = [user.id for user in self._members(tx, situation)]
                 memberships.set_desired(tx, self.connection_id, row.id, refused, desired=False)

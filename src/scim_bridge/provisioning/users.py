@@ -45,7 +45,8 @@ class UserIntake:
         returns = not row.active and user.active is not False
         if not returns and self.intake.is_repeat(row, user):
             return self._repeated(tx, row, user)
-        if row.ownership is Ownership.DISCOVERED or not row.active or (row.missing and row.state is State.SETTLED):
+        missing = row.missing and row.state in {State.SETTLED, State.BLOCKED}
+        if row.ownership is Ownership.DISCOVERED or not row.active or missing:
             return self._changed(tx, row, self._completed(row, user))
         raise taken("User")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scim_bridge.errors import PendingError, RemoteUnavailableError
+from scim_bridge.errors import PendingError, RefusedError, RemoteForbiddenError, RemoteUnavailableError
 from scim_bridge.models import Group, Name
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.outcomes import LOST_AGAIN
@@ -241,3 +241,27 @@ async def test_a_user_name_that_can_only_be_changed_by_a_new_account_survives_a_
     await bridge.provisioning.modify_user(ada, setting(user_name="ada.king@x.example"), always)
 
     assert remote.find("ada.king@x.example") is not None
+
+
+async def test_whose_return_was_refused_is_missing_and_not_put_out_when_let_in_by_hand(bridge: Bridge) -> None:
+    """Deactivated by hand; a client's ``active: true`` is refused; let in by hand: nobody asked for their end."""
+    provisioning, remote = bridge.provisioning, bridge.remote
+    ada = (await provisioning.create_user(user())).row.id
+    account = remote.find("ada@corp.example")
+    assert account is not None
+    account.active = False
+    await compared(bridge)
+    remote.fail("reactivate_user", RemoteForbiddenError("deactivated by hand"))
+    with pytest.raises(RefusedError, match="by hand"):
+        await provisioning.modify_user(ada, setting(active=True), always)
+    row = await bridge.row("User", ada)
+    assert (row.state, row.active, row.shown_active, row.missing) == (State.BLOCKED, True, False, True)
+
+    account.active = True
+    await compared(bridge)
+    await bridge.settle()
+
+    assert account.active
+    assert remote.called("deactivate_user") == 0
+    row = await bridge.row("User", ada)
+    assert (row.active, row.shown_active, row.missing) == (True, True, False)

@@ -90,7 +90,7 @@ async def test_a_refused_removal_is_not_forgotten(tmp_path: Path, remote: Memory
 
 
 async def test_somebody_whose_account_cannot_be_made_again_stays_known(bridge: Bridge) -> None:
-    """The User of an account that was removed by hand is inactive when it is refused anew, not gone."""
+    """The User of an account that was removed by hand is missing when it is refused anew: told inactive, not gone."""
     ada = (await bridge.provisioning.create_user(user("ada@x.example"))).row.id
     bridge.remote.accounts.clear()
     bridge.remote.intercept = refuse
@@ -100,8 +100,7 @@ async def test_somebody_whose_account_cannot_be_made_again_stays_known(bridge: B
 
     row = await bridge.row("User", ada)
     assert not row.deleted
-    assert not row.active
-    assert not row.shown_active
+    assert (row.active, row.missing, row.shown_active) == (True, True, False)
 
 
 async def test_a_creation_that_was_adopted_unseen_is_an_adoption(bridge: Bridge) -> None:
