@@ -38,8 +38,7 @@ def _memberships(story: Story) -> Iterator[tuple[float, str]]:
         taken = [word for word in words if word.kind == "leave"]
         for whole in story.whole:
             kept = {one for id_ in whole.users for one in story.names.member(id_)}
-            joins = [one.ask.order for one in words if one.kind == "join" and one.group == whole.group]
-            if key not in kept and any(order < whole.ask.order for order in joins):
+            if key not in kept and story.was_put_in(key, whole):
                 taken.append(whole)
         for word in taken:
             if not (word.ask.succeeded or word.ask.status == 429):
