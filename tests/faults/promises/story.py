@@ -169,7 +169,13 @@ class Story:
         taken += [one for one in self.whole if one.group == word.group and self._omits(one, key)]
         taken += [one for one in self.access[key] if one.ask.method == "DELETE"]
         confirmed = [one for one in taken if one.ask.answered is not None and one.ask.answered < before]
-        joined = [one for one in same if one.kind == "join" and not self.is_namesakes(key, one.user, before)]
+        joined = [
+            one
+            for one in same
+            if one.kind == "join"
+            and not self.is_namesakes(key, one.user, before)
+            and self.ended.get(one.user, END) > before
+        ]
         return last(joined) > last(confirmed)
 
     def takes(self, key: str, name: str) -> Iterator[Word]:
