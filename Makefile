@@ -53,8 +53,8 @@ evidence: $(STAMP) ## Run the fault instruments at full size (two hours; or ARGS
 	  SCIM_BRIDGE_REPLICA_HISTORIES=300 \
 	  $(BIN)/python -m pytest tests/faults --verbose --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
-bench: $(STAMP) ## Measure the bridge beside scim2-server (minutes) and write docs/benchmarks.md
-	$(BIN)/python -m tests.benchmarks --document docs/benchmarks.md $(ARGS)
+bench: $(STAMP) ## Measure the bridge beside scim2-server, BASE=8256e3b and the floor (half an hour); write docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks --document docs/benchmarks.md $(if $(BASE),--base $(BASE)) $(ARGS)
 
 coverage: $(STAMP) ## Run the tests and show what they leave out
 	$(BIN)/coverage erase

@@ -1,7 +1,12 @@
-"""``python -m tests.benchmarks``: measure, print and, if asked, write a page."""
+"""``python -m tests.benchmarks``: measure, print and, if asked, write a page and its picture.
+
+``--base 8256e3b`` measures that commit beside this build. The tables over sockets come first; growth and the goals are
+measured in one process.
+"""
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import random
 import tempfile
@@ -11,11 +16,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.benchmarks import operations
+from tests.benchmarks import beside, operations
 from tests.benchmarks.measurement import Sample, compare, p99, percentile, throughput
 from tests.benchmarks.operations import Operation
-from tests.benchmarks.report import Figures, document, machine, milliseconds, show
-from tests.benchmarks.systems import System, bridge_system, peer_system
+from tests.benchmarks.picture import picture
+from tests.benchmarks.report import Figures, beside_each_other, document, machine, milliseconds, show
+from tests.benchmarks.systems import System, bridge_system
 
 CLIENTS = 8
 
@@ -25,20 +31,22 @@ class Sizes:
     """How much is measured.
 
     :param small: Users of the small directory; its largest group holds all of them.
-    :param large: The same of the large one, and of the peer.
+    :param large: The same of the large one, and of every system over sockets.
+    :param huge: Users of the directory whose lists are measured; 0: none is.
     :param group: Members of the group in between.
-    :param rounds: How often the two sides of a comparison take turns.
+    :param rounds: How often the systems of a comparison take turns.
     :param number: Requests of one side in a round.
-    :param slow: Requests of the peer in a round where it takes seconds for each.
+    :param seconds: How long a system is asked over sockets in a round, at most.
     :param percentile: Requests behind a 99th percentile of reads; of group changes it is a quarter.
     """
 
     small: int = 100
     large: int = 10_000
+    huge: int = beside.HUGE
     group: int = 1_000
     rounds: int = 5
     number: int = 40
-    slow: int = 1
+    seconds: float = 0.5
     percentile: int = 4_000
 
     @property
@@ -49,51 +57,26 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Systems:
-    """What is measured: the bridge with a small and with a large directory, and the peer with the large one."""
+    """The bridge with a small and with a large directory, in this process."""
 
     small: System
     large: System
-    peer: System
 
 
-async def run(directory: Path, sizes: Sizes, seed: int) -> list[Figures]:
-    """Measure everything and return the tables.
+async def within(directory: Path, sizes: Sizes, seed: int) -> list[Figures]:
+    """Measure what is measured in this process, and return the tables.
 
     :param directory: Where the databases go; it should lie on a disk.
     """
-    groups = (sizes.group, sizes.large)
     chance = random.Random(seed)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         systems = Systems(
             await enter(bridge_system(directory / "small", sizes.small, sizes.spare, (sizes.small,))),
-            await enter(bridge_system(directory / "large", sizes.large, sizes.spare, groups)),
-            await peer_system(sizes.large, sizes.spare, groups),
+            await enter(bridge_system(directory / "large", sizes.large, sizes.spare, (sizes.group, sizes.large))),
         )
         gc.collect()
-        gc.freeze()  # the peer's directory is Python objects: nobody's requests pay for walking them
-        stack.callback(gc.unfreeze)
-        return [
-            await beside_peer(systems, sizes, chance),
-            await growth(systems, sizes, chance),
-            await goals(systems, sizes, chance),
-        ]
-
-
-async def beside_peer(systems: Systems, sizes: Sizes, chance: random.Random) -> Figures:
-    """Compare the bridge with the peer, both with the large directory."""
-    figures = Figures(
-        f"Beside scim2-server, {sizes.large:,} users",
-        "Medians of one request; × tells how many times what the bridge needs the peer needs.",
-        ("", *(f"{who}{unit}" for unit in (", ms of CPU", ", ms") for who in ("bridge", "peer", "×"))),
-    )
-    fast, slow = (sizes.number, sizes.number), (sizes.number, sizes.slow)
-    chosen = [(operation, fast) for operation in operations.EVERYWHERE]
-    chosen += [(operations.join(size), slow) for size in (sizes.group, sizes.large)]
-    for operation, numbers in chosen:
-        pair = await compare((systems.large, systems.peer), operation, chance, sizes.rounds, numbers)
-        figures.pair(operation.name, *pair)
-    return figures
+        return [await growth(systems, sizes, chance), await goals(systems, sizes, chance)]
 
 
 async def growth(systems: Systems, sizes: Sizes, chance: random.Random) -> Figures:
@@ -135,21 +118,40 @@ def _p99(operation: Operation, sample: Sample, goal: str) -> tuple[str, ...]:
     return name, f"{milliseconds(p99(sample.wall))} ms", f"{milliseconds(p99(sample.busy))} ms", goal
 
 
+def sockets(directory: Path, sizes: Sizes, base: str | None) -> list[beside.Row]:
+    """Measure what is measured over sockets.
+
+    :param base: The commit beside this build.
+    """
+    with contextlib.ExitStack() as stack:
+        sources = None if base is None else stack.enter_context(beside.sources_of(base, directory))
+        everything, lists = beside.tables(
+            directory, sources, users=sizes.large, huge=sizes.huge, rounds=sizes.rounds, seconds=sizes.seconds
+        )
+        return everything + lists
+
+
 def main() -> None:
     """Measure at full size."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--seed", type=int, default=20, help="of all choices")
-    parser.add_argument("--rounds", type=int, default=Sizes.rounds, help="how often the two sides take turns")
-    parser.add_argument("--document", type=Path, help="the page to write")
+    parser.add_argument("--rounds", type=int, default=Sizes.rounds, help="how often the systems take turns")
+    parser.add_argument("--huge", type=int, default=Sizes.huge, help="users of the directory whose lists are measured")
+    parser.add_argument("--base", help="a commit that is measured beside this build")
+    parser.add_argument("--document", type=Path, help="the page to write; its picture goes beside it")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        tables = asyncio.run(run(Path(directory), Sizes(rounds=arguments.rounds), arguments.seed))
+    sizes = Sizes(rounds=arguments.rounds, huge=arguments.huge)
     line = machine(arguments.seed)
+    with tempfile.TemporaryDirectory() as directory:
+        rows = sockets(Path(directory), sizes, arguments.base)
+        tables = beside_each_other(rows, sizes.large, sizes.huge, arguments.base)
+        tables += asyncio.run(within(Path(directory), sizes, arguments.seed))
     console = Console()
     console.width = max(console.width, 120)
     show(console, line, tables)
     if arguments.document:
         arguments.document.write_text(document(line, tables), encoding="utf-8")
+        arguments.document.with_suffix(".svg").write_text(picture(rows, arguments.base), encoding="utf-8")
 
 
 if __name__ == "__main__":

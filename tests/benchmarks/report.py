@@ -3,6 +3,7 @@
 import os
 import platform
 import sqlite3
+import statistics
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.beside import Row
 from tests.benchmarks.measurement import Sample
 
 
@@ -40,6 +42,45 @@ class Figures:
             ratio = first / second if inverse else second / first
             row += [milliseconds(first), milliseconds(second), times(ratio)]
         self.rows.append(tuple(row))
+
+
+NAMES = ("floor", "scim2-server", "base", "this")
+
+
+def beside_each_other(rows: list[Row], users: int, huge: int, base: str | None) -> list[Figures]:
+    """Return the tables of what was measured over sockets.
+
+    :param rows: Of a directory of ``users``, then of one of ``huge``.
+    :param base: The commit beside this build.
+    """
+    first = [row for row in rows if "scim2-server" in row.costs]
+    found = [_compared(f"Over sockets, {users:,} users", first, base)]
+    others = [row for row in rows if row not in first]
+    return [*found, _compared(f"Over sockets, {huge:,} users", others, base)] if others else found
+
+
+def _compared(title: str, rows: list[Row], base: str | None) -> Figures:
+    shown = [name for name in NAMES if any(name in row.costs for row in rows)]
+    named = [f"`{base}`" if name == "base" else "this build" if name == "this" else name for name in shown]
+    figures = Figures(
+        title,
+        "Milliseconds a request, of CPU time of the system and then of wall time; medians of the rounds.",
+        ("", *(f"{name}, {what}" for what in ("CPU", "wall") for name in named), "× base", "of the floor", "goal"),
+    )
+    for row in rows:
+        costs = [row.costs.get(name) for name in shown]
+        cells = ["" if cost is None else milliseconds(cost.median_busy) for cost in costs]
+        cells += ["" if cost is None else milliseconds(cost.median_wall) for cost in costs]
+        this, earlier, floor = row.costs["this"], row.costs.get("base"), row.costs.get("floor")
+        cells.append("" if earlier is None else times(faster(earlier.busy, this.busy)))
+        cells.append("" if floor is None else f"{faster(floor.busy, this.busy):.0%}")
+        figures.rows.append((row.operation.name, *cells, row.operation.goal))
+    return figures
+
+
+def faster(one: list[float], other: list[float]) -> float:
+    """Return how many times what the second costs the first costs: the median of the rounds, pair by pair."""
+    return statistics.median(first / second for first, second in zip(one, other, strict=True))
 
 
 def milliseconds(seconds: float) -> str:
@@ -88,16 +129,19 @@ Written by `make bench`, which runs `tests/benchmarks`. Figures, not verdicts: n
 
 {line}.
 
-The machine is a shared one with 2 cores, and other work ran on it: read the ratios and the CPU times, and take wall
-times as upper bounds. Both systems run in one process and are called as ASGI applications, without sockets. The bridge
-has all it has in production: authentication, an SQLite file with `synchronous=FULL`, the audit chain, the mass-change
-guard and the driver, which confirms each write in a remote system that answers at once. scim2-server keeps its
-directory in memory, checks no token and confirms nothing. CPU times are of all threads and contain what the bridge
-does after it has answered.
+![How many times what the earlier commit needs this build needs](benchmarks.svg)
 
-A list costs more in a large directory by nature: `totalResults` is counted, and `startIndex` walks to where the page
-begins. Any other growth would be a defect; `tests/unit/store/test_query_plans.py` holds hot statements to their
-indexes.
+The machine is a shared one with 2 cores, and other work ran on it: read the ratios and the CPU times, and take wall
+times as upper bounds. `make bench BASE=8256e3b` runs each system in a process of its own and asks them in turn over
+real sockets, 8 connections at once for what is quickest, one for the rest. CPU times are of all threads of the system
+and contain what it does after it has answered; × and shares of the floor are of CPU time, the median of the rounds,
+pair by pair. The bridge has all it has in production: authentication, an SQLite file with `synchronous=FULL`, the
+access log, the audit chain, the mass-change guard and the driver, which confirms each write in a remote system that
+answers at once. scim2-server keeps its directory in memory, checks no token and confirms nothing. The floor is bare
+Starlette that answers the bytes of one User. The other tables are of requests in one process, without sockets.
+
+A read that grows with the directory would be a defect; `tests/unit/store/test_query_plans.py` holds hot statements to
+their indexes.
 """
 
 

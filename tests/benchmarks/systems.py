@@ -1,4 +1,4 @@
-"""What is measured: the bridge, and scim2-server beside it; each a raw ASGI application with a seeded directory."""
+"""What is measured in this process: the bridge as a raw ASGI application with a seeded directory."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -6,17 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
-from scim2_models import Resource, ScimProvider
-from scim2_server.applications.asgi import ASGIApplication
-from scim2_server.memory import AsyncInMemoryStorage
-from scim2_server.utils import (
-    load_default_resource_types,
-    load_default_schemas,
-    load_default_service_provider_config,
-)
 from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Group, Kind, User
@@ -24,7 +16,7 @@ from scim_bridge.provisioning.policy import Budget, GuardPolicy, ProvisioningPol
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.rows import Observed, ResourceRow
 from tests.benchmarks.remote import IndexedConnector, IndexedRemote
-from tests.http.bridge import GROUP, USER, Tenant, bridge
+from tests.http.bridge import USER, Tenant, bridge
 
 Message = MutableMapping[str, Any]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -185,33 +177,3 @@ def _row(
         observed_generation=1,
         observed=Observed(present=True, active=True, attributes=attributes),
     )
-
-
-# -- The peer ----------------------------------------------------------------------------------------------------------
-
-
-async def peer_system(users: int, spare: int, groups: tuple[int, ...]) -> System:
-    """Return scim2-server's ASGI application before its own storage in memory, seeded through that storage."""
-    provider = ScimProvider.from_discovery(
-        load_default_schemas().values(),
-        load_default_resource_types().values(),
-        config=load_default_service_provider_config(),
-    )
-    storage = AsyncInMemoryStorage()
-    system = System(f"scim2-server, {users:,} users", ASGIApplication(storage, provider), "/v2", "unused")
-    types = {type_.name: type_ for type_ in provider.resource_types}
-    models = {name: cast("type[Resource[Any]]", provider.model_for(type_)) for name, type_ in types.items()}
-    for number in range(users + spare):
-        user = person(number).model_dump()
-        made = await storage.create(types["User"], models["User"].model_validate(user))
-        if number < users:
-            system.users.append((str(made.id), user["userName"]))
-        else:
-            system.spare.append(str(made.id))
-    for size in groups:
-        members = [{"value": user_id} for user_id, _ in system.users[:size]]
-        group = models["Group"].model_validate(
-            {"schemas": [GROUP], "displayName": f"Group of {size}", "members": members}
-        )
-        system.groups[size] = str((await storage.create(types["Group"], group)).id)
-    return system

@@ -1,0 +1,136 @@
+"""A client that costs little: requests over some connections, and what they cost the process that answers."""
+
+import contextlib
+import json
+import selectors
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from urllib.parse import urlsplit
+
+CONNECTIONS = 8
+
+
+@dataclass(slots=True)
+class Cost:
+    """What one operation of one system cost, one figure a round.
+
+    :param wall: Seconds of a request; of several connections at once, seconds divided by requests.
+    :param busy: CPU seconds of the system a request, of all its threads.
+    """
+
+    wall: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
+
+    @property
+    def median_wall(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.wall)
+
+    @property
+    def median_busy(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.busy)
+
+
+def busy_seconds(process: int) -> float:
+    """Return the CPU seconds that a process has used (clock_getcpuclockid of Linux)."""
+    return time.clock_gettime((~process << 3) | 2)
+
+
+def request(base: str, token: str, method: str, path: str, body: object = None) -> bytes:
+    """Return the bytes of a request.
+
+    :param path: Below the base URL, with its query.
+    """
+    parts = urlsplit(base)
+    content = b"" if body is None else json.dumps(body).encode()
+    head = (
+        f"{method} {parts.path}{path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n"
+        "Accept: application/scim+json\r\nUser-Agent: benchmark\r\n"
+    )
+    if body is not None:
+        head += f"Content-Type: application/scim+json\r\nContent-Length: {len(content)}\r\n"
+    return head.encode() + b"\r\n" + content
+
+
+class _Link:
+    """One connection with at most one request under way."""
+
+    def __init__(self, base: str) -> None:
+        parts = urlsplit(base)
+        self.socket = socket.create_connection((parts.hostname, parts.port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.head = b""
+        self.left = 0
+
+    def take(self) -> bool:
+        """Read what is there; tell whether the answer is complete.
+
+        :raises RuntimeError: When it is no success: what failed is not measured.
+        """
+        data = self.socket.recv(1 << 20)
+        if not data:
+            raise RuntimeError("the connection was closed")
+        if self.left:
+            self.left -= len(data)
+            return self.left == 0
+        self.head += data
+        end = self.head.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        if not self.head.startswith(b"HTTP/1.1 2"):
+            raise RuntimeError(self.head[:600].decode("latin-1"))
+        fields = self.head[:end].lower()
+        at = fields.find(b"content-length:")
+        length = 0 if at < 0 else int(fields[at + 15 :].partition(b"\r\n")[0])
+        self.left = end + 4 + length - len(self.head)
+        self.head = b""
+        return self.left == 0
+
+
+def measure(
+    process: int, base: str, requests: Iterator[bytes], into: Cost, *, number: int, seconds: float, connections: int
+) -> None:
+    """Send requests, each connection one at a time, and add what they cost.
+
+    :param number: How many at most; fewer when the seconds are over.
+    """
+    links = [_Link(base) for _ in range(min(connections, number))]
+    with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
+        for link in links:
+            stack.callback(link.socket.close)
+            selector.register(link.socket, selectors.EVENT_READ, link)
+        left = islice(requests, number)
+        _settled(process)
+        busy, began = busy_seconds(process), time.perf_counter()
+        done = under_way = 0
+        for link in links:
+            link.socket.sendall(next(left))
+            under_way += 1
+        while under_way:
+            for key, _ in selector.select(60.0) or ():
+                if not key.data.take():
+                    continue
+                done += 1
+                following = next(left, None) if time.perf_counter() - began < seconds else None
+                if following is None:
+                    under_way -= 1
+                else:
+                    key.data.socket.sendall(following)
+        wall = time.perf_counter() - began
+        _settled(process)
+        into.wall.append(wall / done)
+        into.busy.append((busy_seconds(process) - busy) / done)
+
+
+def _settled(process: int) -> None:
+    """Wait until a system has done what earlier requests left to do."""
+    for _ in range(200):
+        before = busy_seconds(process)
+        time.sleep(0.02)
+        if busy_seconds(process) - before < 0.001:
+            return
