@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from scim_bridge.connector import ConnectorContext
 from scim_bridge.testing.memory import MemoryConfig, MemoryConnector
@@ -15,8 +16,8 @@ class IndexedRemote(MemoryRemote):
     its fields by hand, wrong behind a stopwatch.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self._by_name: dict[str, str] = {}
         self._groups_of: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
 

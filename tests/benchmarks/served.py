@@ -78,8 +78,8 @@ def bridge(directory: Path, users: int) -> None:
     """Serve a bridge on an SQLite file whose directory is settled: what it holds, the remote system holds too."""
     asyncio.run(_seeded(directory, users))
     remote = cast("IndexedRemote", IndexedRemote.named("benchmark"))
-    for number in range(users + SPARE):
-        remote.add_account(person(number).user_name or "", display_name=f"Given{number} Family{number}")
+    for user in map(person, range(users + SPARE)):
+        remote.add_account(str(user.user_name), name=user.name, display_name=user.display_name)
     accounts = list(remote.accounts)
     for size in sizes_of(users):
         group = remote.add_group(f"Group of {size}")
@@ -151,7 +151,8 @@ def _insert(tx: Connection, numbers: range) -> None:
         document = made["document"].replace(row.id, id_of(number)).encode()
         rows.append(
             made
-            | {"sequence": number + 1, "id": id_of(number), "document": document, "created_at": at, "modified_at": at}
+            | {"sequence": number + 1, "id": id_of(number), "remote_id": f"account-{number + 1}", "document": document}
+            | {"created_at": at, "modified_at": at}
         )
         key = {"connection_id": "acme", "resource": number + 1}
         indexed += [key | each for each in json.loads(values.replace(str(MARK), str(number)))]
@@ -161,9 +162,10 @@ def _insert(tx: Connection, numbers: range) -> None:
 
 def _row(kind: Kind, resource: User | Group, name: str, remote_id: str, number: int) -> ResourceRow:
     at = LONG_AGO + timedelta(seconds=max(number, 0))
-    seen = (
-        {"displayName": f"Given{number} Family{number}", "userName": name} if kind == "User" else {"displayName": name}
-    )
+    seen = {"displayName": name}
+    if kind == "User":
+        names = {"name.givenName": f"Given{number}", "name.familyName": f"Family{number}"}
+        seen = names | {"displayName": f"Given{number} Family{number}", "userName": name}
     return ResourceRow(
         connection_id="acme",
         id=id_of(number),

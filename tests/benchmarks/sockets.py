@@ -12,6 +12,7 @@ from itertools import islice
 from urllib.parse import urlsplit
 
 CONNECTIONS = 8
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 @dataclass(slots=True)
@@ -66,6 +67,7 @@ class _Link:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.head = b""
         self.left = 0
+        self.is_chunked = False
 
     def take(self) -> bool:
         """Read what is there; tell whether the answer is complete.
@@ -75,6 +77,8 @@ class _Link:
         data = self.socket.recv(1 << 20)
         if not data:
             raise RuntimeError("the connection was closed")
+        if self.is_chunked:
+            return self._is_last(self.head + data)
         if self.left:
             self.left -= len(data)
             return self.left == 0
@@ -85,11 +89,19 @@ class _Link:
         if not self.head.startswith(b"HTTP/1.1 2"):
             raise RuntimeError(self.head[:600].decode("latin-1"))
         fields = self.head[:end].lower()
+        if b"transfer-encoding: chunked" in fields:
+            return self._is_last(self.head)
         at = fields.find(b"content-length:")
         length = 0 if at < 0 else int(fields[at + 15 :].partition(b"\r\n")[0])
         self.left = end + 4 + length - len(self.head)
         self.head = b""
         return self.left == 0
+
+    def _is_last(self, data: bytes) -> bool:
+        """Take a part of a chunked body; JSON has no line that looks like the last chunk."""
+        self.is_chunked = not data.endswith(LAST_CHUNK)
+        self.head = data[-4:] if self.is_chunked else b""
+        return not self.is_chunked
 
 
 def measure(
