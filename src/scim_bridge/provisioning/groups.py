@@ -64,7 +64,10 @@ class GroupIntake:
         row = _wanted(row)
         group = change(documents.decode(row, Group)) if change is not None else None
         row = self.intake.untouched(tx, row) if group is None else self._changed(tx, row, group)
-        return self._members(tx, row, deltas)
+        accepted = self._members(tx, row, deltas)
+        if group is None and row.remote_id is None and self.intake.capabilities.user_centric and _only_leave(deltas):
+            return replace(accepted, waits={}, then_members=False)  # nobody has it: whoever is to leave it is out
+        return accepted
 
     def _changed(self, tx: Connection, row: ResourceRow, group: Group) -> ResourceRow:
         """Store new attributes of a group. Whoever is still to get it counts under the name that it has then."""
@@ -294,3 +297,8 @@ class GroupIntake:
 def _wanted(row: ResourceRow) -> ResourceRow:
     """Return a group as one that its client wants: it writes it, whatever became of an earlier deletion."""
     return row if row.active else replace(row, active=True, shown_active=True)
+
+
+def _only_leave(deltas: Sequence[MemberDelta]) -> bool:
+    """Whether member deltas take people out, and nothing else."""
+    return bool(deltas) and all(delta.action == "remove" for delta in deltas)

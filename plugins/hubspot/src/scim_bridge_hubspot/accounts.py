@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scim_bridge.errors import (
@@ -197,6 +197,8 @@ class Accounts:
             raise RemoteConflictError(
                 "HubSpot has an account of this address that it does not show; it may be deactivated: look for it there"
             )
+        if held is not None and (left := await self.left_of(held)) != held:
+            return await self.enrol(user, left)
         if held is not None and (held.team_ids or held.seat_names):
             self.logger.warning("teams or seats of a returning person are refused; creating the account without them")
             return await self.enrol(user)
@@ -341,8 +343,23 @@ class Accounts:
         except RemoteInvalidValueError:
             if not held.team_ids and not held.seat_names:
                 raise
+            if (left := await self.left_of(held)) != held:
+                return await self.give_back(user, groups, left)
         self.logger.warning("teams or seats of a returning person are refused; the account comes back without them")
         return await self.apply_groups(user, groups, Assignment(seat_names=assignment_of(user).seat_names))
+
+    async def left_of(self, held: Assignment) -> Assignment:
+        """Ask HubSpot, and return of what somebody held the teams and seats that it still has."""
+        teams, seats = await self.inventory.there(held)
+        gone = held.team_ids - teams
+        if gone or (held.seat_names or frozenset()) - seats:
+            self.logger.warning("HubSpot no longer has some teams or seats of a returning person: they are left out")
+        return replace(
+            held,
+            primary_team_id=None if held.primary_team_id in gone else held.primary_team_id,
+            secondary_team_ids=held.secondary_team_ids - gone,
+            seat_names=None if held.seat_names is None else held.seat_names & seats,
+        )
 
     async def remove(self, user_id: str) -> bool:
         """Remove an account, be it seen or not, and make sure that it is gone.

@@ -324,7 +324,12 @@ class HubSpotConnector(Connector[HubSpotConfig]):
             # To give somebody a group, or take one, lets in nobody whose access was ended.
             return await self._answer(account, (), active=False)
         wanted = tuple(sorted(set(groups)))
-        account = await self.accounts.apply_groups(account, wanted)
+        kept = await self.records.tombstone(account.id, account.normal_email)
+        if kept is not None and kept.bares(account) and user.active is not False:  # its removal was taken back midway
+            account = await self.accounts.give_back(account, wanted, kept.assignment)
+            await self.records.unbury(account.id)
+        else:
+            account = await self.accounts.apply_groups(account, wanted)
         return await self._answer(account, wanted)
 
     @hookimpl

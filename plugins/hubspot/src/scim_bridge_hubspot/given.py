@@ -22,14 +22,20 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The teams and seats that one group gave a person, by HubSpot's ids."""
+    """The teams and seats that one group gave a person, by HubSpot's ids.
+
+    :param role_id: The permission set that an alias stood for: its name may be another one by now.
+    """
 
     team_ids: frozenset[str] = frozenset()
     seat_names: frozenset[str] = frozenset()
+    role_id: str | None = None
 
     def __or__(self, other: "Given") -> "Given":
-        """Return both together."""
-        return Given(self.team_ids | other.team_ids, self.seat_names | other.seat_names)
+        """Return both together, of two permission sets the other's."""
+        return Given(
+            self.team_ids | other.team_ids, self.seat_names | other.seat_names, other.role_id or self.role_id
+        )
 
 
 NOTHING: Mapping[str, Given] = MappingProxyType({})
@@ -64,6 +70,9 @@ def by_hand(held: Assignment, given: Mapping[str, Given]) -> Assignment:
 
 
 def given_by_each(grants: Mapping[str, Grant]) -> Mapping[str, Given]:
-    """Return the teams and seats of grants, by group; groups that give none are left out."""
-    given = {remote_id: Given(grant.team_ids, grant.seat_names) for remote_id, grant in grants.items()}
+    """Return what grants give that is remembered, by group; groups that give nothing of it are left out."""
+    given = {
+        remote_id: Given(grant.team_ids, grant.seat_names, grant.role_id if remote_id.startswith("alias:") else None)
+        for remote_id, grant in grants.items()
+    }
     return {remote_id: one for remote_id, one in given.items() if one != Given()}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from scim_bridge.models import Explanation
 
+from .bindings import alias_entry
 from .given import NOTHING, Given, Grant, Remembered
 from .mapping import Mapper, Resolution, group_id
 from .wire import PublicUser, assignment_of
@@ -54,10 +55,12 @@ def held_by(mapper: Mapper, user: PublicUser, remembered: Remembered | None) -> 
 
     When those that were last set still explain what they hold, they are the answer; otherwise what remains of them, and
     a group for everything else that is held. One that the person lacks something of, or that once gave what they still
-    have and no group gives now, does not count as held: so the difference is seen, and mended.
+    have and no group gives now, does not count as held: so the difference is seen, and mended. Nobody is taken to be in
+    an alias of which something is not there: once it is there again they would be given it.
     """
     if remembered is None:
-        aliases = sorted(group_id("alias", name) for name in mapper.config.groups)
+        whole = [name for name in mapper.config.groups if not mapper.bindings.problems(alias_entry(name))]
+        aliases = sorted(group_id("alias", name) for name in whole)
         return tuple(dict.fromkeys(_explained(mapper, user, aliases, only_fresh=True)))
     standing = standing_of(mapper, user, remembered.groups, remembered.given)
     if standing.resolution.satisfied_by(user):

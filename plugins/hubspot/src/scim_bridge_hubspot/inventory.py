@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from scim_bridge.errors import RemoteForbiddenError, RemoteInvalidValueError
@@ -14,7 +15,7 @@ from .errors import MissingScopeError, NoPermissionSetsError
 from .identity import Identity
 from .mapping import Mapper
 from .records import AccountRecords
-from .wire import PermissionSet
+from .wire import Assignment, PermissionSet
 
 FRESH_SECONDS = 300.0
 """For how long permission sets, teams and seats are taken to be what they were; a miss asks again at once."""
@@ -89,6 +90,16 @@ class InventoryReader:
         if self._config.manages_teams:  # those that hands gave are sent back as they are, and not read
             named |= {body.get("primaryTeamId"), *(body.get("secondaryTeamIds") or ())}
         return named - {None, ""} <= {one.id for one in inventory.permission_sets} | {one.id for one in inventory.teams}
+
+    async def there(self, held: Assignment) -> tuple[frozenset[str], frozenset[str]]:
+        """Return which of the teams and seats that somebody held HubSpot has; what it does not tell counts as there."""
+        teams, seats = held.team_ids, held.seat_names or frozenset()
+        with suppress(MissingScopeError, RemoteForbiddenError):
+            teams &= {team.id for team in await self._client.teams()} if teams else frozenset()
+        if seats and self._config.has_seats:
+            with suppress(MissingScopeError, RemoteForbiddenError):
+                seats &= {seat.name for seat in await self._client.seats()}
+        return teams, seats
 
     async def _read(self) -> Inventory:
         return Inventory(

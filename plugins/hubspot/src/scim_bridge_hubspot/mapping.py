@@ -250,8 +250,11 @@ class Mapper:
         before = given.get(remote_id)
         if before is None or kind != "alias" or not self.bindings.problems(alias_entry(value)):
             return grant
-        teams, seats = grant.team_ids | before.team_ids, grant.seat_names | before.seat_names
-        return replace(grant, team_ids=teams, seat_names=seats)
+        teams = grant.team_ids | (before.team_ids & self._teams.keys())
+        seats = grant.seat_names | (before.seat_names & {seat.name for seat in self.inventory.seats})
+        role_id = grant.role_id or (before.role_id if self.config.groups[value].permission_set else None)
+        still = role_id if role_id in self._sets and role_id != self.stripped_role else None
+        return replace(grant, role_id=still, team_ids=teams, seat_names=seats)
 
     def _rank(self, role_id: str) -> tuple[int, str, str]:
         """Order permission sets: as the configuration's precedence lists them, others after those, by name."""

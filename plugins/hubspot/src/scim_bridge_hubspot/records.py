@@ -16,6 +16,8 @@ from .wire import Assignment, PublicUser, assignment_of
 
 STRIPPED_SETS = "stripped-sets"
 GIVERS = "givers"
+NO_SET = ""
+"""What an account was stripped to while the set of stripped people is not there: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,10 @@ class Tombstone:
         """Whether an account still is as stripping left it, whatever the configuration says today."""
         return self.stripped_to is not None and user.roles == {self.stripped_to}
 
+    def bares(self, user: PublicUser) -> bool:
+        """Whether an account still is as stripping left it while the set of stripped people was not there."""
+        return self.stripped_to == NO_SET and not user.roles and not assignment_of(user).team_ids
+
 
 class AccountRecords:
     """The connector's durable notes about accounts.
@@ -63,16 +69,19 @@ class AccountRecords:
         groups gave is not noted: the groups of whoever comes back say what that is then.
 
         :param external_id: What the identity provider calls the person.
-        :param stripped_to: The permission set that it is about to be left with.
+        :param stripped_to: The permission set that it is about to be left with, or :data:`NO_SET`.
         """
         kept = await self.tombstone(user.id, user.normal_email)
         if kept is not None and kept.strips(user):
             await self.note_removal(user)
             return
-        if stripped_to is not None:
+        if stripped_to:
             await self._note_stripped_set(stripped_to)
-        remembered = await self.remembered(user.id)
-        held = by_hand(assignment_of(user), remembered.given if remembered else NOTHING)
+        if kept is not None and kept.bares(user):
+            held = kept.assignment
+        else:
+            remembered = await self.remembered(user.id)
+            held = by_hand(assignment_of(user), remembered.given if remembered else NOTHING)
         await self._state.put(
             f"tombstone:{user.id}",
             {
@@ -133,7 +142,7 @@ class AccountRecords:
         if kept is None:
             return None
         given = {
-            group: Given(frozenset(one["teams"]), frozenset(one["seats"]))
+            group: Given(frozenset(one["teams"]), frozenset(one["seats"]), one.get("role"))
             for group, one in kept.get("given", {}).items()
         }
         return Remembered(tuple(kept["groups"]), given)
@@ -150,7 +159,8 @@ class AccountRecords:
         if now == before:
             return
         noted = {
-            group: {"teams": sorted(one.team_ids), "seats": sorted(one.seat_names)} for group, one in now.given.items()
+            group: {"teams": sorted(one.team_ids), "seats": sorted(one.seat_names), "role": one.role_id}
+            for group, one in now.given.items()
         }
         await self._state.put(f"groups:{remote_id}", {"groups": list(groups), "given": noted})
 

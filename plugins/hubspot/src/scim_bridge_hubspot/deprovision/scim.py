@@ -202,11 +202,13 @@ class ScimDeactivation:
             account = await accounts.guarded(remote_id, word_suffices=True)
         email = account.normal_email if account else str(user.user_name).strip().lower()
         found = await self._endpoint.find(email)
-        if found is None:
-            account, _ = await accounts.enrol(user)
-            await accounts.records.remember_groups(account.id, groups)
-            return account
         kept = await accounts.records.tombstone(remote_id, email)
+        if found is None:
+            same = kept is not None and not kept.is_of_another(user.external_id)
+            account, _ = await accounts.enrol(user, kept.assignment if kept and same else None)
+            await accounts.records.remember_groups(account.id, groups)
+            await accounts.records.unbury(remote_id)
+            return account
         held = Assignment() if kept and kept.is_of_another(user.external_id) else None
         if account is not None:
             await self._narrow(account, groups, held)

@@ -10,6 +10,7 @@ from scim_bridge.models import User
 from scim_bridge_hubspot.accounts import Accounts, groups_of, matches
 from scim_bridge_hubspot.config import STRIP
 from scim_bridge_hubspot.mapping import Mapper
+from scim_bridge_hubspot.records import NO_SET
 from scim_bridge_hubspot.wire import Assignment, PublicUser, assignment_of
 
 MENDED_SECONDS = 60.0
@@ -51,7 +52,8 @@ class Stripping:
         """Strip the account, its tombstone written before; several permission sets go as readily as one.
 
         :raises RemoteUnavailableError: When the set of stripped accounts is not there: then everything is taken away,
-            and HubSpot's minimum is left, which is more than the operator wants to be left.
+            and HubSpot's minimum is left, which is more than the operator wants to be left. The account is to be looked
+            at before anything else is answered.
         """
         accounts = self._accounts
         try:
@@ -63,13 +65,12 @@ class Stripping:
         mapper = await self._mapper()
         wanted = mapper.stripped(assignment_of(account))
         if not matches(account, wanted):
-            await accounts.records.bury(account, user.external_id, wanted.role_id)
+            await accounts.records.bury(account, user.external_id, wanted.role_id or NO_SET)
             await accounts.assign(account, wanted)
         if mapper.stripped_role is None:
             problem = mapper.bindings.problems(STRIP)[0].problem
             raise RemoteUnavailableError(
                 f"everything was taken away but HubSpot's minimum: {problem}",
-                ambiguous=False,
                 retry_after=MENDED_SECONDS,
             )
 
@@ -93,9 +94,9 @@ class Stripping:
             await accounts.records.remember_groups(account.id, groups)
         else:
             await accounts.refuse_deactivated(account)
-            if not await self.has_ended(account):
-                return account
             kept = await accounts.records.tombstone(remote_id, account.normal_email)
+            if not await self.has_ended(account) and not (kept and kept.bares(account)):
+                return account
             same = kept is not None and not kept.is_of_another(user.external_id)
             held = kept.assignment if kept and same else Assignment(seat_names=assignment_of(account).seat_names)
             account = await accounts.give_back(account, groups, held)
