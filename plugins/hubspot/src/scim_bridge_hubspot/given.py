@@ -33,9 +33,7 @@ class Given:
 
     def __or__(self, other: "Given") -> "Given":
         """Return both together, of two permission sets the other's."""
-        return Given(
-            self.team_ids | other.team_ids, self.seat_names | other.seat_names, other.role_id or self.role_id
-        )
+        return Given(self.team_ids | other.team_ids, self.seat_names | other.seat_names, other.role_id or self.role_id)
 
 
 NOTHING: Mapping[str, Given] = MappingProxyType({})

@@ -52,7 +52,6 @@ class Life(History):
         self.groups: dict[str, Known] = {}
         self.renamed: dict[str, str] = {}
         self.stripped_ever: set[str] = set()
-        self.formerly: set[str] = set()
         self.told: list[str] = []
         hank = self.portal.held(HANK)
         self.people[HANK].by_hand |= (hank.teams | hank.seats) if hank else set()
@@ -63,8 +62,6 @@ class Life(History):
     # -- The configuration -------------------------------------------------------------------------------------------
 
     def _configure(self, settings: Any) -> None:
-        if self.groups:
-            self.formerly |= self.model.grants(self.groups.values()).things
         self.portal.settings = settings
         self.config = HubSpotConfig.model_validate(dict(settings))
         self.model = Model(self.portal, self.config)
@@ -207,7 +204,7 @@ class Life(History):
             if wrong := self.model.ended(self.portal.held(one.email), self.stripped_ever):
                 self.broke("removed-is-out", f"{one.email} {wrong}")
         elif answer.waits:
-            one.active = False
+            one.active, one.midway = False, True
         else:
             self._excused(answer, "a deactivation", one, removes=True)
         return {one.email}
@@ -224,7 +221,9 @@ class Life(History):
             one.active = True
             self._is_in(one, "a reactivation")
             self._holds_what_groups_say(one, "a reactivation")
-            self._has_what_was_given_by_hand(one)
+            if one.groups or not one.midway:
+                self._has_what_was_given_by_hand(one)
+            one.midway = False
         elif answer.waits:
             one.active = True
         else:
@@ -549,7 +548,7 @@ class Life(History):
             return
         self._holds_what_groups_say(one, "in the end")
         granted = self._granted(one)
-        extra = held.things - granted.things - one.by_hand - self._floor() - self.formerly
+        extra = held.things - granted.things - one.by_hand - self._floor()
         if extra and not one.doubt and not await self._is_told(one, extra):
             self.broke("nothing-untold", f"{one.email} has {self._names(extra)} and is in {sorted(one.groups)}")
 
