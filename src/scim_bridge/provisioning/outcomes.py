@@ -207,7 +207,7 @@ class Outcomes:
             other = resources.find_by_remote_id(tx, self.connection_id, kind, remote_id)
             if other is not None:
                 self._lose(tx, kind, other.id)
-        return self._go_on(tx, replace(row, ambiguous=ambiguous))
+        return self._go_on(tx, _after_a_call(row, in_doubt=ambiguous))
 
     def _lose(self, tx: Connection, kind: Kind, resource_id: str) -> None:
         """Have looked at again, a group made anew, what clients manage; forget what nobody does."""
@@ -240,10 +240,8 @@ class Outcomes:
         not_before: datetime | None = self.clock() + timedelta(seconds=delay)
         if row.generation != situation.row.generation:
             not_before = row.not_before if row.state is State.HELD else self.clock()
-        resources.replace(
-            tx,
-            replace(row, attempt=row.attempt + 1, not_before=not_before, ambiguous=situation.probe or ambiguous),
-        )
+        row = _after_a_call(row, in_doubt=situation.probe or ambiguous)
+        resources.replace(tx, replace(row, attempt=row.attempt + 1, not_before=not_before))
 
     def refuse(
         self, tx: Connection, situation: Situation, error: ConnectorError, *, audited: bool = True
@@ -260,7 +258,7 @@ class Outcomes:
             return None
         if audited:
             self._audit(tx, row, situation.step, "refused", type(error).__name__)
-        row = replace(row, ambiguous=error.ambiguous)
+        row = _after_a_call(row, in_doubt=error.ambiguous)
         otherwise = called_otherwise(row, situation)
         if row.generation != situation.row.generation or row.ambiguous or otherwise is not row:
             return self._go_on(
@@ -346,6 +344,8 @@ class Outcomes:
             return None
         # A call is about to be sent. Should the process die before its outcome is recorded, whoever goes on has to ask
         # first; so the row says "ambiguous" while a call is under way.
+        if situation.step is Step.CREATE_USER and not situation.probe:
+            row = replace(row, observed=replace(row.observed or Observed(), sent=row.name))
         resources.replace(tx, replace(row, ambiguous=True))
         return situation
 
@@ -478,3 +478,10 @@ class Outcomes:
         operation = "probe" if step is None else str(step)
         details = {"operation": operation, "outcome": outcome} | ({"error": error} if error else {})
         record(tx, row, "outcome", now=self.clock(), **details)
+
+
+def _after_a_call(row: ResourceRow, *, in_doubt: bool) -> ResourceRow:
+    """Return a row whose call failed: unless it may have taken effect, nothing is under the userName that was sent."""
+    if not in_doubt and row.observed is not None:
+        row = replace(row, observed=replace(row.observed, sent=""))
+    return replace(row, ambiguous=in_doubt)

@@ -40,8 +40,12 @@ class Steps:
             if row.kind == "Group" or "find_user" not in self.connector.operations:
                 return None
         if "find_user" in self.connector.operations:
-            with suppress(RemoteNotFoundError):
-                return await self.connector.find_user(row.name)
+            sent = "" if row.observed is None else row.observed.sent
+            # The client may have renamed them since a creation was sent whose answer was lost.
+            for name in dict.fromkeys((row.name, sent or row.name)):
+                with suppress(RemoteNotFoundError):
+                    if (found := await self.connector.find_user(name)) is not None:
+                        return found
             return None
         if row.ambiguous and not (situation.desired.exists and situation.desired.active):
             # A creation in doubt that is to be undone: "absent" would be a guess that leaves an account active.

@@ -43,6 +43,7 @@ class Observed:
     :param attributes: Values by SCIM attribute path (``{"name.givenName": "Ada"}``), only paths the connector keeps.
     :param deferred: Paths the remote system does not take yet.
     :param called: Of a User whose account's userName was changed by hand, the one before, which clients know.
+    :param sent: Of a User whose creation may have taken effect unseen, the userName that it was sent with.
     """
 
     present: bool = False
@@ -50,6 +51,7 @@ class Observed:
     attributes: dict[str, Any] = field(default_factory=dict)
     deferred: tuple[str, ...] = ()
     called: str = ""
+    sent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

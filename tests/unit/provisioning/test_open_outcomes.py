@@ -322,3 +322,27 @@ async def assert_pending_while_refused(bridge: Bridge, user_id: str, question: s
     assert row.shown_active  # no read says that the person is inactive
     assert [one.active for one in bridge.remote.accounts.values()] == [True]
     bridge.remote.intercept = None
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_a_creation_in_doubt_is_found_under_the_name_it_was_sent_with(
+    tmp_path: Path, remote: MemoryRemote, *, leaves: bool
+) -> None:
+    """An answer is lost, and the client renames the person meanwhile, or soft-deletes them: there is one account."""
+    clock = Clock()
+    async with bridge_on(tmp_path / "bridge.db", remote, policy=SHORT, clock=clock) as bridge:
+        remote.fail("create_user", answer_lost(), after_effect=True)
+        with pytest.raises(PendingError):
+            await bridge.provisioning.create_user(user())
+        person = (await ada(bridge)).id
+        remote.fail("find_user", *[RemoteUnavailableError("down", ambiguous=False, retry_after=30.0)])
+        change = setting(user_name="0123456789abcdef0123456789abcdefada@corp.example", active=not leaves)
+        with suppress(PendingError):
+            await bridge.provisioning.modify_user(person, change, always)
+
+        clock.ahead += timedelta(minutes=2)
+        await bridge.idle()
+
+        row = await bridge.row("User", person)
+        assert (row.state, row.active, row.ambiguous) == (State.SETTLED, not leaves, False)
+        assert {one.remote_id: one.active for one in remote.accounts.values()} == {row.remote_id: not leaves}
