@@ -8,8 +8,9 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
+from scim_bridge.errors import StoreUnavailableError
 from scim_bridge.protocol import preset
-from scim_bridge.server import ConnectionOptions, application
+from scim_bridge.server import ConnectionOptions, TokenAuthentication, application
 from tests.contract.store.worlds import NAMES, fill
 from tests.http.bridge import Tenant, bridge
 
@@ -119,3 +120,16 @@ async def test_a_name_that_is_not_known_is_looked_for_in_the_remote_system(acme:
     search = quote('userName eq "grace@example.com"')
     found = (await acme.get(f"/Users?filter={search}")).json()
     assert found["totalResults"] == 1
+
+
+async def test_a_store_that_fails_is_told_on_the_long_way(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the token cannot be looked up, a read is put off as every request is."""
+    ada = await acme.user()
+
+    async def failing(_authentication: TokenAuthentication, _connection_id: str, _token: str) -> None:
+        raise StoreUnavailableError("the store is not available; nothing was accepted, retry")
+
+    monkeypatch.setattr(TokenAuthentication, "__call__", failing)
+    answer = await acme.get(f"/Users/{ada['id']}")
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"].isdigit()

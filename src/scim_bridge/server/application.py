@@ -195,12 +195,12 @@ class Server:
         if request is None or connection is None or len(self._tasks) >= self._options.concurrency:
             return None
         token = bearer_token([request.authorization])
-        lookup_id = None if token is None else await self._authenticate(request.connection_id, token)
-        if lookup_id is None:
-            return None
         reads = self._endpoints_of(connection).short
         base_url = f"{self._options.base_url or request.origin}/{request.connection_id}/{PREFIX}"
         try:
+            lookup_id = None if token is None else await self._authenticate(request.connection_id, token)
+            if lookup_id is None:
+                return None
             if request.resource_id is not None:
                 answer = await reads.one(base_url, request.kind, request.resource_id)
             else:
