@@ -8,9 +8,9 @@ import pytest
 from plugins.hubspot.tests.bridge.bridged import Bridged, bridged
 from plugins.hubspot.tests.connector.portals import World, world
 from plugins.hubspot.tests.connector.test_deprovisioning import MODES, NO_ACCESS, settings_of
-from scim_bridge.errors import RefusedError
+from scim_bridge.errors import PendingError, RefusedError
 from scim_bridge.provisioning.reconcile import DriftClass
-from scim_bridge_hubspot.emulator import Account
+from scim_bridge_hubspot.emulator import Account, Fault, FaultKind
 
 ADA, BOB = "ada@corp.example", "bob@corp.example"
 ALIAS = "Sales EMEA"
@@ -194,3 +194,24 @@ async def test_teams_and_seats_that_are_groups_no_more_are_taken(tmp_path: Path)
         for group in groups:
             await bridge.members(group, "remove", one)
         assert not (await bridge.compare()).drifts
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before"])
+async def test_what_was_given_without_an_answer_is_taken_all_the_same(tmp_path: Path, kind: FaultKind) -> None:
+    """The bridge dies before it learns whether a grant took effect, and the alias is gone when it starts again."""
+    portal = stocked()
+    async with bridged(tmp_path, portal, budget=0.5, **settings(portal, GRANT)) as bridge:
+        one = await bridge.user(ADA)
+        portal.hubspot.faults.add(Fault(kind, "PUT"))
+        portal.hubspot.faults.add(
+            Fault("drop_before", path="^/settings/users/", nth=1 + (kind == "drop_after"), times=None)
+        )
+        with pytest.raises(PendingError):
+            await bridge.group(ALIAS, one)
+    assert ("EMEA" in teams(portal)) == (kind == "drop_after")
+    portal.hubspot.faults.clear()
+    async with bridged(tmp_path, portal, **settings(portal)) as bridge:
+        await bridge.compare()
+        await bridge.compare()
+
+    assert (teams(portal), set(ada(portal).seats), ada(portal).roles) == ({"By hand"}, {"View"}, ())
