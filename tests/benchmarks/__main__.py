@@ -137,21 +137,27 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20, help="of all choices")
     parser.add_argument("--rounds", type=int, default=Sizes.rounds, help="how often the systems take turns")
     parser.add_argument("--huge", type=int, default=Sizes.huge, help="users of the directory whose lists are measured")
+    parser.add_argument("--directory", type=Path, help="where the databases of the systems go, and stay")
     parser.add_argument("--base", help="a commit that is measured beside this build")
     parser.add_argument("--document", type=Path, help="the page to write; its picture goes beside it")
     arguments = parser.parse_args()
     sizes = Sizes(rounds=arguments.rounds, huge=arguments.huge)
     line = machine(arguments.seed)
-    with tempfile.TemporaryDirectory() as directory:
-        rows = sockets(Path(directory), sizes, arguments.base)
+    with tempfile.TemporaryDirectory() as temporary:
+        rows = sockets(arguments.directory or Path(temporary), sizes, arguments.base)
         tables = beside_each_other(rows, sizes.large, sizes.huge, arguments.base)
-        tables += asyncio.run(within(Path(directory), sizes, arguments.seed))
+        _write(arguments.document, line, tables, picture(rows, arguments.base))  # what follows takes minutes again
+        tables += asyncio.run(within(Path(temporary), sizes, arguments.seed))
     console = Console()
     console.width = max(console.width, 120)
     show(console, line, tables)
-    if arguments.document:
-        arguments.document.write_text(document(line, tables), encoding="utf-8")
-        arguments.document.with_suffix(".svg").write_text(picture(rows, arguments.base), encoding="utf-8")
+    _write(arguments.document, line, tables, picture(rows, arguments.base))
+
+
+def _write(page: Path | None, line: str, tables: list[Figures], drawn: str) -> None:
+    if page is not None:
+        page.write_text(document(line, tables), encoding="utf-8")
+        page.with_suffix(".svg").write_text(drawn, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -259,6 +259,8 @@ def compare(
                 most = {"number": number if turn else 1, "seconds": seconds, "connections": operation.connections}
                 measure(system.process, system.base, operation.requests(system, users), into, **most)  # type: ignore[arg-type]
         rows.append(Row(operation, costs))
+        told = ", ".join(f"{name} {cost.median_busy * 1000:.3g} ms" for name, cost in costs.items())
+        print(f"{operation.name}: {told} of CPU", file=sys.stderr, flush=True)
     return rows
 
 
@@ -287,9 +289,10 @@ def bridges(stack: contextlib.ExitStack, directory: Path, base: Path | None, use
     systems = []
     if base is not None:
         theirs = directory / f"base-{users}"
-        with running("base", "bridge", theirs, users, base):
-            pass
-        shutil.copytree(theirs, ours)
+        if not ours.exists():
+            with running("base", "bridge", theirs, users, base):
+                pass
+            shutil.copytree(theirs, ours)
         systems.append(stack.enter_context(running("base", "bridge", theirs, users, base)))
     systems.append(stack.enter_context(running("this", "bridge", ours, users)))
     return systems

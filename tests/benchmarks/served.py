@@ -38,6 +38,9 @@ CORE = "urn:ietf:params:scim:schemas:core:2.0"
 SPARE = 2_000
 """Users that are in no group, to be added to one."""
 
+READ_ONLY = 100_000
+"""From how many Users on a directory is only read."""
+
 MARK = 4_242_424
 """The number of the person that the others are made after."""
 
@@ -78,7 +81,8 @@ def bridge(directory: Path, users: int) -> None:
     """Serve a bridge on an SQLite file whose directory is settled: what it holds, the remote system holds too."""
     asyncio.run(_seeded(directory, users))
     remote = cast("IndexedRemote", IndexedRemote.named("benchmark"))
-    for user in map(person, range(users + SPARE)):
+    # What is only read needs nobody on the other side.
+    for user in map(person, range(users + SPARE if users < READ_ONLY else 0)):
         remote.add_account(str(user.user_name), name=user.name, display_name=user.display_name)
     accounts = list(remote.accounts)
     for size in sizes_of(users):
