@@ -23,7 +23,8 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=365)
 
-COUNTING = ProvisioningPolicy(guard=GuardPolicy(removals=Budget(share=100.0)))
+_LIMITLESS = Budget(share=100.0)
+COUNTING = ProvisioningPolicy(guard=GuardPolicy(removals=_LIMITLESS, removals_of_a_day=_LIMITLESS))
 """The guard counts every deactivation, as it does by default, and holds none: a benchmark is one mass offboarding."""
 
 
