@@ -366,6 +366,7 @@ class Accounts:
 
         :returns: ``False`` when HubSpot still shows it.
         """
+        await self.records.note_end(user_id)
         confirmed = await self.client.remove_user(user_id)
         try:
             await self.presence.user(user_id, word_suffices=confirmed)

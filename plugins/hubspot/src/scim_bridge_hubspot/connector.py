@@ -154,7 +154,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
     async def _is_still_there(self, user: PublicUser) -> bool:
         """Ask about an account directly when the bridge once removed it: the list lags, a direct read does not."""
-        if await self.records.seconds_since_removal(user.normal_email) is None:
+        if not await self.records.was_ended(user.id):
             return True
         try:
             await self.presence.user(user.id, word_suffices=True)

@@ -184,6 +184,14 @@ class AccountRecords:
         """Note when an account was removed, by a digest of its address."""
         await self._state.put(_by_email(user.normal_email), {"remote_id": user.id, "removed_at": self._now()})
 
+    async def note_end(self, remote_id: str) -> None:
+        """Note that an account is about to be removed, be it seen or not: for some seconds lists show it after that."""
+        await self._state.put(f"ended:{remote_id}", {"at": self._now()})
+
+    async def was_ended(self, remote_id: str) -> bool:
+        """Whether the bridge ever removed an account of this id, or was about to."""
+        return await self._state.get(f"ended:{remote_id}") is not None
+
 
 def _by_email(email: str) -> str:
     return "removal:" + hashlib.sha256(email.encode()).hexdigest()

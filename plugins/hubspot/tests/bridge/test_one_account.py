@@ -292,6 +292,36 @@ async def test_an_address_given_on_after_its_holder_was_removed_by_hand(tmp_path
         assert await bridge.groups(ralf) == set()
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["told by a comparison", "not noticed yet"])
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_address_given_on_after_its_holders_was_changed_by_hand(
+    tmp_path: Path, mode: str, known: bool
+) -> None:
+    """The account that had the address is the former person's, who is out: the other one gets an account of their own.
+
+    That account of the former is nobody's by then: it is shown as HubSpot shows it.
+    """
+    portal = portal_of()
+    async with bridged(tmp_path, portal, **settings_of(portal, mode)) as bridge:
+        former = await bridge.user(RALF, external_id="1")
+        portal.hubspot.ui_change_email(RALF, OTHER)
+        if known:
+            await bridge.compare()
+        await bridge.active(former, active=False)
+
+        ralf = await bridge.user(RALF, external_id="2")
+
+        assert ralf != former
+        assert is_usable(portal, RALF)
+        assert not is_usable(portal, OTHER)
+        assert (await bridge.named("User", RALF)).remote_id == portal.hubspot.member(RALF).id
+        for _ in range(2):
+            await bridge.compare()
+        assert is_usable(portal, RALF)
+        assert not is_usable(portal, OTHER)
+        assert (await bridge.named("User", RALF)).shown_active
+
+
 async def test_a_set_that_a_renamed_group_stands_for(tmp_path: Path) -> None:
     """HubSpot's set keeps its name: the old name pushed again is refused with the group that has it, each time."""
     portal = portal_of()

@@ -296,3 +296,36 @@ async def test_a_stripped_person_is_inactive_and_gets_no_groups() -> None:
         )
     assert answer.resource.active is False
     assert portal.account().roles == (NO_ACCESS,)
+
+
+@pytest.mark.parametrize("mode", ["strip", "scim"])
+async def test_an_account_whose_address_changed_by_hand_comes_back(mode: str) -> None:
+    """The person is the same under the new address, although the client calls them by the old one."""
+    portal = stocked()
+    remote_id = portal.hubspot.member(ADA).id
+    async with portal.connector(**settings_of(portal, mode)) as connector:
+        await connector.deactivate_user(remote_id, person(externalId="1"))
+        portal.hubspot.ui_change_email(ADA, "augusta@corp.example")
+        answer = await connector.reactivate_user(remote_id, person(externalId="1"))
+    assert answer.remote_id == remote_id
+    account = portal.hubspot.snapshot()["augusta@corp.example"]
+    assert (account.active, account.roles) == (True, ())
+    assert portal.account() is None
+
+
+@pytest.mark.parametrize("given_on", [False, True], ids=["it has an account", "another person has it"])
+@pytest.mark.parametrize("mode", ["strip", "scim"])
+async def test_an_account_that_lost_its_address_stays_out(mode: str, given_on: bool) -> None:
+    """Who has the address now is let in by an account of that address, and the one before stays as it was left."""
+    portal = stocked()
+    remote_id = portal.hubspot.member(ADA).id
+    async with portal.connector(**settings_of(portal, mode)) as connector:
+        await connector.deactivate_user(remote_id, person(externalId="1"))
+        portal.hubspot.ui_change_email(ADA, "augusta@corp.example")
+        if not given_on:
+            portal.hubspot.add_person(ADA)
+        answer = await connector.reactivate_user(remote_id, person(externalId="2" if given_on else "1"))
+    assert answer.remote_id == portal.hubspot.member(ADA).id != remote_id
+    assert portal.account().active
+    left = portal.hubspot.snapshot()["augusta@corp.example"]
+    assert not left.active or left.roles == (NO_ACCESS,)

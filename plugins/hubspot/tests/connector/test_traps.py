@@ -159,6 +159,23 @@ async def test_04_a_list_that_still_shows_a_removed_person_is_not_believed() -> 
     assert {item.resource.user_name for item in listed.items} == {portal.hubspot.owner.email, "bob@corp.example"}
 
 
+@pytest.mark.parametrize("hook", ["deactivate_user", "delete_user"])
+async def test_04_a_list_that_shows_whom_the_bridge_removed_unseen_is_not_believed(hook: str) -> None:
+    """An account that a direct read did not show was removed all the same: after that no list is believed either."""
+    portal, remote_id, _ = with_ada(list_lag_reads=3)
+    portal.hubspot.faults.gone(f"/settings/users/[^/]+/{remote_id}$", seconds=0.5, method="GET")
+    async with portal.connector() as connector:
+        await (
+            connector.delete_user(remote_id)
+            if hook == "delete_user"
+            else connector.deactivate_user(remote_id, person())
+        )
+        portal.hubspot.faults.clear()
+        listed = await connector.list_users(None, 100)
+    assert portal.account() is None
+    assert {item.resource.user_name for item in listed.items} == {portal.hubspot.owner.email}
+
+
 async def test_05_a_deactivated_person_looks_active_to_hubspot_but_not_to_the_bridge() -> None:
     """The archived owner gives them away, in a direct read and by address."""
     portal, remote_id, _ = with_ada()

@@ -26,6 +26,7 @@ from scim_bridge.models import User
 from scim_bridge.upstream import About, about, misrouted, read_json
 from scim_bridge_hubspot.accounts import Accounts, groups_of
 from scim_bridge_hubspot.client import exchange
+from scim_bridge_hubspot.deprovision.returning import is_left_behind
 from scim_bridge_hubspot.errors import BareNotFoundError, error_of, is_hubspots
 from scim_bridge_hubspot.wire import Assignment, PublicUser
 
@@ -200,6 +201,9 @@ class ScimDeactivation:
         account: PublicUser | None = None
         with suppress(RemoteNotFoundError):  # It is gone, or this API hides who is inactive.
             account = await accounts.guarded(remote_id, word_suffices=True)
+        if account is not None and await is_left_behind(accounts, account, user):
+            account, _ = await accounts.enrol(user)
+            return await self.reactivate(account.id, user)
         email = account.normal_email if account else str(user.user_name).strip().lower()
         found = await self._endpoint.find(email)
         kept = await accounts.records.tombstone(remote_id, email)

@@ -9,6 +9,7 @@ from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import User
 from scim_bridge_hubspot.accounts import Accounts, groups_of, matches
 from scim_bridge_hubspot.config import STRIP
+from scim_bridge_hubspot.deprovision.returning import is_left_behind
 from scim_bridge_hubspot.mapping import Mapper
 from scim_bridge_hubspot.records import NO_SET
 from scim_bridge_hubspot.wire import Assignment, PublicUser, assignment_of
@@ -93,6 +94,9 @@ class Stripping:
             account, _ = await accounts.enrol(user, kept.assignment if kept and same else None)
             await accounts.records.remember_groups(account.id, groups)
         else:
+            if await is_left_behind(accounts, account, user):
+                account, _ = await accounts.enrol(user)
+                return await self.reactivate(account.id, user)
             await accounts.refuse_deactivated(account)
             kept = await accounts.records.tombstone(remote_id, account.normal_email)
             if not await self.has_ended(account) and not (kept and kept.bares(account)):
