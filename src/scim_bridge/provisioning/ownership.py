@@ -25,6 +25,9 @@ TRY_SECONDS = 3.0
 COMPARE_RETRY = 15.0
 """Seconds after which a comparison that failed is tried again."""
 
+COMPARE_AGAIN = 15.0
+"""Seconds after which everything is compared once more when the names of some were others' at the time."""
+
 CHANNEL = "scim_bridge"
 """The channel of notifications: ``intent <connection>`` and ``outcome <connection> <resource id>``."""
 
@@ -109,11 +112,16 @@ async def _compare(reconciler: "Reconciler", schedule: Schedule, chance: Callabl
         if not schedule.seconds:
             return
         await asyncio.sleep(schedule.seconds)
+    again = False
     while True:
         delay = schedule.seconds * (0.9 + 0.2 * chance())
         try:
             comparison = await reconciler.run()
             reconciler.logger.info("%d accounts and groups compared", comparison.compared)
+            # What has their name now may get its own meanwhile. Once: where it does not, nothing would come of more.
+            again = comparison.displaced > 0 and not again
+            if again:
+                delay = COMPARE_AGAIN
         except (ConnectorError, StoreUnavailableError) as error:
             reconciler.logger.warning("comparing failed: %s", type(error).__name__)
             delay = COMPARE_RETRY

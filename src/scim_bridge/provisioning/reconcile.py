@@ -92,10 +92,13 @@ class Comparison:
     """What a comparison came to.
 
     :param compared: How many accounts and groups the remote system listed.
+    :param displaced: How many of them are not taken in yet, because another resource has their name: that one's account
+        may have been renamed by hand, which the driver finds out.
     :param complete: Whether it reached the end.
     """
 
     compared: int = 0
+    displaced: int = 0
     drifts: list[Drift] = field(default_factory=list)
     complete: bool = False
 
@@ -279,8 +282,10 @@ class Reconciler:
         if row is None:
             if apply:
                 row = await self._write(lambda tx: self.discovery.take(tx, kind, remote, asked=read_at))
-            found = Drift(DriftClass.UNMANAGED, kind, "" if row is None else row.id, remote.remote_id, repaired=apply)
-            comparison.drifts.append(found)
+                if row is None and await self.store.read(lambda tx: self.discovery.is_displaced(tx, kind, remote)):
+                    comparison.displaced += 1
+            id_, taken = ("", False) if row is None else (row.id, True)
+            comparison.drifts.append(Drift(DriftClass.UNMANAGED, kind, id_, remote.remote_id, repaired=taken))
         elif row.ownership is Ownership.DISCOVERED:
             if apply:
                 discovered = row
@@ -391,8 +396,9 @@ class Reconciler:
         found = self._all_drifts(tx, row, remote)
         if row.remote_id is None and row.kind == "Group":
             return {DriftClass.MISSING: ()}
-        # What was refused waits for its client; that somebody has more than they should does not.
-        return found if row.state is State.SETTLED else {one: found[one] for one in SECURITY.intersection(found)}
+        if row.state is State.BLOCKED:  # what was refused waits for its client; who is there, and in what, does not
+            found.pop(DriftClass.ATTRIBUTE, None)
+        return found
 
     def _all_drifts(
         self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]
@@ -495,7 +501,7 @@ class Reconciler:
             page = partial(resources.iterate, connection_id=self.connection_id, kind=kind, after=after, limit=PAGE)
             rows = await self.store.scan(page)
             for row in rows:
-                if row.deleted or row.remote_id is None or row.remote_id in listed or row.state is not State.SETTLED:
+                if row.deleted or row.remote_id is None or row.remote_id in listed or row.state not in COMPARED:
                     continue
                 if row.ownership is Ownership.DISCOVERED:
                     await self._forget_if_gone(row, str(row.remote_id), apply=apply)

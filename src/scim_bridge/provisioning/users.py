@@ -215,7 +215,7 @@ class UserIntake:
 def _is_somebody_else(row: ResourceRow, user: User) -> bool:
     """Whether a creation is about another person than the User who has its userName, and is shown inactive."""
     known = row.external_id is not None and user.external_id is not None
-    gone = not row.active or (row.missing and row.state is State.SETTLED)
+    gone = not row.active or (row.missing and not row.shown_active)
     return known and gone and row.external_id != user.external_id
 
 

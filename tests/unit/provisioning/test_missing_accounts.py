@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from scim_bridge.errors import PendingError, RefusedError, RemoteForbiddenError, RemoteUnavailableError
+from scim_bridge.errors import (
+    PendingError,
+    RefusedError,
+    RemoteForbiddenError,
+    RemoteInvalidValueError,
+    RemoteUnavailableError,
+)
 from scim_bridge.models import Group, Name
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.outcomes import LOST_AGAIN
@@ -265,3 +271,48 @@ async def test_whose_return_was_refused_is_missing_and_not_put_out_when_let_in_b
     assert remote.called("deactivate_user") == 0
     row = await bridge.row("User", ada)
     assert (row.active, row.shown_active, row.missing) == (True, True, False)
+
+
+@pytest.mark.parametrize("by_hand", [remove_by_hand, deactivate_by_hand], ids=["removed", "deactivated"])
+async def test_somebody_of_whom_something_was_refused_is_told_as_missing_too(
+    bridge: Bridge, remote: MemoryRemote, by_hand: Callable[[MemoryRemote], None]
+) -> None:
+    """What was refused waits for its client; that the account is not there any more is read at once, and undone so."""
+    (ada,) = await people(bridge, ADA)
+    remote.fail("update_user", RemoteInvalidValueError("no such name"))
+    with pytest.raises(RefusedError):
+        await bridge.provisioning.modify_user(ada, setting(name=Name(family_name="King")), always)
+    by_hand(remote)
+
+    told = await compared(bridge)
+
+    assert [one.resource_id for one in told.missing_accounts] == [ada]
+    row = await bridge.row("User", ada)
+    assert (row.state, row.missing, row.shown_active) == (State.BLOCKED, True, False)
+    assert (remote.called("create_user"), remote.called("reactivate_user")) == (1, 0)
+
+    created = await bridge.provisioning.create_user(user(ADA))
+    assert created.row.id == ada, "shown inactive, so no 409"
+    account = remote.find(ADA)
+    assert account is not None
+    assert account.active
+
+
+async def test_what_was_taken_by_hand_from_somebody_of_whom_something_was_refused_is_given_again(
+    tmp_path: Path, remote: MemoryRemote, on_groups: bool
+) -> None:
+    """A refused name says nothing of groups: the difference is repaired, and the refusal stays."""
+    async with bridge_on(tmp_path / "b.db", remote, groups=on_groups) as bridge:
+        (ada,) = await people(bridge, ADA)
+        await bridge.group_with("Sales", ada)
+        remote.fail("update_user", RemoteInvalidValueError("no such name"))
+        with pytest.raises(RefusedError):
+            await bridge.provisioning.modify_user(ada, setting(name=Name(family_name="King")), always)
+        remote.members.clear()
+
+        assert classes(await compared(bridge)) == {DriftClass.MISSING}
+
+        assert remote_groups(remote, ADA) == {"Sales"}
+        row = await bridge.row("User", ada)
+        assert (row.state, row.refusal is not None) == (State.BLOCKED, True)
+        assert not classes(await compared(bridge, apply=False))

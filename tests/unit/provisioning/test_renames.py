@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from scim_bridge.errors import RemoteImmutableError
 from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import Remote, User
+from scim_bridge.store.rows import Ownership
 from scim_bridge.testing.memory import MemoryConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import always, bridge_on, setting, user
+from tests.unit.provisioning.test_reconcile import by_name, classes, compared
 
 
 async def test_an_account_that_a_new_user_name_replaced_is_the_one_that_is_deactivated(
@@ -36,3 +39,37 @@ async def test_an_account_that_a_new_user_name_replaced_is_the_one_that_is_deact
         assert account.user.user_name == "augusta@corp.example"
         assert not account.active
         assert (await bridge.row("User", user_id)).remote_id == account.remote_id
+
+
+def renamed_by_hand(remote: MemoryRemote, name: str, to: str) -> None:
+    """Change the userName of an account in the remote system."""
+    account = remote.find(name)
+    assert account is not None
+    account.user.user_name = to
+
+
+async def test_who_is_added_by_hand_under_a_name_that_another_account_left_is_shown(tmp_path: Path) -> None:
+    """Each account has the User of its name: the former one's goes on standing for the renamed account."""
+    remote = MemoryRemote()
+    sales = remote.add_group("Sales")
+    async with bridge_on(tmp_path / "store.db", remote) as bridge:
+        ada = (await bridge.provisioning.create_user(user())).row.id
+        renamed_by_hand(remote, "ada@corp.example", "augusta@corp.example")
+        other = remote.add_account("ada@corp.example")
+        remote.members.add((sales, other))
+        remote.fail("update_user", RemoteImmutableError("a userName cannot be changed"))
+
+        assert (await compared(bridge)).displaced == 1  # nobody knows yet that the first one was renamed
+        assert (await compared(bridge)).displaced == 0
+
+        first, second = await by_name(bridge, "augusta@corp.example"), await by_name(bridge, "ada@corp.example")
+        assert first is not None
+        assert second is not None
+        assert (first.id, first.remote_id == other) == (ada, False)
+        assert (second.remote_id, second.ownership) == (other, Ownership.DISCOVERED)
+        assert await bridge.groups_of(second.id) == {"Sales": (True, True)}
+        assert remote.called("update_user") == 1
+        assert not classes(await compared(bridge, apply=False))
+
+        await bridge.provisioning.modify_user(ada, setting(active=False), always)
+        assert [account.active for account in remote.accounts.values()] == [False, True]
