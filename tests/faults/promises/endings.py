@@ -1,7 +1,7 @@
 """Rules about the end, when nothing goes wrong any more and everything has come to rest."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.faults.promises.story import Story
 from tests.faults.promises.words import Word, person_named
@@ -86,36 +86,63 @@ def claimed_stays(story: Story) -> Iterator[tuple[float, str]]:
 
 
 def reads_are_true(story: Story) -> Iterator[tuple[float, str]]:
-    """What a client reads in the end is what HubSpot shows: who is active, and who holds the set of a group."""
+    """What a client reads in the end is what HubSpot shows: who is there and active, and who holds a group's set."""
     if story.record.lists is None:
         return
     users, groups = story.record.lists
+    shown = [Shown(user, _accounts_of(story, user)) for user in users]
+    details = [*_active(story, shown), *(one for group in groups for one in _members_of(story, group, shown))]
     at = story.record.clock()
-    active: dict[str, bool] = {}
-    for user in users:
-        for key in story.names.with_addresses({person_named(str(user.get("userName", "")))}):
-            active[key] = active.get(key, False) or user.get("active") is not False
-    for key, shown in sorted(active.items()):
-        held = story.record.accounts.get(key)
-        if shown != (held is not None and held.access):
-            yield at, f"{held.email if held else key} is shown {'in' if not shown else ''}active, HubSpot has {held}"
-    inside = {str(user.get("id")) for user in users if user.get("active") is not False}
-    for group in groups:
-        yield from ((at, detail) for detail in _members_of(story, group, inside))
+    yield from ((at, detail) for detail in details)
 
 
-def _members_of(story: Story, group: Mapping[str, Any], inside: set[str]) -> Iterator[str]:
-    """Yield what is wrong with the members of a group. :param inside: SCIM ids of whoever is shown active."""
+class Shown(NamedTuple):
+    """A User that a client reads. :param keys: HubSpot's ids of the accounts that it may stand for."""
+
+    user: Mapping[str, Any]
+    keys: frozenset[str]
+
+    @property
+    def active(self) -> bool:
+        """Whether it is shown as somebody who gets in."""
+        return self.user.get("active") is not False
+
+
+def _accounts_of(story: Story, user: Mapping[str, Any]) -> frozenset[str]:
+    """Return whom a User stands for: the account that has its userName now, or else those that once had it.
+
+    So one whose address was changed by hand is still looked for, but not where another account has the address by now.
+    """
+    name, known = str(user.get("userName", "")).strip().casefold(), story.record.accounts
+    now = frozenset(key for key, held in known.items() if held.email.casefold() == name)
+    return now or story.names.with_addresses({person_named(name)}) & known.keys()
+
+
+def _active(story: Story, shown: list[Shown]) -> Iterator[str]:
+    """Yield who is shown active, or inactive, and is not."""
+    for one in shown:
+        if one.active and not any(story.has_access(key) for key in one.keys):
+            found = [story.record.accounts[key] for key in sorted(one.keys)]
+            yield f"{one.user.get('userName')} is shown active, HubSpot has {found or None}"
+    for key, held in story.record.accounts.items():
+        standing = [one for one in shown if key in one.keys]
+        if held.access and not any(one.active for one in standing):
+            yield f"{held.email} is shown inactive or not at all, HubSpot has {held}"
+
+
+def _members_of(story: Story, group: Mapping[str, Any], shown: list[Shown]) -> Iterator[str]:
+    """Yield what is wrong with the members of a group."""
     names = story.names.groups.get(str(group.get("id")), set()) | {str(group.get("displayName", ""))}
-    ids = {str(member.get("value", "")) for member in group.get("members") or ()} & inside
-    members = {key for id_ in ids for key in story.names.member(id_)}
+    ids = {str(member.get("value", "")) for member in group.get("members") or ()}
+    inside = [one for one in shown if one.active and one.user.get("id") in ids]
+    members = {key for one in inside for key in one.keys}
     strength = story.record.strength
     name = " or ".join(sorted(names))
     stronger = set(strength[: min((strength.index(one) for one in names & set(strength)), default=0)])
     for key, held in story.record.accounts.items():
-        if held.admin:
-            continue
-        if key not in members and held.access and names & held.sets:
+        if key not in members and held.access and not held.admin and names & held.sets:
             yield f"{held.email} holds {name}, whose members do not show it"
-        if key in members and held.access and not held.sets & (names | stronger):
-            yield f"{held.email} is shown as a member of {name} and holds {sorted(held.sets)}"
+    for one in inside:
+        found = [story.record.accounts[key] for key in sorted(one.keys) if story.has_access(key)]
+        if found and not any(held.admin or held.sets & (names | stronger) for held in found):
+            yield f"{one.user.get('userName')} is shown as a member of {name} and holds {sorted(found[0].sets)}"

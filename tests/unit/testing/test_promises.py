@@ -149,6 +149,22 @@ def _renamed() -> Tale:
         meanwhile=lambda: tale.shows(k2=ada(email=name)))  # fmt: skip
 
 
+def _listed(tale: Tale, *, active: bool | None, name: str = ADA, sales: tuple[str, ...] | None = None) -> Tale:
+    """Let a client read Ada as active, inactive or not at all, and who is in the group."""
+    users: list[Mapping[str, Any]] = [{"id": "1", "userName": name, "active": active}]
+    members = [{"value": one} for one in sales or ()]
+    groups: list[Mapping[str, Any]] = [{"id": "g", "displayName": "Sales", "members": members}]
+    tale.record.lists = ([] if active is None else users, [] if sales is None else groups)
+    return tale
+
+
+def _used_again() -> Tale:
+    """Let Ada's address be changed by hand, and after the end of her access the old one be used again."""
+    tale = removed(made(Tale()).shows("hand", k=ada(email="new@corp.example")))
+    tale.created(meanwhile=lambda: tale.shows(l=ada()))
+    return _listed(tale, active=True)
+
+
 KEPT: dict[str, Callable[[], Tale]] = {
     "an account is made and removed": lambda: removed(made(Tale())),
     "a removal is put off and done": lambda: made(Tale())
@@ -190,6 +206,9 @@ KEPT: dict[str, Callable[[], Tale]] = {
         ("PUT", "/settings/users/2026-03/b", 401, "unauthorized"), detail=f"{ADA}: a Super Admin"),
     "HubSpot shows why somebody cannot be changed, and a gateway answers the next look": lambda: _refused("/Users/1",
         LOOK, HTML_404, sets=("Sales", "Service")),
+    "an address changed by hand is another account's when it is used again": _used_again,
+    "a person whose address changed by hand is read under the client's name": lambda: _listed(
+        made(Tale()).shows("hand", k=ada(email="new@corp.example")), active=True),
 }  # fmt: skip
 """Tales in which every promise is kept."""
 
@@ -212,9 +231,9 @@ def _logged(tale: Tale) -> Tale:
     return tale
 
 
-def _listed(tale: Tale, *, active: bool) -> Tale:
-    tale.record.lists = ([{"id": "1", "userName": ADA, "active": active}], [])
-    return tale
+def _moved(tale: Tale, *sets: str) -> Tale:
+    """Let Ada's address be changed by hand, and somebody be added by hand under the old one."""
+    return tale.shows("hand", k=ada(email="new@corp.example")).shows("hand", l=ada(*sets))
 
 
 BROKEN: list[tuple[str, Callable[[], Tale]]] = [
@@ -281,6 +300,10 @@ BROKEN: list[tuple[str, Callable[[], Tale]]] = [
     ("claimed-stays", lambda: Tale(k=ada(access=False)).created()),
     ("reads-are-true", lambda: _listed(made(Tale()), active=False)),
     ("reads-are-true", lambda: _listed(removed(made(Tale())), active=True)),
+    ("reads-are-true", lambda: _listed(made(Tale()), active=None)),
+    ("reads-are-true", lambda: _listed(_moved(made(Tale())), active=False)),
+    ("reads-are-true", lambda: _listed(made(Tale()).shows("hand", k=ada("Sales")), active=True, sales=())),
+    ("reads-are-true", lambda: _listed(made(Tale()), active=True, sales=("1",))),
 ]  # fmt: skip
 """Tales in which a promise is broken, with the rule that has to say so."""
 
