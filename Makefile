@@ -50,7 +50,7 @@ planted: $(STAMP) ## Plant every known defect, or DEFECT=P5, and show which inst
 evidence: $(STAMP) ## Run the fault instruments at full size (two hours; or ARGS="-k kill") and write docs/evidence.md
 	SCIM_BRIDGE_EVIDENCE=docs/evidence.md SCIM_BRIDGE_HISTORIES=10000 SCIM_BRIDGE_KILLS=2000 \
 	  SCIM_BRIDGE_SERVER_KILLS=50 SCIM_BRIDGE_IMAGES=5000 SCIM_BRIDGE_DISK_POINTS=3000 \
-	  SCIM_BRIDGE_REPLICA_HISTORIES=300 \
+	  SCIM_BRIDGE_REPLICA_HISTORIES=300 SCIM_BRIDGE_RECREATIONS_EVERY=3 \
 	  $(BIN)/python -m pytest tests/faults --verbose --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 bench: $(STAMP) ## Measure the bridge beside scim2-server, BASE=8256e3b and the floor (half an hour); write docs/benchmarks.md

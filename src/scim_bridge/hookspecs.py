@@ -88,7 +88,13 @@ class ConnectorSpec:
 
     @hookspec(firstresult=True)
     async def get_user(self, remote_id: str) -> Remote[User]:
-        """Read one account. :raises RemoteNotFoundError: when there is none, by evidence."""
+        """Read one account.
+
+        The answer may be another account of the same person, and ``unfinished``, when that was made in the place of
+        this one, which is gone.
+
+        :raises RemoteNotFoundError: when there is none, by evidence.
+        """
 
     @hookspec(firstresult=True)
     async def create_user(self, user: User) -> Remote[User]:
@@ -104,12 +110,26 @@ class ConnectorSpec:
     async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
         """Bring the attributes of an account from the state last seen to the desired one. Groups are not its matter.
 
-        The remote id may differ from before only when the userName does, where it is changed by making another account.
+        The remote id may differ from before only when the userName does, where it is changed by making another account,
+        or by taking over the one that has this userName (``existed``; as in ``create_user`` it is not written). The
+        former account stays as it is: the answer is ``unfinished``, and ``finish_user`` removes it.
+        """
+
+    @hookspec(firstresult=True)
+    async def finish_user(self, remote_id: str) -> None:
+        """Remove the other account of a person who has two, because one of them was made in the place of the other.
+
+        ``remote_id`` is the one that stays, be it the new one or, if the change was given up, the former. No other
+        account is success. It is a removal: called again until it succeeds, and called once the account that stays is
+        as it should be. Connectors that never answer ``unfinished`` do without.
         """
 
     @hookspec(firstresult=True)
     async def deactivate_user(self, remote_id: str, user: User) -> None:
-        """End the person's access. An absent account is success; so is an inactive one."""
+        """End the person's access. An absent account is success; so is an inactive one.
+
+        A person who has two accounts, because one was made in the place of the other, keeps access in neither.
+        """
 
     @hookspec(firstresult=True)
     async def reactivate_user(self, remote_id: str, user: User) -> Remote[User]:
@@ -120,7 +140,7 @@ class ConnectorSpec:
 
     @hookspec(firstresult=True)
     async def delete_user(self, remote_id: str) -> None:
-        """Remove the account. An absent one is success."""
+        """Remove the account, and the other one of a person who has two. An absent one is success."""
 
     # -- Groups ----------------------------------------------------------------------------------------------------
 

@@ -98,13 +98,17 @@ class Remote(Generic[ResourceT]):
         the remote ids of the groups the account holds (empty: none; ``None``: this call could not tell).
     :param deferred: Attribute paths (``name.givenName``) the remote system does not take yet. They do not hold the rest
         up; the next write or comparison tries them again.
-    :param existed: Of a creation: whether an existing account was adopted.
+    :param existed: Of a creation: whether an existing account was adopted; of a change of userName that is made by
+        making another account, too.
+    :param unfinished: Of a User: whether the person has two accounts for the moment, because one of them was made in
+        the place of the other. ``finish_user`` is called, with the remote id of the one that stays, until one is left.
     """
 
     remote_id: str
     resource: ResourceT
     deferred: frozenset[str] = frozenset()
     existed: bool = False
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

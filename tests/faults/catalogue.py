@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tests.faults import defects, instruments, planted
+from tests.faults import defects, instruments, planted, recreation_defects
 from tests.faults.histories import MOST_OPEN
 from tests.faults.instruments import run
 from tests.faults.promises import defects as edges
@@ -30,6 +30,7 @@ ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("failed_commit_is_success", "failing_disk", ("--points", "60", *QUICK)),
     ("no_answer_is_success", "single_faults", ("--share", "0.1")),
     *((name, "cases", ("--rule", rule, "--most-failures", "1")) for name, rule in edges.FINDERS.items()),
+    *((name, "recreations", ("--most-failures", "1", *which)) for name, which in recreation_defects.FINDERS.items()),
 )
 """Defects that other instruments than the histories find, with how those are run."""
 
@@ -110,7 +111,7 @@ def trials() -> Iterator[Trial]:
     """Return all there are, in the order of their numbers."""
     found = [trial(name, first_line(plant), "histories", HISTORIES) for name, plant in planted.DEFECTS.items()]
     found += [
-        trial(name, first_line((defects.DEFECTS | edges.DEFECTS)[name]), how, options)
+        trial(name, first_line((defects.DEFECTS | edges.DEFECTS | recreation_defects.DEFECTS)[name]), how, options)
         for name, how, options in ELSEWHERE
     ]
     found += [trial(*each) for each in REPLICAS]

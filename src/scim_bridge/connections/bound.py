@@ -80,6 +80,10 @@ class BoundConnector:
         seen: Remote[User] = await self._call("update_user", remote_id=remote_id, before=before, after=after)
         return seen
 
+    async def finish_user(self, remote_id: str) -> None:
+        """Remove the other account of a person who has two."""
+        await self._call("finish_user", remote_id=remote_id)
+
     async def deactivate_user(self, remote_id: str, user: User) -> None:
         """End the person's access."""
         await self._call("deactivate_user", remote_id=remote_id, user=user)

@@ -11,7 +11,7 @@ from datetime import datetime
 from scim_bridge.models import Group, Lane, Remote, User
 from scim_bridge.provisioning.plan import same
 from scim_bridge.provisioning.situation import Capabilities, Situation, groups_seen, observed_of
-from scim_bridge.provisioning.succession import keeps, part, refuse_unsettled, standing, succeed
+from scim_bridge.provisioning.succession import part, refuse_unsettled, standing, succeed
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import GroupReference, Observed, Ownership, ResourceRow, State
@@ -84,7 +84,7 @@ class Observation:
             row = self._seen_in(tx, row, [])
             before = row.observed or Observed()
             name = {path: value for path, value in before.attributes.items() if path == "userName"}
-            return replace(row, observed=Observed(attributes=name, called=before.called))
+            return replace(row, observed=Observed(attributes=name, called=before.called, unfinished=before.unfinished))
         if not row.deleted:
             resources.touch(tx, self.connection_id, memberships.observe_absence(tx, self.connection_id, row.id))
             row = replace(row, remote_id=None)
@@ -93,29 +93,48 @@ class Observation:
     def deactivated(self, tx: Connection, row: ResourceRow, situation: Situation) -> ResourceRow:
         """Take over that an account has been deactivated."""
         if self.capabilities.inactive_is_absent:
-            return self.absent(tx, row)
-        return replace(row, observed=replace(row.observed or Observed(), present=situation.seen.present, active=False))
+            row = self.absent(tx, row)
+        else:
+            observed = replace(row.observed or Observed(), present=situation.seen.present, active=False)
+            row = replace(row, observed=observed)
+        return self.finished(row)
+
+    @staticmethod
+    def finished(row: ResourceRow) -> ResourceRow:
+        """Take over that a person has one account, or none."""
+        return replace(row, observed=replace(row.observed or Observed(), unfinished=False))
 
     def updated(self, tx: Connection, row: ResourceRow, situation: Situation, answer: Answer) -> ResourceRow:
         """Take what was sent as what is held: systems trim and fold values, and that is no difference to repair.
 
         Values that the remote system defers stay as they were seen. The account may be another one now: some systems
-        can change a userName in no other way.
+        can change a userName in no other way. One that existed is not written yet, and counts as it was seen.
         """
         observed = row.observed or Observed()
         if answer is None:
             return row
-        former = standing(tx, row, answer.remote_id)
-        if former is not None and keeps(former):
-            return replace(row, ambiguous=True)
-        if former is not None:
-            row = self._in_place_of(tx, former, row, anew=False)
+        if row.kind == "User" and answer.remote_id != row.remote_id:
+            row = self._moved(tx, row, answer)
+        if answer.existed:
+            return replace(row, observed=observed_of(answer, self.capabilities.attributes(row.kind)))
         deferred = answer.deferred | ({"userName"} if observed.called else set()).intersection(observed.deferred)
         values = {path: value for path, value in situation.desired.attributes.items() if path not in deferred}
         kept = {path: value for path, value in observed.attributes.items() if path in deferred}
         called = observed.called if "userName" in deferred else ""
         observed = replace(observed, attributes=values | kept, deferred=tuple(sorted(deferred)), called=called)
-        return replace(row, remote_id=answer.remote_id, observed=observed)
+        return replace(row, observed=replace(observed, unfinished=answer.unfinished))
+
+    def _moved(self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group]) -> ResourceRow:
+        """Let a User stand for the account that takes the place of its own; it holds what the answer tells."""
+        former = standing(tx, row, answer.remote_id)
+        if former is not None:
+            row = self._in_place_of(tx, former, row, anew=False)
+        row = replace(row, remote_id=answer.remote_id)
+        if answer.existed:
+            row = replace(row, ownership=Ownership.ADOPTED)
+        if self.capabilities.user_centric:
+            return self.groups(tx, row, answer, otherwise=frozenset(), keep_unmanaged=answer.existed)
+        return self._memberships(tx, row, answer, anew=True)
 
     # -- The groups of a person ------------------------------------------------------------------------------------
 

@@ -54,6 +54,10 @@ HOLDERS_RETRY = timedelta(seconds=30)
 """When a deleted group looks again whether somebody still holds it; the last one to lose it wakes it."""
 
 
+MAKING = frozenset({Step.CREATE_USER, Step.REACTIVATE_USER, Step.CREATE_GROUP})
+UPDATING = frozenset({Step.UPDATE_USER, Step.UPDATE_GROUP})
+
+
 class Outcomes:
     """Records what the driver saw, for one connection.
 
@@ -104,6 +108,8 @@ class Outcomes:
             if named is not None and named.id != row.id:
                 answer = None  # found by a name that is another's by now
         self._audit(tx, row, None, "absent" if answer is None else "present")
+        if row.remote_id != situation.row.remote_id:  # what was asked for is another User's by now
+            return self._go_on(tx, replace(row, ambiguous=True))
         renamed = situation.step is Step.UPDATE_USER and "userName" in differing(situation.desired, situation.seen)
         # Some systems can change a userName only by making the account anew, and this one may be cut off in between.
         made = answer is None and renamed and row.active
@@ -121,11 +127,27 @@ class Outcomes:
         if row is None:
             return None
         self._audit(tx, row, step, "done")
+        if _is_anothers(row, situation, answer):
+            return self._go_on(tx, replace(row, ambiguous=True))
+        made = step in MAKING
+        if answer is not None and (made or step in UPDATING):
+            other = self._contender(tx, row, answer, made=made)
+            if other is not None:
+                told = replace(row, ambiguous=False, attempt=0)
+                return self._contested(tx, told, other, answer) if made else self._taken(tx, told, other, situation)
         not_before = row.not_before if row.state is State.HELD else None
         row = replace(row, ambiguous=False, attempt=0, not_before=not_before)
+        return self._go_on(tx, self._taken_over(tx, row, situation, step, answer))
+
+    def _taken_over(
+        self, tx: Connection, row: ResourceRow, situation: Situation, step: Step, answer: Answer
+    ) -> ResourceRow:
+        """Take over what a step that was confirmed has changed."""
         match step:
             case Step.DELETE_USER | Step.DELETE_GROUP:
-                row = self.observation.absent(tx, row)
+                row = self.observation.finished(self.observation.absent(tx, row))
+            case Step.FINISH_USER:
+                row = self.observation.finished(row)
             case Step.DEACTIVATE_USER:
                 row = self.observation.deactivated(tx, row, situation)
             case Step.ADD_GROUP_MEMBERS:
@@ -137,10 +159,8 @@ class Outcomes:
             case Step.UPDATE_USER | Step.UPDATE_GROUP:
                 row = self.observation.updated(tx, row, situation, answer)
             case Step.CREATE_USER | Step.REACTIVATE_USER | Step.CREATE_GROUP:
-                if answer is not None and (other := self._contender(tx, row, answer, made=True)) is not None:
-                    return self._contested(tx, row, other, answer)
                 row = row if answer is None else self.observation.present(tx, row, answer, made=True)
-        return self._go_on(tx, row)
+        return row
 
     def _contender(
         self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group], *, made: bool = False
@@ -174,6 +194,13 @@ class Outcomes:
         following = self._go_on(tx, row)
         take_name(tx, other, named_by(answer), self.capabilities, now=self.clock())
         return following
+
+    def _taken(self, tx: Connection, row: ResourceRow, other: ResourceRow, situation: Situation) -> Situation | None:
+        """Record that the account of a new userName is another User's: the change is refused, nothing was written."""
+        self._audit(tx, row, None, "refused", RemoteConflictError.__name__)
+        observed = replace(row.observed or Observed(), unfinished=True)
+        row = replace(row, observed=observed, refusal=contested(row, other))
+        return self._go_on(tx, self._reverted(tx, row, situation))
 
     def gone(self, tx: Connection, situation: Situation, *, ambiguous: bool = False) -> Situation | None:
         """Record that the remote system no longer has what a step was to change.
@@ -485,3 +512,9 @@ def _after_a_call(row: ResourceRow, *, in_doubt: bool) -> ResourceRow:
     if not in_doubt and row.observed is not None:
         row = replace(row, observed=replace(row.observed, sent=""))
     return replace(row, ambiguous=in_doubt)
+
+
+def _is_anothers(row: ResourceRow, situation: Situation, answer: Answer) -> bool:
+    """Whether an answer is about the account that a resource had when it was asked, and has no more."""
+    asked = situation.row.remote_id
+    return answer is not None and asked is not None and answer.remote_id == asked != row.remote_id

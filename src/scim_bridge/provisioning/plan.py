@@ -21,6 +21,7 @@ class Step(StrEnum):
     REACTIVATE_USER = "reactivate_user"
     UPDATE_USER = "update_user"
     SET_USER_GROUPS = "set_user_groups"
+    FINISH_USER = "finish_user"
     DELETE_GROUP = "delete_group"
     CREATE_GROUP = "create_group"
     UPDATE_GROUP = "update_group"
@@ -28,7 +29,9 @@ class Step(StrEnum):
     REMOVE_GROUP_MEMBERS = "remove_group_members"
 
 
-REMOVALS = frozenset({Step.DELETE_USER, Step.DEACTIVATE_USER, Step.DELETE_GROUP, Step.REMOVE_GROUP_MEMBERS})
+REMOVALS = frozenset(
+    {Step.DELETE_USER, Step.DEACTIVATE_USER, Step.FINISH_USER, Step.DELETE_GROUP, Step.REMOVE_GROUP_MEMBERS}
+)
 """Steps that only take access away."""
 
 
@@ -59,6 +62,7 @@ class Seen:
 
     :param known: Whether the remote system has ever answered with an identifier for it.
     :param deferred: Attribute paths that it does not take at present; they are not tried again in this drive.
+    :param unfinished: Of a user, whether there are two accounts for the moment, one of which is to be removed.
     """
 
     known: bool = False
@@ -67,6 +71,7 @@ class Seen:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     deferred: frozenset[str] = frozenset()
     links: frozenset[str] = frozenset()
+    unfinished: bool = False
 
 
 def next_user_step(desired: Desired, seen: Seen, operations: frozenset[str]) -> Step | None:
@@ -74,15 +79,20 @@ def next_user_step(desired: Desired, seen: Seen, operations: frozenset[str]) -> 
     if not (desired.exists and desired.active):
         if not desired.exists and seen.present and Step.DELETE_USER in operations:
             return Step.DELETE_USER
-        return Step.DEACTIVATE_USER if seen.present and seen.active else None
+        return Step.DEACTIVATE_USER if seen.present and seen.active else _finish(seen, operations)
     if not (seen.present and seen.active):
-        return _entry(desired, seen)
+        return _entry(desired, seen) or _finish(seen, operations)
     groups_differ = desired.links != seen.links and Step.SET_USER_GROUPS in operations
     if groups_differ and seen.links - desired.links:
         return Step.SET_USER_GROUPS
     if differing(desired, seen):
         return Step.UPDATE_USER
-    return Step.SET_USER_GROUPS if groups_differ else None
+    return Step.SET_USER_GROUPS if groups_differ else _finish(seen, operations)
+
+
+def _finish(seen: Seen, operations: frozenset[str]) -> Step | None:
+    """Remove the other account last: what it gave the person, the one that stays has by then."""
+    return Step.FINISH_USER if seen.unfinished and Step.FINISH_USER in operations else None
 
 
 def _entry(desired: Desired, seen: Seen) -> Step | None:

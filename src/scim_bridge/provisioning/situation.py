@@ -144,6 +144,7 @@ def situation_of(tx: Connection, row: ResourceRow, capabilities: Capabilities) -
         attributes=observed.attributes,
         deferred=frozenset(observed.deferred),
         links=held,
+        unfinished=observed.unfinished,
     )
     probe = row.observed is None or row.ambiguous
     choose = next_user_step if row.kind == "User" else next_group_step
@@ -195,7 +196,8 @@ def observed_of(remote: Remote[User] | Remote[Group], paths: frozenset[str]) -> 
     document = remote.resource.model_dump()
     active = getattr(remote.resource, "active", None) is not False
     values = attributes_of(document, paths)
-    return Observed(present=True, active=active, attributes=values, deferred=tuple(sorted(remote.deferred)))
+    deferred = tuple(sorted(remote.deferred))
+    return Observed(present=True, active=active, attributes=values, deferred=deferred, unfinished=remote.unfinished)
 
 
 def rearmed(row: ResourceRow, lane: Lane) -> ResourceRow:

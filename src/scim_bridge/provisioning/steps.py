@@ -92,7 +92,7 @@ class Steps:
             return False
         return True
 
-    async def take(self, situation: Situation, step: Step) -> Answer:  # noqa: PLR0911 - one hook a step
+    async def take(self, situation: Situation, step: Step) -> Answer:  # noqa: C901, PLR0911 - one hook a step
         """Call the hook of a step."""
         connector, remote_id = self.connector, situation.row.remote_id or ""
         match step:
@@ -104,6 +104,8 @@ class Steps:
                 return await connector.update_user(remote_id, situation.user_before(), situation.user())
             case Step.SET_USER_GROUPS:
                 return await connector.set_user_groups(remote_id, situation.user(), sorted(situation.desired.links))
+            case Step.FINISH_USER:
+                await connector.finish_user(remote_id)
             case Step.DEACTIVATE_USER:
                 await connector.deactivate_user(remote_id, situation.user())
             case Step.DELETE_USER:

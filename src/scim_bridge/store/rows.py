@@ -44,6 +44,7 @@ class Observed:
     :param deferred: Paths the remote system does not take yet.
     :param called: Of a User whose account's userName was changed by hand, the one before, which clients know.
     :param sent: Of a User whose creation may have taken effect unseen, the userName that it was sent with.
+    :param unfinished: Whether the person has two accounts for the moment, and one of them is to be removed.
     """
 
     present: bool = False
@@ -52,6 +53,7 @@ class Observed:
     deferred: tuple[str, ...] = ()
     called: str = ""
     sent: str = ""
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from tests.faults.promises.record import Account, Change
 from tests.faults.promises.story import Story
+from tests.faults.promises.words import person_named
 
 NOBODY = Account("", access=False)
 WINDOW = 3600.0
@@ -37,9 +38,12 @@ def nothing_unasked(story: Story) -> Iterator[tuple[float, str]]:
 
 def _was_given(story: Story, change: Change, name: str) -> bool:
     """Whether somebody gave a set by hand before."""
-    started = story.record.initial.get(change.key)
-    given = any(one.after and name in one.after.sets for one in story.by_hand(change.key, 0, change.order))
-    return given or (started is not None and name in started.sets)
+    for key in {change.key, *story.others(change.key)}:
+        started = story.record.initial.get(key)
+        given = any(one.after and name in one.after.sets for one in story.by_hand(key, 0, change.order))
+        if given or (started is not None and name in started.sets):
+            return True
+    return False
 
 
 def hand_removal_stays(story: Story) -> Iterator[tuple[float, str]]:
@@ -66,7 +70,7 @@ def named_only(story: Story) -> Iterator[tuple[float, str]]:
         named = story.first_named.get(change.key, change.order) < change.order
         if not named and (out or lost):
             yield change.at, f"{before.email}, whom no client has named, lost {sorted(lost) or 'access'}"
-        elif out and not story.wants_access(change.key, change.order, wanted=False) and not _moved(story, change):
+        elif out and not _is_left(story, change):
             yield change.at, f"{before.email} lost access, and no client asks for that"
         for name in sorted(lost if named else ()):
             stronger = set(story.record.strength[: _rank(story, name)]) & after.sets
@@ -74,13 +78,10 @@ def named_only(story: Story) -> Iterator[tuple[float, str]]:
                 yield change.at, f"{before.email} lost {name}, into which a client put them"
 
 
-def _moved(story: Story, change: Change) -> bool:
-    """Whether an account was removed because its person has another one under a new userName."""
-    if not story.record.moves:
-        return False
-    same = [keys for keys in map(story.names.member, story.names.users) if change.key in keys]
-    others = [story.account(key, change.order) for keys in same for key in keys - {change.key}]
-    return any(one is not None and one.access for one in others)
+def _is_left(story: Story, change: Change) -> bool:
+    """Whether a client asks for the end of an access, or the person has another account by now."""
+    elsewhere = [story.account(key, change.order) for key in story.others(change.key)]
+    return any(held and held.access for held in elsewhere) or story.wants_access(change.key, change.order, wanted=False)
 
 
 def _rank(story: Story, name: str) -> int:
@@ -126,15 +127,25 @@ def guard_kept(story: Story) -> Iterator[tuple[float, str]]:
                 yield change.at, f"{after.email} is the {len(recent)}th to get {sorted(names)}; {most} are allowed"
 
 
+def _two_in_the_end(story: Story) -> Iterator[tuple[float, str]]:
+    users = story.record.lists[0] if story.record.lists is not None else ()
+    named = {person_named(str(user.get("userName", ""))) for user in users}
+    for user in users:
+        id_, name = str(user.get("id", "")), person_named(str(user.get("userName", "")))
+        former = story.names.users.get(id_, set()) - named
+        left = [one.email for one in story.record.accounts.values() if one.access and person_named(one.email) in former]
+        if left:
+            yield story.record.clock(), f"{name} still has {', '.join(sorted(left))}"
+
+
 def one_person_one_account(story: Story) -> Iterator[tuple[float, str]]:
     """Never two accounts for one person: none is made while another of the same resource has access.
 
-    Where a new userName makes a new account, the old one is gone at the end.
+    Where a new userName makes the account anew, a person has two for a moment, and one in the end.
     """
-    for id_ in story.names.users if story.record.moves and story.record.rested else ():
-        left = [story.record.accounts[key].email for key in story.names.member(id_) if story.has_access(key)]
-        if len(left) > 1:
-            yield story.record.clock(), f"the same person has {', '.join(sorted(left))} at the end"
+    if story.record.moves:
+        yield from _two_in_the_end(story)
+        return
     for change, before, after in of_the_bridge(story):
         if before.access or not after.access or story.record.moves:
             continue

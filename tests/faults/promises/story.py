@@ -80,6 +80,13 @@ class Story:
                 found.setdefault(ask.path.rpartition("/")[2], ask.order)
         return found
 
+    def others(self, key: str) -> frozenset[str]:
+        """Return the accounts that stand for the same person, where a new userName makes the account anew."""
+        if not self.record.moves:
+            return frozenset()
+        same = [keys for id_ in self.names.users if key in (keys := self.names.member(id_))]
+        return frozenset().union(*same) - {key}
+
     # -- Who was named -----------------------------------------------------------------------------------------------
 
     @cached_property

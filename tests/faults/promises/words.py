@@ -144,6 +144,9 @@ class Names:
             if ask.method == "PATCH" and ask.path.startswith("/Groups/") and not ask.refused:
                 called = [str(value) for _, path, value in operations(ask.document) if path.lower() == "displayname"]
                 self.groups[ask.path.rpartition("/")[2]].update(called)
+        if record.moves:  # it may have made the account anew, though nobody was told
+            for id_, given in self._called.items():
+                self.users[id_].update(person_named(name) for _, name in given if name)
         now = {key: person_named(account.email) for key, account in record.initial.items()}
         for change in record.changes:
             if change.key in now:

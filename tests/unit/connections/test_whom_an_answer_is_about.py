@@ -66,6 +66,25 @@ class MixedUp(Connector[Settings]):
 ASKED, RENAMED = User(user_name="Asked@example.com"), User(user_name="new@example.com")
 
 
+class MadeAnew(MixedUp):
+    """Answers that the account of another id took the place of the one that is asked for."""
+
+    name = "made-anew"
+
+    @hookimpl
+    async def get_user(self) -> Remote[User]:
+        """Read."""
+        return Remote(self.answer, User(user_name="other@example.com"), unfinished=True)
+
+
+async def test_a_read_may_find_the_account_that_took_the_place_of_another() -> None:
+    """Nobody else could say so: the connector noted it before it made the account. A write may not."""
+    async with connected(MadeAnew, {}) as connector:
+        assert (await connector.get_user("asked")).remote_id == "other"
+        with pytest.raises(RemoteMisroutedError):
+            await connector.set_user_groups("asked", ASKED, [])
+
+
 @pytest.mark.parametrize("hook", ["get_user", "get_group", "set_user_groups", "update_user"])
 async def test_an_answer_about_another_object_is_not_understood(hook: str) -> None:
     """Reads and writes of one object: transient and alarmed, and whoever goes on looks first."""

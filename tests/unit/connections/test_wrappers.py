@@ -25,6 +25,7 @@ CALLS: dict[str, Callable[[BoundConnector], Awaitable[object]]] = {
     "get_user": lambda c: c.get_user("7"),
     "create_user": lambda c: c.create_user(ADA),
     "update_user": lambda c: c.update_user("7", ADA, ADA),
+    "finish_user": lambda c: c.finish_user("7"),
     "deactivate_user": lambda c: c.deactivate_user("7", ADA),
     "reactivate_user": lambda c: c.reactivate_user("7", ADA),
     "identify": lambda c: c.identify(),

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +26,9 @@ from .guard import Guard
 from .inventory import InventoryReader
 from .presence import Presence
 from .records import AccountRecords
-from .wire import Assignment, Clearing, PublicUser, assignment_body, assignment_of, clears
+from .recreations import Recreations
+from .resources import address_of, groups_of, names_of
+from .wire import Assignment, Clearing, PublicUser, assignment_body, assignment_of, clears, difference, matches
 
 CLEARINGS: tuple[Clearing, ...] = ("null", "omitted", "empty")
 """The ways to say "no value", tried in this order until a re-read shows that one worked."""
@@ -34,39 +36,11 @@ CLEARINGS: tuple[Clearing, ...] = ("null", "omitted", "empty")
 SEAT_RELEASE_SECONDS = 60.0
 """For how long after a removal HubSpot may still count the seat as taken (seen live, once)."""
 
+LEFTOVER_SECONDS = 2.0
+"""When to look again whether an account that is about to be removed is gone."""
+
 SEAT_ATTEMPTS = 5
 SEAT_PAUSE_SECONDS = 1.0
-
-ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
-"""What may be an e-mail address; the rest is HubSpot's to judge."""
-
-
-def address_of(user: User) -> str:
-    """Return the address of a person's account, in the form that is sent and compared: it is the userName.
-
-    :raises RemoteInvalidValueError: When the userName is none.
-    """
-    address = str(user.user_name).strip().lower()
-    if ADDRESS.fullmatch(address) is None:
-        raise RemoteInvalidValueError(
-            "the userName is no e-mail address, and HubSpot knows people by nothing else: have the identity provider"
-            " send the address as userName (emails are not read for it)"
-        )
-    return address
-
-
-def names_of(user: User) -> dict[str, str]:
-    """Return HubSpot's name fields of a SCIM User; unassigned ones are empty."""
-    name = user.name
-    return {
-        "firstName": (name.given_name if name else None) or "",
-        "lastName": (name.family_name if name else None) or "",
-    }
-
-
-def groups_of(user: User) -> tuple[str, ...]:
-    """Return the remote ids of the groups a SCIM User should have."""
-    return tuple(sorted(str(group.value) for group in user.groups or () if group.value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +54,7 @@ class Accounts:
     guard: Guard
     deactivated: DeactivatedAccounts
     records: AccountRecords
+    recreations: Recreations
     logger: logging.Logger
 
     # -- Reading -----------------------------------------------------------------------------------------------------
@@ -131,16 +106,27 @@ class Accounts:
 
     # -- Creating ----------------------------------------------------------------------------------------------------
 
-    async def enrol(self, user: User, held: Assignment | None = None) -> tuple[PublicUser, bool]:
+    async def enrol(
+        self,
+        user: User,
+        held: Assignment | None = None,
+        *,
+        replaces: str | None = None,
+        before_making: Callable[[], Awaitable[None]] | None = None,
+    ) -> tuple[PublicUser, bool]:
         """Return the account of a person, creating it if there is none.
 
         It is created with what ``user.groups`` comes to, on top of what the person held before, if told.
 
         :param held: Teams and seats of a returning person that no group manages.
+        :param replaces: The account that this one takes the place of.
+        :param before_making: Called when nothing but the POST is left to do.
         :returns: The account, and whether it existed.
+        :raises RemoteUnavailableError: While the account of this address is another person's second one, about to go.
         :raises RemoteConflictError: When it exists and may not be adopted, or HubSpot hides it.
         :raises RemoteInvalidValueError: When the userName is no e-mail address; HubSpot is not asked.
         """
+        await self._refuse_leftover(address_of(user), replaces)
         found = await self.find(address_of(user))
         reactivates = self.config.deprovision == "scim"
         if found is not None and (reactivates or not await self.deactivated.contains(found)):
@@ -151,10 +137,21 @@ class Accounts:
         mapper = await self.inventory.complete(groups)
         resolution = mapper.resolve(groups, held or Assignment(), asked=groups)
         mapper.refuse_unallowed(resolution.assignment, Assignment())
+        if before_making is not None:
+            await before_making()
         try:
             return await self._invite(user, resolution.assignment), False
         except (RemoteConflictError, RemoteInvalidValueError, RemoteNotFoundError, BareNotFoundError) as error:
-            return await self._after_refusal(user, held, error)
+            return await self._after_refusal(user, held, error, replaces)
+
+    async def _refuse_leftover(self, address: str, replaces: str | None) -> None:
+        note = await self.recreations.at(address)
+        if note is not None and note.old != replaces:
+            raise RemoteUnavailableError(
+                "HubSpot's account of this address is left over from a change of userName, and about to be removed",
+                ambiguous=False,
+                retry_after=LEFTOVER_SECONDS,
+            )
 
     async def _invite(self, user: User, wanted: Assignment) -> PublicUser:
         """Send the POST; again only while a seat that was given back is not free yet, and the person still absent."""
@@ -182,7 +179,7 @@ class Accounts:
         raise NoSeatError(await self._seats_told(wanted))
 
     async def _after_refusal(
-        self, user: User, held: Assignment | None, error: ConnectorError
+        self, user: User, held: Assignment | None, error: ConnectorError, replaces: str | None
     ) -> tuple[PublicUser, bool]:
         """Find out why a POST was refused: HubSpot's answer to a duplicate is not documented, 400 or 409."""
         if isinstance(error, NoSeatError):
@@ -198,12 +195,12 @@ class Accounts:
                 "HubSpot has an account of this address that it does not show; it may be deactivated: look for it there"
             )
         if held is not None and (left := await self.left_of(held)) != held:
-            return await self.enrol(user, left)
+            return await self.enrol(user, left, replaces=replaces)
         if held is not None and (held.team_ids or held.seat_names):
             self.logger.warning("teams or seats of a returning person are refused; creating the account without them")
-            return await self.enrol(user)
+            return await self.enrol(user, replaces=replaces)
         if await self.inventory.lost(await self.inventory.known(groups_of(user))):
-            return await self.enrol(user, held)
+            return await self.enrol(user, held, replaces=replaces)
         if isinstance(error, BareNotFoundError):
             raise error
         raise RemoteInvalidValueError(error.detail)
@@ -361,6 +358,19 @@ class Accounts:
             seat_names=None if held.seat_names is None else held.seat_names & seats,
         )
 
+    async def delete(self, user_id: str) -> None:
+        """Remove an account for good, and forget what was kept of it.
+
+        HubSpot is told to remove whom it does not show, too: they may be deactivated, or its answer wrong.
+
+        :raises RemoteForbiddenError: When it must not be changed.
+        """
+        with suppress(RemoteNotFoundError):
+            await self.records.note_removal(await self.guarded(user_id, word_suffices=True))
+        if not await self.remove(user_id):
+            raise RemoteUnavailableError("HubSpot accepted the removal but still shows the account")
+        await self.records.forget(user_id)
+
     async def remove(self, user_id: str) -> bool:
         """Remove an account, be it seen or not, and make sure that it is gone.
 
@@ -373,21 +383,3 @@ class Accounts:
         except RemoteNotFoundError:
             return True
         return False
-
-
-def matches(user: PublicUser, wanted: Assignment) -> bool:
-    """Whether an account holds an assignment and nothing beyond it."""
-    return difference(user, wanted) == ""
-
-
-def difference(user: PublicUser, wanted: Assignment) -> str:
-    """Return, for people, in what an account differs from an assignment; empty when it does not."""
-    held = assignment_of(user)
-    parts = []
-    if user.roles != ({wanted.role_id} if wanted.role_id else frozenset()):
-        parts.append(f"permission set {', '.join(sorted(user.roles)) or 'none'} instead of {wanted.role_id or 'none'}")
-    if held.team_ids != wanted.team_ids or held.primary_team_id != wanted.primary_team_id:
-        parts.append("other teams")
-    if wanted.seat_names is not None and held.seat_names is not None and held.seat_names != wanted.seat_names:
-        parts.append("other seats")
-    return ", ".join(parts)

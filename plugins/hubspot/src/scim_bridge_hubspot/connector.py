@@ -4,7 +4,7 @@ Each hook reads as the story it tells; the parts are in the modules beside it.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -15,12 +15,11 @@ from scim_bridge.errors import (
     RemoteImmutableError,
     RemoteNotFoundError,
     RemoteRateLimitedError,
-    RemoteUnavailableError,
 )
 from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import Explanation, Finding, Group, Page, RateLimit, Remote, User
 
-from .accounts import Accounts, groups_of, names_of
+from .accounts import Accounts
 from .authentication import account_of, authentication_of, digest
 from .check import Preflight
 from .client import HubSpotClient, pause_after
@@ -36,6 +35,9 @@ from .inventory import InventoryReader
 from .job_title import JobTitles
 from .presence import Presence
 from .records import AccountRecords
+from .recreating import Recreating, end_all
+from .recreations import Recreations
+from .resources import group_of, groups_of, names_held, names_of, resource_of
 from .wire import PublicUser, assignment_of
 
 NAME_PATHS = {"firstName": "name.givenName", "lastName": "name.familyName"}
@@ -89,8 +91,10 @@ class HubSpotConnector(Connector[HubSpotConfig]):
             guard=self.guard,
             deactivated=self.deactivated,
             records=self.records,
+            recreations=Recreations(self.context.state),
             logger=logger,
         )
+        self.recreating = Recreating(self.accounts)
         self.endpoint = await self._open_scim_endpoint(limit)
         self.deprovisioning = self._deprovisioning()
         self._is_inactive: Callable[[PublicUser], bool] | None = None
@@ -117,8 +121,9 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
     def _deprovisioning(self) -> Deprovisioning:
         if self.endpoint is not None:
-            return ScimDeactivation(self.accounts, self.endpoint)
-        return Stripping(self.accounts) if self.config.deprovision == "strip" else Removal(self.accounts)
+            return ScimDeactivation(self.accounts, self.recreating, self.endpoint)
+        way = Stripping if self.config.deprovision == "strip" else Removal
+        return way(self.accounts, self.recreating)
 
     # -- Reading accounts --------------------------------------------------------------------------------------------
 
@@ -134,7 +139,9 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
     @hookimpl
     async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
-        """Return a page of the members. Removed ones, which HubSpot's list shows for some seconds, are left out.
+        """Return a page of the members.
+
+        Removed ones, which HubSpot's list shows for some seconds, and second ones that are about to go are left out.
 
         :raises RemoteRateLimitedError: When no more of the day's requests are left than the reserve.
         """
@@ -154,6 +161,8 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
     async def _is_still_there(self, user: PublicUser) -> bool:
         """Ask about an account directly when the bridge once removed it: the list lags, a direct read does not."""
+        if await self.accounts.recreations.hide(user):
+            return False
         if not await self.records.was_ended(user.id):
             return True
         try:
@@ -170,12 +179,21 @@ class HubSpotConnector(Connector[HubSpotConfig]):
     async def find_user(self, user_name: str) -> Remote[User] | None:
         """Return the account of an e-mail address."""
         user = await self.accounts.find(user_name, as_written=True)
-        return None if user is None else await self._seen(user)
+        if user is None or await self.accounts.recreations.hide(user):
+            return None
+        return await self._seen(user)
 
     @hookimpl
     async def get_user(self, remote_id: str) -> Remote[User]:
-        """Read one account."""
-        return await self._seen(await self.presence.user(remote_id))
+        """Read one account, or the one that was made in its place."""
+        try:
+            account = await self.presence.user(remote_id)
+        except RemoteNotFoundError:
+            successor = await self.recreating.successor(remote_id)
+            if successor is None:
+                raise
+            account = successor
+        return await self._seen(account)
 
     # -- Writing accounts --------------------------------------------------------------------------------------------
 
@@ -208,7 +226,11 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         account = await self.accounts.guarded(remote_id)
         wanted = str(after.user_name).strip().lower()
         if wanted not in (account.normal_email, str(before.user_name).strip().lower()):
-            account = await self._renamed(account, after)
+            account, existed = await self._renamed(account, after)
+            if existed:
+                active = not await self.deprovisioning.has_ended(account)
+                answer = await self._answer(account, await self._groups_held(account), active=active)
+                return replace(answer, existed=True)
         account, deferred = await self._write_names(account, before, after)
         titled = self.job_titles and (before.title or "") != (after.title or "")
         if self.job_titles and titled and not await self.job_titles.write(account, after.title):
@@ -222,7 +244,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
         :returns: The account, and the attributes that HubSpot does not take yet.
         """
-        known, held = names_of(before), _names(account)
+        known, held = names_of(before), names_held(account)
         wanted = {name: value for name, value in names_of(after).items() if value not in (held[name], known.get(name))}
         if not wanted:
             return account, set()
@@ -231,11 +253,12 @@ class HubSpotConnector(Connector[HubSpotConfig]):
             seen = await self.accounts.assign(account, assignment_of(account), wanted)
         except NamesNotAcceptedError:
             return account, {NAME_PATHS[name] for name in wanted}
-        return seen, {NAME_PATHS[name] for name, value in wanted.items() if _names(seen)[name] != value}
+        return seen, {NAME_PATHS[name] for name, value in wanted.items() if names_held(seen)[name] != value}
 
-    async def _renamed(self, account: PublicUser, after: User) -> PublicUser:
-        """Create the person under the new address, then remove the old account.
+    async def _renamed(self, account: PublicUser, after: User) -> tuple[PublicUser, bool]:
+        """Create the person under the new address, beside the old account.
 
+        :returns: The account of that address, and whether it was there before.
         :raises RemoteImmutableError: Unless the configuration says ``rename = "recreate"``.
         """
         if self.config.rename == "refuse":
@@ -244,17 +267,19 @@ class HubSpotConnector(Connector[HubSpotConfig]):
             )
         groups = await self._groups_held(account)
         person = User.model_validate({**after.model_dump(), "groups": [{"value": group} for group in groups]})
-        successor, _ = await self.accounts.enrol(person, assignment_of(account))
-        await self.records.remember_groups(successor.id, groups)
-        await self.records.bury(account, after.external_id)
-        if not await self.accounts.remove(account.id):
-            raise RemoteUnavailableError("HubSpot accepted the removal of the old account but still shows it")
-        return successor
+        return await self.recreating.rename(account, person)
+
+    @hookimpl
+    async def finish_user(self, remote_id: str) -> None:
+        """Remove the other account of a person who was made anew."""
+        await self.recreating.finish(remote_id)
 
     @hookimpl
     async def deactivate_user(self, remote_id: str, user: User) -> None:
-        """End the person's access, in the configured way."""
-        await self.deprovisioning.deactivate(remote_id, user)
+        """End the person's access, in the configured way; a second account is removed."""
+        await end_all(
+            lambda: self.recreating.finish(remote_id), lambda: self.deprovisioning.deactivate(remote_id, user)
+        )
 
     @hookimpl
     async def reactivate_user(self, remote_id: str, user: User) -> Remote[User]:
@@ -264,15 +289,8 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
     @hookimpl
     async def delete_user(self, remote_id: str) -> None:
-        """Remove the account from HubSpot, in every mode, and forget what was kept of it.
-
-        It is told to remove whom it does not show, too: they may be deactivated, or its answer wrong.
-        """
-        with suppress(RemoteNotFoundError):
-            await self.records.note_removal(await self.accounts.guarded(remote_id, word_suffices=True))
-        if not await self.accounts.remove(remote_id):
-            raise RemoteUnavailableError("HubSpot accepted the removal but still shows the account")
-        await self.records.forget(remote_id)
+        """Remove the account from HubSpot, in every mode, and forget what was kept of it; a second one, too."""
+        await end_all(lambda: self.recreating.finish(remote_id), lambda: self.accounts.delete(remote_id))
 
     # -- Groups ------------------------------------------------------------------------------------------------------
 
@@ -284,7 +302,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
             told = ", ".join(f'"{name}"' for name in sorted(mapper.unmapped.values()))
             self.context.logger.warning("the configuration no longer maps these groups, which give nothing: %s", told)
         groups = mapper.groups() | mapper.unmapped
-        return Page([_group(remote_id, name) for remote_id, name in sorted(groups.items())])
+        return Page([group_of(remote_id, name) for remote_id, name in sorted(groups.items())])
 
     @hookimpl
     async def get_group(self, remote_id: str) -> Remote[Group]:
@@ -293,7 +311,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
             mapper = await self.inventory.mapper(fresh=fresh)
             groups = mapper.groups() | mapper.unmapped
             if remote_id in groups:
-                return _group(remote_id, groups[remote_id])
+                return group_of(remote_id, groups[remote_id])
         raise RemoteNotFoundError(f'HubSpot has no "{remote_id}", or the configuration does not map it')
 
     @hookimpl
@@ -303,12 +321,12 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         mapper = await self.inventory.mapper()
         if name not in mapper.groups().values():
             mapper = await self.inventory.mapper(fresh=True)
-        return _group(mapper.adopt(name), name, existed=True)
+        return group_of(mapper.adopt(name), name, existed=True)
 
     @hookimpl
     async def update_group(self, remote_id: str, after: Group) -> Remote[Group]:
         """Let the IdP call a group what it likes: the permission set keeps its name, and nothing is sent."""
-        return _group(remote_id, str(after.display_name))
+        return group_of(remote_id, str(after.display_name))
 
     @hookimpl
     async def delete_group(self, remote_id: str) -> None:
@@ -337,7 +355,9 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         """Tell what a person's groups come to, which of them give way, and why the account is left alone, if it is."""
         account = await self.presence.user(remote_id)
         mapper, remembered = await self.inventory.mapper(), await self.records.remembered(account.id)
-        return explanation_of(mapper, account, groups, remembered, await self.guard.reason(account))
+        told = explanation_of(mapper, account, groups, remembered, await self.guard.reason(account))
+        note = await self.accounts.recreations.of(account.id)
+        return replace(told, notes=(*told.notes, note.told(account.id))) if note else told
 
     # -- Answers -----------------------------------------------------------------------------------------------------
 
@@ -368,30 +388,5 @@ class HubSpotConnector(Connector[HubSpotConfig]):
     ) -> Remote[User]:
         title = await self.job_titles.read(account) if self.job_titles else None
         resource = resource_of(account, groups, active=active, title=title)
-        return Remote(account.id, resource, frozenset(deferred or ()))
-
-
-def resource_of(account: PublicUser, groups: Sequence[str], *, active: bool, title: str | None) -> User:
-    """Return an account as a SCIM User (RFC 7643 §4.1).
-
-    ``emails`` is what is read of people whom no client has written. It is none of ``user_attributes``, so it is never
-    compared or sent.
-    """
-    name = {"givenName": account.first_name, "familyName": account.last_name}
-    document = {
-        "userName": account.normal_email,
-        "emails": [{"value": account.normal_email, "type": "work", "primary": True}],
-        "name": {path: value for path, value in name.items() if value},
-        "active": active,
-        "groups": [{"value": group} for group in groups],
-        "title": title,
-    }
-    return User.model_validate({path: value for path, value in document.items() if value not in (None, {})})
-
-
-def _names(account: PublicUser) -> dict[str, str]:
-    return {"firstName": account.first_name or "", "lastName": account.last_name or ""}
-
-
-def _group(remote_id: str, name: str, *, existed: bool = False) -> Remote[Group]:
-    return Remote(remote_id, Group.model_validate({"displayName": name}), existed=existed)
+        unfinished = await self.accounts.recreations.of(account.id) is not None
+        return Remote(account.id, resource, frozenset(deferred or ()), unfinished=unfinished)

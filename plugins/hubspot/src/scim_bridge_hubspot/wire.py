@@ -287,3 +287,21 @@ def clears(wanted: Assignment, held: Assignment) -> bool:
     return (held.role_id is not None and wanted.role_id is None) or (
         held.primary_team_id is not None and wanted.primary_team_id is None
     )
+
+
+def matches(user: PublicUser, wanted: Assignment) -> bool:
+    """Whether an account holds an assignment and nothing beyond it."""
+    return difference(user, wanted) == ""
+
+
+def difference(user: PublicUser, wanted: Assignment) -> str:
+    """Return, for people, in what an account differs from an assignment; empty when it does not."""
+    held = assignment_of(user)
+    parts = []
+    if user.roles != ({wanted.role_id} if wanted.role_id else frozenset()):
+        parts.append(f"permission set {', '.join(sorted(user.roles)) or 'none'} instead of {wanted.role_id or 'none'}")
+    if held.team_ids != wanted.team_ids or held.primary_team_id != wanted.primary_team_id:
+        parts.append("other teams")
+    if wanted.seat_names is not None and held.seat_names is not None and held.seat_names != wanted.seat_names:
+        parts.append("other seats")
+    return ", ".join(parts)

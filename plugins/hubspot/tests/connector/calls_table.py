@@ -70,7 +70,7 @@ async def warm(portal: World, connector: BoundConnector) -> None:
 
 async def lifecycle() -> list[Cost]:
     """Measure the life of an account that is removed on deactivation."""
-    portal = portal_with()
+    portal = portal_with(rename="recreate")
     meter = Meter(portal)
     sales, ops = (role(portal.hubspot.role_named(name)) for name in ("Sales", "Ops"))
     async with portal.connector() as connector:
@@ -93,6 +93,11 @@ async def lifecycle() -> list[Cost]:
         await meter.measure("reactivate (remove)", lambda: connector.reactivate_user(ada, back))
         await meter.measure("delete", lambda: connector.delete_user(ada))
         await meter.measure("list 100 accounts (first page)", lambda: connector.list_users(None, 100))
+        other = portal.hubspot.member("other@corp.example").id
+        before, moved = person("other@corp.example"), person("moved@corp.example")
+        await meter.measure("another userName (recreate)", lambda: connector.update_user(other, before, moved))
+        anew = portal.hubspot.member("moved@corp.example").id
+        await meter.measure("another userName (recreate): the old account", lambda: connector.finish_user(anew))
     return meter.costs
 
 

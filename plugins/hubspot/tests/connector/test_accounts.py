@@ -17,6 +17,7 @@ from scim_bridge_hubspot.client import HubSpotClient
 from scim_bridge_hubspot.config import HubSpotConfig
 
 READINGS = ["400", "409"]
+AUGUSTA = "augusta@corp.example"
 
 
 @pytest.mark.parametrize("duplicate", READINGS)
@@ -61,44 +62,134 @@ async def test_adoption_can_be_switched_off() -> None:
 
 
 async def test_a_rename_recreates_the_person_where_that_is_chosen() -> None:
-    """The new address gets set, teams and names; the old account goes afterwards; again is calm."""
+    """The new address gets set, teams and names; the old account goes when the bridge has taken the new one over."""
     portal = world()
     portal.hubspot.add_role("Sales")
     emea = portal.hubspot.add_team("EMEA")
     ada = portal.hubspot.add_person(ADA, roles=["Sales"], primary_team=emea, first_name="Ada", last_name="Byron")
     async with portal.connector(rename="recreate") as connector:
-        answer = await connector.update_user(ada.id, person(), person("augusta@corp.example"))
+        answer = await connector.update_user(ada.id, person(), person(AUGUSTA))
         assert answer.remote_id != ada.id
-        assert (await connector.get_user(answer.remote_id)).resource.user_name == "augusta@corp.example"
+        assert answer.unfinished
+        assert ADA in portal.hubspot.snapshot()
+        await connector.finish_user(answer.remote_id)
+        await connector.finish_user(answer.remote_id)
+        assert not (await connector.get_user(answer.remote_id)).unfinished
+        assert (await connector.get_user(answer.remote_id)).resource.user_name == AUGUSTA
     accounts = portal.hubspot.snapshot()
     assert ADA not in accounts
-    moved = accounts["augusta@corp.example"]
+    moved = accounts[AUGUSTA]
     assert (moved.roles, moved.primary_team, moved.first_name) == (("Sales",), "EMEA", "Ada")
     methods = [(call.method, call.status) for call in portal.writes()]
     assert methods == [("POST", 201), ("DELETE", 204)]
 
 
 async def test_a_rename_that_breaks_in_the_middle_is_finished_by_the_next_attempt() -> None:
-    """The successor exists, the old account too: the repeat adopts the one and removes the other."""
+    """The answer to the creation is lost: the repeat finds the account and makes no other one."""
     portal = world()
     ada = portal.hubspot.add_person(ADA, first_name="Ada", last_name="Byron")
-    portal.hubspot.faults.add("error", method="DELETE", times=3)
+    portal.hubspot.faults.add("drop_after", method="POST", path="^/settings/")
     async with portal.connector(rename="recreate") as connector:
         with pytest.raises(RemoteUnavailableError):
-            await connector.update_user(ada.id, person(), person("augusta@corp.example"))
-        assert {ADA, "augusta@corp.example"} <= set(portal.hubspot.snapshot())
-        await connector.update_user(ada.id, person(), person("augusta@corp.example"))
+            await connector.update_user(ada.id, person(), person(AUGUSTA))
+        assert {ADA, AUGUSTA} <= set(portal.hubspot.snapshot())
+        assert (await connector.get_user(ada.id)).unfinished
+        answer = await connector.update_user(ada.id, person(), person(AUGUSTA))
+        assert not answer.existed
+        await connector.finish_user(answer.remote_id)
     assert ADA not in portal.hubspot.snapshot()
     assert len(portal.calls("POST", "^/settings/")) == 1
+    assert "recreations" not in portal.state.values
+
+
+async def test_the_second_account_is_shown_to_nobody_and_explained() -> None:
+    """Listings and searches show the one that stays; nobody else is created under the address of the other."""
+    portal = world()
+    ada = portal.hubspot.add_person(ADA)
+    async with portal.connector(rename="recreate") as connector:
+        answer = await connector.update_user(ada.id, person(), person(AUGUSTA))
+        listed = {one.remote_id for one in (await connector.list_users(None, 100)).items}
+        assert answer.remote_id in listed
+        assert ada.id not in listed
+        assert await connector.find_user(ADA) is None
+        with pytest.raises(RemoteUnavailableError, match="left over"):
+            await connector.create_user(person())
+        explanation = await connector.explain_user(answer.remote_id, person(AUGUSTA), [])
+        assert f"the other account of the person ({ada.id}) is removed next" in " ".join(explanation.notes)
+        await connector.finish_user(answer.remote_id)
+        assert (await connector.create_user(person())).remote_id == ada.id
+
+
+@pytest.mark.parametrize("end", ["deactivate", "delete"])
+@pytest.mark.parametrize("stays", ["the old one", "the new one"])
+async def test_the_end_of_an_access_ends_both_accounts(end: str, stays: str) -> None:
+    """Each is tried, whatever becomes of the other; it fails until both are gone."""
+    portal = world()
+    ada = portal.hubspot.add_person(ADA)
+    async with portal.connector(rename="recreate") as connector:
+        answer = await connector.update_user(ada.id, person(), person(AUGUSTA))
+        remote_id = ada.id if stays == "the old one" else answer.remote_id
+        portal.hubspot.faults.add("error", method="DELETE", times=3)
+        ends = {
+            "deactivate": lambda: connector.deactivate_user(remote_id, person(AUGUSTA)),
+            "delete": lambda: connector.delete_user(remote_id),
+        }
+        with pytest.raises(RemoteUnavailableError):
+            await ends[end]()
+        assert len({ADA, AUGUSTA} & set(portal.hubspot.snapshot())) == 1
+        await ends[end]()
+    assert not {ADA, AUGUSTA} & set(portal.hubspot.snapshot())
+    assert "recreations" not in portal.state.values
+
+
+async def test_an_account_that_was_made_by_hand_is_taken_over_by_the_rules_of_adoption() -> None:
+    """It is answered as it is and not written; the old one is not touched, and a change that is given up leaves it."""
+    portal = world()
+    for name in ("Sales", "Sales Manager"):
+        portal.hubspot.add_role(name)
+    ada = portal.hubspot.add_person(ADA, roles=["Sales"])
+    portal.hubspot.add_person(AUGUSTA, roles=["Sales Manager"])
+    manager = role(portal.hubspot.role_named("Sales Manager"))
+    async with portal.connector(rename="recreate") as connector:
+        answer = await connector.update_user(ada.id, person(), person(AUGUSTA))
+        assert answer.existed
+        assert groups_of(answer) == {manager}
+        assert portal.writes() == []
+        await connector.finish_user(ada.id)
+        assert portal.writes() == []
+
+
+@pytest.mark.parametrize("hindrance", ["several sets", "Super Admin", "protected", "adopt = never", "privileged"])
+async def test_what_cannot_be_taken_over_is_refused_before_anything_is_touched(hindrance: str) -> None:
+    """No refusal comes when everything is done already."""
+    portal = world()
+    for name in ("Sales", "Ops"):
+        portal.hubspot.add_role(name)
+    ada = portal.hubspot.add_person(ADA, roles=["Sales"])
+    portal.hubspot.add_person(AUGUSTA, super_admin=hindrance == "Super Admin")
+    if hindrance == "several sets":
+        portal.hubspot.ui_assign_roles(AUGUSTA, "Sales", "Ops")
+    configured: dict[str, dict[str, Any]] = {
+        "protected": {"protected": [AUGUSTA]},
+        "adopt = never": {"adopt": "never"},
+        "privileged": {"privileged": ["Sales"]},
+    }
+    settings = configured.get(hindrance, {})
+    async with portal.connector(rename="recreate", **settings) as connector:
+        with pytest.raises((RemoteForbiddenError, RemoteConflictError)):
+            await connector.update_user(ada.id, person(), person(AUGUSTA))
+        assert not (await connector.get_user(ada.id)).unfinished
+    assert portal.writes() == []
+    assert {ADA, AUGUSTA} <= set(portal.hubspot.snapshot())
 
 
 async def test_an_address_changed_in_hubspot_is_seen() -> None:
     """The id stays, the userName read is the new one."""
     portal = world()
     ada = portal.hubspot.add_person(ADA)
-    portal.hubspot.ui_change_email(ADA, "augusta@corp.example")
+    portal.hubspot.ui_change_email(ADA, AUGUSTA)
     async with portal.connector() as connector:
-        assert (await connector.get_user(ada.id)).resource.user_name == "augusta@corp.example"
+        assert (await connector.get_user(ada.id)).resource.user_name == AUGUSTA
 
 
 @pytest.mark.parametrize("reading", ["at_once", "after_activation"])

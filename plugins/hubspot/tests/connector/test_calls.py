@@ -10,6 +10,8 @@ AT_MOST = {
     "set the group again": 1,
     "deactivate (remove)": 3,
     "reactivate (remove)": 3,
+    "another userName (recreate)": 3,
+    "another userName (recreate): the old account": 3,
 }
 
 

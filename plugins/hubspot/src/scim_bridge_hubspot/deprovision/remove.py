@@ -8,8 +8,9 @@ from contextlib import suppress
 
 from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import User
-from scim_bridge_hubspot.accounts import Accounts, groups_of
-from scim_bridge_hubspot.wire import Assignment, PublicUser
+from scim_bridge_hubspot.accounts import Accounts
+from scim_bridge_hubspot.recreating import Recreating
+from scim_bridge_hubspot.wire import PublicUser
 
 
 class Removal:
@@ -17,8 +18,9 @@ class Removal:
 
     inactive_is_absent = True
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, recreating: Recreating) -> None:
         self._accounts = accounts
+        self._recreating = recreating
 
     async def is_inactive(self, user: PublicUser) -> bool:
         """Tell whether somebody deactivated the account in HubSpot."""
@@ -57,8 +59,4 @@ class Removal:
             pass
         email = str(user.user_name).strip().lower()
         kept = await accounts.records.tombstone(remote_id, email)
-        held = kept.assignment if kept and not kept.is_of_another(user.external_id) else Assignment()
-        account, _ = await accounts.enrol(user, held)
-        await accounts.records.remember_groups(account.id, groups_of(user))
-        await accounts.records.unbury(remote_id)
-        return account
+        return await self._recreating.come_back(remote_id, user, kept)

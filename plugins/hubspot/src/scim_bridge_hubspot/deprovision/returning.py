@@ -1,7 +1,8 @@
 """By which account somebody who returns is let in."""
 
 from scim_bridge.models import User
-from scim_bridge_hubspot.accounts import Accounts, address_of
+from scim_bridge_hubspot.accounts import Accounts
+from scim_bridge_hubspot.resources import address_of
 from scim_bridge_hubspot.wire import PublicUser
 
 

@@ -24,10 +24,12 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import User
 from scim_bridge.upstream import About, about, misrouted, read_json
-from scim_bridge_hubspot.accounts import Accounts, groups_of
+from scim_bridge_hubspot.accounts import Accounts
 from scim_bridge_hubspot.client import exchange
 from scim_bridge_hubspot.deprovision.returning import is_left_behind
 from scim_bridge_hubspot.errors import BareNotFoundError, error_of, is_hubspots
+from scim_bridge_hubspot.recreating import Recreating
+from scim_bridge_hubspot.resources import groups_of
 from scim_bridge_hubspot.wire import Assignment, PublicUser
 
 ERROR_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -141,8 +143,9 @@ class ScimDeactivation:
 
     inactive_is_absent = False
 
-    def __init__(self, accounts: Accounts, endpoint: ScimEndpoint) -> None:
+    def __init__(self, accounts: Accounts, recreating: Recreating, endpoint: ScimEndpoint) -> None:
         self._accounts = accounts
+        self._recreating = recreating
         self._endpoint = endpoint
 
     async def is_inactive(self, user: PublicUser) -> bool:
@@ -195,27 +198,25 @@ class ScimDeactivation:
     async def reactivate(self, remote_id: str, user: User) -> PublicUser:
         """Reactivate the account and give it exactly what its groups come to; one that is gone is added.
 
-        Somebody else who has the address by now gets none of the former person's teams.
+        Somebody else who has the address by now gets none of the former person's teams. A person who was given another
+        address while inactive comes back under the one that their account has: that is changed afterwards.
         """
         accounts, groups = self._accounts, groups_of(user)
+        wanted = str(user.user_name).strip().lower()
         account: PublicUser | None = None
-        with suppress(RemoteNotFoundError):  # It is gone, or this API hides who is inactive.
+        with suppress(RemoteNotFoundError):  # it is gone, or it is inactive and this API hides it
             account = await accounts.guarded(remote_id, word_suffices=True)
         if account is not None and await is_left_behind(accounts, account, user):
-            account, _ = await accounts.enrol(user)
+            account, _ = await accounts.enrol(user, replaces=remote_id)
             return await self.reactivate(account.id, user)
-        email = account.normal_email if account else str(user.user_name).strip().lower()
-        found = await self._endpoint.find(email)
-        kept = await accounts.records.tombstone(remote_id, email)
+        kept = await accounts.records.tombstone(remote_id, wanted)
+        address = account.normal_email if account else kept.email if kept else wanted
+        found = await self._endpoint.find(address)
+        another = kept is not None and kept.is_of_another(user.external_id)
         if found is None:
-            same = kept is not None and not kept.is_of_another(user.external_id)
-            account, _ = await accounts.enrol(user, kept.assignment if kept and same else None)
-            await accounts.records.remember_groups(account.id, groups)
-            await accounts.records.unbury(remote_id)
-            return account
-        held = Assignment() if kept and kept.is_of_another(user.external_id) else None
-        if account is not None:
-            await self._narrow(account, groups, held)
+            return account or await self._recreating.come_back(remote_id, user, kept)
+        held = Assignment() if another else None
+        await self._narrow(account, groups, held)
         if not is_active(found):
             await self._switch(found, active=True)
         account = await accounts.apply_groups(await accounts.guarded(remote_id), groups, held)
@@ -233,8 +234,10 @@ class ScimDeactivation:
         await self._switch(found, active=True)
         return True
 
-    async def _narrow(self, account: PublicUser, groups: tuple[str, ...], held: Assignment | None) -> None:
+    async def _narrow(self, account: PublicUser | None, groups: tuple[str, ...], held: Assignment | None) -> None:
         """Take away what the person should no longer have before they get in again, unless HubSpot refuses that."""
+        if account is None:
+            return
         try:
             await self._accounts.apply_groups(account, groups, held)
         except (*REFUSED, BareNotFoundError) as error:  # its writes may not find a deactivated account

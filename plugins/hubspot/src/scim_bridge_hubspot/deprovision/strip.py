@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import User
-from scim_bridge_hubspot.accounts import Accounts, groups_of, matches
+from scim_bridge_hubspot.accounts import Accounts
 from scim_bridge_hubspot.config import STRIP
 from scim_bridge_hubspot.deprovision.returning import is_left_behind
 from scim_bridge_hubspot.mapping import Mapper
 from scim_bridge_hubspot.records import NO_SET
-from scim_bridge_hubspot.wire import Assignment, PublicUser, assignment_of
+from scim_bridge_hubspot.recreating import Recreating
+from scim_bridge_hubspot.resources import groups_of
+from scim_bridge_hubspot.wire import Assignment, PublicUser, assignment_of, matches
 
 MENDED_SECONDS = 60.0
 """When to look again whether the permission set of stripped accounts is there."""
@@ -23,8 +25,9 @@ class Stripping:
 
     inactive_is_absent = False
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, recreating: Recreating) -> None:
         self._accounts = accounts
+        self._recreating = recreating
 
     async def is_inactive(self, user: PublicUser) -> bool:
         """Whether an account is stripped, or was deactivated in HubSpot."""
@@ -90,19 +93,16 @@ class Stripping:
             account = await accounts.guarded(remote_id, word_suffices=True)
         except RemoteNotFoundError:
             kept = await accounts.records.tombstone(remote_id, str(user.user_name).strip().lower())
-            same = kept is not None and not kept.is_of_another(user.external_id)
-            account, _ = await accounts.enrol(user, kept.assignment if kept and same else None)
-            await accounts.records.remember_groups(account.id, groups)
-        else:
-            if await is_left_behind(accounts, account, user):
-                account, _ = await accounts.enrol(user)
-                return await self.reactivate(account.id, user)
-            await accounts.refuse_deactivated(account)
-            kept = await accounts.records.tombstone(remote_id, account.normal_email)
-            if not await self.has_ended(account) and not (kept and kept.bares(account)):
-                return account
-            same = kept is not None and not kept.is_of_another(user.external_id)
-            held = kept.assignment if kept and same else Assignment(seat_names=assignment_of(account).seat_names)
-            account = await accounts.give_back(account, groups, held)
+            return await self._recreating.come_back(remote_id, user, kept)
+        if await is_left_behind(accounts, account, user):
+            account, _ = await accounts.enrol(user, replaces=remote_id)
+            return await self.reactivate(account.id, user)
+        await accounts.refuse_deactivated(account)
+        kept = await accounts.records.tombstone(remote_id, account.normal_email)
+        if not await self.has_ended(account) and not (kept and kept.bares(account)):
+            return account
+        same = kept is not None and not kept.is_of_another(user.external_id)
+        held = kept.assignment if kept and same else Assignment(seat_names=assignment_of(account).seat_names)
+        account = await accounts.give_back(account, groups, held)
         await accounts.records.unbury(remote_id)
         return account
