@@ -52,8 +52,12 @@ def _memberships(story: Story) -> Iterator[tuple[float, str]]:
 
 
 def _joins_later(story: Story, words: list[Word], word: Word, name: str) -> bool:
-    """Whether somebody is put into a group of a name after a word that takes it."""
-    return any(one.kind == "join" and one.ask.order > word.ask.order and name in story.sets_of(one) for one in words)
+    """Whether somebody is put into a group of a name after a word that takes it, or while that is under way.
+
+    Of two requests that overlap, no client knows which one came first: what is so in the end may be either's.
+    """
+    joins = [one for one in words if one.kind == "join" and name in story.sets_of(one)]
+    return any(one.ask is not word.ask and story.overlap(one.ask, word.ask) for one in joins)
 
 
 def _last_words(story: Story, key: str) -> dict[str, Word]:

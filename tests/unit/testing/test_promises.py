@@ -102,6 +102,18 @@ def _taken(tale: Tale) -> Tale:
     return tale.ask("PUT", "/Groups/Sales", {"members": []}, meanwhile=lambda: tale.shows(k=ada()))
 
 
+def _overtaken() -> Tale:
+    """Let Ada leave a group while a request that puts her in is under way, which goes last."""
+    tale = made(Tale()).grouped()
+    joining = tale.record.asked("PATCH", "/Groups/Sales", b'{"Operations": [{"op": "add", "path": "members",'
+        b' "value": [{"value": "1"}]}]}')  # fmt: skip
+    assert joining is not None
+    tale.ask("PATCH", "/Groups/Sales", {"Operations": [{"op": "remove", "path": 'members[value eq "1"]'}]}, 204)
+    tale.shows(k=ada("Sales"))
+    tale.record.answered(joining, 204, "", b"")
+    return tale
+
+
 def _refused(path: str, *calls: tuple[Any, ...], detail: str = "no", sets: tuple[str, ...] = ()) -> Tale:
     """Let a change of Ada, or of her group, be refused after some calls."""
     tale = made(Tale(b=bob()))
@@ -198,6 +210,7 @@ KEPT: dict[str, Callable[[], Tale]] = {
     .grouped("1")
     .ask("DELETE", "/Groups/Sales", status=204)
     .shows(k=None),
+    "somebody joins and leaves by requests that overlap": _overtaken,
     "a refusal follows a look that came after a gateway's answer": lambda: _refused("/Users/1", HTML_404, LOOK),
     "a gateway answers about somebody else meanwhile": lambda: _refused("/Users/1",
         ("GET", "/settings/users/2026-03/b", 404, "edge"), ("POST", "/settings/users/2026-03", 404, "edge",
