@@ -131,6 +131,8 @@ class Names:
         self.users: defaultdict[str, set[str]] = defaultdict(set)
         self.groups: defaultdict[str, set[str]] = defaultdict(set)
         self.since: dict[str, int] = {}
+        self.asked: dict[str, int] = {}
+        self.made: dict[str, int] = {}
         self._called: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
         self.spans: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         asked: dict[tuple[str, str], int] = {}
@@ -149,6 +151,8 @@ class Names:
                 self.users[id_].update(person_named(name) for _, name in given if name)
         now = {key: person_named(account.email) for key, account in record.initial.items()}
         for change in record.changes:
+            if change.by == "bridge" and change.before is None:
+                self.made.setdefault(change.key, change.order)
             if change.key in now:
                 self.spans[now.pop(change.key)].append((change.key, change.order))
             if change.after is not None:
@@ -165,7 +169,8 @@ class Names:
             id_ = str(one.get("id", ""))
             if id_ and isinstance(one.get("userName"), str):
                 self.users[id_].add(person_named(one["userName"]))
-                self.since[id_] = min(self.since.get(id_, END), ask.answered or ask.order, asked)
+                self.since[id_] = min(self.since.get(id_, END), ask.answered or ask.order)
+                self.asked[id_] = min(self.asked.get(id_, END), asked)
             if id_ and isinstance(one.get("displayName"), str) and "userName" not in one:
                 self.groups[id_].add(one["displayName"])
 
@@ -192,11 +197,11 @@ class Names:
         names = set(self.users.get(word.user, ())) | (
             {person_named(word.name)} if word.kind in {"in", "out"} else set()
         )
-        return self.with_addresses(names, self.since.get(word.user, word.ask.order))
+        return self.with_addresses(names, self.since.get(word.user, word.ask.order), self.asked.get(word.user, END))
 
     def member(self, id_: str) -> frozenset[str]:
         """Return the HubSpot ids of whom a SCIM id stands for."""
-        return self.with_addresses(self.users.get(id_, set()), self.since.get(id_, 0))
+        return self.with_addresses(self.users.get(id_, set()), self.since.get(id_, 0), self.asked.get(id_, END))
 
     def called(self, call: Call) -> frozenset[str]:
         """Return whom a call is about, by HubSpot's id and by the address that it names; empty for nobody."""
@@ -204,10 +209,15 @@ class Names:
         who = person_named(found[1] if found else call.whom)
         return self.with_addresses({who}) | {who} if who else frozenset()
 
-    def with_addresses(self, names: set[str], since: int = 0) -> frozenset[str]:
+    def with_addresses(self, names: set[str], since: int = 0, asked: int = END) -> frozenset[str]:
         """Return the HubSpot ids of accounts that had one of these addresses at a moment, or got it later.
 
-        So an id stands for no account whose address was another one before a client first asked for that id, or heard
-        of it.
+        So an id stands for no account whose address was another one before a client first heard of that id, but for one
+        that the bridge had made since the client asked for it.
         """
-        return frozenset(key for name in names for key, until in self.spans.get(name, ()) if until > since)
+        return frozenset(
+            key
+            for name in names
+            for key, until in self.spans.get(name, ())
+            if until > since or asked < self.made.get(key, -1) < until
+        )
