@@ -210,12 +210,17 @@ class GroupIntake:
         return self._look_again(tx, leaving).union(suspected)
 
     def _look_again(self, tx: Connection, leaving: Collection[str]) -> frozenset[str]:
-        """Return those who are to leave a group, were seen without access, and may have been let in by hand since."""
+        """Return those who are to leave a group and are not known to be out, though they are to be, or were seen to be.
+
+        Somebody may have let them in by hand since, or given them the group before the end of their access is done.
+        """
         found = [resources.get(tx, self.intake.connection_id, "User", one, lock=True) for one in sorted(leaving)]
-        returned = [user for user in found if user is not None and self.intake.may_have_returned(user)]
-        for user in returned:
+        unsure = [
+            user for user in found if user is not None and (self.intake.may_have_returned(user) or _is_ending(user))
+        ]
+        for user in unsure:
             resources.replace(tx, replace(user, ambiguous=True))
-        return frozenset(user.id for user in returned)
+        return frozenset(user.id for user in unsure)
 
     def _removals_to_hold(self, tx: Connection, ids: Collection[str]) -> frozenset[str]:
         """Count people who lose a group, and return those who are held; not who is losing everything already."""
@@ -302,3 +307,8 @@ def _wanted(row: ResourceRow) -> ResourceRow:
 def _only_leave(deltas: Sequence[MemberDelta]) -> bool:
     """Whether member deltas take people out, and nothing else."""
     return bool(deltas) and all(delta.action == "remove" for delta in deltas)
+
+
+def _is_ending(user: ResourceRow) -> bool:
+    """Whether somebody's access is still to be taken away."""
+    return not user.active and is_seen_active(user)
