@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tests.faults import defects, instruments, planted, recreation_defects
+from tests.faults import configured, defects, instruments, planted, recreation_defects
 from tests.faults.histories import MOST_OPEN
 from tests.faults.instruments import run
 from tests.faults.promises import defects as edges
@@ -29,6 +29,7 @@ ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("no_recovery", "killing", KILLS),
     ("failed_commit_is_success", "failing_disk", ("--points", "60", *QUICK)),
     ("no_answer_is_success", "single_faults", ("--share", "0.1")),
+    *((name, "configured", ("--lives", "75", "--most-failures", "1")) for name in configured.DEFECTS),
     *((name, "cases", ("--rule", rule, "--most-failures", "1")) for name, rule in edges.FINDERS.items()),
     *((name, "recreations", ("--most-failures", "1", *which)) for name, which in recreation_defects.FINDERS.items()),
 )
@@ -41,7 +42,7 @@ REPLICAS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 )
 """Those of several processes, with what they break."""
 
-TRIED = ("histories", "cases", "kills", "images", "points", "scenarios", "tests", "writes")
+TRIED = ("histories", "cases", "lives", "kills", "images", "points", "scenarios", "tests", "writes")
 """What instruments count."""
 
 
@@ -109,11 +110,9 @@ def trial(defect: str, told: str, instrument: str, arguments: tuple[str, ...]) -
 
 def trials() -> Iterator[Trial]:
     """Return all there are, in the order of their numbers."""
+    known = defects.DEFECTS | edges.DEFECTS | recreation_defects.DEFECTS | configured.DEFECTS
     found = [trial(name, first_line(plant), "histories", HISTORIES) for name, plant in planted.DEFECTS.items()]
-    found += [
-        trial(name, first_line((defects.DEFECTS | edges.DEFECTS | recreation_defects.DEFECTS)[name]), how, options)
-        for name, how, options in ELSEWHERE
-    ]
+    found += [trial(name, first_line(known[name]), how, options) for name, how, options in ELSEWHERE]
     found += [trial(*each) for each in REPLICAS]
     yield from sorted(found, key=lambda one: int(one.number[1:]) if one.number != "own" else 99)
 

@@ -489,6 +489,7 @@ class Life(History):
             "HubSpot has no": bool(broken),
             "no longer has": bool(gone),
             "HubSpot has nothing named": bool(gone),
+            "no free seat": any(f'"{seat}" (0 left)' in told for seat in self.portal.hubspot.seats),
             "deactivated in HubSpot": held is not None and not held.usable,
             "privileged": any(self.model.barred(role, seats) == "privileged" for role in roles),
             "seat_rules": any(self.model.barred(role, seats) == "seat_rules" for role in roles),

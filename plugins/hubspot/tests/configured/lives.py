@@ -10,20 +10,27 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
-from plugins.hubspot.tests.configured.configurations import FACTORS, settings_of
+from pydantic import ValidationError
+
+from plugins.hubspot.tests.configured.configurations import CONTRADICTIONS, FACTORS, drawn, settings_of
 from plugins.hubspot.tests.configured.life import Life
 from plugins.hubspot.tests.configured.portal import ConfiguredPortal
 from plugins.hubspot.tests.connector.pairwise import covering_array, pairs_of
 from scim_bridge.store import tokens
 from scim_bridge.testing.simulation import Report, Template, Violation, run_history
 from scim_bridge.testing.simulation.witness import CONNECTION
+from scim_bridge_hubspot.config import HubSpotConfig
 
+MODULE = "plugins.hubspot.tests.configured.lives"
 TIERS = ("free", "starter", "professional", "enterprise")
 SWITCHES = {
     "put_mode": ("replace", "merge"),
@@ -40,10 +47,10 @@ COMBINED: dict[str, tuple[str, ...]] = {**{part: tuple(all_) for part, all_ in F
 
 @dataclass
 class Run:
-    """What lives came to. :param violations: By the number of the life."""
+    """What lives came to. :param failed: What was violated, by the number of the life."""
 
     lives: int = 0
-    violations: dict[int, list[str]] = field(default_factory=dict)
+    failed: dict[int, list[str]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     pairs: int = 0
     cpu: float = 0.0
@@ -77,37 +84,63 @@ class Lives:
             report.violations.append(Violation("error", 0.0, traceback.format_exc()))
         return report
 
-    def many(self, first: int, number: int) -> Run:
-        """Run some lives."""
+    def many(self, first: int, number: int, most_failures: int = 100) -> Run:
+        """Run some lives, after it was made sure that no configuration which contradicts itself would start one."""
         run, pairs = Run(), set[Any]()
+        if started := accepted_contradictions():
+            run.failed[-1] = started
         for life in range(first, first + number):
+            if len(run.failed) >= most_failures:
+                break
             report = self.one(life)
             run.lives += 1
             run.counts += report.counts
             pairs |= pairs_of(self.rows[life % len(self.rows)])
             if report.violations:
-                run.violations[life] = [f"{one.invariant}: {one.detail}" for one in report.violations]
-                print(f"{run.lives} of {number}", life, *run.violations[life][:1], file=sys.stderr, flush=True)
+                run.failed[life] = [f"{one.invariant}: {one.detail}" for one in report.violations]
+                print(f"{run.lives} of {number}", life, *run.failed[life][:1], file=sys.stderr, flush=True)
         run.pairs, run.cpu = len(pairs), time.process_time()
         return run
 
 
-def main() -> None:
-    """Run as a program."""
+def accepted_contradictions() -> list[str]:
+    """Return the contradictions that a configuration may have and still be accepted."""
+    found = []
+    for contradict in CONTRADICTIONS:
+        random = Random(contradict.__name__)
+        made = contradict(settings_of(drawn(random), random), random)
+        with suppress(ValidationError):
+            HubSpotConfig.model_validate(made.settings)
+            found.append(f"accepted: {' and '.join(made.entries)}")
+    return found
+
+
+def main(
+    module: str = "plugins.hubspot.tests.configured.lives",
+    defects: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+) -> None:
+    """Run as a program.
+
+    :param module: The program's name, to begin it again with a seed of hashes.
+    :param defects: What may be planted, by name.
+    """
     if os.environ.get("PYTHONHASHSEED") != "0":
-        arguments = [sys.executable, "-m", "plugins.hubspot.tests.configured.lives", *sys.argv[1:]]
-        os.execve(sys.executable, arguments, {**os.environ, "PYTHONHASHSEED": "0"})
+        os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--lives", type=int, default=0, help="how many; all combinations once by default")
     parser.add_argument("--life", type=int, help="replay one")
     parser.add_argument("--trace", action="store_true", help="show what happens in it")
+    parser.add_argument("--most-failures", type=int, default=100, help="end the run after so many")
+    parser.add_argument("--defect", choices=sorted(defects), default=None)
     options = parser.parse_args()
+    if options.defect:
+        defects[options.defect]()
     logging.lastResort = None
     with tempfile.TemporaryDirectory(prefix="lives-") as directory:
         lives = Lives(Path(directory))
         if options.life is None:
-            print(json.dumps(vars(lives.many(options.first, options.lives or len(lives.rows)))))
+            print(json.dumps(vars(lives.many(options.first, options.lives or len(lives.rows), options.most_failures))))
             return
         report = lives.one(options.life)
         if options.trace:

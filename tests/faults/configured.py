@@ -1,0 +1,90 @@
+"""Lives of configured HubSpot connections, with defects that may be planted: ``python -m tests.faults.configured``."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from plugins.hubspot.tests.configured.lives import main
+from scim_bridge.errors import RemoteNotFoundError
+from scim_bridge_hubspot import config
+from scim_bridge_hubspot.accounts import Accounts
+from scim_bridge_hubspot.given import NOTHING, Given, Grant
+from scim_bridge_hubspot.mapping import Mapper, Resolution
+from scim_bridge_hubspot.wire import Assignment, PublicUser
+from tests.faults.defects import Defects, listed_in, plant
+
+DEFECTS: Defects = {}
+"""Each defect by its name; calling it plants it in this process."""
+
+defect = listed_in(DEFECTS)
+
+
+@defect
+def an_unknown_set_of_stripped_people_ends_all_groups() -> None:
+    """Ours: a set of stripped people that was renamed is taken for "this group is gone", of every group."""
+    original = Mapper.grant_of
+
+    def grant_of(self: Mapper, remote_id: str) -> Grant:
+        if self.config.strip and self.stripped_role is None:
+            raise RemoteNotFoundError("gone")
+        return original(self, remote_id)
+
+    plant(Mapper, "grant_of", grant_of)
+
+
+@defect
+def one_broken_entry_stops_the_rest() -> None:
+    """Ours: an alias that names something renamed stops every write of the connection."""
+    original = Mapper.refuse_incomplete
+
+    def refuse_incomplete(self: Mapper, groups: Iterable[str]) -> None:
+        original(self, [*groups, *(f"alias:{name}" for name in self.config.groups)])
+
+    plant(Mapper, "refuse_incomplete", refuse_incomplete)
+
+
+@defect
+def rules_of_grants_hold_removals() -> None:
+    """Ours: whoever leaves a group keeps its set while the next one must not be given."""
+    original = Mapper.resolve
+
+    def resolve(
+        self: Mapper,
+        groups: Iterable[str],
+        held: Assignment,
+        *,
+        asked: Collection[str] = (),
+        given: Mapping[str, Given] = NOTHING,
+    ) -> Resolution:
+        known = list(groups)
+        return original(self, known, held, asked=known, given=given)
+
+    plant(Mapper, "resolve", resolve)
+
+
+@defect
+def the_answer_is_built_and_not_read() -> None:
+    """Ours: who was deactivated by hand is said to be active again after stripping."""
+
+    async def refuse_deactivated(self: Accounts, user: PublicUser) -> None:
+        return None
+
+    plant(Accounts, "refuse_deactivated", refuse_deactivated)
+
+
+@defect
+def contradictions_are_accepted() -> None:
+    """Ours: a configuration may contradict itself."""
+    vars(config)["contradictions"] = lambda _config: iter(())
+
+
+@defect
+def what_is_gone_takes_the_rest_along() -> None:
+    """Ours: who returns loses every team and seat when one of them was deleted."""
+
+    async def left_of(self: Accounts, held: Assignment) -> Assignment:
+        return held
+
+    plant(Accounts, "left_of", left_of)
+
+
+if __name__ == "__main__":
+    main("tests.faults.configured", DEFECTS)
