@@ -261,6 +261,7 @@ def _configuration(one: Cluster, database_port: int, number: int, lease: float) 
     for connection in CONNECTIONS:
         lines += [
             f"[connections.{connection}]",
+            "shared_remote = true",  # one portal for all of them, with people of their own
             'connector = "hubspot"',
             "import_at_start = false",
             "reconcile_minutes = 0",
