@@ -27,23 +27,13 @@ from tests.faults.instruments import workplace
 from tests.faults.promises.edges import Edges
 from tests.faults.promises.watching import Watched
 
-OPEN = frozenset(
-    {
-        "removed-is-out",
-        "left-is-left",
-        "nothing-unasked",
-        "named-only",
-        "one-person-one-account",
-        "one-id-one-person",
-        "accepted-is-done",
-    }
-)
+OPEN = frozenset({"nothing-unasked", "one-person-one-account", "reads-are-true"})
 """Promises that histories still find broken: told with their seeds and counted, and listed in ``docs/promises.md``.
 
 A rule leaves this list when no history breaks it any more; what else is violated fails the run.
 """
 
-MOST_OPEN = 0.12
+MOST_OPEN = 0.01
 """The share of histories that may break one of them; it only ever goes down."""
 
 
