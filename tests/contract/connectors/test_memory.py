@@ -39,7 +39,13 @@ class MemoryFixtures(ContractFixtures):
 class TestMemory(MemoryFixtures, ConnectorContract):
     """The connector that keeps the groups on the person."""
 
-    required_operations = HOOKS - {"add_group_members", "remove_group_members", "list_group_members", "schemas"}
+    required_operations = HOOKS - {
+        "finish_user",
+        "add_group_members",
+        "remove_group_members",
+        "list_group_members",
+        "schemas",
+    }
 
     @pytest.fixture
     def connector_type(self) -> type[Connector[Any]]:
@@ -50,7 +56,7 @@ class TestMemory(MemoryFixtures, ConnectorContract):
 class TestMemoryGroups(MemoryFixtures, ConnectorContract):
     """The connector that keeps the members on the group."""
 
-    required_operations = HOOKS - {"set_user_groups", "list_group_members", "schemas", "explain_user"}
+    required_operations = HOOKS - {"finish_user", "set_user_groups", "list_group_members", "schemas", "explain_user"}
 
     @pytest.fixture
     def connector_type(self) -> type[Connector[Any]]:
