@@ -101,12 +101,14 @@ class Identity:
     async def _learn_account(self) -> bool:
         """Ask for the account's id, and for its time zone, by which its daily limit is reset.
 
-        :returns: Whether HubSpot itself answered, be it with a refusal. One of the token is none: it passes.
+        :returns: Whether HubSpot itself answered, be it with a refusal or for want of a scope. That it refuses the
+            token is no answer: it passes.
         """
         try:
             details = await self._client.account_details()
         except ConnectorError as error:
-            answered = not isinstance(error, (RemoteUnavailableError, RemoteCredentialsError))
+            passes = isinstance(error, (RemoteUnavailableError, RemoteCredentialsError))
+            answered = isinstance(error, MissingScopeError) or not passes
             self._not_reached = None if answered else error
             return answered
         self._portal_id, self._not_reached = details.portal_id, None
