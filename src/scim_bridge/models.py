@@ -47,7 +47,7 @@ class Manager(enterprise_user.Manager):
     """A User's manager; neither part is required by itself (RFC 7643 §8.7.1), and clients send only the id."""
 
     value: Annotated[str | None, Required.false, CaseExact.true] = None
-    ref: Annotated[Reference["User"] | None, Required.false] = Field(  # type: ignore[assignment]
+    ref: Annotated[Reference["User"] | None, Required.false] = Field(  # type: ignore[assignment] # narrower than there
         None, serialization_alias="$ref", validation_alias="$ref"
     )
 
@@ -61,7 +61,7 @@ class EnterpriseUser(scim2_models.EnterpriseUser):
 class CoreUser(scim2_models.User[scim2_models.AnyExtension]):
     """The core User (RFC 7643 §4.1)."""
 
-    emails: list[Email] | None = None  # type: ignore[assignment]
+    emails: list[Email] | None = None  # type: ignore[assignment] # narrower than there
 
 
 User: TypeAlias = CoreUser[EnterpriseUser]

@@ -256,8 +256,15 @@ def compare(
                 into = (
                     costs.setdefault(system.name, Cost()) if turn else Cost()
                 )  # what is made on first use is made now
-                most = {"number": number if turn else 1, "seconds": seconds, "connections": operation.connections}
-                measure(system.process, system.base, operation.requests(system, users), into, **most)  # type: ignore[arg-type]
+                measure(
+                    system.process,
+                    system.base,
+                    operation.requests(system, users),
+                    into,
+                    number=number if turn else 1,
+                    seconds=seconds,
+                    connections=operation.connections,
+                )
         rows.append(Row(operation, costs))
         told = ", ".join(f"{name} {cost.median_busy * 1000:.3g} ms" for name, cost in costs.items())
         print(f"{operation.name}: {told} of CPU", file=sys.stderr, flush=True)

@@ -91,7 +91,7 @@ def bridge(directory: Path, users: int) -> None:
             remote.assign(account, {group})
     registry = ConnectorRegistry()
     registry.add(IndexedConnector)
-    app.discover = lambda *_, **__: registry  # type: ignore[attr-defined]
+    vars(app)["discover"] = lambda *_, **__: registry
     connection = {"connector": "memory-indexed", "config": {"remote": "benchmark"}}
     settings = Settings.model_validate(
         {

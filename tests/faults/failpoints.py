@@ -69,7 +69,7 @@ def install() -> None:
         commit(self, connection)
         POINTS.in_database("after COMMIT")
 
-    DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
+    DefaultDialect.do_commit = do_commit  # type: ignore[method-assign] # a boundary
 
 
 class WatchedTransport(httpx2.AsyncHTTPTransport):

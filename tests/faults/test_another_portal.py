@@ -48,10 +48,10 @@ class Astray(History):
             return
         self.world.note("trouble: another portal's token")
         remote = self.world.remote
-        own, remote.transport = remote.transport, self.other.transport  # type: ignore[method-assign]
+        vars(remote)["transport"] = self.other.transport
         await self.restart()
         await asyncio.sleep(self.random.choice([1.0, 60.0, 400.0]))
-        remote.transport = own  # type: ignore[method-assign]
+        del vars(remote)["transport"]
         await self.restart()
         type(self).totals["astray"] += 1
 

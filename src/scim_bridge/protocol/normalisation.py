@@ -187,7 +187,7 @@ class Normaliser:
                 unknown += keys
                 if keys and len(keys) == len(value):
                     continue
-                operation = {**operation, "value": {k: v for k, v in value.items() if k not in keys}}  # noqa: PLW2901
+                operation = {**operation, "value": {k: v for k, v in value.items() if k not in keys}}  # noqa: PLW2901 - as above
             known.append(operation)
         for path in unknown:
             if not ((known or beside) and self._quirks.take("unknown_attribute")):
@@ -210,7 +210,7 @@ class Normaliser:
         text, closing, _ = rest.rpartition("]")
         attribute = self._attribute(head) if closing else None
         try:
-            if Path[model](path).resolve() is None:  # type: ignore[valid-type]
+            if Path[model](path).resolve() is None:  # type: ignore[valid-type] # made at run time
                 return False
             return attribute is None or self.filters.is_of_values(attribute, text)
         except InvalidFilterException as error:

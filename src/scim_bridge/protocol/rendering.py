@@ -78,7 +78,7 @@ def resource(base_url: str, representation: Representation) -> bytes:
     return b",".join(parts)
 
 
-def _meta(base_url: str, kind: Kind, id: str, created: str, modified: str, version: int) -> bytes:  # noqa: PLR0917
+def _meta(base_url: str, kind: Kind, id: str, created: str, modified: str, version: int) -> bytes:  # noqa: PLR0917 - the columns of a row
     """Return ``meta`` as the last member of a resource, with the resource's closing brace."""
     place = json.dumps(f"{base_url}{ENDPOINTS[kind]}/{id}")
     return (

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, TypeVar, Union, cast
 
 from pydantic import ValidationError
@@ -85,7 +86,7 @@ class Modification:
 @lru_cache(maxsize=64)
 def _envelopes(models: tuple[type[Resource[Any]], ...]) -> tuple[Any, ...]:
     """Return the classes of the messages about these resources; most connections of a bridge have the same."""
-    about_all = (cast("Any", envelope)[Union[models]] for envelope in _ABOUT_ALL)  # noqa: UP007
+    about_all = (cast("Any", envelope)[Union[models]] for envelope in _ABOUT_ALL)  # noqa: UP007 - of a tuple known at run time
     about_one = (cast("Any", envelope)[model] for envelope in _ABOUT_ONE for model in models)
     return (*about_all, *about_one)
 
@@ -333,7 +334,7 @@ class BridgeService(ScimService):
         for document in self.provider.documents:
             if document["id"].lower() == schema_id.lower():
                 body = _located(document, location.rpartition("/")[0])
-                return ScimResponse(200, body, {"Content-Location": body["meta"]["location"]})  # type: ignore[arg-type]
+                return ScimResponse(HTTPStatus.OK, body, {"Content-Location": body["meta"]["location"]})
         raise NotFoundException(detail=f"Schema {schema_id!r} not found")
 
     # -- Errors --------------------------------------------------------------------------------------------------------
@@ -369,13 +370,14 @@ def _bulk_operation(operation: Mapping[str, Any]) -> BulkOperation[Resource[Any]
     if any(value is not None and not isinstance(value, str) for value in texts.values()):
         raise InvalidSyntaxException(detail="method, bulkId, path and version of a Bulk operation are strings")
     method = texts["method"].upper() if texts["method"] else None
-    return cast("Any", BulkOperation[User]).model_construct(  # type: ignore[no-any-return]
+    made: BulkOperation[Resource[Any]] = cast("Any", BulkOperation[User]).model_construct(
         method=BulkOperation.Method(method) if method in list(BulkOperation.Method) else None,
         bulk_id=texts["bulkId"],
         path=texts["path"],
         version=texts["version"],
         data=fields.get("data"),
     )
+    return made
 
 
 def _keep_active(current: Any, wanted: Any) -> None:

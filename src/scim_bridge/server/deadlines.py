@@ -64,7 +64,7 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     # -- What comes in -------------------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # of TCP only
         """Begin to wait for the first request, if there is room for it."""
         super().connection_made(transport)
         self.idle_since = time.monotonic()  # uvloop counts milliseconds only

@@ -5,6 +5,7 @@ import gc
 import resource
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from socket import socket
 from typing import Any, TypeVar
 
 import uvicorn
@@ -42,9 +43,9 @@ class _Uvicorn(uvicorn.Server):
         super().__init__(config)
         self._started = started
 
-    async def startup(self, sockets: object = None) -> None:
+    async def startup(self, sockets: list[socket] | None = None) -> None:
         try:
-            await super().startup(sockets)  # type: ignore[arg-type]
+            await super().startup(sockets)
         except SystemExit:  # uvicorn's way to say that it cannot listen, after a line of its own
             listen = f"{self.config.host}:{self.config.port}"
             raise AddressUnavailableError(f"cannot listen on {listen}: it is taken, or not of this machine") from None

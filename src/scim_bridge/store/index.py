@@ -45,7 +45,7 @@ class Attribute:
 @lru_cache(maxsize=256)
 def resolver(model: type[BaseModel]) -> ScimFilter[Any]:
     """Return a filter that stands for none, for scim2-models' public way to resolve attribute paths on a model."""
-    bound: ScimFilter[Any] = ScimFilter[model]("id pr")  # type: ignore[valid-type]
+    bound: ScimFilter[Any] = ScimFilter[model]("id pr")  # type: ignore[valid-type] # made at run time
     return bound
 
 

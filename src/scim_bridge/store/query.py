@@ -173,7 +173,7 @@ def _order(
 ) -> _Order:
     if sort_by is None:
         return _Order(resource.c.created_at, nullable=False, descending=descending)
-    request: SearchRequest[Any] = SearchRequest(sort_by=sort_by)  # type: ignore[arg-type]
+    request: SearchRequest[Any] = SearchRequest(sort_by=sort_by)  # type: ignore[arg-type] # pydantic makes the path of it
     values: dict[Kind, ColumnElement[Any]] = {}
     for kind in kinds:
         binding = request.sort_binding(models[kind])

@@ -113,7 +113,7 @@ class ColumnSource:
         """Return: the column is neither NULL nor empty."""
         if self.columns.text is None:
             return true()
-        return self.any(lambda columns: columns.text != "")  # type: ignore[return-value,arg-type]
+        return self.any(lambda columns: columns.text != "")  # type: ignore[return-value,arg-type] # it is there
 
 
 class RowSource:

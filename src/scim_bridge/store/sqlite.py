@@ -207,7 +207,7 @@ def _engine(path: Path, begin: str, pragmas: dict[str, Any], size: int) -> Engin
         connection.execute(begin)
 
     # Not a listener of "begin": one listener makes every statement of the engine a third slower.
-    engine.dialect.do_begin = start  # type: ignore[assignment,method-assign]
+    engine.dialect.do_begin = start  # type: ignore[assignment,method-assign] # see above
     return engine
 
 

@@ -201,7 +201,7 @@ ON CONFLICT DO UPDATE SET number = number + (NOT new.deleted); END""",
 """What counts :data:`listed` on SQLite."""
 
 for _trigger in COUNTING:
-    event.listen(listed, "after_create", DDL(_trigger).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
+    event.listen(listed, "after_create", DDL(_trigger).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call] # SQLAlchemy has not typed it
 
 member = Table(
     "member",

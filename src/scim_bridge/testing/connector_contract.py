@@ -24,14 +24,14 @@ import pytest
 # Before the rules are imported: their assertions then show what was compared.
 pytest.register_assert_rewrite("scim_bridge.testing.contract_rules")
 
-from scim_bridge.testing.contract_remote import ContractRemote, HttpRemote, RemoteFault  # noqa: E402
-from scim_bridge.testing.contract_rules.accounts import ConvergenceRules, HonestyRules, IdentityRules  # noqa: E402
-from scim_bridge.testing.contract_rules.candour import CandourRules  # noqa: E402
-from scim_bridge.testing.contract_rules.definition import DefinitionRules, IsolationRules  # noqa: E402
-from scim_bridge.testing.contract_rules.faults import FaultRules  # noqa: E402
-from scim_bridge.testing.contract_rules.identification import IdentificationRules  # noqa: E402
-from scim_bridge.testing.contract_rules.lifecycle import LifecycleRules, ListingRules  # noqa: E402
-from scim_bridge.testing.contract_rules.membership import GroupRules, MembershipRules  # noqa: E402
+from scim_bridge.testing.contract_remote import ContractRemote, HttpRemote, RemoteFault  # noqa: E402 - as above
+from scim_bridge.testing.contract_rules.accounts import ConvergenceRules, HonestyRules, IdentityRules  # noqa: E402 - as above
+from scim_bridge.testing.contract_rules.candour import CandourRules  # noqa: E402 - as above
+from scim_bridge.testing.contract_rules.definition import DefinitionRules, IsolationRules  # noqa: E402 - as above
+from scim_bridge.testing.contract_rules.faults import FaultRules  # noqa: E402 - as above
+from scim_bridge.testing.contract_rules.identification import IdentificationRules  # noqa: E402 - as above
+from scim_bridge.testing.contract_rules.lifecycle import LifecycleRules, ListingRules  # noqa: E402 - as above
+from scim_bridge.testing.contract_rules.membership import GroupRules, MembershipRules  # noqa: E402 - as above
 
 __all__ = ["ConnectorContract", "ContractRemote", "HttpRemote", "RemoteFault"]
 

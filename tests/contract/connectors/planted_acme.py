@@ -25,7 +25,7 @@ Person: Any = tutorial().Person
 is_acmes: Any = tutorial().is_acmes
 
 
-class Changing(AcmeConnector):  # type: ignore[misc]
+class Changing(AcmeConnector):  # type: ignore[misc] # made at run time
     """Replaces the errors of some classes by others."""
 
     changes: tuple[tuple[type[ConnectorError], ConnectorError], ...] = ()
@@ -84,7 +84,7 @@ class NeverAmbiguous(Changing):
     changes = ((RemoteUnavailableError, RemoteUnavailableError("no", ambiguous=False)),)
 
 
-class ReadsWithoutCare(AcmeConnector):  # type: ignore[misc]
+class ReadsWithoutCare(AcmeConnector):  # type: ignore[misc] # made at run time
     """Lets the errors of its parser escape."""
 
     async def call(self, method: str, path: str, **options: Any) -> Remote[User]:
@@ -94,7 +94,7 @@ class ReadsWithoutCare(AcmeConnector):  # type: ignore[misc]
         return seen
 
 
-class TellsTheBody(AcmeConnector):  # type: ignore[misc]
+class TellsTheBody(AcmeConnector):  # type: ignore[misc] # made at run time
     """Puts the remote system's answer into the error's detail."""
 
     async def call(self, method: str, path: str, **options: Any) -> Remote[User]:
@@ -122,7 +122,7 @@ class LogsTheBody(TellsTheBody):
         return await self.read(answer)
 
 
-class LogsTheToken(AcmeConnector):  # type: ignore[misc]
+class LogsTheToken(AcmeConnector):  # type: ignore[misc] # made at run time
     """Puts its secret into the log."""
 
     async def call(self, method: str, path: str, **options: Any) -> Remote[User]:
@@ -132,7 +132,7 @@ class LogsTheToken(AcmeConnector):  # type: ignore[misc]
         return seen
 
 
-class SwallowsADeactivation(AcmeConnector):  # type: ignore[misc]
+class SwallowsADeactivation(AcmeConnector):  # type: ignore[misc] # made at run time
     """Tells a deactivation that failed as done."""
 
     @hookimpl
@@ -142,7 +142,7 @@ class SwallowsADeactivation(AcmeConnector):  # type: ignore[misc]
             await super().deactivate_user(remote_id)
 
 
-class NeverLooks(AcmeConnector):  # type: ignore[misc]
+class NeverLooks(AcmeConnector):  # type: ignore[misc] # made at run time
     """Creates without looking for an account that is there."""
 
     @hookimpl
@@ -152,7 +152,7 @@ class NeverLooks(AcmeConnector):  # type: ignore[misc]
         return created
 
 
-class DeactivatesBlindly(AcmeConnector):  # type: ignore[misc]
+class DeactivatesBlindly(AcmeConnector):  # type: ignore[misc] # made at run time
     """Remembers a deactivation it has sent as one that has been made, before it knows."""
 
     @hookimpl
@@ -166,7 +166,7 @@ class DeactivatesBlindly(AcmeConnector):  # type: ignore[misc]
         await self.context.state.delete(remote_id)
 
 
-class GatewayAsAbsence(AcmeConnector):  # type: ignore[misc]
+class GatewayAsAbsence(AcmeConnector):  # type: ignore[misc] # made at run time
     """Takes any 404 for Acme's word."""
 
     async def call(self, method: str, path: str, **options: Any) -> Remote[User]:
@@ -180,7 +180,7 @@ class GatewayAsAbsence(AcmeConnector):  # type: ignore[misc]
         return seen
 
 
-class BelievesAnyRecord(AcmeConnector):  # type: ignore[misc]
+class BelievesAnyRecord(AcmeConnector):  # type: ignore[misc] # made at run time
     """Ends the access of whomever it was shown."""
 
     @hookimpl
@@ -190,7 +190,7 @@ class BelievesAnyRecord(AcmeConnector):  # type: ignore[misc]
         await super().deactivate_user(seen.remote_id)
 
 
-class TellsWhatWasRefused(AcmeConnector):  # type: ignore[misc]
+class TellsWhatWasRefused(AcmeConnector):  # type: ignore[misc] # made at run time
     """Hands on what Acme says of a value that it refuses."""
 
     async def call(self, method: str, path: str, **options: Any) -> Remote[User]:
@@ -198,12 +198,11 @@ class TellsWhatWasRefused(AcmeConnector):  # type: ignore[misc]
         answer = await self.client.request(method, path, **options)
         if answer.status_code in {400, 422}:
             raise RemoteInvalidValueError(answer.text)
-        return self.seen(  # type: ignore[no-any-return]
-            read_model(raise_for_status(answer, "person", own_error=is_acmes), Person)
-        )
+        seen: Remote[User] = self.seen(read_model(raise_for_status(answer, "person", own_error=is_acmes), Person))
+        return seen
 
 
-class HalfAPerson(AcmeConnector):  # type: ignore[misc]
+class HalfAPerson(AcmeConnector):  # type: ignore[misc] # made at run time
     """Asks for the teams by a second call, and takes its failure for none."""
 
     @hookimpl
@@ -220,7 +219,7 @@ class HalfAPerson(AcmeConnector):  # type: ignore[misc]
 LAST_TOKEN: list[str] = []
 
 
-class OneTokenForAll(AcmeConnector):  # type: ignore[misc]
+class OneTokenForAll(AcmeConnector):  # type: ignore[misc] # made at run time
     """Keeps a token in the module."""
 
     async def __aenter__(self) -> Any:

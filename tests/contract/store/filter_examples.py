@@ -63,7 +63,7 @@ class Badge(Extension):
     home: Door | None = None
 
 
-EveryUser = User.__bases__[0][Union[EnterpriseUser, Badge]]  # type: ignore[index]  # noqa: UP007
+EveryUser = User.__bases__[0][Union[EnterpriseUser, Badge]]  # type: ignore[index]  # noqa: UP007 - the generic base, as connections make it
 MODELS: dict[Kind, Any] = {"User": EveryUser, "Group": BridgeGroup}
 
 TEXTS = [

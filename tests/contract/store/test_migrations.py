@@ -77,7 +77,7 @@ def test_the_code_names_the_last_revision() -> None:
 
 def test_text_is_compared_byte_by_byte_on_postgresql() -> None:
     """No column leaves its order to the locale of a server."""
-    dialect: Any = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+    dialect: Any = PGDialect_psycopg()  # type: ignore[no-untyped-call] # SQLAlchemy has not typed it
     for table in metadata.sorted_tables:
         statement = str(CreateTable(table).compile(dialect=dialect))
         assert statement.count(" TEXT") == statement.count(' TEXT COLLATE "C"')

@@ -72,7 +72,7 @@ async def test_cursor_pages_walk_both_ways_in_sort_order(store: Store, sort_by: 
         walked = [row.id for page in pages for row in page.rows]
         assert sorted(walked) == sorted(row.id for row in rows)
         people = {row.id: documents.decode(row, User) for row in rows}
-        request: SearchRequest[Any] = SearchRequest(sort_by=sort_by, sort_order=order)  # type: ignore[arg-type]
+        request: SearchRequest[Any] = SearchRequest(sort_by=sort_by, sort_order=order)  # type: ignore[arg-type] # pydantic makes the path of it
         wanted = [request.sort_value(each) for each in request.sort(people.values())]
         assert [request.sort_value(people[id_]) for id_ in walked] == wanted
         back = [pages[-1]]

@@ -125,8 +125,9 @@ async def test_what_is_listed_is_counted_as_it_is_written(store: Store) -> None:
         ]
 
     def rows(tx: Connection) -> list[int]:
-        all_ids = [("User", id_) for id_ in users] + [("Group", id_) for id_ in groups]
-        live = [(kind, resources.get(tx, CONNECTION, kind, id_)) for kind, id_ in all_ids]  # type: ignore[arg-type]
+        all_ids: list[tuple[Kind, str]] = [("User", id_) for id_ in users]
+        all_ids += [("Group", id_) for id_ in groups]
+        live = [(kind, resources.get(tx, CONNECTION, kind, id_)) for kind, id_ in all_ids]
         return [
             sum(row is not None and row.ownership in ownerships for known, row in live if known == kind)
             for kind in ("User", "Group")

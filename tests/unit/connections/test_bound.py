@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+from typing import Any
 
 import pytest
 
@@ -73,8 +74,8 @@ async def test_attributes_are_read_from_the_object(remote: MemoryRemote) -> None
     class Configured(MemoryConnector):
         name = "configured"
 
-        def __init__(self, context: object) -> None:
-            super().__init__(context)  # type: ignore[arg-type]
+        def __init__(self, context: Any) -> None:
+            super().__init__(context)
             self.user_attributes = frozenset({"userName"})
             self.inactive_is_absent = True
 

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from scim_bridge.errors import RemoteInvalidValueError, RemoteUnavailableError
+from scim_bridge.errors import ConnectorError, RemoteInvalidValueError, RemoteUnavailableError
 from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import RateLimit, User
 from scim_bridge.testing.contexts import connected
@@ -56,7 +56,7 @@ def answering(*answers: int | Exception) -> httpx2.MockTransport:
     ],
 )
 async def test_a_failure_after_a_write_is_an_open_outcome(
-    answers: tuple[int | Exception, ...], error: type[Exception], ambiguous: bool
+    answers: tuple[int | Exception, ...], error: type[ConnectorError], ambiguous: bool
 ) -> None:
     """Whether the account still is what it was depends on whether DELETE got through, not on how GET failed."""
     clients = HttpClients(answering(*answers), random=lambda: 0.0)
@@ -65,4 +65,4 @@ async def test_a_failure_after_a_write_is_an_open_outcome(
         with pytest.raises(error) as raised:
             await connector.deactivate_user("7", ADA)
 
-    assert raised.value.ambiguous is ambiguous  # type: ignore[attr-defined]
+    assert raised.value.ambiguous is ambiguous

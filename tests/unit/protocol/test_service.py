@@ -62,6 +62,6 @@ def test_the_class_of_list_responses_is_made_once() -> None:
     seat = {"name": "seat", "type": "string", "multiValued": False}
     schema = {"id": "urn:test:seat:User", "name": "Seat", "attributes": [seat]}
     bridge = BridgeService(BridgeProvider([schema]), preset("generic"), secret="s" * 32)
-    used = weakref.ref(cast("Any", ListResponse)[Union[tuple(bridge.get_models())]])  # noqa: UP007
+    used = weakref.ref(cast("Any", ListResponse)[Union[tuple(bridge.get_models())]])  # noqa: UP007 - of a tuple known at run time
     gc.collect()
     assert used() is not None

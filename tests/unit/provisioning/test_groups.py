@@ -30,7 +30,8 @@ async def people(bridge: Bridge, *names: str) -> list[str]:
 @pytest.fixture(params=["user-centric", "group-centric"])
 def either(request: pytest.FixtureRequest) -> Bridge:
     """A connection of each shape of membership."""
-    return request.getfixturevalue("bridge" if request.param == "user-centric" else "grouped")  # type: ignore[no-any-return]
+    found: Bridge = request.getfixturevalue("bridge" if request.param == "user-centric" else "grouped")
+    return found
 
 
 async def test_a_group_with_members_is_granted_before_it_is_answered(either: Bridge) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scim2_models import ForbiddenException
@@ -37,9 +38,9 @@ class Clock:
         return self.time
 
 
-def guarded(**guard: object) -> ProvisioningPolicy:
+def guarded(**guard: Any) -> ProvisioningPolicy:
     """Return a policy with this guard."""
-    return ProvisioningPolicy(budget=5.0, guard=GuardPolicy(**guard))  # type: ignore[arg-type]
+    return ProvisioningPolicy(budget=5.0, guard=GuardPolicy(**guard))
 
 
 async def people(bridge: Bridge, number: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,10 @@ class TellsTheAccountGone(MemoryConnector):
 
     name = "tells-the-account-gone"
 
-    def known(self, groups: object) -> None:
+    def known(self, groups: Any) -> None:
         """Raise the wrong error."""
         try:
-            super().known(groups)  # type: ignore[arg-type]
+            super().known(groups)
         except RemoteInvalidValueError as error:
             raise RemoteNotFoundError("no such group") from error
 

@@ -9,6 +9,7 @@ import pytest
 from scim2_models import ForbiddenException, NotFoundException, PreconditionFailedException, UniquenessException
 
 from scim_bridge.errors import (
+    ConnectorError,
     PendingError,
     RefusedError,
     RemoteCredentialsError,
@@ -312,11 +313,11 @@ async def test_a_refused_removal_is_tried_again_when_the_client_asks_again(bridg
     ],
 )
 async def test_transient_failures_are_told_with_a_fitting_retry_after(
-    tmp_path: Path, remote: MemoryRemote, error: Exception, retry_after: int
+    tmp_path: Path, remote: MemoryRemote, error: ConnectorError, retry_after: int
 ) -> None:
     """The answer is 429 with whole seconds, the intent is durable, and the driver needs no second request."""
     async with bridge_on(tmp_path / "b.db", remote) as bridge:
-        remote.down = error  # type: ignore[assignment]
+        remote.down = error
         bridge.answer_within(5.0)
 
         with pytest.raises(PendingError) as pending:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import httpx2
 
@@ -57,13 +58,13 @@ def talk(
     conversation: Callable[[httpx2.AsyncClient], Awaitable[object]],
     *,
     deadline: float | None = None,
-    **options: object,
+    **options: Any,
 ) -> object:
     """Run a conversation in virtual time within a deadline, and return what it returned."""
 
     async def scenario() -> object:
         token = call_deadline.set(deadline)
-        async with client_of(script, **options) as client:  # type: ignore[arg-type]
+        async with client_of(script, **options) as client:
             try:
                 return await conversation(client)
             finally:

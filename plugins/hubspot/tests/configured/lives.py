@@ -116,7 +116,7 @@ def accepted_contradictions() -> list[str]:
 
 
 def main(
-    module: str = "plugins.hubspot.tests.configured.lives",
+    module: str = MODULE,
     defects: Mapping[str, Callable[[], None]] = MappingProxyType({}),
 ) -> None:
     """Run as a program.

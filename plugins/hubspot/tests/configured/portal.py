@@ -62,9 +62,11 @@ class ConfiguredPortal:
         if hubspot.profile.max_users > 10:
             by_name = {team.name: team for team in hubspot.teams.values()}
             hubspot.add_person(BOSS, roles=["Sales"] if sets else (), seats=["Core"])
-            more = {"primary_team": by_name["APAC"], "secondary_teams": [by_name["EMEA"]]} if teams else {}
-            hubspot.add_person(MARY, roles=["Marketing"] if sets else (), seats=["Paid"], **more)  # type: ignore[arg-type]  # teams only
-            hubspot.add_person(HANK, seats=["Core", "Paid"], **more)  # type: ignore[arg-type]  # teams only
+            more: dict[str, Any] = {}
+            if teams:
+                more = {"primary_team": by_name["APAC"], "secondary_teams": [by_name["EMEA"]]}
+            hubspot.add_person(MARY, roles=["Marketing"] if sets else (), seats=["Paid"], **more)
+            hubspot.add_person(HANK, seats=["Core", "Paid"], **more)
 
     # -- What people see ---------------------------------------------------------------------------------------------
 

@@ -255,7 +255,7 @@ def test_a_configuration_that_contradicts_itself_names_both_entries(
 ) -> None:
     """It is refused before anything runs, in one line."""
     with pytest.raises(ValidationError) as refused:
-        HubSpotConfig(token="t", api_version=BETA, **settings)  # type: ignore[arg-type]  # as a file has them
+        HubSpotConfig(token="t", api_version=BETA, **settings)  # type: ignore[arg-type] # as a file has them
     (error,) = refused.value.errors()
     assert one in error["msg"]
     assert other in error["msg"]
@@ -272,7 +272,7 @@ def test_a_configuration_that_contradicts_itself_names_both_entries(
 def test_the_set_of_stripped_people_by_its_id_is_given_to_nobody(entry: str, settings: dict[str, Any]) -> None:
     """Two names of one set are found when the account is known: then the entry grants nothing, and is told."""
     sets = (PermissionSet(id="7", name="No access"),)
-    config = HubSpotConfig(token="t", **settings, **STRIP)  # type: ignore[arg-type]  # as a file has it
+    config = HubSpotConfig(token="t", **settings, **STRIP)  # type: ignore[arg-type] # as a file has it
     bindings = Bindings(config, Inventory(sets))
     assert bindings.id(entry, "7") is None
     (problem,) = bindings.problems()

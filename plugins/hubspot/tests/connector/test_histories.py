@@ -109,7 +109,7 @@ def happen(portal: World, employee: Employee, kind: str, what: str, value: Any) 
     """Let one thing happen."""
     if kind == "fault":
         method, times = value
-        portal.hubspot.faults.add(what, method=method, path="^/settings|^/crm", times=times, delay=30.0)  # type: ignore[arg-type]
+        portal.hubspot.faults.add(what, method=method, path="^/settings|^/crm", times=times, delay=30.0)  # type: ignore[arg-type] # drawn by its name
     elif kind == "wish" and what == "groups":
         employee.groups = frozenset(role(portal.hubspot.role_named(name)) for name in value)
     elif kind == "wish":
@@ -151,8 +151,9 @@ def compare(portal: World, employee: Employee) -> None:
     if len(account.roles) < 2 or portal.hubspot.switches.role_ids_form == "present":
         # Without roleIds, which HubSpot requires of itself, several sets given by hand cannot be seen.
         assert set(account.roles) in ({min(wanted)} if wanted else set(), wanted)
-    activated = portal.hubspot.member(employee.email).membership.activated  # type: ignore[union-attr]
-    assert account.first_name == employee.given or not activated
+    membership = portal.hubspot.member(employee.email).membership
+    assert membership is not None
+    assert account.first_name == employee.given or not membership.activated
     ended["active"] += 1
 
 

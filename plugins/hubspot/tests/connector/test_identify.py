@@ -7,6 +7,7 @@ import pytest
 from plugins.hubspot.tests.connector.portals import world
 from scim_bridge.errors import RemoteCredentialsError, RemoteMisroutedError, RemoteUnavailableError
 from scim_bridge_hubspot.emulator import Fault
+from scim_bridge_hubspot.emulator.transport import EmulatorTransport
 
 DETAILS, TOKEN = "/account-info/", "/access-token-info"
 
@@ -68,7 +69,7 @@ async def test_two_answers_that_differ_are_not_believed() -> None:
         mixed = other.hubspot.transport()
         own = portal.hubspot.transport()
 
-        class Mixed(type(own)):  # type: ignore[misc]
+        class Mixed(EmulatorTransport):
             """Answers for the account's details with those of another one."""
 
             async def handle_async_request(self, request: Any) -> Any:

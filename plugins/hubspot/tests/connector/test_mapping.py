@@ -34,7 +34,7 @@ configs = st.fixed_dictionaries(
         "fallback_permission_set": st.sampled_from([None, "Reader"]),
         "fallback_seat": st.sampled_from([None, "View"]),
     }
-).map(lambda values: HubSpotConfig(token="t", api_version="2026-09-beta", **values))  # type: ignore[arg-type]
+).map(lambda values: HubSpotConfig(token="t", api_version="2026-09-beta", **values))  # type: ignore[arg-type] # as a file has it
 
 
 seat_names = st.sampled_from(["Core", "Sales Seat", "View"])

@@ -256,7 +256,9 @@ def test_10_ids_are_texts_whatever_the_wire_says() -> None:
 async def test_11_a_super_admin_is_never_written_to(operation: str) -> None:
     """Every write on a Super Admin, made one behind the bridge's back, is refused before HubSpot is asked."""
     portal, remote_id, _ = with_ada(super_admin_delete="204")
-    portal.hubspot.member(ADA).membership.super_admin = True  # type: ignore[union-attr]
+    membership = portal.hubspot.member(ADA).membership
+    assert membership is not None
+    membership.super_admin = True
     async with portal.connector() as connector:
         calls: dict[str, Callable[[], Awaitable[object]]] = {
             "update": lambda: connector.update_user(remote_id, person(), person(given="Augusta")),
@@ -361,7 +363,9 @@ async def test_17_a_doubled_name_is_refused_and_can_be_mapped_by_id() -> None:
         made = await connector.create_user(person(groups=[adopted.remote_id]))
     assert adopted.remote_id == "alias:Sales"
     assert groups_of(made) == {"alias:Sales"}
-    assert portal.hubspot.member(ADA).membership.role_ids == [second.id]  # type: ignore[union-attr]
+    membership = portal.hubspot.member(ADA).membership
+    assert membership is not None
+    assert membership.role_ids == [second.id]
 
 
 async def test_17_names_match_exactly() -> None:

@@ -82,7 +82,7 @@ async def test_the_crm_search_finds_the_deactivated(api: Api, hubspot: HubSpotEm
     """``hs_deactivated EQ true`` names them by ``hs_internal_user_id``."""
     person_id = await api.made("ada@corp.example")
     hubspot.ui_deactivate("ada@corp.example")
-    body = {
+    body: dict[str, Any] = {
         "filterGroups": [{"filters": [{"propertyName": "hs_deactivated", "operator": "EQ", "value": "true"}]}],
         "properties": ["hs_deactivated", "hs_internal_user_id", "hs_given_name"],
         "limit": 100,
@@ -91,7 +91,7 @@ async def test_the_crm_search_finds_the_deactivated(api: Api, hubspot: HubSpotEm
     assert found["total"] == 1
     assert found["results"][0]["properties"]["hs_internal_user_id"] == person_id
     assert found["results"][0]["properties"]["hs_given_name"] is None
-    body["filterGroups"][0]["filters"][0]["operator"] = "LIKE"  # type: ignore[index]
+    body["filterGroups"][0]["filters"][0]["operator"] = "LIKE"
     assert (await api.post("/crm/v3/objects/users/search", json=body)).status_code == 400
 
 

@@ -157,7 +157,7 @@ class ContractFixtures:
         if isinstance(remote, httpx2.AsyncBaseTransport | Mapping):
             remote = HttpRemote(remote)
         logging.getLogger("scim_bridge").setLevel(logging.DEBUG)
-        yield Bench(connector_type, settings, remote, type(self).loop_factory)  # type: ignore[arg-type]
+        yield Bench(connector_type, settings, remote, type(self).loop_factory)  # type: ignore[arg-type] # what an author returns
         logging.getLogger("scim_bridge").setLevel(logging.NOTSET)
 
     def make_user(self, number: int) -> User:

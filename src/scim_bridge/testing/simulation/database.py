@@ -87,8 +87,8 @@ def _sharing_engine(path: Path, begin: str, *arguments: Any) -> Engine:
     """Make an engine of the store; a history makes many, and compiling their statements again takes half its time."""
     made = _engine(path, begin, *arguments)
     # What is compiled belongs to a dialect, and SQLAlchemy shares it between engines of one pool only.
-    made.dialect = made.pool._dialect = _DIALECTS.setdefault(begin, made.dialect)  # noqa: SLF001
-    made._compiled_cache = _COMPILED  # noqa: SLF001
+    made.dialect = made.pool._dialect = _DIALECTS.setdefault(begin, made.dialect)  # noqa: SLF001 - no public way
+    made._compiled_cache = _COMPILED  # noqa: SLF001 - the same
     return made
 
 

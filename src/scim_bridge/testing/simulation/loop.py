@@ -126,7 +126,12 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             process.tasks[task] = None
         return task
 
-    def run_in_executor(self, executor: object, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]  # noqa: ARG002
+    def run_in_executor(  # type: ignore[override] # typeshed has it with variadic types
+        self,
+        executor: object,  # noqa: ARG002 - there are no threads
+        func: Callable[..., T],
+        *args: Any,
+    ) -> asyncio.Future[T]:
         """Do at once what would be done in a thread, which virtual time would not wait for."""
         done: asyncio.Future[T] = self.create_future()
         try:

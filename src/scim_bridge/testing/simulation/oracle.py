@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scim_bridge.models import Lane
 from scim_bridge.store.comparison import fold
@@ -344,6 +344,6 @@ def _shown_inactive(answer: bytes) -> bool:
     return isinstance(shown, dict) and shown.get("active") is False
 
 
-def _is_json(response: object) -> bool:
-    content_type: str = response.headers.get("content-type", "")  # type: ignore[attr-defined]
+def _is_json(response: Any) -> bool:
+    content_type: str = response.headers.get("content-type", "")
     return "json" in content_type

@@ -109,7 +109,7 @@ async def cut(scope: Scope, receive: Receive, *, reset: bool) -> None:
 class CuttableProtocol(H11Protocol):
     """uvicorn's HTTP protocol, which tells each request the transport it came by."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # of TCP only
         """Keep the transport where the scope of every request of this connection takes its state from."""
         super().connection_made(transport)
         # asyncio leaves Nagle's algorithm on for sockets of socket.create_server(): 40 ms for every answer with a body.
