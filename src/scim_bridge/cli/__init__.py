@@ -21,22 +21,32 @@ REMOTE_DIFFERS = 3
 NOT_NOW = (StoreUnreachableError, AddressUnavailableError)
 """The database does not answer; the address to listen on is taken."""
 
-COMMANDS = {
-    "serve": "serve:serve",
-    "check": "check:check",
-    "connectors": "connectors:connectors",
-    "token": "token:token",
-    "import": "reconcile:import_",
-    "reconcile": "reconcile:reconcile",
-    "explain": "explain:explain",
-    "approve": "guard:approve",
-    "reject": "guard:reject",
-    "hold": "hold:hold",
-    "go-live": "hold:go_live",
-    "audit": "audit:audit",
-    "demo": "demo:demo",
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Run": {
+        "serve": ("serve:serve", "Serve SCIM and drive the connections until stopped."),
+        "check": ("check:check", "Check configuration, database and remote systems."),
+        "connectors": ("connectors:connectors", "List the installed connectors and what they can do."),
+        "token": ("token:token", "Create, list and revoke the tokens of a connection."),
+        "demo": ("demo:demo", "Show identity providers provisioning HubSpot, with failures."),
+    },
+    "Compare and decide": {
+        "import": ("reconcile:import_", "Take over the accounts and groups that are there."),
+        "reconcile": ("reconcile:reconcile", "Compare the remote system with what is desired."),
+        "approve": ("guard:approve", "Let held changes through."),
+        "reject": ("guard:reject", "Undo held changes in the bridge."),
+        "hold": ("hold:hold", "Have connections observe: nothing is changed there."),
+        "go-live": ("hold:go_live", "Show what would happen, ask, and let it happen."),
+    },
+    "Look": {
+        "explain": ("explain:explain", "Tell why a person has what they have."),
+    },
+    "Prove": {
+        "audit": ("audit:audit", "Verify and export the audit chain of a connection."),
+    },
 }
-"""The commands, in the order in which help shows them, with module and name."""
+"""The commands, in the order in which help shows them: module and name, and what they do in a few words."""
+
+COMMANDS = {name: told for commands in SECTIONS.values() for name, told in commands.items()}
 
 
 class Commands(click.Group):
@@ -50,9 +60,15 @@ class Commands(click.Group):
         """Load a command."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(f"{__name__}.{module}"), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write what there is, without loading it."""
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, told) for name, (_, told) in commands.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""

@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -356,6 +358,21 @@ def test_an_import_and_the_audit_trail_of_nothing(tmp_path: Path) -> None:
     assert "unbroken" in run(tmp_path, GOOD, "audit", "verify", "acme").stdout
     exported = [json.loads(line) for line in run(tmp_path, GOOD, "audit", "export", "acme").stdout.splitlines()]
     assert {entry["event"]["event"] for entry in exported} <= {"remote"}
+
+
+LIGHT = """
+import sys
+from scim_bridge.cli import main
+main(sys.argv[1:], standalone_mode=False)
+print(sorted({"alembic", "pydantic", "rich", "scim2_models", "sqlalchemy", "starlette"}.intersection(sys.modules)))
+"""
+
+
+def test_help_loads_nothing_that_serving_needs() -> None:
+    """It lists every command at once: what takes a second to load is loaded by whoever uses it."""
+    told = subprocess.run([sys.executable, "-c", LIGHT, "--help"], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1] == "[]"
+    assert all(f"\n  {command} " in told for command in COMMANDS)
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
