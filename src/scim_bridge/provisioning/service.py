@@ -23,17 +23,17 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import Group, Lane, Remote, User
 from scim_bridge.provisioning import observing
+from scim_bridge.provisioning.answers import is_as_asked, only_leaving_is_refused, together
 from scim_bridge.provisioning.discovery import Discovery
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.groups import Change, GroupIntake
 from scim_bridge.provisioning.identification import Identification
 from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.intake import Accepted, Check, Intake
-from scim_bridge.provisioning.outcomes import PEOPLE_TOLD, Outcomes
+from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.ownership import CHANNEL
-from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
-from scim_bridge.provisioning.situation import Capabilities, situation_of
+from scim_bridge.provisioning.situation import Capabilities
 from scim_bridge.provisioning.succession import keeps, named_by, take_name
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.provisioning.waiting import happened
@@ -267,7 +267,7 @@ class Provisioning:
             except RefusedError as error:  # whoever cannot be changed holds up nobody else: the others are waited for
                 refused.append(error)
         if refused:
-            raise _together(refused)
+            raise together(refused)
         if own in accepted.waits:
             await self._settled(own, accepted.waits[own], deadline, removes=own in accepted.removals)
         additions = {one: generation for one, generation in accepted.waits.items() if one not in accepted.removals}
@@ -276,7 +276,7 @@ class Provisioning:
         additions.pop(own, None)
         if len(additions) <= self.policy.deferrable_additions:
             for resource_id, generation in additions.items():
-                await self._settled(resource_id, generation, deadline, of=own)
+                await self._settled(resource_id, generation, deadline, of=own, joins=True)
             await self._made_anew(accepted, additions, deadline)
 
     async def _made_anew(self, accepted: Accepted, additions: Mapping[str, int], deadline: float) -> None:
@@ -290,7 +290,7 @@ class Provisioning:
             await self._settled(own, waited, deadline)
             late = await self.store.read(lambda tx: self._members_on_their_way(tx, own))
             for resource_id in sorted(additions.keys() & late.keys()):
-                await self._settled(resource_id, late[resource_id], deadline, of=own)
+                await self._settled(resource_id, late[resource_id], deadline, of=own, joins=True)
 
     def _members_on_their_way(self, tx: Connection, group_id: str) -> dict[str, int]:
         """Return the generation of each person that a group just created is being given to."""
@@ -299,13 +299,22 @@ class Provisioning:
         return {user.id: user.generation for user in found if user is not None and user.state is not State.SETTLED}
 
     async def _settled(
-        self, resource_id: str, generation: int, deadline: float, *, of: str | None = None, removes: bool = True
+        self,
+        resource_id: str,
+        generation: int,
+        deadline: float,
+        *,
+        of: str | None = None,
+        joins: bool = False,
+        removes: bool = True,
     ) -> None:
         """Wait until a generation is confirmed.
 
         :param removes: Whether the write takes something away. Of a group that it does not take anybody out of, it is
             enough that nothing else differs but members who were to leave before and cannot.
-        :param of: The group that the write was about, when this is one of its people: then a refusal says whom.
+        :param of: The group that the write was about, when this is one of its people: then a refusal says whom, and
+            only what keeps them in the group, or out of it, is one.
+        :param joins: Whether they are to be in the group.
         :raises RefusedError: When it was refused.
         :raises PendingError: When it is not confirmed by the deadline, or will not be.
         """
@@ -317,11 +326,12 @@ class Provisioning:
             )
             if row is None:
                 return
-            if row.refusal is not None and not removes:
-                apart_from = partial(self._but_for_removals, row=row)
-                if await self.store.read(apart_from):
-                    return
+            only_leaving = partial(only_leaving_is_refused, row=row, capabilities=self.capabilities)
+            if row.refusal is not None and not removes and await self.store.read(only_leaving):
+                return
             if row.refusal is not None and row.generation >= generation:
+                if of is not None and await self.store.read(partial(is_as_asked, row=row, group_id=of, joins=joins)):
+                    return
                 whom = "" if of is None or of == row.id else f"{row.name}: "
                 detail = f"{whom}{row.refusal.detail}"
                 raise RefusedError(detail, status=row.refusal.status, scim_type=row.refusal.scim_type)
@@ -336,12 +346,6 @@ class Provisioning:
             if left <= 0 or self._is_hopeless(row, left):
                 raise self._pending(resource_id)
             await happened(event, min(left, POLL))
-
-    def _but_for_removals(self, tx: Connection, row: ResourceRow) -> bool:
-        """Whether nothing differs of a group but members whose removal was refused."""
-        situation = situation_of(tx, row, self.capabilities)
-        refused = row.state is State.PENDING and situation.step is Step.REMOVE_GROUP_MEMBERS
-        return refused and not row.deleted and situation.but_for_removals(self.capabilities).step is None
 
     def _any(self, tx: Connection, resource_id: str) -> ResourceRow | None:
         """Return a User or a Group by id, deleted ones included."""
@@ -380,11 +384,3 @@ def _answered(tx: Connection, row: ResourceRow) -> None:
     fresh = resources.get(tx, row.connection_id, row.kind, row.id, lock=True)
     if fresh is not None:
         resources.replace(tx, replace(fresh, answered=True))
-
-
-def _together(refused: Sequence[RefusedError]) -> RefusedError:
-    """Return one refusal that tells of several people."""
-    told = [error.detail for error in refused[:PEOPLE_TOLD]]
-    more = len(refused) - len(told)
-    told += [f"and {more} more"] if more > 0 else []
-    return RefusedError("; ".join(told), status=refused[0].status, scim_type=refused[0].scim_type)
