@@ -221,13 +221,7 @@ def _served(
 
 def _reconciler(provisioning: Provisioning, connection: ConnectionSettings) -> Reconciler:
     return Reconciler(
-        provisioning.connection_id,
-        provisioning.store,
-        provisioning.connector,
-        provisioning.discovery,
-        identification=provisioning.identification,
-        clock=provisioning.clock,
-        wake=provisioning.driver.wake,
+        provisioning,
         attribute_drift=connection.attribute_drift,
         missing_accounts=connection.missing_accounts,
     )

@@ -267,15 +267,7 @@ async def test_who_has_such_a_name_already_is_deactivated(acme: Tenant) -> None:
     name = "a\u202eda@example.com"
     account = acme.remote.accounts[acme.remote.add_account(name)]
     one = acme.provisioning
-    await Reconciler(
-        "acme",
-        acme.store,
-        one.connector,
-        one.discovery,
-        identification=one.identification,
-        clock=one.clock,
-        wake=one.driver.wake,
-    ).run()
+    await Reconciler(one).run()
     found = (await acme.get("/Users")).json()["Resources"][0]
     path = f"/Users/{found['id']}"
     assert (await acme.patch(path, replace("active", False))).status_code == 200

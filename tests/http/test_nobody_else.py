@@ -23,15 +23,7 @@ async def portal(directory: Path, **options: Any) -> AsyncIterator[tuple[Tenant,
     async with bridge(directory, options=ConnectionOptions(**options)) as (acme,):
         acme.remote.members.add((acme.remote.add_group("Sales"), acme.remote.add_account(MARY)))
         one = acme.provisioning
-        await Reconciler(
-            "acme",
-            acme.store,
-            one.connector,
-            one.discovery,
-            identification=one.identification,
-            clock=one.clock,
-            wake=one.driver.wake,
-        ).run()
+        await Reconciler(one).run()
         found = (await acme.get('/Groups?filter=displayName eq "Sales"'.replace(" ", "%20"))).json()["Resources"]
         yield acme, found[0] if found else {}
 

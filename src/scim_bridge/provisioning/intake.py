@@ -13,10 +13,11 @@ from typing import Any
 from scim2_models import InvalidValueException, NotFoundException, UniquenessException
 
 from scim_bridge.models import Group, Kind, Lane, User
+from scim_bridge.paths import attributes_of
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.policy import ProvisioningPolicy
-from scim_bridge.provisioning.situation import Capabilities, attributes_of, name_of, rearmed
+from scim_bridge.provisioning.situation import Capabilities, name_of, rearmed
 from scim_bridge.store import documents, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State

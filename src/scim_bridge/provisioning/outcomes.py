@@ -14,6 +14,7 @@ from typing import Any
 
 from scim_bridge.errors import ConnectorError, RemoteConflictError, RemoteInvalidValueError
 from scim_bridge.models import Group, Kind, Lane, Remote, User
+from scim_bridge.paths import with_values
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.observation import Answer, Observation
 from scim_bridge.provisioning.plan import Step, differing
@@ -22,7 +23,6 @@ from scim_bridge.provisioning.situation import (
     Situation,
     name_of,
     situation_of,
-    with_values,
 )
 from scim_bridge.provisioning.succession import (
     called_otherwise,

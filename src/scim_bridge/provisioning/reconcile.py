@@ -13,7 +13,6 @@ from enum import StrEnum
 from functools import partial
 from typing import Literal, TypeVar
 
-from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.errors import (
     OperationNotSupportedError,
     RemoteInvalidValueError,
@@ -22,15 +21,14 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import Group, Kind, Lane, Page, Remote, User
 from scim_bridge.provisioning import observing
-from scim_bridge.provisioning.discovery import Discovery
-from scim_bridge.provisioning.identification import Identification
 from scim_bridge.provisioning.journal import actor, record
 from scim_bridge.provisioning.observation import Observation
 from scim_bridge.provisioning.plan import Desired, Seen, differing, same
 from scim_bridge.provisioning.roster import Rosters, comparable
+from scim_bridge.provisioning.service import Provisioning
 from scim_bridge.provisioning.situation import groups_seen, observed_of, rearmed, situation_of
 from scim_bridge.store import audit, connector_state, resources
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
 from scim_bridge.upstream.lanes import lane as current_lane
 
@@ -114,36 +112,25 @@ class Comparison:
 
 
 class Reconciler:
-    """Compares one connection.
+    """Compares one connection, once it is sure that the remote system is the right one: with another one it only tells.
 
-    :param identification: Asked first whether the remote system is the right one: with another one it only tells.
+    :param provisioning: The writes of the connection; its driver repairs what is found.
     :param attribute_drift: ``enforce`` what is desired, or ``report`` the difference and leave it.
     :param missing_accounts: The same of accounts that are not there, or inactive: somebody may have been removed by
         hand for a reason, or have left since the backup that was restored.
-    :param wake: Called when work was handed to the driver.
     """
 
     def __init__(
         self,
-        connection_id: str,
-        store: Store,
-        connector: BoundConnector,
-        discovery: Discovery,
+        provisioning: Provisioning,
         *,
-        identification: Identification,
-        clock: Callable[[], datetime],
-        wake: Callable[[], None],
         attribute_drift: Literal["enforce", "report"] = "enforce",
         missing_accounts: Literal["enforce", "report"] = "report",
     ) -> None:
-        self.connection_id = connection_id
-        self.store = store
-        self.connector = connector
-        self.capabilities = discovery.capabilities
-        self.discovery = discovery
-        self.identification = identification
-        self.clock = clock
-        self.wake = wake
+        self.connection_id, self.store = provisioning.connection_id, provisioning.store
+        self.connector, self.capabilities = provisioning.connector, provisioning.capabilities
+        self.discovery, self.identification = provisioning.discovery, provisioning.identification
+        self.clock, self.wake = provisioning.clock, provisioning.driver.wake
         self.attribute_drift = attribute_drift
         self.missing_accounts = missing_accounts
         self.patience = 0.0
@@ -151,9 +138,9 @@ class Reconciler:
 
         self._unmanaged: set[str] = set()
         """Remote ids of groups that accounts hold and that the connector does not show: not ours to take away."""
-        self.rosters = Rosters(connection_id, store, connector, clock=clock)
-        self.observation = Observation(connection_id, self.capabilities, clock=clock)
-        self.logger = logging.getLogger(f"scim_bridge.reconcile.{connection_id}")
+        self.rosters = Rosters(self.connection_id, self.store, self.connector, clock=self.clock)
+        self.observation = Observation(self.connection_id, self.capabilities, clock=self.clock)
+        self.logger = logging.getLogger(f"scim_bridge.reconcile.{self.connection_id}")
 
     async def run(self, *, apply: bool = True, progress: Callable[[int], None] | None = None) -> Comparison:
         """Compare everything, groups first: the groups of an account are known by then.

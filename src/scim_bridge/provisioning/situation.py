@@ -1,12 +1,12 @@
 """Where one resource stands: desired and seen, read from the store, and the values that hooks are given."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
 from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.models import Group, Kind, Lane, Remote, User
+from scim_bridge.paths import attributes_of, nested
 from scim_bridge.provisioning.plan import REMOVALS, Desired, Seen, Step, next_group_step, next_user_step
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
@@ -215,50 +215,3 @@ def groups_seen(resource: User | Group) -> frozenset[str] | None:
     if isinstance(resource, Group) or resource.groups is None:
         return None
     return frozenset(str(group.value) for group in resource.groups if group.value)
-
-
-def attributes_of(document: Mapping[str, Any], paths: Collection[str]) -> dict[str, Any]:
-    """Return the values of a SCIM document by attribute path; unassigned ones are left out."""
-    values = {}
-    for path in sorted(paths):
-        value: Any = document
-        for name in _names(path):
-            value = value.get(name) if isinstance(value, Mapping) else None
-        if value is not None:
-            values[path] = value
-    return values
-
-
-def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document that has these values at these attribute paths."""
-    document: dict[str, Any] = {}
-    for path, value in values.items():
-        *parents, last = _names(path)
-        place = document
-        for name in parents:
-            place = place.setdefault(name, {})
-        place[last] = value
-    return document
-
-
-def with_values(document: Mapping[str, Any], paths: Collection[str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a document in which these paths hold exactly these values, absent ones unassigned."""
-    copy: dict[str, Any] = json.loads(json.dumps(document))
-    for path in paths:
-        *parents, last = _names(path)
-        place = copy
-        for name in parents:
-            place = place.setdefault(name, {})
-        if path in values:
-            place[last] = values[path]
-        else:
-            place.pop(last, None)
-    return {name: value for name, value in copy.items() if value not in ({}, [])}
-
-
-def _names(path: str) -> list[str]:
-    """Split an attribute path; a schema URN, which has dots and colons of its own, stays whole (RFC 7644 §3.10)."""
-    if not path.startswith("urn:"):
-        return path.split(".")
-    urn, _, attribute = path.rpartition(":")
-    return [urn, *attribute.split(".")]

@@ -8,8 +8,8 @@ from scim2_models import ForbiddenException
 
 from scim_bridge.errors import PendingError
 from scim_bridge.models import Lane, User
+from scim_bridge.paths import attributes_of, with_values
 from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, is_seen_active, taken
-from scim_bridge.provisioning.situation import attributes_of, with_values
 from scim_bridge.provisioning.succession import part
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.comparison import fold

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import pytest
 from scim2_models import URN, EnterpriseUser, Extension
@@ -20,19 +20,9 @@ from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_
 from tests.unit.provisioning.vanishing import Vanishing
 
 
-def reconciler(bridge: Bridge, **options: object) -> Reconciler:
+def reconciler(bridge: Bridge, **options: Any) -> Reconciler:
     """Return what compares the connection."""
-    provisioning = bridge.provisioning
-    return Reconciler(
-        CONNECTION,
-        bridge.store,
-        provisioning.connector,
-        provisioning.discovery,
-        identification=provisioning.identification,
-        clock=provisioning.clock,
-        wake=provisioning.driver.wake,
-        **options,  # type: ignore[arg-type]
-    )
+    return Reconciler(bridge.provisioning, **options)
 
 
 async def compared(

@@ -54,16 +54,7 @@ class Bridged:
     async def compare(self) -> Comparison:
         """Compare everything, and take over what is there."""
         one = self.provisioning
-        reconciler = Reconciler(
-            CONNECTION,
-            self.store,
-            one.connector,
-            one.discovery,
-            identification=one.identification,
-            clock=one.clock,
-            wake=one.driver.wake,
-        )
-        comparison = await reconciler.run()
+        comparison = await Reconciler(one).run()
         await one.driver.idle()
         return comparison
 

@@ -18,11 +18,12 @@ from scim_bridge.errors import (
     RemoteUnavailableError,
 )
 from scim_bridge.models import Explanation, Finding, Group, MemberPage, Page, RateLimit, Remote, User
+from scim_bridge.paths import names_of, with_values
 
 from .client import ScimClient
 from .config import ScimConfig
 from .roster import Roster
-from .wire import GROUP, USER, Document, account, patch, remote_group, remote_user, team, values, with_values
+from .wire import GROUP, USER, Document, account, patch, remote_group, remote_user, team, values
 
 
 class ScimConnector(Connector[ScimConfig]):
@@ -150,7 +151,7 @@ class ScimConnector(Connector[ScimConfig]):
         return await self.client.read("/Users", remote_id) if seen is None or "userName" not in seen else seen
 
     def _schemas(self) -> list[str]:
-        extensions = sorted({path.rpartition(":")[0] for path in self.kept if path.startswith("urn:")})
+        extensions = sorted({names_of(path)[0] for path in self.kept if path.startswith("urn:")})
         return [USER, *extensions]
 
     # -- Groups ----------------------------------------------------------------------------------------------------

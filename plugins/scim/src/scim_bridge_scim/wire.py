@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from scim_bridge.errors import RemoteUnavailableError
 from scim_bridge.models import Group, Remote, User
+from scim_bridge.paths import attributes_of, with_values
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -72,39 +73,9 @@ class Team(Answer):
         ]
 
 
-def names(path: str) -> list[str]:
-    """Split an attribute path; a schema URN stays whole (RFC 7644 §3.10)."""
-    if not path.startswith("urn:"):
-        return path.split(".")
-    urn, _, attribute = path.rpartition(":")
-    return [urn, *attribute.split(".")]
-
-
 def values(document: Mapping[str, Any], paths: Collection[str]) -> Document:
-    """Return the values of a resource by attribute path; unassigned ones are left out (RFC 7643 §2.5)."""
-    found = {}
-    for path in sorted(paths):
-        value: Any = document
-        for name in names(path):
-            value = value.get(name) if isinstance(value, Mapping) else None
-        if value is not None and value not in ("", []):
-            found[path] = value
-    return found
-
-
-def with_values(document: Mapping[str, Any], paths: Collection[str], wanted: Mapping[str, Any]) -> Document:
-    """Return a copy of a resource in which these paths hold exactly these values."""
-    copy: Document = {key: dict(value) if isinstance(value, dict) else value for key, value in document.items()}
-    for path in sorted(paths):
-        *parents, last = names(path)
-        place = copy
-        for name in parents:
-            place = place.setdefault(name, {})
-        if path in wanted:
-            place[last] = wanted[path]
-        else:
-            place.pop(last, None)
-    return {key: value for key, value in copy.items() if value != {}}
+    """Return the values of a resource by attribute path; what is empty is unassigned, too."""
+    return {path: value for path, value in attributes_of(document, paths).items() if value not in ("", [])}
 
 
 def remote_user(document: Document, kept: Collection[str], *, existed: bool = False) -> Remote[User]:

@@ -9,7 +9,7 @@ from scim_bridge.connections import BoundConnector
 from scim_bridge.errors import RemoteImmutableError, RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import Remote, User
 from scim_bridge.testing.contract_remote import HttpRemote
-from scim_bridge.testing.contract_rules.attributes import samples_of, value_at, with_value
+from scim_bridge.testing.contract_rules.attributes import samples_of, value_of, with_value
 from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, error_of, within_deadline
 
 
@@ -206,7 +206,7 @@ class ConvergenceRules(ContractFixtures):
         if path in answer.deferred:
             return []
         seen = await within_deadline(connector.get_user(answer.remote_id))
-        same = value_at(seen.resource, path) == value_at(asked, path)
+        same = value_of(seen.resource, path) == value_of(asked, path)
         return [] if same else [f"{path} after {hook}"]
 
     def test_an_update_that_changes_nothing_makes_no_write(self, bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from scim_bridge.models import User
+from scim_bridge.paths import value_at, with_values
 
 SAMPLES: dict[str, tuple[Any, Any]] = {
     "userName": ("sample-one@example.com", "sample-two@example.com"),
@@ -23,28 +24,19 @@ def samples_of(path: str) -> tuple[Any, Any]:
     return SAMPLES.get(path, ("Sample one", "Sample two"))
 
 
-def _steps(path: str) -> list[str]:
-    if path.startswith(f"{ENTERPRISE}:"):
-        return [ENTERPRISE, *path.removeprefix(f"{ENTERPRISE}:").split(".")]
-    return path.split(".")
-
-
-def value_at(user: User, path: str) -> Any:
-    """Return the value of a path, ``None`` when it is unset."""
-    value: Any = user.model_dump(mode="json", by_alias=True, exclude_none=True)
-    for step in _steps(path):
-        value = value.get(step) if isinstance(value, dict) else None
-    return value
+def value_of(user: User, path: str) -> Any:
+    """Return the value that a user has at a path, ``None`` when it is unassigned."""
+    return value_at(_document(user), path)
 
 
 def with_value(user: User, path: str, value: Any) -> User:
     """Return a copy of a user with another value at a path."""
-    document: dict[str, Any] = user.model_dump(mode="json", by_alias=True, exclude_none=True)
-    *parents, last = _steps(path)
-    place = document
-    for step in parents:
-        place = place.setdefault(step, {})
-    place[last] = value
+    document = with_values(_document(user), [path], {path: value})
     if ENTERPRISE in document and ENTERPRISE not in document["schemas"]:
         document["schemas"].append(ENTERPRISE)
     return User.model_validate(document)
+
+
+def _document(user: User) -> dict[str, Any]:
+    document: dict[str, Any] = user.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return document

@@ -9,7 +9,7 @@ from scim_bridge.connections import BoundConnector
 from scim_bridge.errors import ConnectorError, RemoteConflictError, RemoteImmutableError, RemoteNotFoundError
 from scim_bridge.models import Group, GroupMembership, Remote, User
 from scim_bridge.testing.contract_remote import RemoteFault
-from scim_bridge.testing.contract_rules.attributes import samples_of, value_at, with_value
+from scim_bridge.testing.contract_rules.attributes import samples_of, value_of, with_value
 from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, error_of, groups_of, within_deadline
 
 MOST_WRITES = 4
@@ -49,7 +49,7 @@ class CandourRules(ContractFixtures):
         differing = [
             path
             for path in sorted(connector.user_attributes - answer.deferred)
-            if str(value_at(told, path) or "").casefold() != str(value_at(seen, path) or "").casefold()
+            if str(value_of(told, path) or "").casefold() != str(value_of(seen, path) or "").casefold()
         ]
         if told.active != seen.active:
             differing.append("active")
@@ -134,7 +134,7 @@ class CandourRules(ContractFixtures):
             except RemoteImmutableError:
                 return None
             seen = (await within_deadline(connector.get_user(remote_id))).resource
-            return one, value_at(seen, one), value_at(by_hand, one)
+            return one, value_of(seen, one), value_of(by_hand, one)
 
         found = bench.run(scenario)
         if found is None:
