@@ -253,9 +253,8 @@ def compare(
                 number = operation.number if system.name != "scim2-server" else min(operation.number, operation.slow)
                 if not number or (system.name == "floor" and operation not in (RETRIEVE, SEARCH)):
                     continue
-                into = (
-                    costs.setdefault(system.name, Cost()) if turn else Cost()
-                )  # what is made on first use is made now
+                # What is made on first use is made in the turn that does not count.
+                into = costs.setdefault(system.name, Cost()) if turn else Cost()
                 measure(
                     system.process,
                     system.base,

@@ -18,12 +18,7 @@ from scim_bridge.paths import with_values
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.observation import Answer, Observation
 from scim_bridge.provisioning.plan import Step, differing
-from scim_bridge.provisioning.situation import (
-    Capabilities,
-    Situation,
-    name_of,
-    situation_of,
-)
+from scim_bridge.provisioning.situation import Capabilities, Situation, name_of, situation_of
 from scim_bridge.provisioning.succession import (
     called_otherwise,
     contested,
@@ -288,9 +283,8 @@ class Outcomes:
         row = _after_a_call(row, in_doubt=error.ambiguous)
         otherwise = called_otherwise(row, situation)
         if row.generation != situation.row.generation or row.ambiguous or otherwise is not row:
-            return self._go_on(
-                tx, otherwise
-            )  # what was refused was not all there was to the call: look, then try the rest
+            # What was refused was not all there was to the call: look, then try the rest.
+            return self._go_on(tx, otherwise)
         refusal = Refusal(error.status, error.scim_type, self._named(tx, situation) + error.detail)
         if situation.step is Step.CREATE_GROUP and row.observed_generation:
             # It was there once, and clients know it: it stays, granted to nobody, until it is there or written again.
