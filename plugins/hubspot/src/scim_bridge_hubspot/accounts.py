@@ -126,8 +126,8 @@ class Accounts:
         :raises RemoteConflictError: When it exists and may not be adopted, or HubSpot hides it.
         :raises RemoteInvalidValueError: When the userName is no e-mail address; HubSpot is not asked.
         """
-        await self._refuse_leftover(address_of(user), replaces)
         found = await self.find(address_of(user))
+        await self.refuse_leftover(address_of(user), replaces)
         reactivates = self.config.deprovision == "scim"
         if found is not None and (reactivates or not await self.deactivated.contains(found)):
             return await self._adopted(found), True
@@ -144,7 +144,13 @@ class Accounts:
         except (RemoteConflictError, RemoteInvalidValueError, RemoteNotFoundError, BareNotFoundError) as error:
             return await self._after_refusal(user, held, error, replaces)
 
-    async def _refuse_leftover(self, address: str, replaces: str | None) -> None:
+    async def refuse_leftover(self, address: str, replaces: str | None = None) -> None:
+        """Refuse to take an account for a person's that is another's, about to be removed.
+
+        It is asked after each look at the account: the change of userName may have begun meanwhile.
+
+        :raises RemoteUnavailableError: While it is not removed.
+        """
         note = await self.recreations.at(address)
         if note is not None and note.old != replaces:
             raise RemoteUnavailableError(
@@ -187,6 +193,7 @@ class Accounts:
         found = await self.find(str(user.user_name))
         if found is None and isinstance(error, RemoteConflictError):
             found = await self.search(str(user.user_name))
+        await self.refuse_leftover(address_of(user), replaces)
         if found is not None:
             await self.refuse_deactivated(found)
             return await self._adopted(found), True

@@ -212,7 +212,9 @@ class HubSpotConnector(Connector[HubSpotConfig]):
             account, existed = await self.accounts.enrol(user)
         if existed:
             active = not await self.deprovisioning.has_ended(account)
-            return replace(await self._answer(account, await self._groups_held(account), active=active), existed=True)
+            answer = await self._answer(account, await self._groups_held(account), active=active)
+            await self.accounts.refuse_leftover(account.normal_email)
+            return replace(answer, existed=True)
         groups = await self._groups_granted(account, groups_of(user))
         deferred = {"title"} if self.job_titles and user.title else set[str]()
         return await self._answer(account, groups, deferred=deferred)

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from plugins.hubspot.tests.connector.portals import ADA, World, groups_of, person, role, world
+from plugins.hubspot.tests.connector.test_deprovisioning import settings_of
 from scim_bridge.errors import (
     RemoteConflictError,
     RemoteForbiddenError,
@@ -118,6 +119,31 @@ async def test_the_second_account_is_shown_to_nobody_and_explained() -> None:
         assert f"the other account of the person ({ada.id}) is removed next" in " ".join(explanation.notes)
         await connector.finish_user(answer.remote_id)
         assert (await connector.create_user(person())).remote_id == ada.id
+
+
+@pytest.mark.parametrize(("mode", "look"), [("remove", f"/{ADA}"), ("scim", f"/{ADA}"), ("scim", "/scim/v2/Users")])
+async def test_an_account_that_is_given_up_while_it_is_looked_at_is_nobody_s(mode: str, look: str) -> None:
+    """A creation under the address of somebody who is made anew meanwhile does not take their old account."""
+    portal = world()
+    ada = portal.hubspot.add_person(ADA)
+    settings = {"rename": "recreate", **settings_of(portal, mode)}
+    async with portal.connector(**settings) as moving:
+
+        class Meanwhile(httpx2.AsyncBaseTransport):
+            road, seen = portal.hubspot.transport(), False
+
+            async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+                answer = await self.road.handle_async_request(request)
+                if request.url.path.endswith(look) and not self.seen:
+                    self.seen = True
+                    await moving.update_user(ada.id, person(), person(AUGUSTA))
+                return answer
+
+        road = Meanwhile()
+        async with portal.connector(api=road, scim=road, **settings) as connector:
+            with pytest.raises(RemoteUnavailableError, match="left over"):
+                await connector.create_user(person())
+    assert road.seen
 
 
 @pytest.mark.parametrize("end", ["deactivate", "delete"])
