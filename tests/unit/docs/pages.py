@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 READMES = [ROOT / place / "README.md" for place in ("tests", "plugins", "plugins/hubspot", "plugins/scim")]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *READMES])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *READMES])
 
 
 def name(page: Path) -> str:
