@@ -306,9 +306,12 @@ class Reconciler:
         await self._hand_over(row, remote, drifts, comparison, apply=apply)
 
     def _try_deferred(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> bool:
-        """Let the driver try again what the remote system did not take when it was written, if it still differs."""
+        """Let the driver try again what the remote system did not take when it was written, if it still differs.
+
+        Nothing is written to somebody who is out.
+        """
         fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
-        if fresh is None or fresh.observed is None or not fresh.observed.deferred:
+        if fresh is None or not fresh.active or fresh.observed is None or not fresh.observed.deferred:
             return False
         observed = observed_of(remote, self.capabilities.attributes(row.kind))
         # That an account keeps another userName than the client's was told once, and is so.

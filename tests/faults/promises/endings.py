@@ -23,7 +23,7 @@ def accepted_is_done(story: Story) -> Iterator[tuple[float, str]]:
             continue
         if any(one.kind == "in" and story.overlap(one.ask, outs[-1].ask) for one in story.access[key]):
             continue
-        if all(word.ask.succeeded or word.ask.status == 429 for word in outs):
+        if all(word.ask.accepted for word in outs):
             yield outs[-1].ask.answered_at, f"{held.email} gets in at the end, after {outs[-1].ask}"
     yield from _memberships(story)
 
@@ -41,7 +41,7 @@ def _memberships(story: Story) -> Iterator[tuple[float, str]]:
             if key not in kept and story.was_put_in(key, whole):
                 taken.append(whole)
         for word in taken:
-            if not (word.ask.succeeded or word.ask.status == 429):
+            if not word.ask.accepted:
                 continue
             if story.is_namesakes(key, word.user, word.ask.order):
                 continue

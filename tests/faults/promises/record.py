@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
 
+UNACCEPTED = re.compile(r"\b(?:not|nothing was) accepted\b")
+"""What a client is told by whoever has taken nothing in."""
 TARGET = re.compile(r"/(?:Users|Groups|Bulk)(?:/[^/?]+)?(?:\?.*)?$")
 
 
@@ -62,6 +64,11 @@ class Ask:
     def refused(self) -> bool:
         """Whether the client was told that it will not be so."""
         return 400 <= self.status < 500 and self.status != 429
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the client was told that it is so, or will be."""
+        return self.succeeded or (self.status == 429 and not UNACCEPTED.search(str(self.answer.get("detail", ""))))
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} answered {self.status or 'nothing'} at {self.answered_at:.3f} s"

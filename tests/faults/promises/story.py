@@ -71,12 +71,12 @@ class Story:
 
     @cached_property
     def ended(self) -> dict[str, int]:
-        """When each SCIM id ceased to name anybody: its deletion was asked for, and never refused."""
+        """When each SCIM id ceased to name anybody: its deletion was asked for, may be accepted, and was never refused."""
         found: dict[str, int] = {}
         deletions = [ask for ask in self.asks if ask.method == "DELETE" and ask.path.startswith("/Users/")]
         refused = {ask.path for ask in deletions if ask.refused and ask.status != 404}
         for ask in deletions:
-            if ask.path not in refused:
+            if ask.path not in refused and (ask.accepted or ask.answered is None or ask.refused):
                 found.setdefault(ask.path.rpartition("/")[2], ask.order)
         return found
 

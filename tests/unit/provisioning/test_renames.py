@@ -6,7 +6,7 @@ import pytest
 
 from scim_bridge.errors import RemoteImmutableError
 from scim_bridge.hookspecs import hookimpl
-from scim_bridge.models import Remote, User
+from scim_bridge.models import Name, Remote, User
 from scim_bridge.store.rows import Ownership
 from scim_bridge.testing.memory import MemoryConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
@@ -72,4 +72,26 @@ async def test_who_is_added_by_hand_under_a_name_that_another_account_left_is_sh
         assert not classes(await compared(bridge, apply=False))
 
         await bridge.provisioning.modify_user(ada, setting(active=False), always)
+        assert [account.active for account in remote.accounts.values()] == [False, True]
+
+
+async def test_a_name_that_somebody_removed_has_left_is_not_kept_from_who_has_it_now(tmp_path: Path) -> None:
+    """Nothing is tried again of somebody who is out; so they take their account's own name, and the other is shown."""
+    remote = MemoryRemote()
+    async with bridge_on(tmp_path / "store.db", remote) as bridge:
+        ada = (await bridge.provisioning.create_user(user())).row.id
+        renamed_by_hand(remote, "ada@corp.example", "augusta@corp.example")
+        remote.fail("update_user", RemoteImmutableError("a userName cannot be changed"))
+        await compared(bridge)
+        await bridge.provisioning.modify_user(ada, setting(active=False, name=Name(family_name="King")), always)
+        remote.add_account("ada@corp.example")
+        before = await bridge.row("User", ada)
+
+        assert (await compared(bridge)).displaced == 0
+
+        first, second = await by_name(bridge, "augusta@corp.example"), await by_name(bridge, "ada@corp.example")
+        assert first is not None
+        assert second is not None
+        assert (first.id, first.active, first.generation) == (ada, False, before.generation)
+        assert (second.ownership, second.active) == (Ownership.DISCOVERED, True)
         assert [account.active for account in remote.accounts.values()] == [False, True]

@@ -17,6 +17,7 @@ ADA, BOB = "ada@corp.example", "bob@corp.example"
 OUT = {"Operations": [{"op": "Replace", "path": "active", "value": "False"}]}
 NEW, TOMBSTONE = "ada.new@corp.example", "0f5fd9b6a5a84d5fb3e3b9a1c1d2e3f4" + ADA
 IN = {"Operations": [{"op": "replace", "value": {"active": True}}]}
+UNACCEPTED = {"detail": "the store is not available; nothing was accepted, retry"}
 HTML_404 = ("GET", "/settings/users/2026-03/k", 404, "edge")
 LOOK = ("GET", "/settings/users/2026-03/k", 200, "")
 
@@ -210,6 +211,10 @@ KEPT: dict[str, Callable[[], Tale]] = {
     .grouped("1")
     .ask("DELETE", "/Groups/Sales", status=204)
     .shows(k=None),
+    "an id whose deletion was not accepted is named as a member, and means somebody": lambda: made(Tale())
+    .ask("DELETE", "/Users/1", None, 429, UNACCEPTED, retry_after="1")
+    .grouped("1")
+    .shows(k=ada("Sales")),
     "somebody joins and leaves by requests that overlap": _overtaken,
     "a refusal follows a look that came after a gateway's answer": lambda: _refused("/Users/1", HTML_404, LOOK),
     "a gateway answers about somebody else meanwhile": lambda: _refused("/Users/1",
