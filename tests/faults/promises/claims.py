@@ -17,7 +17,7 @@ def removed_is_out(story: Story) -> Iterator[tuple[float, str]]:
             held = story.account(key, ask.answered)
             if held is None or not held.access or _let_in_meanwhile(story, key, ask):
                 continue
-            if story.is_anothers(key, word.user, ask.answered) or story.is_namesakes(key, word.user, ask.order):
+            if story.is_anothers(key, word.user, ask.answered) or story.is_unrecognisable(key, word.user, ask.order):
                 continue
             yield ask.answered_at, f"{held.email} still gets in after {ask}"
 
@@ -40,7 +40,7 @@ def left_is_left(story: Story) -> Iterator[tuple[float, str]]:
     """
     for key, words in story.members.items():
         for word in words:
-            if word.kind == "leave" and not story.is_namesakes(key, word.user, word.ask.order):
+            if word.kind == "leave" and not story.is_unrecognisable(key, word.user, word.ask.order):
                 yield from _still_holds(story, key, word)
     for word in story.whole:
         kept = {key for id_ in word.users for key in story.names.member(id_)}

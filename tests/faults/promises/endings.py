@@ -16,7 +16,7 @@ def accepted_is_done(story: Story) -> Iterator[tuple[float, str]]:
         outs = [word for word in last.values() if word.kind == "out"]
         if held is None or not held.access or not outs or len(outs) < len(last):
             continue
-        if all(story.is_namesakes(key, word.user, word.ask.order) for word in outs):
+        if all(story.is_unrecognisable(key, word.user, word.ask.order) for word in outs):
             continue
         newest = max(word.ask.order for word in outs)
         if any(one.after and one.after.access for one in story.by_hand(key, newest, 10**9)):
@@ -43,7 +43,7 @@ def _memberships(story: Story) -> Iterator[tuple[float, str]]:
         for word in taken:
             if not word.ask.accepted:
                 continue
-            if story.is_namesakes(key, word.user, word.ask.order):
+            if story.is_unrecognisable(key, word.user, word.ask.order):
                 continue
             for name in held.sets & story.sets_of(word):
                 given = any(one.after and name in one.after.sets for one in story.by_hand(key, word.ask.order, end))

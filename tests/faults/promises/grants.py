@@ -158,7 +158,7 @@ def one_person_one_account(story: Story) -> Iterator[tuple[float, str]]:
             others = [
                 story.account(key, change.order)
                 for key in keys - {change.key}
-                if not story.is_anothers(key, id_, change.order) and not story.is_namesakes(key, id_, change.order)
+                if not story.is_anothers(key, id_, change.order) and not story.is_unrecognisable(key, id_, change.order)
             ]
             doubled = [one.email for one in others if one is not None and one.access]
             if doubled:

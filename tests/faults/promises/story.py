@@ -71,7 +71,7 @@ class Story:
 
     @cached_property
     def ended(self) -> dict[str, int]:
-        """When each SCIM id ceased to name anybody: its deletion was asked for, may be accepted, and was never refused."""
+        """When each SCIM id ceased to name anybody: its deletion was asked for, and nobody said no to it."""
         found: dict[str, int] = {}
         deletions = [ask for ask in self.asks if ask.method == "DELETE" and ask.path.startswith("/Users/")]
         refused = {ask.path for ask in deletions if ask.refused and ask.status != 404}
@@ -116,11 +116,15 @@ class Story:
                 last[one.user] = one
         return any(one.kind == "in" for one in last.values())
 
-    def is_namesakes(self, key: str, id_: str, order: int) -> bool:
+    def is_unrecognisable(self, key: str, id_: str, order: int) -> bool:
+        """Whether nobody but the client could tell that an account is that of a User."""
+        return self._is_namesakes(key, id_, order) or self._was_lost(key, order)
+
+    def _is_namesakes(self, key: str, id_: str, order: int) -> bool:
         """Whether an account was made by hand under an address that is not a User's any more.
 
         The client had given the User another name before it was first made; or the User's own account had the address,
-        was given another one by hand, and is still there. Nobody but the client could tell that it is the same person.
+        was given another one by hand, and is still there.
         """
         made = [one for one in self.changes[key] if one.by == "hand" and one.before is None and one.order < order]
         if not made or made[-1].after is None:
@@ -132,6 +136,24 @@ class Story:
         }
         there = [other for other in lost & self.names.member(id_) if self.account(other, made[-1].order) is not None]
         return any(self.account(other, order) is not None for other in there if other != key)
+
+    def _was_lost(self, key: str, order: int) -> bool:
+        """Whether an account that the bridge made was given another address by hand before that was known.
+
+        No client had been told of the creation by then, nor had the bridge seen the account: HubSpot's answer was lost,
+        and it keeps no key of ours by which the account could be found again.
+        """
+        made = self.names.made.get(key, END)
+        hands = self.by_hand(key, made, order)
+        moved = next((one.order for one in hands if one.before and one.after and one.before[0] != one.after[0]), made)
+        told = (word.ask for word in self.access[key] if word.kind == "in" and word.ask.succeeded)
+        return made < moved and not (
+            any(made < (ask.answered or 0) < moved for ask in told)
+            or any(
+                made < call.order < moved and call.status == 200 and not call.fault and key in self.names.called(call)
+                for call in self.record.calls
+            )
+        )
 
     # -- What was wanted -----------------------------------------------------------------------------------------------
 
@@ -180,7 +202,7 @@ class Story:
             one
             for one in same
             if one.kind == "join"
-            and not self.is_namesakes(key, one.user, before)
+            and not self.is_unrecognisable(key, one.user, before)
             and self.ended.get(one.user, END) > before
         ]
         return last(joined) > last(confirmed)

@@ -140,8 +140,9 @@ class Names:
             made = (str(ask.document.get("userName")), str(ask.document.get("externalId")))
             if ask.method == "POST" and ask.path.startswith("/Users"):
                 asked.setdefault(made, ask.order)
-            if ask.succeeded:
-                self._learn(ask, asked.pop(made, END) if ask.method == "POST" else END)
+            self._learn(ask, asked)
+            if ask.succeeded and ask.method == "POST":
+                asked.pop(made, None)
             self._write_down(ask)
             if ask.method == "PATCH" and ask.path.startswith("/Groups/") and not ask.refused:
                 called = [str(value) for _, path, value in operations(ask.document) if path.lower() == "displayname"]
@@ -160,17 +161,22 @@ class Names:
         for key, email in now.items():
             self.spans[email].append((key, END))
 
-    def _learn(self, ask: Ask, asked: int) -> None:
-        """Take over what an answer tells. :param asked: When a creation was first sent that is answered now."""
-        told = [ask.answer, *(ask.answer.get("Resources") or ())]
-        if ask.path.startswith(("/Users", "/Groups")) and ask.method in {"POST", "PUT"}:
+    def _learn(self, ask: Ask, asked: dict[tuple[str, str], int]) -> None:
+        """Take over what an answer tells.
+
+        :param asked: When creations were first sent of which no client was told that they are done, by userName and
+            externalId: an answer to them, or a look, tells the id.
+        """
+        told = [ask.answer, *(ask.answer.get("Resources") or ())] if ask.succeeded else []
+        if ask.succeeded and ask.path.startswith(("/Users", "/Groups")) and ask.method in {"POST", "PUT"}:
             told.append({**ask.document, "id": ask.answer.get("id", "")})
         for one in told:
             id_ = str(one.get("id", ""))
             if id_ and isinstance(one.get("userName"), str):
                 self.users[id_].add(person_named(one["userName"]))
                 self.since[id_] = min(self.since.get(id_, END), ask.answered or ask.order)
-                self.asked[id_] = min(self.asked.get(id_, END), asked)
+                first = asked.get((one["userName"], str(one.get("externalId"))), END)
+                self.asked[id_] = min(self.asked.get(id_, END), first)
             if id_ and isinstance(one.get("displayName"), str) and "userName" not in one:
                 self.groups[id_].add(one["displayName"])
 
