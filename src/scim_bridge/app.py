@@ -27,14 +27,14 @@ from scim_bridge.protocol import BridgeProvider, ClientPreset, preset
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.journal import OPERATOR, actor
-from scim_bridge.provisioning.ownership import CHANNEL, Schedule, drive, own
+from scim_bridge.provisioning.ownership import Schedule, drive, own
 from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.server.application import Server, ServerOptions, create_server
 from scim_bridge.server.authentication import TokenAuthentication
 from scim_bridge.server.connections import ConnectionOptions, ServedConnection, served
 from scim_bridge.server.metrics import Metrics
 from scim_bridge.server.serve import Listen, serve
-from scim_bridge.store import rate_windows, tokens
+from scim_bridge.store import notifications, rate_windows, tokens
 from scim_bridge.store.engine import Store
 from scim_bridge.store.kept import KeptCircuit, KeptState, NoState
 from scim_bridge.store.leadership import Leadership, leadership
@@ -166,7 +166,7 @@ async def open_bridge(
             reconciler = bridge.reconcilers[connection_id] = _reconciler(provisioning, connection)
             if bridge.drives:
                 await _start(stack, leading, provisioning, reconciler, connection=connection, around=around)
-        await stack.enter_async_context(Listener(store, [CHANNEL], partial(_heard, bridge)))
+        await stack.enter_async_context(Listener(store, [notifications.CHANNEL], partial(_heard, bridge)))
         yield bridge
 
 
@@ -280,13 +280,13 @@ def _heard(bridge: Bridge, channel: str, payload: str | None) -> None:  # noqa: 
         for connection in bridge.connections.values():
             connection.provisioning.driver.wake()
         return
-    kind, connection_id, *rest = payload.split(" ")
+    connection_id, resource_id = notifications.about(payload)
     if connection_id in bridge.connections:
         driver = bridge.provisioning(connection_id).driver
-        if kind == "intent":
+        if resource_id is None:
             driver.wake()
-        elif rest:
-            driver.announce(rest[0])
+        else:
+            driver.announce(resource_id)
 
 
 def create_app(settings: Settings, *, surroundings: Surroundings | None = None) -> Server:

@@ -34,7 +34,6 @@ from scim_bridge.provisioning.guard_watch import GuardWatch
 from scim_bridge.provisioning.identification import Identification
 from scim_bridge.provisioning.journal import actor
 from scim_bridge.provisioning.outcomes import Outcomes
-from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.refusals import Refusals
@@ -348,7 +347,7 @@ class Driver:
             if leadership is not None and not owns(tx, self.connection_id, term):
                 raise LostLeadershipError
             result = work(tx)
-            notifications.notify(tx, CHANNEL, f"outcome {self.connection_id} {resource_id}")
+            notifications.announce(tx, self.connection_id, resource_id)
             return result
 
         return await self.store.write(owned)

@@ -13,7 +13,6 @@ from scim2_models import ForbiddenException
 
 from scim_bridge.models import User
 from scim_bridge.provisioning.journal import record
-from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
 from scim_bridge.store import audit, connector_state, documents, memberships, notifications, resources
 from scim_bridge.store.comparison import fold
@@ -272,8 +271,8 @@ class Guard:
         """Write a decision to the audit chain, and wake who drives the connection and who waits, on every replica."""
         by = {"actor": "guard"} if decision == "released" else {}
         record(tx, row, "guard", now=self.clock(), decision=decision, **by)
-        notifications.notify(tx, CHANNEL, f"intent {self.connection_id}")
-        notifications.notify(tx, CHANNEL, f"outcome {self.connection_id} {row.id}")
+        notifications.wake(tx, self.connection_id)
+        notifications.announce(tx, self.connection_id, row.id)
 
 
 def _name(budget: Budget) -> str:

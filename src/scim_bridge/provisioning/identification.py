@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.provisioning.journal import acting
-from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.store import audit, connector_state, notifications
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, owns
@@ -137,7 +136,7 @@ def _save(tx: Connection, connection_id: str, pin: Pin, decision: str, now: date
     connector_state.put(tx, connection_id, KEY, document, now)
     entry = {"event": "remote", "decision": decision, "identity": pin.identity, "told": pin.told, **acting()}
     audit.append(tx, connection_id, entry, now=now)
-    notifications.notify(tx, CHANNEL, f"intent {connection_id}")
+    notifications.wake(tx, connection_id)
 
 
 class Identification:

@@ -11,7 +11,6 @@ from typing import Literal
 
 from scim_bridge.provisioning import identification
 from scim_bridge.provisioning.journal import OPERATOR
-from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.store import audit, connector_state, notifications, resources
 from scim_bridge.store.engine import Connection
 
@@ -77,4 +76,4 @@ def end(tx: Connection, connection_id: str, *, now: datetime) -> bool:
 def _tell(tx: Connection, connection_id: str, what: str, now: datetime) -> None:
     audit.serialise(tx, connection_id)
     audit.append(tx, connection_id, {"event": "observing", "decision": what, "actor": OPERATOR}, now=now)
-    notifications.notify(tx, CHANNEL, f"intent {connection_id}")
+    notifications.wake(tx, connection_id)

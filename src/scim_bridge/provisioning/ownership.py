@@ -8,16 +8,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from scim_bridge.errors import ConnectorError, StoreUnavailableError, without_text
+from scim_bridge.provisioning.driver import Driver
+from scim_bridge.provisioning.identification import Identification
+from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.store.leadership import Leadership
 from scim_bridge.upstream.lanes import correlation_id
-
-if TYPE_CHECKING:  # the driver raises what is defined here
-    from scim_bridge.provisioning.driver import Driver
-    from scim_bridge.provisioning.identification import Identification
-    from scim_bridge.provisioning.reconcile import Reconciler
 
 TRY_SECONDS = 3.0
 """How often a process tries to become the leader of a connection, with jitter."""
@@ -27,9 +24,6 @@ COMPARE_RETRY = 15.0
 
 COMPARE_AGAIN = 15.0
 """Seconds after which everything is compared once more when the names of some were others' at the time."""
-
-CHANNEL = "scim_bridge"
-"""The channel of notifications: ``intent <connection>`` and ``outcome <connection> <resource id>``."""
 
 
 @dataclass(frozen=True, slots=True)

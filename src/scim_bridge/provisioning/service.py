@@ -31,7 +31,6 @@ from scim_bridge.provisioning.identification import Identification
 from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.intake import Accepted, Check, Intake
 from scim_bridge.provisioning.outcomes import Outcomes
-from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Capabilities
 from scim_bridge.provisioning.succession import keeps, named_by, take_name
@@ -241,7 +240,7 @@ class Provisioning:
         def noted(tx: Connection) -> tuple[Accepted, observing.Observing | None]:
             audit.serialise(tx, self.connection_id)
             accepted = work(tx)
-            notifications.notify(tx, CHANNEL, f"intent {self.connection_id}")
+            notifications.wake(tx, self.connection_id)
             return accepted, observing.current(tx, self.connection_id)
 
         accepted, observes = await self.store.write(noted)

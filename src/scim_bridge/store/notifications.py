@@ -21,6 +21,9 @@ from scim_bridge.store.sessions import connect
 RECONNECT_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 """The waits between attempts to reconnect; the last one repeats."""
 
+CHANNEL = "scim_bridge"
+"""The channel of a bridge's own notifications, which :func:`wake` and :func:`announce` send and :func:`about` reads."""
+
 Callback = Callable[[str, str | None], None]
 """Called on the event loop with a channel and a payload; with ``None`` when notifications may have been lost."""
 
@@ -32,6 +35,22 @@ def notify(tx: Connection, channel: str, payload: str) -> None:
     """
     if tx.dialect.name == "postgresql":
         tx.execute(select(func.pg_notify(channel, payload)))
+
+
+def wake(tx: Connection, connection_id: str) -> None:
+    """Say that a connection has work: who drives it looks."""
+    notify(tx, CHANNEL, f"intent {connection_id}")
+
+
+def announce(tx: Connection, connection_id: str, resource_id: str) -> None:
+    """Say that something came of a resource: who waits for it looks."""
+    notify(tx, CHANNEL, f"outcome {connection_id} {resource_id}")
+
+
+def about(payload: str) -> tuple[str, str | None]:
+    """Return the connection that a notification of a bridge is about, and the resource; ``None``: there is work."""
+    _, connection_id, *resource_id = payload.split(" ")
+    return connection_id, resource_id[0] if resource_id else None
 
 
 class Listener:

@@ -14,11 +14,10 @@ from sqlalchemy.engine import Engine
 from scim_bridge.errors import PendingError, RemoteUnavailableError
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.guard import REMOVALS, STEPS, Guard
-from scim_bridge.provisioning.ownership import CHANNEL
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
 from scim_bridge.store import connector_state, resources
 from scim_bridge.store.engine import Store
-from scim_bridge.store.notifications import Listener
+from scim_bridge.store.notifications import CHANNEL, Listener
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import Fault, MemoryRemote
 from tests.contract.store.examples import row_of
