@@ -53,11 +53,19 @@ class ScimClient:
         """Whether lists are asked for by POST, since GET turns no pages."""
 
     async def provider(self) -> ServiceProvider:
-        """Return what the service provider can do; asked once."""
+        """Return what the service provider can do; asked once.
+
+        :raises RemoteMisroutedError: When it is not there: never an error that is about the resource of a request.
+        """
         if self._provider is None:
             with urgent():  # a removal may wait for it
                 answer = await self._http.get("/ServiceProviderConfig", headers={"Accept": JSON})
-            self._provider = read_model(checked(answer, "configuration"), ServiceProvider)
+            try:
+                self._provider = read_model(checked(answer, "configuration"), ServiceProvider)
+            except RemoteNotFoundError:
+                raise RemoteMisroutedError(
+                    "the service provider has no ServiceProviderConfig: set `patch`", ambiguous=False
+                ) from None
         return self._provider
 
     # -- One resource ----------------------------------------------------------------------------------------------
