@@ -99,6 +99,36 @@ def without_paging(inner: httpx2.AsyncBaseTransport) -> httpx2.AsyncBaseTranspor
     return Whole()
 
 
+def of_few_paths(inner: httpx2.AsyncBaseTransport) -> httpx2.AsyncBaseTransport:
+    """Return a service provider like django-scim2 0.23.0: PATCH takes no filter in a path and does little else (501).
+
+    A member leaves by value, as Entra ID sends it, and PUT of a group leaves the members as they are.
+    """
+
+    class FewPaths(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            content = await request.aread()
+            body = json.loads(content) if content else {}
+            operation = body.get("Operations", [{}])[0]
+            match operation.get("op"), operation.get("path"):
+                case "remove", "members":
+                    leaving = [f'members[value eq "{one["value"]}"]' for one in operation["value"]]
+                    body["Operations"] = [{"op": "remove", "path": path} for path in leaving]
+                case ("remove", _) | ("replace", "displayName"):
+                    return scim_error(501)
+                case _ if request.method == "PUT" and body.get("members"):
+                    return httpx2.Response(204)
+                case _:
+                    pass
+            headers = {name: value for name, value in request.headers.items() if name != "content-length"}
+            changed = json.dumps(body).encode() if content else b""
+            return await inner.handle_async_request(
+                httpx2.Request(request.method, request.url, headers=headers, content=changed)
+            )
+
+    return FewPaths()
+
+
 async def pages(listing: Callable[[str | None, int], Any], limit: int) -> AsyncIterator[Any]:
     """Yield every page of a listing."""
     cursor: str | None = None

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from pydantic import ValidationError
 
-from plugins.scim.tests.providers import BASE_URL, Odd, body_of, pages, scim2_server, scim_error
+from plugins.scim.tests.providers import BASE_URL, Odd, body_of, of_few_paths, pages, scim2_server, scim_error
 from scim_bridge.connections import BoundConnector
 from scim_bridge.errors import (
     RemoteConflictError,
@@ -298,3 +298,42 @@ async def test_no_word_about_itself_is_no_word_about_a_person() -> None:
         assert (await connector.get_user(person)).resource.active
         assert (await connector.list_group_members(group, None, 10)).members == [person]
         assert await connector.find_user("nobody@corp.example") is None
+
+
+async def test_what_patch_does_not_do_is_done_otherwise() -> None:
+    """A name is taken away and a group renamed by PUT; a member leaves by value, as Entra ID has it, alone."""
+    provider = Odd(of_few_paths(scim2_server()))
+    async with connector_to(provider) as connector:
+        person = (await connector.create_user(ada())).remote_id
+        other = (await connector.create_user(User(user_name="bob@corp.example"))).remote_id
+        seen = await connector.update_user(person, ada(), User(user_name="ada@corp.example"))
+        assert seen.resource.name is None
+        group = (await connector.create_group(Group(display_name="Sales"))).remote_id
+        renamed = await connector.update_group(group, Group(display_name="Sales"), Group(display_name="Selling"))
+        assert renamed.resource.display_name == "Selling"
+        await connector.add_group_members(group, [person, other])
+        await connector.remove_group_members(group, [person])
+        assert (await connector.list_group_members(group, None, 10)).members == [other]
+
+
+async def test_who_claims_no_filters_is_searched_where_they_find_nobody() -> None:
+    """200 with nobody, to a filter of what cannot be compared: the group is adopted, not made a second time."""
+
+    def nobody(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        document = body_of(response)
+        if request.url.path.endswith("Config"):
+            return changed(response, document | {"filter": {"supported": False, "maxResults": 0}})
+        if request.url.params.get("filter", "").startswith(("displayName", "members")):
+            return changed(response, document | {"Resources": [], "totalResults": 0, "itemsPerPage": 0})
+        return response
+
+    provider = Odd(scim2_server(), nobody)
+    async with connector_to(provider) as connector:
+        person = (await connector.create_user(ada())).remote_id
+        group = (await connector.create_group(Group(display_name="Sales"))).remote_id
+        again = await connector.create_group(Group(display_name="Sales"))
+        assert (again.remote_id, again.existed) == (group, True)
+        await connector.add_group_members(group, [person])
+        await connector.deactivate_user(person, ada())
+        await connector.reactivate_user(person, ada())
+        assert (await connector.list_group_members(group, None, 10)).members == []

@@ -1,7 +1,7 @@
 """A service provider's endpoints as methods (RFC 7644 §3); each answer is checked to be the one that was asked for."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from scim_bridge.errors import (
 from scim_bridge.upstream import READING, read_model, urgent
 
 from .errors import checked
-from .wire import SEARCH, Answer, Document, Listing, ServiceProvider
+from .wire import PATCH, SEARCH, Answer, Document, Listing, ServiceProvider
 
 Endpoint = Literal["/Users", "/Groups"]
 SUBJECTS: dict[Endpoint, str] = {"/Users": "account", "/Groups": "group"}
@@ -42,10 +42,12 @@ class ScimClient:
     """Speaks to one service provider.
 
     :param http: What sends the requests, relative to the base URL.
+    :param patch: Whether it takes PATCH; ``"auto"`` asks its ServiceProviderConfig.
     """
 
-    def __init__(self, http: httpx2.AsyncClient) -> None:
+    def __init__(self, http: httpx2.AsyncClient, *, patch: bool | Literal["auto"]) -> None:
         self._http = http
+        self._patch = patch
         self._provider: ServiceProvider | None = None
         self._first: dict[Endpoint, object] = {}
         """The id that each list began with when it was read last."""
@@ -67,6 +69,10 @@ class ScimClient:
                     "the service provider has no ServiceProviderConfig: set `patch`", ambiguous=False
                 ) from None
         return self._provider
+
+    async def takes_patch(self) -> bool:
+        """Tell whether the service provider takes PATCH."""
+        return (await self.provider()).patch.supported if self._patch == "auto" else self._patch
 
     # -- One resource ----------------------------------------------------------------------------------------------
 
@@ -91,9 +97,31 @@ class ScimClient:
         response = await self._http.post(endpoint, content=json.dumps(body), headers=_SENDS)
         return _document(checked(response, SUBJECTS[endpoint]))
 
-    async def patch(self, endpoint: Endpoint, remote_id: str, body: Document) -> Document | None:
-        """Change a resource; returns it when the answer shows it."""
-        return await self._write("PATCH", endpoint, remote_id, body)
+    async def patch(self, endpoint: Endpoint, remote_id: str, *operations: Document) -> Document | None:
+        """Change a resource by PATCH; returns it when the answer shows it."""
+        return await self._write("PATCH", endpoint, remote_id, {"schemas": [PATCH], "Operations": list(operations)})
+
+    async def change(
+        self,
+        endpoint: Endpoint,
+        remote_id: str,
+        operations: Sequence[Document],
+        replaced: Callable[[Document], Document],
+    ) -> Document | None:
+        """Change a resource by PATCH, or by PUT where PATCH does not do this (501, RFC 7644 §3.12).
+
+        :param operations: What PATCH does to it.
+        :param replaced: Does the same to the resource as it was read.
+        :returns: The resource when the answer shows it.
+        """
+        if await self.takes_patch():
+            try:
+                return await self.patch(endpoint, remote_id, *operations)
+            except OperationNotSupportedError:
+                pass  # some take PATCH of a few attributes only
+        before = await self.read(endpoint, remote_id)
+        after = replaced(before)
+        return before if after == before else await self.replace(endpoint, after)
 
     async def replace(self, endpoint: Endpoint, body: Document) -> Document | None:
         """Replace a resource as it was read, unless somebody changed it meanwhile; returns it when the answer does."""
@@ -194,11 +222,19 @@ class ScimClient:
                 yield document
             start = part.after
 
+    async def filters(self) -> bool:
+        """Tell whether the service provider claims to filter; taken for granted where it says nothing of itself."""
+        try:
+            return (await self.provider()).filter.supported
+        except RemoteMisroutedError:
+            return True
+
     async def named(self, endpoint: Endpoint, attribute: str, name: str, *, certain: bool = False) -> list[Document]:
         """Return the resources of a name, compared without regard to case.
 
         :param certain: Whether it is known to be there: then the whole list is searched where filters find nobody, for
-            some service providers compare userNames by case.
+            some service providers compare userNames by case. So it is where they do not claim to filter: some find
+            nobody by what they cannot compare.
         """
         wanted = name.casefold()
         try:
@@ -209,6 +245,7 @@ class ScimClient:
                     return found
         except (RemoteInvalidValueError, OperationNotSupportedError):  # it reads no filters
             certain = True
+        certain = certain or not await self.filters()
         return [one async for one in self.every(endpoint) if _has(one, attribute, wanted)] if certain else []
 
     async def _control(self, endpoint: Endpoint, absent: str) -> None:

@@ -23,7 +23,7 @@ from scim_bridge.paths import names_of, with_values
 from .client import ScimClient
 from .config import ScimConfig
 from .roster import Roster
-from .wire import GROUP, USER, Document, account, patch, remote_group, remote_user, team, values
+from .wire import GROUP, USER, Document, account, remote_group, remote_user, team, values
 
 
 class ScimConnector(Connector[ScimConfig]):
@@ -49,8 +49,8 @@ class ScimConnector(Connector[ScimConfig]):
             rate_limit=RateLimit(requests=max(1, round(self.config.requests_per_second * 10)), seconds=10.0),
             headers={"Authorization": self._authorization()},
         )
-        self.client = ScimClient(self._http)
-        self.roster = Roster(self.client, self._takes_patch, looks_up=not self.config.refuses_unknown_members)
+        self.client = ScimClient(self._http, patch=self.config.patch)
+        self.roster = Roster(self.client, looks_up=not self.config.refuses_unknown_members)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -62,11 +62,6 @@ class ScimConnector(Connector[ScimConfig]):
             pair = f"{self.config.basic.user}:{self.config.basic.password.get_secret_value()}"
             return f"Basic {base64.b64encode(pair.encode()).decode()}"
         return f"Bearer {self.config.token.get_secret_value() if self.config.token else ''}"
-
-    async def _takes_patch(self) -> bool:
-        if self.config.patch != "auto":
-            return self.config.patch
-        return (await self.client.provider()).patch.supported
 
     # -- Accounts --------------------------------------------------------------------------------------------------
 
@@ -137,17 +132,13 @@ class ScimConnector(Connector[ScimConfig]):
 
     async def _write(self, remote_id: str, paths: Sequence[str], wanted: Document) -> Document:
         """Give some attributes of a User their values, and return it as it is seen afterwards."""
-        if await self._takes_patch():
-            operations: list[Document] = [
-                {"op": "replace", "path": path, "value": wanted[path]}
-                if path in wanted
-                else {"op": "remove", "path": path}
-                for path in paths
-            ]
-            seen = await self.client.patch("/Users", remote_id, patch(*operations))
-        else:
-            before = await self.client.read("/Users", remote_id)
-            seen = await self.client.replace("/Users", with_values(before, paths, wanted))
+        operations: list[Document] = [
+            {"op": "replace", "path": path, "value": wanted[path]} if path in wanted else {"op": "remove", "path": path}
+            for path in paths
+        ]
+        seen = await self.client.change(
+            "/Users", remote_id, operations, lambda before: with_values(before, paths, wanted)
+        )
         return await self.client.read("/Users", remote_id) if seen is None or "userName" not in seen else seen
 
     def _schemas(self) -> list[str]:
@@ -185,12 +176,9 @@ class ScimConnector(Connector[ScimConfig]):
         before = await self.client.read("/Groups", remote_id)
         if team(before).display_name == after.display_name:
             return remote_group(before)
-        name = {"displayName": after.display_name}
-        if await self._takes_patch():
-            operation = {"op": "replace", "path": "displayName", "value": after.display_name}
-            await self.client.patch("/Groups", remote_id, patch(operation))
-        else:
-            await self.client.replace("/Groups", before | name)
+        name = after.display_name
+        operation = {"op": "replace", "path": "displayName", "value": name}
+        await self.client.change("/Groups", remote_id, [operation], lambda before: before | {"displayName": name})
         return await self.get_group(remote_id)
 
     @hookimpl
@@ -220,7 +208,7 @@ class ScimConnector(Connector[ScimConfig]):
         """Read what the service provider says of itself, and whether it does so."""
         provider = await self.client.provider()
         findings = [Finding("service provider", "ok", self.config.base_url)]
-        if not await self._takes_patch():
+        if not await self.client.takes_patch():
             message = "it takes no PATCH: each change reads and replaces a whole resource"
             findings.append(Finding("PATCH", "info", message))
         if not provider.filter.supported:

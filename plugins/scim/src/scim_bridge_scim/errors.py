@@ -45,7 +45,7 @@ def checked(response: httpx2.Response, subject: str) -> httpx2.Response:
             case 412, _:
                 raise RemoteUnavailableError(f"the {subject} was changed by somebody else meanwhile", ambiguous=False)
             case 501, _:
-                raise OperationNotSupportedError(f"the service provider does not do this to a {subject}")
+                raise OperationNotSupportedError(f"the service provider does not do this to the {subject}")
             case _:
                 pass
     return raise_for_status(response, subject, own_error=is_scim_error)

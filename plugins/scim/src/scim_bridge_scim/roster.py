@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from scim_bridge.errors import (
@@ -15,7 +15,7 @@ from scim_bridge.models import MemberPage
 
 from .client import ScimClient
 from .errors import NoTargetError
-from .wire import Document, patch, team
+from .wire import Document, team
 
 LOOKED_UP = 20
 """Accounts that are looked up by one call."""
@@ -24,13 +24,11 @@ LOOKED_UP = 20
 class Roster:
     """Changes and tells the members of groups.
 
-    :param takes_patch: Tells whether the service provider takes PATCH.
     :param looks_up: Whether members are looked up before they are added.
     """
 
-    def __init__(self, client: ScimClient, takes_patch: Callable[[], Awaitable[bool]], *, looks_up: bool) -> None:
+    def __init__(self, client: ScimClient, *, looks_up: bool) -> None:
         self._client = client
-        self._takes_patch = takes_patch
         self._looks_up = looks_up
         self._listed: tuple[str, list[str]] | None = None
 
@@ -60,15 +58,8 @@ class Roster:
             raise RemoteInvalidValueError("the service provider has no such account")
         added = [{"value": member} for member in members]
         try:
-            if await self._takes_patch():
-                await self._client.patch("/Groups", group, patch({"op": "add", "path": "members", "value": added}))
-            else:
-                before = await self._client.read("/Groups", group)
-                there = set(team(before).people())
-                kept = before.get("members") or []
-                new = [one for one in added if one["value"] not in there]
-                if new:
-                    await self._client.replace("/Groups", before | {"members": [*kept, *new]})
+            operation = {"op": "add", "path": "members", "value": added}
+            await self._client.change("/Groups", group, [operation], lambda before: _with(before, added))
         except RemoteNotFoundError:
             await self._client.read("/Groups", group)  # some say 404 of a member
             raise RemoteInvalidValueError("the service provider has no such account") from None
@@ -107,23 +98,38 @@ class Roster:
     async def _without(self, before: Document, leaving: Sequence[str]) -> Document:
         """Take Users out of a group, and return the group as it is seen afterwards."""
         group = str(before["id"])
-        if await self._takes_patch():
-            operations = [{"op": "remove", "path": f"members[value eq {json.dumps(member)}]"} for member in leaving]
-            with suppress(NoTargetError):  # somebody else removed one meanwhile: what the group shows counts
-                await self._client.patch("/Groups", group, patch(*operations))
-        else:
-            kept = [one for one in before.get("members") or [] if one.get("value") not in set(leaving)]
-            await self._client.replace("/Groups", before | {"members": kept})
-        return await self._client.read("/Groups", group)
+        if takes_patch := await self._client.takes_patch():
+            by_path = [{"op": "remove", "path": f"members[value eq {json.dumps(member)}]"} for member in leaving]
+            try:
+                with suppress(NoTargetError):  # somebody else removed one meanwhile: what the group shows counts
+                    await self._client.patch("/Groups", group, *by_path)
+                return await self._client.read("/Groups", group)
+            except OperationNotSupportedError:
+                before = await self._client.read("/Groups", group)
+        kept = [one for one in before.get("members") or [] if one.get("value") not in set(leaving)]
+        await self._client.replace("/Groups", before | {"members": kept})
+        after = await self._client.read("/Groups", group)
+        if takes_patch and set(leaving) & set(team(after).people()):  # PUT keeps members: as Entra ID has it, then
+            by_value = {"op": "remove", "path": "members", "value": [{"value": member} for member in leaving]}
+            await self._client.patch("/Groups", group, by_value)
+            after = await self._client.read("/Groups", group)
+        return after
 
     async def groups_of(self, document: Document) -> list[str]:
         """Return ids of the groups that a User may be in: those that it tells, else those that tell it, else all."""
         told = document.get("groups")
         if isinstance(told, list) and told:
             return [str(one["value"]) for one in told if isinstance(one, dict) and one.get("value")]
-        condition = f"members.value eq {json.dumps(document['id'])}"
+        condition = f"members.value eq {json.dumps(document['id'])}" if await self._client.filters() else None
         try:
             found = [str(one["id"]) async for one in self._client.every("/Groups", condition)]
         except (RemoteInvalidValueError, OperationNotSupportedError):
             found = [str(one["id"]) async for one in self._client.every("/Groups")]
         return found
+
+
+def _with(group: Document, added: Sequence[Document]) -> Document:
+    """Return a group with members, those who are there left as they are."""
+    there = set(team(group).people())
+    new = [one for one in added if one["value"] not in there]
+    return group | {"members": [*(group.get("members") or []), *new]} if new else group

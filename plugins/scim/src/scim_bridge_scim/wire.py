@@ -114,8 +114,3 @@ def _read(model: type[ReadT], document: Document) -> ReadT:
         raise RemoteUnavailableError(
             f"the service provider shows a resource that is not understood ({', '.join(places[:3])})"
         ) from None
-
-
-def patch(*operations: Document) -> Document:
-    """Return the body of a PATCH (RFC 7644 §3.5.2)."""
-    return {"schemas": [PATCH], "Operations": list(operations)}
