@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from scim_bridge.models import Kind
 from scim_bridge.store.clock import from_microseconds
-from scim_bridge.store.rows import GroupReference, ResourceRow
+from scim_bridge.store.rows import GroupReference, ResourceRow, entity_tag
 from scim_bridge.store.shown import Shown
 
 ENDPOINTS: dict[Kind, str] = {"User": "/Users", "Group": "/Groups"}
@@ -49,11 +49,6 @@ def told_active(wanted: bool, shown: bool, *, compared: bool) -> bool | None:  #
     return None if compared and not wanted else shown
 
 
-def etag(row: ResourceRow | Shown) -> str:
-    """Return the entity tag of a row (RFC 7644 §3.14)."""
-    return f'W/"{row.version}"'
-
-
 def location(base_url: str, row: ResourceRow) -> str:
     """Return the URL of a row.
 
@@ -81,9 +76,10 @@ def resource(base_url: str, representation: Representation) -> bytes:
 def _meta(base_url: str, kind: Kind, id: str, created: str, modified: str, version: int) -> bytes:  # noqa: PLR0917 - the columns of a row
     """Return ``meta`` as the last member of a resource, with the resource's closing brace."""
     place = json.dumps(f"{base_url}{ENDPOINTS[kind]}/{id}")
+    tag = entity_tag(version).replace('"', r"\"")
     return (
         f'"meta":{{"resourceType":"{kind}","created":"{created}","lastModified":"{modified}",'
-        f'"location":{place},"version":"W/\\"{version}\\""}}}}'
+        f'"location":{place},"version":"{tag}"}}}}'
     ).encode()
 
 

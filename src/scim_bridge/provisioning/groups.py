@@ -10,7 +10,7 @@ from dataclasses import replace
 from scim2_models import ForbiddenException
 
 from scim_bridge.models import Group, Lane
-from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, is_seen_active, taken, unknown_members
+from scim_bridge.provisioning.intake import Accepted, Check, Intake, taken, unknown_members
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.situation import name_of
 from scim_bridge.store import documents, memberships, resources
@@ -60,7 +60,7 @@ class GroupIntake:
         :raises InvalidValueException: When a member is unknown and the policy refuses such.
         """
         row = self.intake.live(tx, "Group", group_id)
-        check(etag(row))
+        check(row.etag)
         row = _wanted(row)
         group = change(documents.decode(row, Group)) if change is not None else None
         row = self.intake.untouched(tx, row) if group is None else self._changed(tx, row, group)
@@ -97,7 +97,7 @@ class GroupIntake:
             row = self.intake.untouched(tx, pending)
             return self._deleted(tx, row, frozenset())
         row = self.intake.live(tx, "Group", group_id)
-        check(etag(row))
+        check(row.etag)
         if row.ownership is Ownership.DISCOVERED and self.intake.policy.delete_unowned != "delete":
             raise ForbiddenException(
                 detail="no client has written this group, nothing was changed; delete_unowned may allow its deletion"
@@ -203,7 +203,7 @@ class GroupIntake:
         They are looked at before it is answered: what was seen of them may be older than what somebody gave them.
         """
         found = [resources.get(tx, self.intake.connection_id, "User", one, lock=True) for one in sorted(leaving)]
-        inside = {user.id: user for user in found if user is not None and user.active and is_seen_active(user)}
+        inside = {user.id: user for user in found if user is not None and user.active and user.is_seen_active}
         suspected = memberships.suspect(tx, self.intake.connection_id, row.id, inside)
         for one in suspected:
             resources.replace(tx, replace(inside[one], ambiguous=True))
@@ -311,4 +311,4 @@ def _only_leave(deltas: Sequence[MemberDelta]) -> bool:
 
 def _is_ending(user: ResourceRow) -> bool:
     """Whether somebody's access is still to be taken away."""
-    return not user.active and is_seen_active(user)
+    return not user.active and user.is_seen_active

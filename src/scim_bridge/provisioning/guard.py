@@ -249,7 +249,7 @@ class Guard:
         resources.replace(tx, replace(row, active=True))
 
     def _revert_user(self, tx: Connection, row: ResourceRow) -> None:
-        active = row.observed is not None and row.observed.present and row.observed.active
+        active = row.is_seen_active
         for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
             memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=group.observed)
             if group.observed:

@@ -185,7 +185,7 @@ class Intake:
         known = row.remote_id is not None or (
             bool(row.observed_generation) and "find_user" in self.capabilities.operations
         )
-        return known and not is_seen_active(row)
+        return known and not row.is_seen_active
 
     @staticmethod
     def owned(row: ResourceRow) -> Ownership:
@@ -245,11 +245,6 @@ class Intake:
         return {} if settled else {row.id: row.generation}
 
 
-def is_seen_active(row: ResourceRow) -> bool:
-    """Whether the remote system was last seen to let somebody in."""
-    return row.observed is not None and row.observed.present and row.observed.active
-
-
 def changed_paths(before: bytes, after: bytes) -> list[str]:
     """Return the attribute paths in which two documents differ, one level deep; no values."""
     old, new = _flat(json.loads(before)), _flat(json.loads(after))
@@ -266,11 +261,6 @@ def _flat(document: dict[str, Any]) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
-
-
-def etag(row: ResourceRow) -> str:
-    """Return the entity tag of a resource (RFC 7644 §3.14)."""
-    return f'W/"{row.version}"'
 
 
 def taken(kind: Kind) -> UniquenessException:

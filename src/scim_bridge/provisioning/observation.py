@@ -184,7 +184,7 @@ class Observation:
         held = {group.id for group in groups if group.held}
         wanted = {group.id for group in groups if group.desired}
         resources.bump(tx, self.connection_id, held - wanted, lane=Lane.REPAIR, now=self.clock())
-        if row.active and row.observed is not None and row.observed.active:
+        if row.active and row.is_seen_active:
             resources.bump(tx, self.connection_id, wanted - held, lane=Lane.UPDATE, now=self.clock())
         return row
 
@@ -224,7 +224,7 @@ class Observation:
         looked at when it is reactivated.
         """
         lost = _lost(memberships.groups_of(tx, self.connection_id, [row.id])[row.id], ())
-        inactive = row.observed is not None and not (row.observed.present and row.observed.active)
+        inactive = row.observed is not None and not row.is_seen_active
         if lost and inactive and self.capabilities.user_centric:
             memberships.forget(tx, self.connection_id, row.id, lost)
             resources.touch(tx, self.connection_id, [row.id, *lost])

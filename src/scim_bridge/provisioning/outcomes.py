@@ -112,7 +112,7 @@ class Outcomes:
         if answer is not None and (other := self._contender(tx, row, answer)) is not None:
             return self._contested(tx, row, other, answer)
         row = self.observation.absent(tx, row) if answer is None else self.observation.present(tx, row, answer)
-        if row.observed is not None and row.observed.active and not (row.active or row.deleted or row.shown_active):
+        if row.is_seen_active and not (row.active or row.deleted or row.shown_active):
             row = replace(row, shown_active=True, version=row.version + 1)  # let in by hand, and not out again yet
         return self._go_on(tx, row)
 
@@ -328,9 +328,8 @@ class Outcomes:
             return row
         if row.kind == "Group":
             return replace(row, deleted=False, shown_active=False, version=row.version + 1)
-        observed = row.observed or Observed()
         row = self._rewritten(tx, row, {"active"}, {"active": False})
-        return replace(row, deleted=False, shown_active=observed.present and observed.active)
+        return replace(row, deleted=False, shown_active=row.is_seen_active)
 
     # -- Going on --------------------------------------------------------------------------------------------------
 

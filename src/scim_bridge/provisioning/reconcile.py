@@ -461,7 +461,7 @@ class Reconciler:
         if fresh is None:
             return False
         seen = self.observation.absent(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
-        shown = seen.active or (seen.observed is not None and seen.observed.active)
+        shown = seen.active or seen.is_seen_active
         version = seen.version + (shown != fresh.shown_active)
         make = row.kind == "User" and DriftClass.MISSING in drifts and seen.missing
         changed = replace(rearmed(seen, lane), shown_active=shown, version=version, may_make=make)

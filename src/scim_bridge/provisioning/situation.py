@@ -146,10 +146,9 @@ def situation_of(tx: Connection, row: ResourceRow, capabilities: Capabilities) -
         links=held,
         unfinished=observed.unfinished,
     )
-    probe = row.observed is None or row.ambiguous
     choose = next_user_step if row.kind == "User" else next_group_step
     step = choose(desired, seen, capabilities.operations)
-    return Situation(row, desired, seen, probe, step, capabilities.user_model)
+    return Situation(row, desired, seen, row.is_unsure, step, capabilities.user_model)
 
 
 def _links(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> tuple[frozenset[str], frozenset[str]]:
@@ -186,7 +185,7 @@ def remote_ids_of(
         user = resources.get(tx, group.connection_id, "User", user_id, deleted=True)
         if user is None or user.remote_id is None or user.observed is None or not user.observed.present:
             continue
-        if not active or (user.active and user.observed.active):
+        if not active or (user.active and user.is_seen_active):
             found.append(user.remote_id)
     return found
 

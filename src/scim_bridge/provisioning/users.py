@@ -9,7 +9,7 @@ from scim2_models import ForbiddenException
 from scim_bridge.errors import PendingError
 from scim_bridge.models import Lane, User
 from scim_bridge.paths import attributes_of, with_values
-from scim_bridge.provisioning.intake import Accepted, Check, Intake, etag, is_seen_active, taken
+from scim_bridge.provisioning.intake import Accepted, Check, Intake, taken
 from scim_bridge.provisioning.succession import part
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.comparison import fold
@@ -57,7 +57,7 @@ class UserIntake:
         :raises NotFoundException: When there is no such User.
         """
         row = self.intake.live(tx, "User", user_id)
-        check(etag(row))
+        check(row.etag)
         current = documents.decode(row, self.intake.capabilities.user_model)
         current.active = None  # so that what comes back tells whether the client says something about it
         user = change(current)
@@ -79,7 +79,7 @@ class UserIntake:
             row = self.intake.untouched(tx, pending)
             return Accepted(row, self.intake.waits_of(row), frozenset({row.id}))
         row = self.intake.live(tx, "User", user_id)
-        check(etag(row))
+        check(row.etag)
         if row.ownership is Ownership.DISCOVERED and self.intake.policy.delete_unowned != "delete":
             return self._delete_unowned(tx, row)
         self.intake.guard.permit_user(tx, row, leaves=row.active)
@@ -151,7 +151,6 @@ class UserIntake:
         asked, user.active = bool(user.active), active
         if active and not row.active and fold(str(user.user_name)) == fold(row.name):
             user.user_name = self._name_back(tx, row)
-        observed_active = is_seen_active(row)
         matters = active != row.active or row.ownership is Ownership.DISCOVERED or self.intake.matters(row, user)
         matters |= asked and row.missing
         leaves, returns = row.active and not active, active and not row.active
@@ -159,12 +158,12 @@ class UserIntake:
         lane = Lane.REMOVE if leaves or look else Lane.CREATE if returns else Lane.UPDATE
         if matters:
             self.intake.guard.permit_user(tx, row, leaves=leaves)
-        hold = leaves and observed_active and self.intake.guard.hold_removals(tx, [row.id])
-        doubtful = row.observed is None or row.ambiguous  # a creation that went unanswered may have made the account
+        hold = leaves and row.is_seen_active and self.intake.guard.hold_removals(tx, [row.id])
         # What nobody drives keeps no leave to make an account later, when something else is written.
         make = active and (row.may_make or (asked and (matters or row.state in {State.PENDING, State.HELD})))
         wanted = active and (make or not row.missing)
-        shown = wanted or observed_active or (doubtful and row.shown_active)
+        # A creation that went unanswered may have made the account.
+        shown = wanted or row.is_seen_active or (row.is_unsure and row.shown_active)
         ambiguous = row.ambiguous or look
         updated = replace(row, active=active, shown_active=shown, ambiguous=ambiguous, may_make=make)
         updated = replace(updated, observed=_asked_anew(row, user))

@@ -59,7 +59,7 @@ class Reads:
         representation = await self._connection.store.read(lambda tx: self._load(tx, kind, resource_id, parameters))
         if representation is None:
             raise NotFoundException(detail=f"{kind} {resource_id} not found")
-        tag = rendering.etag(representation.row)
+        tag = representation.row.etag
         if not self._service.read_conditions(request).check(tag, "GET"):
             return Answer(304, headers={"ETag": tag})
         return self.answer(request.base_url, representation, parameters)
@@ -105,7 +105,7 @@ class Reads:
     ) -> Answer:
         """Return the answer that carries a resource."""
         place = rendering.location(base_url, representation.row)
-        headers = {"ETag": rendering.etag(representation.row), "Content-Location": place}
+        headers = {"ETag": representation.row.etag, "Content-Location": place}
         if status == 201:
             headers["Location"] = place
         if parameters is None:

@@ -185,4 +185,4 @@ LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
 def _answer(base_url: str, kind: Kind, resource: shown.Shown, body: bytes) -> Answer:
     place = f"{base_url}{rendering.ENDPOINTS[kind]}/{resource.id}"
-    return Answer(200, body, {"ETag": rendering.etag(resource), "Content-Location": place})
+    return Answer(200, body, {"ETag": resource.etag, "Content-Location": place})

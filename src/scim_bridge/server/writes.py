@@ -60,7 +60,7 @@ class Writes:
         check = _check(self._service.read_conditions(request), "PATCH")
         row = await self._modify(kind, target.resource_id or "", wanted, check)
         if kind == "Group" and parameters is None and self._connection.options.group_patch_status == 204:
-            return Answer(204, headers={"ETag": rendering.etag(row)})
+            return Answer(204, headers={"ETag": row.etag})
         return await self._answer(request, row, parameters, 200)
 
     async def delete(self, request: ScimRequest, target: Target) -> Answer:
@@ -137,7 +137,7 @@ class Writes:
             return {**outcome, "status": answer.status, "response": body}, None
         outcome["status"] = int(STATUS[operation.method])
         if row is not None:
-            outcome |= {"location": rendering.location(request.base_url, row), "version": rendering.etag(row)}
+            outcome |= {"location": rendering.location(request.base_url, row), "version": row.etag}
         return outcome, row
 
     async def _apply(

@@ -43,6 +43,6 @@ def decode(row: ResourceRow, model: type[ResourceT]) -> ResourceT:
         resource_type=row.kind,
         created=row.created_at,
         last_modified=row.modified_at,
-        version=f'W/"{row.version}"',
+        version=row.etag,
     )
     return resource

@@ -39,7 +39,7 @@ class Observed:
     """What the remote system was last seen to hold of a resource.
 
     :param present: Whether it is to be found there.
-    :param active: Whether the account is active (always true of a group that is present).
+    :param active: Whether the account is active (always true of a group that is present, never of what is not there).
     :param attributes: Values by SCIM attribute path (``{"name.givenName": "Ada"}``), only paths the connector keeps.
     :param deferred: Paths the remote system does not take yet.
     :param called: Of a User whose account's userName was changed by hand, the one before, which clients know.
@@ -87,7 +87,7 @@ class ResourceRow:
     :param answered: Whether the client was told of the creation (2xx sent).
     :param attempt: Failed attempts in a row.
     :param not_before: Earliest time of the next attempt; ``None``: now.
-    :param version: Counts changes of the representation: the ETag is ``W/"<version>"``.
+    :param version: Counts changes of the representation, see :func:`entity_tag`.
     :param may_make: Of a User, whether a client has said that the account is to be there, and nothing has come of that
         yet. Only then it is made or let in again; whatever else is written, an account that is not there is told.
     """
@@ -120,11 +120,30 @@ class ResourceRow:
     may_make: bool = False
 
     @property
+    def etag(self) -> str:
+        """The entity tag of the representation."""
+        return entity_tag(self.version)
+
+    @property
+    def is_seen_active(self) -> bool:
+        """Whether the remote system was last seen to let somebody in."""
+        return self.observed is not None and self.observed.present and self.observed.active
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the remote system has to be asked where this stands: nothing was seen, or a call came to no end."""
+        return self.observed is None or self.ambiguous
+
+    @property
     def missing(self) -> bool:
         """Whether the account that its client wants was last seen not to be there, or to let nobody in."""
-        if self.kind != "User" or self.deleted or not self.active or self.observed is None:
-            return False
-        return not (self.observed.present and self.observed.active)
+        wanted = self.kind == "User" and self.active and not self.deleted
+        return wanted and self.observed is not None and not self.is_seen_active
+
+
+def entity_tag(version: int) -> str:
+    """Return the entity tag of a version of a resource (RFC 7644 §3.14): a weak one, since forms of JSON differ."""
+    return f'W/"{version}"'
 
 
 @dataclass(frozen=True, slots=True)

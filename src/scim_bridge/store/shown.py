@@ -19,7 +19,7 @@ from scim_bridge.store.comparison import exact, fold
 from scim_bridge.store.conditions import Position
 from scim_bridge.store.memberships import TOLD
 from scim_bridge.store.prepared import Prepared, among
-from scim_bridge.store.rows import Ownership
+from scim_bridge.store.rows import Ownership, entity_tag
 from scim_bridge.store.tables import attribute_value, listed, member, resource
 
 
@@ -33,6 +33,11 @@ class Shown(NamedTuple):
     version: int
     active: bool
     shown_active: bool
+
+    @property
+    def etag(self) -> str:
+        """The entity tag of the representation."""
+        return entity_tag(self.version)
 
 
 @dataclass(frozen=True, slots=True)

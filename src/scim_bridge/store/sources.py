@@ -27,6 +27,7 @@ from scim_bridge.models import Kind
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.conditions import Columns
 from scim_bridge.store.index import path_of
+from scim_bridge.store.rows import entity_tag
 from scim_bridge.store.tables import attribute_value, member, resource
 
 Condition = Callable[[Columns], ColumnElement[bool]]
@@ -285,11 +286,12 @@ COLUMNS: dict[str, Source] = {
     "active": ColumnSource(Columns(number=case((resource.c.shown_active, 1), else_=0))),
     "password": Nothing(),
 }
+_TAG = [literal(part) for part in entity_tag(0).split("0")]
 META: dict[str | None, Source] = {
     None: Something(),
     "resource_type": ColumnSource(Columns(text=resource.c.kind)),
     "created": ColumnSource(Columns(number=resource.c.created_at)),
     "last_modified": ColumnSource(Columns(number=resource.c.modified_at)),
-    "version": ColumnSource(Columns(text=literal('W/"') + cast(resource.c.version, Text) + '"')),
+    "version": ColumnSource(Columns(text=_TAG[0] + cast(resource.c.version, Text) + _TAG[1])),
 }
 """``meta.location`` is not among them: only the server knows its base URL."""
