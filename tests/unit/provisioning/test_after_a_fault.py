@@ -65,10 +65,11 @@ async def test_few_removals_begin_at_a_start_until_the_first_are_done(tmp_path: 
     async with bridge_on(path, remote) as bridge:
         people = [(await bridge.provisioning.create_user(user(f"user{number}"))).row.id for number in range(10)]
         bridge.answer_within(0.2)
-        remote.fail("deactivate_user", *[RemoteUnavailableError("down", ambiguous=False)] * 10)
+        remote.down = RemoteUnavailableError("down", ambiguous=False)
         for one in people:
             with pytest.raises(PendingError):
                 await bridge.provisioning.modify_user(one, setting(active=False), always)
+    remote.down = None
     before = remote.called("deactivate_user")
     gate = remote.hold("deactivate_user")
 
