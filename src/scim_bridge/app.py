@@ -305,19 +305,13 @@ def create_app(settings: Settings, *, surroundings: Surroundings | None = None) 
     return serving.server(lifespan)
 
 
-def require_connections(settings: Settings) -> None:
-    """Refuse a configuration that serves nobody. :raises ConfigurationError: saying what to add."""
-    if not settings.connections:
-        raise ConfigurationError("no connections are configured; add [connections.ID] to the configuration file")
-
-
 async def run(settings: Settings, *, started: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT.
 
     :param started: Called with the root URL once the server listens.
     :raises ConfigurationError: In one line, when the bridge cannot start like this.
     """
-    require_connections(settings)
+    settings.require_connections()
     serving = Serving(settings)
     async with open_bridge(settings, metrics=serving.metrics) as bridge:
         serving.open(bridge)

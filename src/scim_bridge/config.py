@@ -101,6 +101,11 @@ class StoreSettings(Table):
     takeover_seconds: Annotated[float, Field(ge=6, le=600)] = 60.0
     wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
 
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database; ``None`` of another."""
+        return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite:///") else None
+
 
 class GuardSettings(Table):
     """``[connections.ID.guard]``: what a rightful client may not do by itself.
@@ -221,6 +226,11 @@ class Settings(Table):
     def only(self, connection_id: str) -> "Settings":
         """Return the settings with one connection alone."""
         return self.model_copy(update={"connections": {connection_id: self.connections[connection_id]}})
+
+    def require_connections(self) -> None:
+        """Refuse a configuration that serves nobody. :raises ConfigurationError: saying what to add."""
+        if not self.connections:
+            raise ConfigurationError("no connections are configured; add [connections.ID] to the configuration file")
 
     def policy(self, connection_id: str) -> ProvisioningPolicy:
         """Return the provisioning policy of a connection among the others."""

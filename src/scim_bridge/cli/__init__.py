@@ -38,7 +38,14 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "go-live": ("hold:go_live", "Show what would happen, ask, and let it happen."),
     },
     "Look": {
-        "explain": ("explain:explain", "Tell why a person has what they have."),
+        "status": ("status:status", "How each connection stands, and what needs you."),
+        "people": ("people:people", "Who has access, with what, and who manages them."),
+        "person": ("person:person", "All about one person: what waits, and why; the history."),
+        "explain": ("person:explain", "Why a person has what they have; asks the remote system."),
+        "departures": ("departures:departures", "Who lost access when, how that is known, what is left."),
+        "pending": ("work:pending", "What is not settled, since when, why, and when next."),
+        "held": ("work:held", "What the mass-change guard holds for you."),
+        "groups": ("people:groups", "Which groups there are, and what they stand for."),
     },
     "Prove": {
         "audit": ("audit:audit", "Verify and export the audit chain of a connection."),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from scim_bridge.app import connectors_of, require_connections
+from scim_bridge.app import connectors_of
 from scim_bridge.cli import REMOTE_DIFFERS
 from scim_bridge.cli.tables import as_json, show
 from scim_bridge.cli.token import require_connection
@@ -38,7 +38,7 @@ def check(path: Path | None, connection: str | None, *, as_json: bool) -> None:
     that the connection had, or is that of another connection, too.
     """
     settings = load_settings(path, connectors=None if connection is None else (connection,))
-    require_connections(settings)
+    settings.require_connections()
     if connection is not None:
         require_connection(settings, connection)
     found = asyncio.run(_findings(settings, connection))
@@ -95,7 +95,7 @@ async def _store(settings: Settings) -> tuple[list[Finding], dict[str, Pin]]:
     An SQLite file that is not there yet is made by the server, not here.
     """
     url = settings.store.url
-    file = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+    file = settings.store.file
     if file is not None and not file.exists():
         if file.parent.is_dir() and os.access(file.parent, os.W_OK):
             return [Finding("database", "info", f"{file} is made at the start")], {}

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy import insert as sql_insert
 from sqlalchemy import update as sql_update
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.dialects import upsert
@@ -37,6 +37,9 @@ _ADVANCE = (
 _PAGE = (
     select(audit).where(_OF_CONNECTION, audit.c.sequence > bindparam("after")).order_by(audit.c.sequence).limit(PAGE)
 )
+_LATEST = select(audit).where(_OF_CONNECTION).order_by(audit.c.sequence.desc()).limit(bindparam("count"))
+_LATEST_OF_RESOURCE = _LATEST.where(audit.c.resource_id == bindparam("resource"))
+_AT = select(audit.c.at).where(_OF_CONNECTION, audit.c.sequence == bindparam("sequence"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class AuditEvent:
     """One entry of the trail.
 
     :param event: The event as it was appended, with its time under ``at``.
+    :param resource_id: What the event is found by: its ``id``.
     """
 
     sequence: int
@@ -51,6 +55,7 @@ class AuditEvent:
     event: dict[str, Any]
     previous_hash: bytes
     hash: bytes
+    resource_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ def append(tx: Connection, connection_id: str, event: Mapping[str, Any], *, now:
             "event": text,
             "previous_hash": previous.hash,
             "hash": hash_,
+            "resource_id": event.get("id"),
         },
     )
     tx.execute(_ADVANCE, {"connection": connection_id, "new_sequence": sequence, "new_hash": hash_})
@@ -107,15 +113,36 @@ def export(tx: Connection, connection_id: str, after: int = 0) -> Iterator[Audit
         page = tx.execute(_PAGE, {"connection": connection_id, "after": after}).mappings().all()
         for found in page:
             after = found["sequence"]
-            yield AuditEvent(
-                after,
-                from_microseconds(found["at"]),
-                json.loads(found["event"]),
-                found["previous_hash"],
-                found["hash"],
-            )
+            yield _event(found)
         if len(page) < PAGE:
             return
+
+
+def latest(tx: Connection, connection_id: str, *, limit: int, resource_id: str | None = None) -> list[AuditEvent]:
+    """Return the last events, the latest first.
+
+    :param resource_id: Of this User or Group only, whether it is still there or not.
+    """
+    values = {"connection": connection_id, "count": limit}
+    if resource_id is None:
+        found = tx.execute(_LATEST, values)
+    else:
+        found = tx.execute(_LATEST_OF_RESOURCE, values | {"resource": resource_id})
+    return [_event(one) for one in found.mappings()]
+
+
+def since(tx: Connection, connection_id: str, instant: datetime) -> Iterator[AuditEvent]:
+    """Yield the events from a time on, in order; what is older is not read.
+
+    A clock that was put back may have dated an event before the one ahead of it; then some more, or fewer, are told.
+    """
+    low, high, at = 0, head(tx, connection_id).sequence, to_microseconds(instant)
+    while low < high:  # the last event that is older has a sequence from low to high
+        middle = (low + high + 1) // 2
+        found = tx.execute(_AT, {"connection": connection_id, "sequence": middle}).scalar_one_or_none()
+        older = found is not None and found < at
+        low, high = (middle, high) if older else (low, middle - 1)
+    return export(tx, connection_id, low)
 
 
 def verify(tx: Connection, connection_id: str) -> int | None:
@@ -124,7 +151,8 @@ def verify(tx: Connection, connection_id: str) -> int | None:
     for entry in export(tx, connection_id):
         whole = entry.sequence == last.sequence + 1 and entry.previous_hash == last.hash
         dated = entry.event.get("at") == entry.at.isoformat(timespec="microseconds")
-        if not whole or not dated or entry.hash != _link(last.hash, _canonical(entry.event)):
+        found = entry.event.get("id") == entry.resource_id
+        if not whole or not dated or not found or entry.hash != _link(last.hash, _canonical(entry.event)):
             return last.sequence + 1
         last = AuditHead(entry.sequence, entry.hash)
     return None if last == head(tx, connection_id) else last.sequence + 1
@@ -138,6 +166,17 @@ def _lock_head(tx: Connection, connection_id: str) -> AuditHead:
         tx.execute(upsert(tx, audit_head), {"connection_id": connection_id, "sequence": 0, "hash": START})
         found = tx.execute(_HEAD_LOCKED, key).one()
     return AuditHead(found[0], found[1])
+
+
+def _event(found: RowMapping) -> AuditEvent:
+    return AuditEvent(
+        found["sequence"],
+        from_microseconds(found["at"]),
+        json.loads(found["event"]),
+        found["previous_hash"],
+        found["hash"],
+        found["resource_id"],
+    )
 
 
 def _canonical(event: Mapping[str, Any]) -> str:

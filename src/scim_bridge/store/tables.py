@@ -282,10 +282,13 @@ audit = Table(
     Column("event", TEXT, nullable=False),
     Column("previous_hash", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Column("resource_id", TEXT),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
-"""What happened, chained by hashes (:mod:`scim_bridge.store.audit`)."""
+"""What happened, chained by hashes (:mod:`scim_bridge.store.audit`). ``resource_id`` repeats the event's ``id``."""
+
+Index("audit_resource", audit.c.connection_id, audit.c.resource_id, audit.c.sequence)
 
 audit_head = Table(
     "audit_head",

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -174,9 +175,10 @@ def test_somebody_who_was_deleted_is_explained_by_their_id(tmp_path: Path) -> No
             return person
 
     person = asyncio.run(left())
-    told = rows(run(tmp_path, configuration, "explain", "acme", person, "--json"))
+    (gone,) = rows(run(tmp_path, configuration, "explain", "acme", person, "--json"))
+    told: Any = gone["history"]
     asked, looked, end = told[-3:]
-    assert [(one["event"], one["operation"], one["actor"]) for one in (told[0], asked, looked, end)] == [
+    assert [(one["event"], one["what"], one["by"]) for one in (told[0], asked, looked, end)] == [
         ("intent", "create", "operator"),
         ("intent", "delete", "operator"),
         ("outcome", "probe", "bridge"),
@@ -278,6 +280,7 @@ SECRET = GOOD + '[connections.acme.config]\nremote = { env = "NOT_THERE" }\n'
 )
 def test_commands_ask_for_no_secret_that_they_do_not_use(tmp_path: Path, command: tuple[str, ...]) -> None:
     """Nothing but what opens a connector needs the connector's secrets."""
+    assert run(tmp_path, GOOD, "token", "create", "acme").exit_code == 0  # the database is there
     result = run(tmp_path, SECRET, *command)
     assert result.exit_code == 0, result.output
 
@@ -341,11 +344,12 @@ def test_what_is_held_is_told_with_names_and_reasons(tmp_path: Path) -> None:
 
     asyncio.run(held())
     listed = rows(run(tmp_path, configuration, "approve", "acme", "--json"))
-    assert [(row["name"], row["wanted"], row["reason"]) for row in listed] == [
+    assert [(row["name"], row["wanted"], row["why"]) for row in listed] == [
         ("mary@x.example", "joins Admins", "more privileged grants than usual")
     ]
-    trail = rows(run(tmp_path, configuration, "explain", "acme", str(listed[0]["id"]), "--json"))
-    assert ("guard", "held") in [(one["event"], one["operation"]) for one in trail]
+    (told,) = rows(run(tmp_path, configuration, "explain", "acme", str(listed[0]["id"]), "--json"))
+    history: Any = told["history"]
+    assert ("guard", "held") in [(one["event"], one["what"]) for one in history]
     decided = run(tmp_path, configuration, "approve", "acme", str(listed[0]["id"]))
     assert (decided.exit_code, decided.stdout) == (0, "approved: 1\n")
     assert rows(run(tmp_path, configuration, "approve", "acme", "--json")) == []

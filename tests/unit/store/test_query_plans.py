@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from scim_bridge.models import Group, Lane, User
-from scim_bridge.store import audit, connector_state, memberships, query, resources, shown, tokens
+from scim_bridge.store import audit, connector_state, inventory, memberships, query, resources, shown, tokens
 from scim_bridge.store.engine import Store
 from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.rows import MemberDelta, Ownership
@@ -66,6 +66,17 @@ HOT: dict[str, Work] = {
     "state": lambda tx: connector_state.get(tx, CONNECTION, "key"),
     "token": lambda tx: tokens.find(tx, "12345678"),
     "audit": lambda tx: audit.append(tx, CONNECTION, {}, now=NOON),
+    "history": lambda tx: audit.latest(tx, CONNECTION, resource_id="user-1", limit=5),
+    "history since": lambda tx: [*audit.since(tx, CONNECTION, NOON)],
+    "people": lambda tx: inventory.by_name(tx, CONNECTION, "User", after=("a", "1"), limit=5),
+    "people of a group": lambda tx: inventory.by_name(
+        tx, CONNECTION, "User", after=None, limit=5, where=[inventory.in_group("g"), inventory.may_be_let_in()]
+    ),
+    "members counted": lambda tx: inventory.member_counts(tx, CONNECTION, ["g", "h"]),
+    "work": lambda tx: inventory.work(tx, CONNECTION, states=inventory.UNSETTLED, after=(0, 5), limit=5),
+    "work counted": lambda tx: inventory.counts(tx, CONNECTION),
+    "oldest removal": lambda tx: inventory.oldest_removal(tx, CONNECTION),
+    "total": lambda tx: inventory.total(tx, CONNECTION, "User"),
     "list": search(""),
     "list by cursor": search("", by_cursor=True, position={"d": "next", "k": 5, "i": "1"}),
     "userName eq": search('userName eq "a"'),

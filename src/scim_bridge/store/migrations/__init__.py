@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from scim_bridge.errors import StoreConfigurationError
 from scim_bridge.store.migrations import sqlite_statistics
 
-HEAD = "0005"
+HEAD = "0006"
 """The revision this code works with."""
 
 _version = Table("alembic_version", MetaData(), Column("version_num", String(32)))

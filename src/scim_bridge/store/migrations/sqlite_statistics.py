@@ -21,6 +21,8 @@ STATISTICS = {
     ("member", "member"): "500000 250000 500 1",
     ("member", "member_user"): "500000 250000 5 1",
     ("member", "member_unsettled"): "1000 500 20 1",
+    ("audit", "audit"): "1000000 500000 1",
+    ("audit", "audit_resource"): "1000000 500000 10 1",
 }
 """Of each index: how many rows, and how many share the same first column, first two columns, and so on."""
 

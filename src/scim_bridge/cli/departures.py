@@ -1,0 +1,78 @@
+"""``scim-bridge departures``: who lost access, when, how that is known, and what is left."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from scim_bridge.cli.looking import Looking
+from scim_bridge.cli.tables import Face, faces
+
+COLUMNS = {
+    "state": "State",
+    "name": "Name",
+    "asked": "Asked (UTC)",
+    "by": "By",
+    "accepted": "Let through",
+    "confirmed": "Confirmed",
+    "minutes": "Minutes",
+    "proof": "How it is known",
+    "left": "Not ended",
+    "connection": "Connection",
+    "id": "Id",
+}
+STYLES = {"confirmed": "green", "pending": "yellow", "held": "bold red", "refused": "bold red"}
+NOT_ENDED = 4
+"""Exit status of ``--exit-status`` when somebody's access is not ended."""
+DAYS = 30
+
+
+@click.command()
+@click.argument("connection", required=False)
+@click.option("--days", default=DAYS, show_default=True, type=click.IntRange(1, 3650), help="How far to look back.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="From then on (UTC) instead.")
+@click.option("--open", "only_open", is_flag=True, help="Only those whose access is not ended, or not all of it.")
+@click.option("--exit-status", is_flag=True, help=f"End with {NOT_ENDED} when somebody's access is not ended.")
+@faces
+@click.pass_obj
+def departures(
+    path: Path | None,
+    connection: str | None,
+    *,
+    days: int,
+    since: datetime | None,
+    only_open: bool,
+    exit_status: bool,
+    face: Face,
+) -> None:
+    """Report who was to lose access to CONNECTION, or to each: asked, let through, confirmed, and what is not ended.
+
+    Of somebody whose deletion is done there is no name: the audit chain has ids only.
+    """
+    from scim_bridge.views import departures as views
+
+    looking = Looking(path, connection)
+    now = datetime.now(UTC)
+    begin = now - timedelta(days=days) if since is None else since.replace(tzinfo=UTC)
+    every = sorted(looking.settings.connections)
+    found = looking.ask(
+        lambda tx: [
+            one
+            for id_ in looking.connections
+            for one in views.departures(tx, id_, since=begin, until=now, others=[each for each in every if each != id_])
+        ]
+    )
+    unended = [one for one in found if one.state in {"pending", "held", "refused"} or one.left]
+    title = f"Departures of {looking.scope} since {begin:%Y-%m-%d %H:%M}"
+    answer = looking.answer(views.Departure, title, COLUMNS, face, STYLES)
+    answer.add(unended if only_open else found)
+    answer.end()
+    if face == "table":
+        _summarise([one.minutes for one in found if one.minutes is not None], len(found), len(unended))
+    raise SystemExit(NOT_ENDED if exit_status and unended else 0)
+
+
+def _summarise(minutes: list[float], asked: int, unended: int) -> None:
+    ordered = sorted(minutes)
+    took = f"; half within {ordered[len(ordered) // 2]:.1f} minutes, all within {ordered[-1]:.1f}" if ordered else ""
+    click.echo(f"{asked} asked, {len(ordered)} confirmed, {unended} not ended{took}")

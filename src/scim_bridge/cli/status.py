@@ -1,0 +1,71 @@
+"""``scim-bridge status``: how each connection stands, and what needs an operator."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scim_bridge.cli.looking import Looking
+from scim_bridge.cli.tables import Face, console, print_json, text
+
+if TYPE_CHECKING:
+    from scim_bridge.views.connections import ConnectionStatus
+
+NEEDED = 4
+"""Exit status of ``--exit-status`` when something needs an operator."""
+
+LINES = {
+    "mode": "Mode",
+    "why": "Why",
+    "since": "Since",
+    "people": "People",
+    "groups": "Groups",
+    "pending": "Pending",
+    "removals": "… of them removals",
+    "oldest_removal": "Oldest removal not confirmed",
+    "oldest_removal_at": "… asked at",
+    "held": "Held for you",
+    "refused": "Refused by the remote system",
+    "client_seen": "A client last came",
+    "remote_answered": "The remote system last answered",
+    "driver": "Driven by",
+    "driver_seen": "… last heard of",
+}
+STYLES = {"live": "green", "observes": "yellow", "held": "bold red"}
+
+
+@click.command()
+@click.argument("connection", required=False)
+@click.option("--json", "face", flag_value="json", help="One JSON object a line and connection.")
+@click.option("--exit-status", is_flag=True, help=f"End with {NEEDED} when something needs an operator.")
+@click.pass_obj
+def status(path: Path | None, connection: str | None, *, face: Face | None, exit_status: bool) -> None:
+    """Tell how CONNECTION, or each, stands, and what needs an operator, with the command for it. Times are UTC."""
+    from scim_bridge.views import connections
+
+    looking = Looking(path, connection)
+    now = datetime.now(UTC)
+    found = looking.ask(lambda tx: [connections.status(tx, one, now=now) for one in looking.connections])
+    for one in found:
+        if face == "json":
+            print_json(one)
+        else:
+            _print(one)
+    needs = [sentence for one in found for sentence in one.needs]
+    if face != "json":
+        click.echo("\n".join(["needs you:", *(f"  {one}" for one in needs)]) if needs else "nothing needs you")
+    raise SystemExit(NEEDED if exit_status and needs else 0)
+
+
+def _print(one: "ConnectionStatus") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=one.connection, title_justify="left", box=None, show_header=False)
+    for name, heading in LINES.items():
+        value = getattr(one, name)
+        if value is not None:
+            table.add_row(heading, Text(text(value), style=STYLES.get(str(value), "")))
+    console().print(table)
+    click.echo()

@@ -1,0 +1,198 @@
+"""Who lost access: when it was asked, accepted and confirmed, how that is known, and what is left.
+
+A departure begins with the entry of the audit chain in which a client, or an operator, wants somebody inactive or
+deleted who was not, and is confirmed by the entry of the first answer of the remote system that showed it.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from scim_bridge.store import audit, memberships, resources
+from scim_bridge.store.engine import Connection
+from scim_bridge.store.rows import ResourceRow, State
+from scim_bridge.views.people import there
+
+Ending = Literal["confirmed", "pending", "held", "refused", "rejected", "withdrawn"]
+
+PROOFS = {
+    ("deactivate_user", "done"): "the remote system took the deactivation",
+    ("deactivate_user", "absent"): "the remote system no longer had the account",
+    ("delete_user", "done"): "the remote system took the deletion",
+    ("delete_user", "absent"): "the remote system no longer had the account",
+    ("probe", "absent"): "the bridge looked: no account",
+    ("delete", "gone"): "nothing was left to end",
+}
+"""How the end of somebody's access is known, by operation and outcome of the entry."""
+
+LOOKED = "the bridge looked: inactive"
+NEVER = "had no access when it was asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """One person who was to lose access.
+
+    :param name: Their userName; ``None`` of somebody whose deletion is done: the chain has ids only.
+    :param asked: When the removal was asked for, and durable.
+    :param accepted: When it was let through to the remote system: when it was asked, unless the guard held it.
+    :param confirmed: When the remote system was seen to have ended it.
+    :param proof: How that is known.
+    :param minutes: From asked to confirmed.
+    :param state: What has become of it. *withdrawn*: a client wanted them in again before it was done.
+    :param left: What is not ended, by name: their account, groups, access through another connection.
+    :param by: Who asked: ``token ID`` or ``operator``.
+    :param request: The id of the request that asked, as in the log.
+    """
+
+    connection: str
+    name: str | None
+    state: Ending
+    asked: datetime
+    accepted: datetime | None
+    confirmed: datetime | None
+    minutes: float | None
+    proof: str | None
+    left: tuple[str, ...]
+    by: str
+    request: str | None
+    id: str
+
+
+@dataclass(slots=True)
+class _Open:
+    """A departure as the chain has told it so far."""
+
+    asked: datetime
+    by: str
+    request: str | None
+    accepted: datetime | None
+    confirmed: datetime | None = None
+    proof: str | None = None
+    looked: datetime | None = None
+    ending: Ending | None = None
+
+
+def departures(
+    tx: Connection, connection_id: str, *, since: datetime, until: datetime, others: Collection[str] = ()
+) -> list[Departure]:
+    """Return who was to lose access within a time, in the order in which it was asked.
+
+    Reads the audit chain from there on, and the rows of those it names: it costs what has happened, not how many there
+    are.
+
+    :param others: Connections in which the same userName may have access, too.
+    """
+    told = _told(audit.since(tx, connection_id, since))
+    return [
+        _departure(tx, connection_id, resource_id, one, last=one is found[-1], others=others)
+        for resource_id, found in told.items()
+        for one in found
+        if one.asked <= until
+    ]
+
+
+def _told(events: Iterable[audit.AuditEvent]) -> dict[str, list[_Open]]:
+    found: dict[str, list[_Open]] = {}
+    for entry in events:
+        event = entry.event
+        if event.get("kind") != "User":
+            continue
+        id_ = str(event["id"])
+        last = found.get(id_, [None])[-1]
+        open_ = last if last is not None and last.ending is None else None
+        if event["event"] == "intent":
+            _intent(found, id_, open_, entry)
+        elif open_ is not None and event["event"] == "guard":
+            _decided(open_, event, entry.at)
+        elif open_ is not None and event["event"] == "outcome":
+            _outcome(open_, event, entry.at)
+    return dict(sorted(found.items(), key=lambda one: one[1][0].asked))
+
+
+def _intent(found: dict[str, list[_Open]], id_: str, open_: _Open | None, entry: audit.AuditEvent) -> None:
+    """Take an entry of what a client wants: who is inactive and becomes active, or the other way round, says so."""
+    event = entry.event
+    leaves = event["operation"] == "delete" or (event.get("lane") == "REMOVE" and "active" in event.get("paths", ()))
+    if open_ is not None:
+        if event["operation"] != "delete" and "active" in event.get("paths", ()):  # wanted in again
+            open_.ending = "withdrawn" if open_.confirmed is None else "confirmed"
+    elif leaves:
+        begun = _Open(entry.at, str(event.get("actor")), event.get("request"), entry.at)
+        found.setdefault(id_, []).append(begun)
+
+
+def _decided(open_: _Open, event: dict[str, Any], at: datetime) -> None:
+    if event["decision"] == "held" and open_.confirmed is None:
+        open_.accepted = None
+    elif event["decision"] in {"approved", "released"}:
+        open_.accepted = at
+    elif event["decision"] == "rejected":
+        open_.ending = "rejected"
+
+
+def _outcome(open_: _Open, event: dict[str, Any], at: datetime) -> None:
+    told = (event["operation"], event["outcome"])
+    if told in PROOFS and open_.confirmed is None:
+        open_.confirmed, open_.proof = at, PROOFS[told]
+        if told == ("delete", "gone") and open_.looked is not None:
+            open_.confirmed, open_.proof = open_.looked, LOOKED
+    elif told == ("probe", "present"):
+        open_.looked = at
+
+
+def _departure(
+    tx: Connection, connection_id: str, resource_id: str, one: _Open, *, last: bool, others: Collection[str]
+) -> Departure:
+    row = resources.get(tx, connection_id, "User", resource_id, deleted=True)
+    one = _settled(one, row) if last else one
+    ending = one.ending or ("confirmed" if one.confirmed else "pending")
+    minutes = None if one.confirmed is None else round((one.confirmed - one.asked).total_seconds() / 60, 2)
+    return Departure(
+        connection_id,
+        None if row is None else row.name,
+        ending,
+        one.asked,
+        one.accepted,
+        one.confirmed,
+        minutes,
+        one.proof,
+        _left(tx, row, others) if last and ending not in {"rejected", "withdrawn"} else (),
+        one.by,
+        one.request,
+        resource_id,
+    )
+
+
+def _settled(one: _Open, row: ResourceRow | None) -> _Open:
+    """Tell by its row what became of a departure of which no entry says so."""
+    if one.ending is not None or one.confirmed is not None:
+        return one
+    ending: Ending | None = None
+    if row is None or (row.state is State.SETTLED and not row.active):
+        seen = one.looked
+        return replace(one, confirmed=seen or one.asked, proof=NEVER if seen is None else LOOKED)
+    if row.state is State.HELD:
+        ending = "held"
+    elif row.active and not row.deleted:
+        ending = "withdrawn"
+    elif row.refusal is not None:
+        ending = "refused"
+    return replace(one, ending=ending)
+
+
+def _left(tx: Connection, row: ResourceRow | None, others: Collection[str]) -> tuple[str, ...]:
+    """Return what somebody who is to have no access still has, as far as the store knows."""
+    if row is None:
+        return ()
+    found = []
+    if there(row) in {"active", "unknown"}:
+        found.append(f"the account in {row.connection_id}")
+        groups = memberships.groups_of(tx, row.connection_id, [row.id]).get(row.id, [])
+        found += sorted(f"group {group.name}" for group in groups if group.observed)
+    for other in others:
+        elsewhere = resources.find_by_name(tx, other, "User", row.name)
+        if elsewhere is not None and elsewhere.shown_active:
+            found.append(f"access through {other}")
+    return tuple(found)

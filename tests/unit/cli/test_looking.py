@@ -1,0 +1,336 @@
+"""What operators are shown: on both databases, of a bridge that has really been used, through the real command line."""
+
+import asyncio
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scim_bridge.app import opened
+from scim_bridge.cli import SECTIONS, main
+from scim_bridge.cli.status import NEEDED
+from scim_bridge.config import load_settings
+from scim_bridge.errors import PendingError, RefusedError, RemoteForbiddenError, RemoteUnavailableError
+from scim_bridge.models import Group, User
+from scim_bridge.provisioning import Provisioning
+from scim_bridge.store import resources
+from scim_bridge.store.engine import Connection
+from scim_bridge.testing.memory_remote import MemoryRemote
+from scim_bridge.testing.postgresql import PostgresqlServer
+
+CONFIGURATION = """
+[store]
+url = "{url}"
+
+[connections.acme]
+connector = "memory"
+[connections.acme.config]
+remote = "{remote}"
+[connections.acme.guard]
+grants_floor = 0
+privileged = ["Admins"]
+
+[connections.beta]
+connector = "memory"
+[connections.beta.config]
+remote = "{remote}-too"
+"""
+
+
+@dataclass
+class Operator:
+    """Somebody with a shell."""
+
+    file: Path
+    ids: dict[str, str]
+
+    def run(self, *arguments: str, status: int = 0) -> Result:
+        """Run a command; it ends with this exit status."""
+        result = CliRunner().invoke(main, ["--config", str(self.file), *arguments])
+        assert result.exit_code == status, result.output
+        return result
+
+    def rows(self, *arguments: str, status: int = 0) -> list[dict[str, Any]]:
+        """Return what a command tells as JSON."""
+        return [json.loads(line) for line in self.run(*arguments, "--json", status=status).stdout.splitlines()]
+
+
+def person(name: str, *, active: bool = True) -> User:
+    """Return a User to be created."""
+    return User(user_name=f"{name}@x.example", active=active)
+
+
+def inactive(user: User) -> User:
+    """Change a User so that they have no access."""
+    user.active = False
+    return user
+
+
+async def lived(provisioning: Provisioning, remote: MemoryRemote) -> dict[str, str]:
+    """Have clients and a remote system do what operators ask about; return the ids of everybody."""
+    ids = {name: (await provisioning.create_user(person(name))).row.id for name in ("ada", "bob", "dan", "eve", "fay")}
+    members = [{"value": ids[name]} for name in ("ada", "bob", "dan")]
+    await provisioning.create_group(Group.model_validate({"displayName": "Sales", "members": members}))
+    await provisioning.modify_user(ids["ada"], inactive, lambda _etag: None)
+    await provisioning.delete_user(ids["bob"], lambda _etag: None)
+    with suppress(PendingError):
+        admins = {"displayName": "Admins", "members": [{"value": ids["eve"]}]}
+        await provisioning.create_group(Group.model_validate(admins))
+    remote.fail("create_user", RemoteForbiddenError("nobody called cyd"))
+    with suppress(RefusedError):
+        await provisioning.create_user(person("cyd"))
+    remote.fail("deactivate_user", *[RemoteUnavailableError("down")] * 99)
+    remote.fail("get_user", *[RemoteUnavailableError("down")] * 99)
+    provisioning.policy = replace(provisioning.policy, budget=0.01)
+    with suppress(PendingError):
+        await provisioning.modify_user(ids["dan"], inactive, lambda _etag: None)
+    while not await provisioning.store.read(lambda tx: tried(tx, ids["dan"])):
+        await asyncio.sleep(0.01)
+    return ids
+
+
+def tried(tx: Connection, resource_id: str) -> bool:
+    """Whether a change of a User was tried, and failed."""
+    row = resources.get(tx, "acme", "User", resource_id)
+    return row is not None and row.attempt > 0
+
+
+@contextmanager
+def living(directory: Path, url: str) -> Iterator[Operator]:
+    """Yield the operator of a bridge whose server has stopped in the middle of an outage."""
+    remote = MemoryRemote.named(directory.name)
+    remote.members.add((remote.add_group("Support"), remote.add_account("mary@x.example")))
+    file = directory / "scim-bridge.toml"
+    file.write_text(CONFIGURATION.replace("{url}", url).replace("{remote}", directory.name))
+    assert CliRunner().invoke(main, ["--config", str(file), "import", "acme"]).exit_code == 0
+
+    async def live() -> dict[str, str]:
+        async with opened(load_settings(file), only="acme") as bridge:
+            return await lived(bridge.provisioning("acme"), remote)
+
+    try:
+        yield Operator(file, asyncio.run(live()))
+    finally:
+        MemoryRemote.forget(directory.name)
+        MemoryRemote.forget(f"{directory.name}-too")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def operator(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgresql_server: PostgresqlServer
+) -> Iterator[Operator]:
+    """An operator who only looks, on either database."""
+    directory = tmp_path_factory.mktemp("looking")
+    if request.param == "sqlite":
+        with living(directory, f"sqlite:///{directory}/bridge.db") as found:
+            yield found
+        return
+    name = postgresql_server.create_database()
+    with living(directory, postgresql_server.url(name)) as found:
+        yield found
+    postgresql_server.drop_database(name)
+
+
+@pytest.fixture
+def deciding(tmp_path: Path, sqlite_url: str) -> Iterator[Operator]:
+    """An operator who changes something."""
+    with living(tmp_path, sqlite_url) as found:
+        yield found
+
+
+def test_everybody_is_told_with_what_is_wanted_and_what_is_there(operator: Operator) -> None:
+    """The refused are nobody, the deleted gone; who is managed by none is told so, and every choice chooses."""
+    told = {row["name"].split("@")[0]: row for row in operator.rows("people", "acme")}
+    assert list(told) == ["ada", "dan", "eve", "fay", "mary"]
+    shown = {name: (row["wanted"], row["there"], row["state"], row["managed"]) for name, row in told.items()}
+    assert shown == {
+        "ada": ("inactive", "inactive", "settled", True),
+        "dan": ("inactive", "active", "pending", True),
+        "eve": ("active", "active", "held", True),
+        "fay": ("active", "active", "settled", True),
+        "mary": ("active", "active", "settled", False),
+    }
+    (admins,) = told["eve"]["groups"]
+    assert (admins["name"], admins["wanted"], admins["there"]) == ("Admins", True, False)
+    assert [group["on_return"] for group in told["ada"]["groups"]] == [True]
+    assert [group["by_hand"] for group in told["mary"]["groups"]] == [True]
+
+    def chosen(*options: str) -> list[str]:
+        return [row["name"].split("@")[0] for row in operator.rows("people", "acme", *options)]
+
+    assert chosen("--access") == ["dan", "eve", "fay", "mary"]
+    assert chosen("--unmanaged") == ["mary"]
+    assert chosen("--managed", "--state", "settled") == ["ada", "fay"]
+    assert chosen("--group", "sales") == ["ada", "dan"]
+    assert chosen("--filter", 'userName sw "a" or userName sw "f"') == ["ada", "fay"]
+    assert 'is called "none"' in operator.run("people", "acme", "--group", "none", status=1).stderr
+    assert "--filter" in operator.run("people", "--filter", "userName", status=2).stderr
+
+
+def test_one_person_is_told_in_a_sentence_with_what_waits_and_how_it_came_to_that(operator: Operator) -> None:
+    """Without naming the connection; of the deleted the id finds what happened, without a name."""
+    shown = operator.run("person", "dan@x.example").stdout
+    assert shown.startswith("dan@x.example has access, in Sales; pending: deactivated (the remote system")
+    (told,) = operator.rows("person", "acme", operator.ids["dan"])
+    assert (told["wanted"], told["there"]) == ("inactive", "active")
+    assert told["work"]["attempts"] > 0
+    assert told["work"]["lane"] == "removal"
+    assert [(one["event"], one["what"]) for one in told["history"]][:2] == [
+        ("intent", "create"),
+        ("outcome", "create_user"),
+    ]
+    (refused,) = operator.rows("person", "cyd@x.example")
+    assert (refused["there"], refused["state"]) == ("absent", "blocked")
+    assert "nobody called cyd" in refused["work"]["why"]
+    (gone,) = operator.rows("person", operator.ids["bob"])
+    assert [one["what"] for one in gone["history"]][-3:] == ["delete", "delete_user", "delete"]
+    assert "bob@" not in json.dumps(gone)
+    assert "lists everybody" in operator.run("person", "nobody@x.example", status=1).stderr
+
+
+def test_departures_tell_when_it_was_asked_and_confirmed_and_what_is_left(operator: Operator) -> None:
+    """Who lost access, in order; the one whose removal is not confirmed still has the account and the group."""
+    told = operator.rows("departures", "acme")
+    assert [(row["name"], row["state"]) for row in told] == [
+        ("ada@x.example", "confirmed"),
+        (None, "confirmed"),
+        ("dan@x.example", "pending"),
+    ]
+    ada, bob, dan = told
+    assert ada["proof"] == "the remote system took the deactivation"
+    assert bob["proof"] == "the remote system took the deletion"
+    assert ada["asked"] == ada["accepted"] <= ada["confirmed"]
+    assert (dan["confirmed"], dan["minutes"], dan["left"]) == (None, None, ["the account in acme", "group Sales"])
+    assert [row["name"] for row in operator.rows("departures", "--open", "--exit-status", status=NEEDED)] == [
+        "dan@x.example"
+    ]
+    assert operator.rows("departures", "acme", "--since", "2999-01-01") == []
+    assert "3 asked, 2 confirmed, 1 not ended" in operator.run("departures", "acme").stdout
+
+
+def test_what_waits_is_told_with_why_and_since_when(operator: Operator) -> None:
+    """Removals first; what an operator decides is told alike by ``held`` and by ``approve`` without ids."""
+    told = operator.rows("pending")
+    assert [(row["name"], row["state"], row["lane"]) for row in told] == [
+        ("dan@x.example", "pending", "removal"),
+        ("cyd@x.example", "blocked", "creation"),
+        ("eve@x.example", "held", "update"),
+    ]
+    assert told[0]["why"] in {
+        "the remote system did not answer as it should",
+        "the remote system has been failing, and is left alone for a while",
+    }
+    assert told[0]["next_at"] is not None
+    (held,) = operator.rows("held")
+    assert (held["wanted"], held["why"]) == ("joins Admins", "more privileged grants than usual")
+    assert operator.rows("approve", "acme") == [held]
+    assert operator.rows("reject", "acme") == [held]
+
+
+def test_what_was_decided_is_not_told_as_held(deciding: Operator) -> None:
+    """An approved change waits for the server, an observing connection for its operator, and both are told so."""
+    deciding.run("approve", "acme", deciding.ids["eve"])
+    assert deciding.run("held", "acme").stdout == "Held changes of acme: none\n"
+    assert {row["name"]: row["state"] for row in deciding.rows("pending")}["eve@x.example"] == "pending"
+    deciding.run("hold", "acme")
+    (observed,) = deciding.rows("status", "acme", "--exit-status", status=NEEDED)
+    assert observed["mode"] == "observes"
+    assert "go-live acme" in observed["why"]
+    assert {row["name"]: "go-live acme" in row["why"] for row in deciding.rows("pending")} == {
+        "dan@x.example": True,
+        "eve@x.example": True,
+        "cyd@x.example": False,
+    }
+
+
+def test_groups_are_told_with_what_they_stand_for(operator: Operator) -> None:
+    """How many are to be in each, and how many are on their way; who is inactive is in none."""
+    told = {row["name"]: row for row in operator.rows("groups", "acme")}
+    numbers = {name: (row["members"], row["joining"], row["leaving"]) for name, row in told.items()}
+    assert numbers == {"Admins": (1, 1, 0), "Sales": (0, 0, 0), "Support": (1, 0, 0)}
+    assert {name: row["managed"] for name, row in told.items()} == {"Admins": True, "Sales": True, "Support": False}
+    assert all(row["there"] == "present" and row["remote_id"] for row in told.values())
+
+
+def test_the_status_counts_what_is_not_settled_and_says_what_needs_somebody(operator: Operator) -> None:
+    """Of every connection; the exit status tells a job that watches."""
+    acme, beta = operator.rows("status")
+    assert (acme["mode"], acme["people"], acme["groups"]) == ("live", 5, 3)
+    assert (acme["pending"], acme["removals"], acme["held"], acme["refused"]) == (1, 1, 1, 1)
+    assert acme["oldest_removal"] == "dan@x.example"
+    assert acme["remote_answered"] is not None
+    assert acme["needs"] == [
+        "1 changes are held: scim-bridge held acme",
+        "no token is valid, every request is refused: scim-bridge token create acme",
+    ]
+    assert (beta["people"], beta["oldest_removal"]) == (0, None)
+    assert len(operator.rows("status", "acme", "--exit-status", status=NEEDED)) == 1
+    assert "scim-bridge held acme" in operator.run("status").stdout
+
+
+def test_csv_has_everything_and_no_formula(deciding: Operator) -> None:
+    """A name that a spreadsheet would run is a text in it; the rest reads back as it is."""
+
+    async def hostile() -> None:
+        async with opened(load_settings(deciding.file), only="beta") as bridge:
+            await bridge.provisioning("beta").create_user(User(user_name="=cmd|x", active=True))
+
+    asyncio.run(hostile())
+    told = list(csv.DictReader(io.StringIO(deciding.run("people", "--csv").stdout)))
+    assert [row["name"] for row in told][-1] == "'=cmd|x"
+    assert {row["connection"] for row in told} == {"acme", "beta"}
+    assert all(len(row["id"]) == 36 for row in told)
+    assert told[0]["groups"] == "Sales (on return)"
+
+
+def test_pages_follow_each_other_without_a_gap(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short they are, everybody is told once, in the same order."""
+    from scim_bridge.views import people, work
+
+    whole = [operator.rows(*command) for command in (("people",), ("groups",), ("pending",))]
+    for module in (people, work):
+        monkeypatch.setattr(module, "PAGE", 1)
+    assert [operator.rows(*command) for command in (("people",), ("groups",), ("pending",))] == whole
+    assert all(len(answer) > 2 for answer in whole)
+
+
+def test_nothing_that_looks_needs_a_secret_or_makes_a_database(tmp_path: Path) -> None:
+    """The token of the remote system is not there, and neither is the database: it is said so, and stays so."""
+    file = tmp_path / "scim-bridge.toml"
+    file.write_text(
+        f'[store]\nurl = "sqlite:///{tmp_path}/none.db"\n[connections.acme]\nconnector = "memory"\n'
+        '[connections.acme.config]\nremote = { env = "NOT_THERE" }\n'
+    )
+    for command in ("status", "people", "departures", "pending", "held", "groups"):
+        result = CliRunner().invoke(main, ["--config", str(file), command])
+        assert result.exit_code == 75
+        assert result.stderr.strip().endswith("none.db yet; scim-bridge serve makes it")
+    assert not (tmp_path / "none.db").exists()
+    CliRunner().invoke(main, ["--config", str(file), "token", "create", "acme"])
+    for command in ("status", "people", "departures", "pending", "held", "groups"):
+        assert CliRunner().invoke(main, ["--config", str(file), command]).exit_code == 0
+
+
+LIGHT = """
+import sys
+from scim_bridge.cli import COMMANDS, main
+for command in sys.argv[1:]:
+    main([command, "--help"], standalone_mode=False)
+print(sorted({"alembic", "pydantic", "rich", "scim2_models", "sqlalchemy", "starlette"}.intersection(sys.modules)))
+"""
+
+
+def test_the_help_of_what_looks_is_light() -> None:
+    """Nothing of the store or of SCIM is loaded for it."""
+    looks = [*SECTIONS["Look"]]
+    told = subprocess.run([sys.executable, "-c", LIGHT, *looks], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1] == "[]"
