@@ -50,11 +50,11 @@ class Discovery:
             return named
         return named if named.observed is not None and not named.observed.present else None
 
-    def is_displaced(self, tx: Connection, kind: Kind, remote: Remote[User] | Remote[Group]) -> bool:
-        """Whether the store cannot have an account or group because what stands for another one has its name."""
+    def in_the_way(self, tx: Connection, kind: Kind, remote: Remote[User] | Remote[Group]) -> ResourceRow | None:
+        """Return what keeps the store from having an account or group: it stands for another one, and has its name."""
         if self.known(tx, kind, remote) is not None:
-            return False
-        return resources.find_by_name(tx, self.connection_id, kind, name_of(remote.resource)) is not None
+            return None
+        return resources.find_by_name(tx, self.connection_id, kind, name_of(remote.resource))
 
     def take(
         self, tx: Connection, kind: Kind, remote: Remote[User] | Remote[Group], *, asked: datetime

@@ -138,6 +138,10 @@ class Reconciler:
 
         self._unmanaged: set[str] = set()
         """Remote ids of groups that accounts hold and that the connector does not show: not ours to take away."""
+        self._in_the_way: set[str] = set()
+        """What had the name of another account or group that was found."""
+        self._left_alone: set[str] = set()
+        """What was in the way last time: nothing of it is tried again, so that it rests and gives its name up."""
         self.rosters = Rosters(self.connection_id, self.store, self.connector, clock=self.clock)
         self.observation = Observation(self.connection_id, self.capabilities, clock=self.clock)
         self.logger = logging.getLogger(f"scim_bridge.reconcile.{self.connection_id}")
@@ -157,6 +161,7 @@ class Reconciler:
             apply = False
         comparison = Comparison()
         self._unmanaged.clear()
+        self._left_alone, self._in_the_way = self._in_the_way - self._left_alone, set()
         seen: dict[Kind, set[str]] = {"Group": set(), "User": set()}
         for kind in LISTINGS:
             async for page, read_at in self._pages(kind, apply=apply):
@@ -269,8 +274,10 @@ class Reconciler:
         if row is None:
             if apply:
                 row = await self._write(lambda tx: self.discovery.take(tx, kind, remote, asked=read_at))
-                if row is None and await self.store.read(lambda tx: self.discovery.is_displaced(tx, kind, remote)):
+                in_the_way = partial(self.discovery.in_the_way, kind=kind, remote=remote)
+                if row is None and (other := await self.store.read(in_the_way)) is not None:
                     comparison.displaced += 1
+                    self._in_the_way.add(other.id)
             id_, taken = ("", False) if row is None else (row.id, True)
             comparison.drifts.append(Drift(DriftClass.UNMANAGED, kind, id_, remote.remote_id, repaired=taken))
         elif row.ownership is Ownership.DISCOVERED:
@@ -310,6 +317,8 @@ class Reconciler:
 
         Nothing is written to somebody who is out.
         """
+        if row.id in self._left_alone:
+            return False
         fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
         if fresh is None or not fresh.active or fresh.observed is None or not fresh.observed.deferred:
             return False

@@ -1,5 +1,6 @@
 """A userName that changes where the remote system can change it by another account only."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from scim_bridge.store.rows import Ownership
 from scim_bridge.testing.memory import MemoryConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import always, bridge_on, setting, user
-from tests.unit.provisioning.test_reconcile import by_name, classes, compared
+from tests.unit.provisioning.test_reconcile import by_name, classes, compared, reconciler
 
 
 async def test_an_account_that_a_new_user_name_replaced_is_the_one_that_is_deactivated(
@@ -95,3 +96,35 @@ async def test_a_name_that_somebody_removed_has_left_is_not_kept_from_who_has_it
         assert (first.id, first.active, first.generation) == (ada, False, before.generation)
         assert (second.ownership, second.active) == (Ownership.DISCOVERED, True)
         assert [account.active for account in remote.accounts.values()] == [False, True]
+
+
+async def test_what_every_comparison_tries_again_does_not_keep_a_name_from_who_has_it_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whoever has the name of another account, the comparison that looks again tries nothing; the next one does."""
+
+    @hookimpl
+    async def update_user(self: MemoryConnector, remote_id: str, before: User, after: User) -> Remote[User]:
+        if before.user_name != after.user_name:
+            raise RemoteImmutableError("a userName cannot be changed")
+        tried.append(str(after.name and after.name.family_name))
+        return replace(self.seen(remote_id), deferred=frozenset({"name.familyName"}))
+
+    tried: list[str] = []
+    monkeypatch.setattr(MemoryConnector, "update_user", update_user)
+    async with bridge_on(tmp_path / "store.db", MemoryRemote()) as bridge:
+        ada = (await bridge.provisioning.create_user(user())).row.id
+        await bridge.provisioning.modify_user(ada, setting(name=Name(family_name="King")), always)
+        renamed_by_hand(bridge.remote, "ada@corp.example", "augusta@corp.example")
+        await compared(bridge)
+        bridge.remote.add_account("ada@corp.example")
+        comparing, counts = reconciler(bridge), []
+        for _ in range(3):
+            tried.clear()
+            found = await comparing.run()
+            await bridge.idle()
+            counts.append((found.displaced, len(tried)))
+
+        assert counts == [(1, 1), (0, 0), (0, 1)]
+        assert (await bridge.row("User", ada)).name == "augusta@corp.example"
+        assert await by_name(bridge, "ada@corp.example") is not None
