@@ -27,22 +27,12 @@ from tests.faults.instruments import workplace
 from tests.faults.promises.edges import Edges
 from tests.faults.promises.watching import Watched
 
-OPEN = frozenset({"nothing-unasked", "one-person-one-account", "reads-are-true"})
-"""Promises that histories still find broken: told with their seeds and counted, and listed in ``docs/promises.md``.
-
-A rule leaves this list when no history breaks it any more; what else is violated fails the run.
-"""
-
-MOST_OPEN = 0.01
-"""The share of histories that may break one of them; it only ever goes down."""
-
 
 @dataclass
 class Run:
     """What a range of histories came to.
 
     :param failed: What was violated, by seed.
-    :param open: What was found of the promises that are known to be broken (:data:`OPEN`), by seed.
     :param fired: How often each fault struck.
     :param counts: What happened, by name.
     :param cpu: Seconds of CPU.
@@ -51,7 +41,6 @@ class Run:
 
     histories: int = 0
     failed: dict[int, list[str]] = field(default_factory=dict)
-    open: dict[int, list[str]] = field(default_factory=dict)
     fired: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     cpu: float = 0.0
@@ -94,10 +83,8 @@ class Histories:
             run.histories += 1
             run.fired += report.fired
             run.counts += report.counts
-            told = [f"{one.invariant} at {one.at:.3f} s: {one.detail}" for one in report.violations]
-            if told and all(one.invariant in OPEN for one in report.violations):
-                run.open[seed] = told
-            elif told:
+            if report.violations:
+                told = [f"{one.invariant} at {one.at:.3f} s: {one.detail}" for one in report.violations]
                 run.failed[seed] = told
                 if len(run.failed) >= most_failures:
                     break

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.faults.histories import OPEN
 from tests.faults.promises.defects import DEFECTS, FINDERS
 from tests.faults.promises.record import Account, Record
 from tests.faults.promises.rules import RULES, judge
@@ -371,14 +370,6 @@ def test_the_page_names_every_rule_once_and_a_test_for_each() -> None:
     rows = re.findall(r"^\| .+? \| `([a-z0-9-]+)` \|.*\|(.*)\|$", text("docs/promises.md"), re.MULTILINE)
     assert [rule for rule, _ in rows] == list(RULES)
     assert all("::test_" in tests for _, tests in rows)
-
-
-def test_what_is_open_is_told_on_the_page() -> None:
-    """Each rule that histories may still break has a row in the section of the open, and each row names such rules."""
-    _, _, section = text("docs/promises.md").partition("## Open")
-    told = [re.findall(r"`([a-z0-9-]+)`", row.split("|")[1]) for row in section.splitlines() if row.startswith("| `")]
-    assert sorted(rule for rules in told for rule in rules) == sorted(OPEN)
-    assert set(RULES) >= OPEN
 
 
 def test_every_defect_of_the_edges_names_the_rule_that_finds_it() -> None:
