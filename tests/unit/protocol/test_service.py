@@ -1,12 +1,14 @@
 """What a service does not do anew for each request, because it costs more than the rest of it."""
 
+import copy
 import gc
 import weakref
 from typing import Any, Union, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scim2_models import ListResponse, Meta
+from scim2_models import ListResponse, Meta, SCIMException
 from scim2_models.path import AttributeBinding, Path
 
 from scim_bridge.models import User
@@ -65,3 +67,44 @@ def test_the_class_of_list_responses_is_made_once() -> None:
     used = weakref.ref(cast("Any", ListResponse)[Union[tuple(bridge.get_models())]])  # noqa: UP007 - of a tuple known at run time
     gc.collect()
     assert used() is not None
+
+
+VALUES = st.sampled_from(["", "Ada", "\N{FULLWIDTH LATIN CAPITAL LETTER A}da", True, False, None, "false", 7])
+PATHS = st.sampled_from(["active", "displayName", "name.familyName", "name", "userName", "emails", "schemas", "nope"])
+REPLACEMENTS = st.one_of(
+    st.fixed_dictionaries({"op": st.just("replace"), "path": PATHS, "value": VALUES}),
+    st.fixed_dictionaries({"op": st.just("replace"), "value": st.dictionaries(PATHS, VALUES, min_size=1)}),
+)
+
+
+def patched(operations: list[dict[str, Any]]) -> Any:
+    """Return what becomes of a User, or why nothing does."""
+    bridge = service()
+    try:
+        wanted = bridge.modification("User", {"Operations": operations})
+        changed = None if wanted.change is None else wanted.change(bridge.creation("User", BODY))
+    except SCIMException as error:
+        return type(error), str(error)
+    return changed and changed.model_dump()
+
+
+@settings(max_examples=60, deadline=None)
+@given(operations=st.lists(REPLACEMENTS, min_size=1, max_size=3))
+def test_single_values_are_replaced_alike_without_comparing_strings(operations: list[dict[str, Any]]) -> None:
+    """The short way of a PATCH that compares nothing does what the long one does."""
+    short = patched(copy.deepcopy(operations))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scim_bridge.protocol.service._compares_nothing", lambda _: False)
+        assert patched(copy.deepcopy(operations)) == short
+
+
+def test_a_deactivation_asks_for_no_comparison() -> None:
+    """The most frequent PATCH does not have every string of the model looked at."""
+    bridge = service(tolerant_policy().model_copy(update={"comparison_key": _refused}))
+    wanted = bridge.modification("User", {"Operations": [{"op": "Replace", "value": {"active": False}}]})
+    assert wanted.change is not None
+    assert wanted.change(bridge.creation("User", BODY)).active is False
+
+
+def _refused(binding: AttributeBinding, value: str) -> str:
+    raise AssertionError(f"{binding.urn} was compared")
