@@ -169,8 +169,8 @@ class GroupIntake:
         They may have been let in by hand since the last comparison: that nothing is known of it is not that they are
         out. A call about somebody who is not in it is success.
         """
-        users = (resources.get(tx, self.intake.connection_id, "User", one) for one in sorted(named))
-        there = [user.id for user in users if user and user.remote_id and user.observed and user.observed.present]
+        users = resources.get_many(tx, self.intake.connection_id, "User", named)
+        there = [user.id for user in users if user.remote_id and user.observed and user.observed.present]
         return memberships.suspect(tx, self.intake.connection_id, row.id, there)
 
     def _bump_people(
@@ -202,8 +202,8 @@ class GroupIntake:
 
         They are looked at before it is answered: what was seen of them may be older than what somebody gave them.
         """
-        found = [resources.get(tx, self.intake.connection_id, "User", one, lock=True) for one in sorted(leaving)]
-        inside = {user.id: user for user in found if user is not None and user.active and user.is_seen_active}
+        found = resources.get_many(tx, self.intake.connection_id, "User", leaving, lock=True)
+        inside = {user.id: user for user in found if user.active and user.is_seen_active}
         suspected = memberships.suspect(tx, self.intake.connection_id, row.id, inside)
         for one in suspected:
             resources.replace(tx, replace(inside[one], ambiguous=True))
@@ -214,10 +214,8 @@ class GroupIntake:
 
         Somebody may have let them in by hand since, or given them the group before the end of their access is done.
         """
-        found = [resources.get(tx, self.intake.connection_id, "User", one, lock=True) for one in sorted(leaving)]
-        unsure = [
-            user for user in found if user is not None and (self.intake.may_have_returned(user) or _is_ending(user))
-        ]
+        found = resources.get_many(tx, self.intake.connection_id, "User", leaving, lock=True)
+        unsure = [user for user in found if self.intake.may_have_returned(user) or _is_ending(user)]
         for user in unsure:
             resources.replace(tx, replace(user, ambiguous=True))
         return frozenset(user.id for user in unsure)
@@ -242,17 +240,15 @@ class GroupIntake:
 
     def _being_removed(self, tx: Connection, ids: Collection[str]) -> list[ResourceRow]:
         """Return those of these people of whom a removal is on its way; to be asked before they are handed over."""
-        users = (resources.get(tx, self.intake.connection_id, "User", one, deleted=True) for one in ids)
-        return [user for user in users if user and user.state is State.PENDING and user.lane is Lane.REMOVE]
+        users = resources.get_many(tx, self.intake.connection_id, "User", ids, deleted=True)
+        return [user for user in users if user.state is State.PENDING and user.lane is Lane.REMOVE]
 
     def _hold(self, tx: Connection, ids: Collection[str]) -> None:
         """Hold people for an operator whose groups are changing in unusual numbers."""
         release = self.intake.clock() + self.intake.policy.guard.hold
-        for user_id in ids:
-            user = resources.get(tx, self.intake.connection_id, "User", user_id, lock=True, deleted=True)
-            if user is not None:
-                resources.replace(tx, replace(user, state=State.HELD, not_before=release))
-                record(tx, user, "guard", now=self.intake.clock(), decision="held")
+        for user in resources.get_many(tx, self.intake.connection_id, "User", ids, lock=True, deleted=True):
+            resources.replace(tx, replace(user, state=State.HELD, not_before=release))
+            record(tx, user, "guard", now=self.intake.clock(), decision="held")
 
     def _unfinished(
         self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta]
@@ -264,9 +260,10 @@ class GroupIntake:
         """
         joining, leaving = self._on_their_way(tx, row, deltas)
         waits = {}
-        for user_id in leaving | joining:
-            user = resources.get(tx, self.intake.connection_id, "User", user_id, lock=True, deleted=True)
-            if user is not None and user.state is not State.SETTLED:
+        for user in resources.get_many(
+            tx, self.intake.connection_id, "User", leaving | joining, lock=True, deleted=True
+        ):
+            if user.state is not State.SETTLED:
                 waits[user.id] = user.generation
                 if user.state is State.PENDING and user.refusal is not None:
                     resources.replace(tx, replace(user, not_before=None, refusal=None))

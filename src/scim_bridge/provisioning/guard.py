@@ -4,10 +4,11 @@ Every guard looks inside the transaction that accepts a write, so that no two wr
 stands in the way of a single removal, except where an operator named the account or the group.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from math import ceil
+from typing import Any
 
 from scim2_models import ForbiddenException
 
@@ -74,10 +75,8 @@ class Guard:
         :raises ForbiddenException: With the reason; the transaction is rolled back.
         """
         if self._protected:
-            for user_id in change.added | change.removed:
-                user = resources.get(tx, self.connection_id, "User", user_id)
-                if user is not None:
-                    self.permit_user(tx, user, leaves=False)
+            for user in resources.get_many(tx, self.connection_id, "User", change.added | change.removed):
+                self.permit_user(tx, user, leaves=False)
         if change.removed and self._is_one_of(tx, self._keep_holder, group.id, group.name):
             self._permit_leaving(tx, group.id, 0)
 
@@ -114,8 +113,8 @@ class Guard:
         Accounts younger than a window do not count in it: setting up, testing and undoing are no mass offboarding.
         """
         budgets = self._budgets(REMOVALS)
-        users = (resources.get(tx, self.connection_id, "User", one, deleted=True) for one in (ids if budgets else ()))
-        created = [user.created_at for user in users if user is not None]
+        users = resources.get_many(tx, self.connection_id, "User", ids if budgets else (), deleted=True)
+        created = [user.created_at for user in users]
         now = self.clock()
         return self._over(tx, REMOVALS, [sum(one <= now - budget.window for one in created) for budget in budgets])
 
@@ -158,7 +157,7 @@ class Guard:
         budget = self.policy.removals_of_a_day
         if budget is None:
             return 0
-        number = sum(self._counted(tx, REMOVALS, budget).values())
+        number = sum(self._counted(connector_state.get(tx, self.connection_id, REMOVALS), budget).values())
         return 0 if self._is_usual(tx, budget, 2 * number) else number
 
     def _budgets(self, key: str) -> list[Budget]:
@@ -174,8 +173,9 @@ class Guard:
         """
         now = self.clock()
         windows: dict[str, dict[str, int]] = {}
+        saved = connector_state.get(tx, self.connection_id, key) if any(numbers) else None
         for budget, number in zip(self._budgets(key), numbers, strict=False):
-            counted = self._counted(tx, key, budget)
+            counted = self._counted(saved, budget)
             if number and not self._is_usual(tx, budget, sum(counted.values()) + number):
                 return True
             step = str(int(now.timestamp() // _step(budget)))
@@ -184,11 +184,13 @@ class Guard:
             connector_state.put(tx, self.connection_id, key, {"windows": windows}, now)
         return False
 
-    def _counted(self, tx: Connection, key: str, budget: Budget) -> dict[str, int]:
-        """Return how many changes count in a window, by step of it; a step counts until all of it is past."""
-        saved = connector_state.get(tx, self.connection_id, key) or {}
+    def _counted(self, saved: Mapping[str, Any] | None, budget: Budget) -> dict[str, int]:
+        """Return how many changes count in a window, by step of it; a step counts until all of it is past.
+
+        :param saved: What the store has of changes of a kind.
+        """
         since = (self.clock() - budget.window).timestamp() // _step(budget)
-        steps: dict[str, int] = saved.get("windows", {}).get(_name(budget), {})
+        steps: dict[str, int] = (saved or {}).get("windows", {}).get(_name(budget), {})
         return {step: number for step, number in steps.items() if int(step) >= since}
 
     def _is_usual(self, tx: Connection, budget: Budget, number: int) -> bool:

@@ -86,7 +86,11 @@ async def identity_of(connector: BoundConnector) -> str | None:
 
 def pinned(tx: Connection, connection_id: str) -> Pin:
     """Return what is known of the remote system of a connection."""
-    saved = connector_state.get(tx, connection_id, KEY)
+    return pin_of(connector_state.get(tx, connection_id, KEY))
+
+
+def pin_of(saved: Mapping[str, Any] | None) -> Pin:
+    """Return what the store has under :data:`KEY` as a pin."""
     if saved is None:
         return Pin()
     since, held = (one and datetime.fromisoformat(one) for one in (saved["since"], saved["held_since"]))

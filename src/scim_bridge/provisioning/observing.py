@@ -37,10 +37,11 @@ class Observing:
 
 def current(tx: Connection, connection_id: str) -> Observing | None:
     """Return since when and why a connection observes, or ``None``."""
-    pin = identification.pinned(tx, connection_id)
+    state = connector_state.get_many(tx, connection_id, (KEY, identification.KEY))
+    pin = identification.pin_of(state.get(identification.KEY))
     if pin.held_since is not None:
         return Observing(pin.held_since, "remote", pin.sentence(connection_id))
-    saved = connector_state.get(tx, connection_id, KEY)
+    saved = state.get(KEY)
     if saved is None:
         return None
     return Observing(

@@ -1,7 +1,7 @@
 """The small durable store of each connection (:class:`~scim_bridge.connector.ConnectorState`)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +11,14 @@ from sqlalchemy.engine import Connection
 
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.dialects import upsert
+from scim_bridge.store.prepared import among
 from scim_bridge.store.tables import connector_state
 
 _KEY = (connector_state.c.connection_id == bindparam("connection"), connector_state.c.key == bindparam("name"))
 _GET = select(connector_state.c.value).where(*_KEY)
+_GET_MANY = select(connector_state.c.key, connector_state.c.value).where(
+    connector_state.c.connection_id == bindparam("connection"), among(connector_state.c.key, "names")
+)
 _DELETE = sql_delete(connector_state).where(*_KEY)
 
 
@@ -25,6 +29,12 @@ def get(tx: Connection, connection_id: str, key: str) -> dict[str, Any] | None:
         return None
     document: dict[str, Any] = json.loads(value)
     return document
+
+
+def get_many(tx: Connection, connection_id: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the values of those of some keys that have one."""
+    found = tx.execute(_GET_MANY, {"connection": connection_id, "names": json.dumps(keys)})
+    return {key: json.loads(value) for key, value in found}
 
 
 def put(tx: Connection, connection_id: str, key: str, value: Mapping[str, Any], now: datetime) -> None:

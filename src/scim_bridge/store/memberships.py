@@ -77,6 +77,18 @@ _UNSETTLED = (
     .where(_GROUP, or_(member.c.desired != member.c.observed, member.c.doubtful))
     .order_by(member.c.user_id)
 )
+_JOINING = (
+    select(resource.c.id, resource.c.generation)
+    .select_from(member)
+    .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.user_id))
+    .where(
+        _GROUP,
+        or_(member.c.desired != member.c.observed, member.c.doubtful),
+        member.c.desired,
+        resource.c.state != State.SETTLED.value,
+        ~resource.c.deleted,
+    )
+)
 _STAYING = select(member.c.user_id).where(_GROUP, member.c.desired, member.c.observed).limit(1)
 _LEAVING = (
     select(member.c.user_id)
@@ -290,6 +302,12 @@ def unsettled_of_group(tx: Connection, connection_id: str, group_id: str) -> tup
     """Return the people who must join a group and those who must leave it."""
     found = tx.execute(_UNSETTLED, {"connection": connection_id, "group": group_id}).all()
     return [id_ for id_, desired in found if desired], [id_ for id_, desired in found if not desired]
+
+
+def on_their_way(tx: Connection, connection_id: str, group_id: str) -> dict[str, int]:
+    """Return the generation of each person who must join a group and is not settled."""
+    found = tx.execute(_JOINING, {"connection": connection_id, "group": group_id})
+    return {id_: generation for id_, generation in found}  # noqa: C416 - a row is no pair to the type checker
 
 
 def is_being_left(tx: Connection, connection_id: str, group_id: str) -> bool:

@@ -1,7 +1,7 @@
 """Rows of Users and Groups. Every function takes the transaction first and touches one connection only."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -20,11 +20,15 @@ from scim_bridge.store import index
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.comparison import exact, fold
 from scim_bridge.store.dialects import refusable
+from scim_bridge.store.prepared import Prepared, among
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 from scim_bridge.store.tables import NAME_LENGTH, member, resource
 from scim_bridge.store.work import at_least, bump, counts, make_nobody, next_due, pending, touch
 
 __all__ = [
+    "ANY",
+    "any_key",
+    "any_of",
     "at_least",
     "bump",
     "counts",
@@ -33,12 +37,14 @@ __all__ = [
     "find_by_remote_id",
     "find_refused",
     "get",
+    "get_many",
     "held",
     "insert",
     "iterate",
     "ledger",
     "make_nobody",
     "next_due",
+    "note_answered",
     "pending",
     "remove",
     "remove_refused",
@@ -64,8 +70,20 @@ _LANES = {lane.value: lane for lane in Lane}
 
 _KEY = and_(resource.c.connection_id == bindparam("connection"), resource.c.id == bindparam("key"))
 _KIND = and_(resource.c.connection_id == bindparam("connection"), resource.c.kind == bindparam("kind_is"))
-_GET = select(*COLUMNS).where(_KEY, resource.c.kind == bindparam("kind_is"))
+_ANY = select(*COLUMNS).where(_KEY)
+_GET = _ANY.where(resource.c.kind == bindparam("kind_is"))
 _GET_LOCKED = _GET.with_for_update()
+_SOME = (
+    select(*COLUMNS)
+    .where(
+        resource.c.connection_id == bindparam("connection"),
+        among(resource.c.id, "ids"),
+        resource.c.kind == bindparam("kind_is"),
+    )
+    .order_by(resource.c.id)
+)
+_SOME_LOCKED = _SOME.with_for_update()
+_ANSWERED = sql_update(resource).where(_KEY, ~resource.c.deleted).values(answered=True)
 _BY_NAME = select(*COLUMNS).where(_KIND, resource.c.name_key == bindparam("key"), ~resource.c.deleted)
 _BY_NAME_OLDEST = _BY_NAME.order_by(resource.c.sequence).limit(1)
 _BY_NAME_LOCKED = _BY_NAME_OLDEST.with_for_update()
@@ -114,10 +132,11 @@ def to_row(record: Sequence[Any]) -> ResourceRow:
     ) = record  # fmt: skip
     return ResourceRow(
         connection_id, id_, kind, name, document, from_microseconds(created_at), from_microseconds(modified_at),
-        external_id, remote_id, active, shown_active, unique_name, generation, observed_generation,
-        None if observed is None else _observed(observed), ambiguous, _OWNERSHIPS[ownership], _STATES[state],
+        external_id, remote_id, bool(active), bool(shown_active), bool(unique_name), generation, observed_generation,
+        None if observed is None else _observed(observed), bool(ambiguous), _OWNERSHIPS[ownership], _STATES[state],
         _LANES[lane], attempt, from_microseconds(due_at) if due_at else None,
-        None if refusal is None else Refusal(**json.loads(refusal)), deleted, answered, version, may_make,
+        None if refusal is None else Refusal(**json.loads(refusal)), bool(deleted), bool(answered), version,
+        bool(may_make),
     )  # fmt: skip
 
 
@@ -164,6 +183,42 @@ def get(
         return None
     row = to_row(found)
     return None if row.deleted and not deleted else row
+
+
+ANY = Prepared(_ANY)
+"""Reads a User or Group by id, deleted ones included, for :meth:`scim_bridge.store.engine.Store.ask`."""
+
+
+def any_key(connection_id: str, id: str) -> dict[str, Any]:
+    """Return the parameters of :data:`ANY`."""
+    return {"connection": connection_id, "key": id}
+
+
+def any_of(records: Sequence[Sequence[Any]]) -> ResourceRow | None:
+    """Return what :data:`ANY` found."""
+    return to_row(records[0]) if records else None
+
+
+def get_many(
+    tx: Connection,
+    connection_id: str,
+    kind: Kind,
+    ids: Collection[str],
+    *,
+    lock: bool = False,
+    deleted: bool = False,
+) -> list[ResourceRow]:
+    """Return those of some resources that there are, in the order of their ids, as :func:`get` returns one."""
+    if not ids:
+        return []
+    key = {"connection": connection_id, "kind_is": kind, "ids": json.dumps(sorted(ids))}
+    found = [to_row(record) for record in tx.execute(_SOME_LOCKED if lock else _SOME, key)]
+    return [row for row in found if deleted or not row.deleted]
+
+
+def note_answered(tx: Connection, connection_id: str, id: str) -> None:
+    """Note that the client was told of a creation."""
+    tx.execute(_ANSWERED, any_key(connection_id, id))
 
 
 def find_by_name(
