@@ -357,7 +357,7 @@ class Serving:
     async def _ready(self) -> Mapping[str, bool]:
         waited = asyncio.get_running_loop().time() - self.opened_at
         drivers = [connection.provisioning.driver for connection in self.connections.values()]
-        recovered = waited > RECOVERY or all(driver.recovered for driver in drivers)
+        recovered = waited > RECOVERY or all(driver.places.recovered for driver in drivers)
         store = None if self.bridge is None else self.bridge.store
         return {"open": store is not None, "store": store is not None and await store.answers(), "recovered": recovered}
 

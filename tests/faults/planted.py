@@ -117,9 +117,9 @@ def cancellation_aborts_the_drive() -> None:
             return await original(self, work)
         except asyncio.CancelledError:
             for one in drives.get(PROCESS.get(), ()):
-                for id_, (task, lane) in list(one._running.items()):
+                for id_, (task, lane) in list(one.places.running.items()):
                     task.cancel()
-                    one._running[f"{id_} "] = (task, lane)
+                    one.places.running[f"{id_} "] = (task, lane)
                     plant(one, "_stuck", {*getattr(one, "_stuck", ()), id_})
             raise
 

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Iterable
+from contextvars import copy_context
 from datetime import datetime
 from math import inf
 from typing import Any, TypeVar
@@ -34,11 +35,13 @@ from scim_bridge.provisioning.guard_watch import GuardWatch
 from scim_bridge.provisioning.identification import Identification
 from scim_bridge.provisioning.journal import actor
 from scim_bridge.provisioning.outcomes import Outcomes
+from scim_bridge.provisioning.places import Places
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.refusals import Refusals
 from scim_bridge.provisioning.situation import Situation
 from scim_bridge.provisioning.steps import Steps
+from scim_bridge.provisioning.suspension import Suspension
 from scim_bridge.provisioning.waiting import delay_of, happened
 from scim_bridge.store import audit, notifications, resources
 from scim_bridge.store.engine import Connection, Store
@@ -49,20 +52,10 @@ from scim_bridge.upstream.lanes import lane as current_lane
 
 T = TypeVar("T")
 
-RESERVED_FOR_REMOVALS = 2
-"""Places beside ``concurrency`` that only removals take, so that none waits for a slow creation to end."""
-
 STORE_BACKOFF = 1.0
-REMOVALS_AT_START = 4
-"""Removals at the same time until those pending at the start are done: where the limit is nearly used up, the first
-calls of many would take what is left of it before any of them had come to its end."""
-
 ON_THE_WIRE = 1.0
 """Seconds for which a call of a process that died, or leads no longer, may still take effect: asked earlier, the remote
 system would show what is about to change."""
-
-MOMENT = 0.1
-"""Seconds added to a suspension, so that who was refused is due by then."""
 
 IDLE_POLL = 5.0
 """Seconds after which the driver looks for work without having been woken."""
@@ -107,21 +100,20 @@ class Driver:
         self.logger = logging.getLogger(f"scim_bridge.driver.{connection_id}")
         self._guard_watch = None if guard is None else GuardWatch(guard, store, self.logger, clock)
         self._leadership = leadership
-        self.recovered = False
-        """Whether every removal that was pending at the start has been tried."""
         self.observes = False
         """Whether the connection was last seen to observe: nothing is sent."""
         self.failures: dict[str, ConnectorError] = {}
         """The last transient failure by resource id, for the answer to who waits."""
         self._requests: dict[str, str] = {}  # whose work it is, by resource id, until it is done
-        self._running: dict[str, tuple[asyncio.Task[None], Lane]] = {}
+        self.places = Places(policy.concurrency)
+        self._context = copy_context()
         self._attempts = Attempts(self.steps, outcomes, record=self._record, refuse=self._refuse)
         self._refusals = Refusals(self.logger, clock)
         self._wake, self._worked = asyncio.Event(), asyncio.Event()
         self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
-        self._stopping = False
-        self._suspension: RemoteSuspendedError | None = None
-        self._suspended_until = self._began = -inf
+        self._stopping = True
+        self._suspension = Suspension()
+        self._began = -inf
         self._removal_failed = False  # whether the latest call that failed was a removal's
 
     # -- The loop --------------------------------------------------------------------------------------------------
@@ -149,12 +141,12 @@ class Driver:
         """Take no new work and let the calls under way end; what is left stays pending in the store."""
         self._stopping = True
         self._wake.set()
-        if self._running:
-            await asyncio.wait([task for task, _ in self._running.values()])
+        if self.places.running:
+            await asyncio.wait([task for task, _ in self.places.running.values()])
 
     def abandon(self) -> None:
         """Drop the calls under way, as a crash does; the next start finds their resources pending."""
-        for task, _ in self._running.values():
+        for task, _ in self.places.running.values():
             task.cancel()
 
     def wake(self, resource_ids: Iterable[str] = ()) -> None:
@@ -167,9 +159,48 @@ class Driver:
             self._requests |= dict.fromkeys(resource_ids, request)
         self._wake.set()
 
+    # -- What was just written -------------------------------------------------------------------------------------
+
+    def claim(self, resource_id: str) -> bool:
+        """Keep a place for a resource that is about to be written, if it would be its turn at once; to be released.
+
+        Its first call is noted in the transaction of the write then (:meth:`load`), instead of in one of its own.
+        """
+        if self._stopping or self.observes or self._suspension.error is not None:
+            return False
+        leads = self._leadership is None or self.connection_id in self._leadership.held
+        return leads and self.places.claim(resource_id)
+
+    def load(self, tx: Connection, kind: Kind, resource_id: str) -> Situation | None:
+        """Note in the transaction of a write that a call about a claimed resource is to be sent; ``None``: none is."""
+        leadership = self._leadership
+        if leadership is not None and not owns(tx, self.connection_id, leadership.term):
+            return None
+        actor.set("bridge")  # from here on, in the context of this transaction
+        return self.outcomes.load(tx, kind, resource_id)
+
+    def begin(self, situation: Situation) -> asyncio.Event:
+        """Drive a claimed resource that was loaded; return an event that is set when that has ended."""
+        row = situation.row
+        event = self.watch(row.id)
+        self._requests |= {} if (request := correlation_id.get()) is None else {row.id: request}
+        self._start(PendingKey(row.id, row.kind, row.lane, row.generation, None), situation)
+        return event
+
+    def release(self, resource_id: str) -> None:
+        """Give up a claim; what was not begun is taken up as any other work."""
+        self.places.claimed.discard(resource_id)
+        if not self.places.has(resource_id):
+            self._wake.set()
+
+    def _start(self, key: PendingKey, situation: Situation | None = None) -> None:
+        context = self._context.copy()  # what a request has set in its own is not the driver's
+        task = asyncio.create_task(self._work(key, situation), name=f"drive {key.kind} {key.id}", context=context)
+        self.places.running[key.id] = (task, key.lane)
+
     async def idle(self) -> None:
         """Wait until nothing is due; what waits for a later attempt is not waited for."""
-        while self.busy() or (self._suspended() <= 0 and await self.store.read(self._has_due)):
+        while self.busy() or (self._suspension.left() <= 0 and await self.store.read(self._has_due)):
             self.wake()
             await happened(self._worked, 0.1)
 
@@ -180,7 +211,7 @@ class Driver:
 
     def busy(self) -> bool:
         """Whether a resource is being worked on."""
-        return bool(self._running)
+        return bool(self.places.running)
 
     def watch(self, resource_id: str) -> asyncio.Event:
         """Return an event that is set when work on a resource ends; take it before looking at the row."""
@@ -194,56 +225,44 @@ class Driver:
 
     async def _dispatch(self) -> float:
         """Start what may be started now, and return after how many seconds to look again."""
-        if (left := self._suspended()) > 0:
-            self.recovered = True  # nothing can be tried
+        places = self.places
+        if (left := self._suspension.left()) > 0:
+            places.recovered = True  # nothing can be tried
             return min(IDLE_POLL, left)
-        limit = self.policy.concurrency + RESERVED_FOR_REMOVALS
-        now = self.clock()
-        running = tuple(self._running)
+        now, running = self.clock(), places.taken
 
         def look(tx: Connection) -> tuple[list[PendingKey], datetime | None, bool]:
             due: list[PendingKey] = []
             if observing.current(tx, self.connection_id) is not None:
                 return due, None, True
-            if len(running) < limit:
-                due = resources.pending(tx, self.connection_id, now=now, limit=limit, exclude=running)
+            if len(running) < places.most:
+                due = resources.pending(tx, self.connection_id, now=now, limit=places.most, exclude=running)
             return due, resources.next_due(tx, self.connection_id, now=now), False
 
         keys, later, observes = await self.store.read(look)
         if observes != self.observes:
             self.observes = observes
             self.logger.warning("the connection observes, nothing is sent" if observes else "the connection is live")
-        removing = any(lane is Lane.REMOVE for _, lane in self._running.values())
-        if not removing and not any(key.lane is Lane.REMOVE for key in keys):
-            self.recovered = True
-        if self._suspension is not None and self._removal_failed:  # what is tried next is something else, if there is
+        if not places.removing and not any(key.lane is Lane.REMOVE for key in keys):
+            places.recovered = True
+        suspended = self._suspension.error is not None
+        if suspended and self._removal_failed:  # what is tried next is something else, if there is
             keys = [key for key in keys if key.lane is not Lane.REMOVE] or keys
-        for key in keys:
-            if self._has_place(key.lane):
-                task = asyncio.create_task(self._work(key), name=f"drive {key.kind} {key.id}")
-                self._running[key.id] = (task, key.lane)
+        waiting = [key for key in keys if not places.has(key.id)]  # claimed while it was looked
+        for key in waiting:
+            if places.is_free(key.lane, suspended=suspended):
+                self._start(key)
+        places.queued = len(running) >= places.most or not all(places.has(key.id) for key in waiting)
         return IDLE_POLL if later is None else min(IDLE_POLL, max(0.0, (later - now).total_seconds()) + 0.001)
 
-    def _has_place(self, lane: Lane) -> bool:
-        if self._suspension is not None:  # one is tried, and one removal: it does not wait for what is slow
-            return not self._running or (
-                lane is Lane.REMOVE and all(held is not Lane.REMOVE for _, held in self._running.values())
-            )
-        removing = sum(held is Lane.REMOVE for _, held in self._running.values())
-        if len(self._running) >= self.policy.concurrency + RESERVED_FOR_REMOVALS:
-            return False
-        if lane is Lane.REMOVE:
-            return self.recovered or removing < REMOVALS_AT_START
-        return len(self._running) - removing < self.policy.concurrency
-
-    async def _work(self, key: PendingKey) -> None:
+    async def _work(self, key: PendingKey, situation: Situation | None) -> None:
         """Drive one resource, whatever happens, and make room again."""
         current_lane.set(key.lane)
         correlation_id.set(self._requests.get(key.id))
         actor.set("bridge")
         permission.set(self._permit)
         try:
-            await self._drive(key.kind, key.id)
+            await self._drive(key.kind, key.id, situation)
         except LostLeadershipError:
             self.logger.warning("another process leads this connection; %s %s is left to it", key.kind, key.id)
             await asyncio.sleep(STORE_BACKOFF)
@@ -255,12 +274,12 @@ class Driver:
             self.logger.exception("driving %s %s failed", key.kind, key.id, exc_info=without_text(error))
             await asyncio.sleep(STORE_BACKOFF)
         finally:
-            self._running.pop(key.id, None)
+            self.places.running.pop(key.id, None)
             if key.id not in self.failures:
                 self._requests.pop(key.id, None)
             self._refusals.begin(key.id)
-            if self._suspended() <= 0 and key.id not in self.failures:
-                self._suspension = None
+            if self._suspension.left() <= 0 and key.id not in self.failures:
+                self._suspension.error = None
             self.announce(key.id)
             self._wake.set()
             self._worked.set()
@@ -274,9 +293,10 @@ class Driver:
 
     # -- One resource ----------------------------------------------------------------------------------------------
 
-    async def _drive(self, kind: Kind, resource_id: str) -> None:
-        """Take steps until nothing differs, or a failure postpones the rest."""
-        situation = await self._record(resource_id, lambda tx: self.outcomes.load(tx, kind, resource_id))
+    async def _drive(self, kind: Kind, resource_id: str, situation: Situation | None) -> None:
+        """Take steps, from where it was loaded if it was, until nothing differs, or a failure postpones the rest."""
+        if situation is None:
+            situation = await self._record(resource_id, lambda tx: self.outcomes.load(tx, kind, resource_id))
         self.failures.pop(resource_id, None)
         self._refusals.begin(resource_id)
         if situation is not None and situation.row.ambiguous:
@@ -356,24 +376,11 @@ class Driver:
 
     def failure(self, resource_id: str) -> ConnectorError | None:
         """Return why a resource is not done yet, if anything failed."""
-        return self.failures.get(resource_id, self._suspension)
-
-    def _suspend(self, error: RemoteSuspendedError) -> None:
-        """Leave all work alone while no call would be sent; after that, one resource is tried before the others.
-
-        Tried one by one, thousands that wait would keep the process and the audit busy for as long as an outage lasts.
-        """
-        self._suspension = error
-        until = asyncio.get_running_loop().time() + (error.retry_after or 0.0) + MOMENT
-        self._suspended_until = until if self._suspended() <= 0 else min(until, self._suspended_until)
-
-    def _suspended(self) -> float:
-        """Return the seconds for which no call would be sent; 0 or less when it is time to try."""
-        return self._suspended_until - asyncio.get_running_loop().time()
+        return self.failures.get(resource_id, self._suspension.error)
 
     async def _postpone(self, situation: Situation, error: ConnectorError) -> None:
         if isinstance(error, RemoteSuspendedError):
-            self._suspend(error)
+            self._suspension.begin(error)
         else:
             self._removal_failed = current_lane.get() is Lane.REMOVE
         ambiguous = error.ambiguous and not situation.probe

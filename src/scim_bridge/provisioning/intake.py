@@ -18,7 +18,7 @@ from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Capabilities, name_of, rearmed
-from scim_bridge.store import documents, resources
+from scim_bridge.store import documents, index, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
 
@@ -86,10 +86,15 @@ class Intake:
             raise NotFoundException(detail=f"{kind} {resource_id} not found")
         return row
 
-    def insert(self, tx: Connection, kind: Kind, resource: User | Group, *, unique: bool) -> ResourceRow:
-        """Insert a new resource as desired; the remote system has nothing of it yet."""
+    def insert(
+        self, tx: Connection, kind: Kind, resource: User | Group, *, unique: bool, new_id: str | None = None
+    ) -> ResourceRow:
+        """Insert a new resource as desired; the remote system has nothing of it yet.
+
+        :param new_id: Its id, where one was minted before.
+        """
         now = self.clock()
-        resource_id = self.new_id()
+        resource_id = new_id or self.new_id()
         active = getattr(resource, "active", None) is not False
         row = ResourceRow(
             connection_id=self.connection_id,
@@ -141,8 +146,10 @@ class Intake:
         )
         if matters:
             changed = self.rearm(tx, changed, lane, hold=hold)
-        resources.replace(tx, changed, resource)
-        self.record(tx, changed, "modify", paths=changed_paths(row.document, changed.document))
+        paths = changed_paths(row.document, changed.document)
+        compared = any(path not in index.ELSEWHERE for path in paths)  # else what filters compare is as it was
+        resources.replace(tx, changed, resource if compared else None)
+        self.record(tx, changed, "modify", paths=paths)
         return changed
 
     def untouched(self, tx: Connection, row: ResourceRow) -> ResourceRow:

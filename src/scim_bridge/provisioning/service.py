@@ -7,21 +7,19 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
 from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.errors import (
-    ConnectorError,
     PendingError,
     RefusedError,
     RemoteCredentialsError,
     RemoteRateLimitedError,
     RemoteUnavailableError,
-    StoreUnavailableError,
 )
-from scim_bridge.models import Group, Lane, Remote, User
+from scim_bridge.models import Group, User
 from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.answers import is_as_asked, only_leaving_is_refused, together
 from scim_bridge.provisioning.discovery import Discovery
@@ -32,15 +30,14 @@ from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.intake import Accepted, Check, Intake
 from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.policy import ProvisioningPolicy
-from scim_bridge.provisioning.situation import Capabilities
-from scim_bridge.provisioning.succession import keeps, named_by, take_name
+from scim_bridge.provisioning.search import Search
+from scim_bridge.provisioning.situation import Capabilities, Situation
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.provisioning.waiting import happened
 from scim_bridge.store import audit, memberships, notifications, resources
 from scim_bridge.store.engine import Connection, Store
-from scim_bridge.store.leadership import Leadership, owns
-from scim_bridge.store.rows import MemberDelta, Ownership, ResourceRow, State
-from scim_bridge.upstream.lanes import lane as current_lane
+from scim_bridge.store.leadership import Leadership
+from scim_bridge.store.rows import MemberDelta, ResourceRow, State
 
 POLL = 5.0
 """Seconds between looks at a row that another replica may settle: a notification is only a wake-up."""
@@ -48,8 +45,6 @@ POLL = 5.0
 AMBIGUOUS_RETRY_AFTER = 15
 CREDENTIALS_RETRY_AFTER = 120
 RATE_LIMIT_RETRY_AFTER = 5
-FIND_TIMEOUT = 5.0
-"""Seconds a filter that found nothing may spend on asking the remote system."""
 
 HELD = "accepted, and held: too many removals or privileged grants at once; an operator has to approve"
 OBSERVES = "accepted; the bridge only observes until its operator lets it go live"
@@ -59,6 +54,9 @@ OTHER_REMOTE = (
 now = partial(datetime.now, UTC)
 
 PENDING = "accepted; pending upstream; retry to observe"
+
+Events = Mapping[str, asyncio.Event]
+"""By the id of a resource, what tells that work on it has ended."""
 
 answer_by: ContextVar[float | None] = ContextVar("answer_by", default=None)
 """When the request that some writes belong to is answered, by the event loop's clock; ``None``: each has a budget."""
@@ -103,8 +101,7 @@ class Provisioning:
     ) -> None:
         self.capabilities = capabilities = Capabilities.of(connector, user_model)
         self.connection_id, self.store, self.connector = connection_id, store, connector
-        self.policy = policy
-        self.clock = clock
+        self.policy, self.clock = policy, clock
         intake = Intake(connection_id, capabilities, policy, new_id=new_id, clock=clock)
         self.users, self.groups = UserIntake(intake), GroupIntake(intake)
         self.outcomes = Outcomes(connection_id, capabilities, new_id=new_id, clock=clock)
@@ -116,6 +113,7 @@ class Provisioning:
         self.identification = Identification(
             connection_id, store, connector, clock=clock, apart=policy.apart, leadership=leadership
         )
+        self.search = Search(store, connector, self.discovery, self.identification, leadership)
         self.driver = Driver(
             connection_id,
             store,
@@ -138,7 +136,8 @@ class Provisioning:
         :raises UniquenessException: When an active User has the userName.
         :raises ServingError: When the remote system refuses, or has not confirmed within the budget.
         """
-        return await self._created(lambda tx: self.users.create(tx, user))
+        new_id = self.users.intake.new_id()
+        return await self._created(lambda tx: self.users.create(tx, user, new_id), about=new_id)
 
     async def modify_user(self, user_id: str, change: Callable[[User], User | None], check: Check) -> Outcome:
         """Replace or modify a User (RFC 7644 §3.5).
@@ -146,52 +145,15 @@ class Provisioning:
         :param change: Runs inside the store's transaction; returns the new state, or ``None`` when nothing changes.
         :param check: Evaluates the request's conditions against the entity tag.
         """
-        return await self._write(lambda tx: self.users.modify(tx, user_id, change, check))
+        return await self._write(lambda tx: self.users.modify(tx, user_id, change, check), about=user_id)
 
     async def delete_user(self, user_id: str, check: Check) -> None:
         """Delete a User (RFC 7644 §3.6); returns when the remote system agrees."""
-        await self._write(lambda tx: self.users.delete(tx, user_id, check))
+        await self._write(lambda tx: self.users.delete(tx, user_id, check), about=user_id)
 
     async def find_user(self, user_name: str) -> None:
-        """Ask the remote system once for a userName the store does not know, and take over what it has.
-
-        A filter must see the accounts a creation would run into. When asking fails, the store's answer stands.
-        """
-        if "find_user" not in self.connector.operations or not self._leads():
-            return
-        asked, term = self.clock(), "" if self.leadership is None else self.leadership.term
-        token = current_lane.set(Lane.READ)
-        try:
-            async with asyncio.timeout(FIND_TIMEOUT):
-                if not await self.identification.confirmed():
-                    return
-                remote = await self.connector.find_user(user_name)
-            if remote is not None:
-                await self.store.write(lambda tx: self._found(tx, remote, asked, term))
-        except (ConnectorError, TimeoutError, StoreUnavailableError) as error:
-            self.logger.info("asking for an unknown userName failed: %s", type(error).__name__)
-        finally:
-            current_lane.reset(token)
-
-    def _found(self, tx: Connection, remote: Remote[User], asked: datetime, term: str) -> None:
-        """Take over what was found, unless another process drives by now: it may have deleted it meanwhile.
-
-        What the store knows under an older name was renamed by hand.
-        """
-        audit.serialise(tx, self.connection_id)
-        if self.leadership is not None and not owns(tx, self.connection_id, term):
-            return
-        row = self.discovery.known(tx, "User", remote)
-        if row is None:
-            self.discovery.take(tx, "User", remote, asked=asked)
-        elif row.ownership is Ownership.DISCOVERED:
-            self.discovery.refresh(tx, row, remote, asked=asked)
-        elif keeps(row) and row.modified_at < asked:
-            take_name(tx, row, named_by(remote), self.capabilities, now=self.clock())
-
-    def _leads(self) -> bool:
-        """Whether this process may call the remote system: its limit is kept by the one that leads."""
-        return self.leadership is None or self.connection_id in self.leadership.held
+        """Ask the remote system once for a userName that the store does not know (:class:`.Search`)."""
+        await self.search.find_user(user_name)
 
     # -- Groups ----------------------------------------------------------------------------------------------------
 
@@ -207,7 +169,9 @@ class Provisioning:
         :param change: Changes the attributes; sees a Group without members. ``None``: they stay.
         :param deltas: Changes of the members, in order.
         """
-        return await self._write(lambda tx: self.groups.modify(tx, group_id, change, deltas, check))
+        members = {member for delta in deltas for member in delta.ids}
+        about = members.pop() if self.capabilities.user_centric and len(members) == 1 else None
+        return await self._write(lambda tx: self.groups.modify(tx, group_id, change, deltas, check), about=about)
 
     async def delete_group(self, group_id: str, check: Check) -> None:
         """Delete a Group (RFC 7644 §3.6); returns when nobody holds it any more."""
@@ -224,26 +188,24 @@ class Provisioning:
 
     # -- Writing and waiting ---------------------------------------------------------------------------------------
 
-    async def _created(self, work: Callable[[Connection], Accepted]) -> Outcome:
+    async def _created(self, work: Callable[[Connection], Accepted], *, about: str | None = None) -> Outcome:
         """Run a creation, and note that the client is about to be told of it."""
-        outcome = await self._write(work)
-        if await self.store.read(lambda tx: self._any(tx, outcome.row.id)) is None:
-            raise self._pending(outcome.row.id)  # refused, and forgotten for a later refusal before it was told
+        outcome = await self._write(work, creates=True, about=about)
         if not outcome.row.answered:
-            await self.store.write(lambda tx: _answered(tx, outcome.row))
+            await self.store.write(lambda tx: resources.note_answered(tx, self.connection_id, outcome.row.id))
         return outcome
 
-    async def _write(self, work: Callable[[Connection], Accepted]) -> Outcome:
-        """Commit desired state, wait for the remote system within the budget and return how the resource is now."""
+    async def _write(
+        self, work: Callable[[Connection], Accepted], *, creates: bool = False, about: str | None = None
+    ) -> Outcome:
+        """Commit desired state, wait for the remote system within the budget and return how the resource is now.
+
+        :param creates: Whether what is written has to be there afterwards.
+        :param about: The User for whom most likely a call follows: if the driver has a place free, that call is noted
+            in the same transaction.
+        """
         deadline = answer_by.get() or asyncio.get_running_loop().time() + self.policy.budget
-
-        def noted(tx: Connection) -> tuple[Accepted, observing.Observing | None]:
-            audit.serialise(tx, self.connection_id)
-            accepted = work(tx)
-            notifications.wake(tx, self.connection_id)
-            return accepted, observing.current(tx, self.connection_id)
-
-        accepted, observes = await self.store.write(noted)
+        accepted, observes, begun = await self._committed(work, about)
         if accepted.warnings:  # without what the client sent as an id: it can be an address
             self.logger.warning("%s %s: %d were left out", accepted.row.kind, accepted.row.id, len(accepted.warnings))
         if accepted.stayed:
@@ -251,51 +213,79 @@ class Provisioning:
         if observes:  # also what changes nothing: what the store says of the remote system may be old
             raise self._observing(observes)
         if accepted.waits or accepted.then_members:
-            self.driver.wake(accepted.waits)
-            await self._confirmed(accepted, deadline)
-        row = await self._read(accepted.row)
-        return Outcome(row or accepted.row, not accepted.repeated, accepted.warnings)
+            if accepted.waits.keys() - begun.keys() or accepted.then_members:
+                self.driver.wake(accepted.waits)
+            await self._confirmed(accepted, deadline, begun)
+        row = await self._any(accepted.row.id)
+        if row is None and creates:
+            raise self._pending(accepted.row.id)  # refused, and forgotten for a later refusal before it was told
+        shown = accepted.row if row is None or row.deleted else row
+        return Outcome(shown, not accepted.repeated, accepted.warnings)
 
-    async def _confirmed(self, accepted: Accepted, deadline: float) -> None:
+    async def _committed(
+        self, work: Callable[[Connection], Accepted], about: str | None
+    ) -> tuple[Accepted, observing.Observing | None, Events]:
+        """Commit desired state; return as well whose call was begun, and what tells that it has ended."""
+        claimed = about if about is not None and self.driver.claim(about) else None
+
+        def noted(tx: Connection) -> tuple[Accepted, observing.Observing | None, Situation | None]:
+            audit.serialise(tx, self.connection_id)
+            accepted = work(tx)
+            notifications.wake(tx, self.connection_id)
+            observes = observing.current(tx, self.connection_id)
+            if claimed is None or claimed not in accepted.waits or observes is not None:
+                return accepted, observes, None
+            return accepted, observes, self.driver.load(tx, "User", claimed)
+
+        try:
+            accepted, observes, situation = await self.store.write(noted)
+            begun = {} if situation is None else {situation.row.id: self.driver.begin(situation)}
+        finally:
+            if claimed is not None:
+                self.driver.release(claimed)
+        return accepted, observes, begun
+
+    async def _confirmed(self, accepted: Accepted, deadline: float, begun: Events) -> None:
         """Wait for removals, then for the resource itself, then for additions unless they are too many to wait for."""
         own = accepted.row.id
         refused = []
         for resource_id in sorted(accepted.removals - {own}):
             try:
-                await self._settled(resource_id, accepted.waits[resource_id], deadline, of=own)
+                event = begun.get(resource_id)
+                await self._settled(resource_id, accepted.waits[resource_id], deadline, of=own, ended=event)
             except RefusedError as error:  # whoever cannot be changed holds up nobody else: the others are waited for
                 refused.append(error)
         if refused:
             raise together(refused)
         if own in accepted.waits:
-            await self._settled(own, accepted.waits[own], deadline, removes=own in accepted.removals)
+            removes = own in accepted.removals
+            await self._settled(own, accepted.waits[own], deadline, removes=removes, ended=begun.get(own))
         additions = {one: generation for one, generation in accepted.waits.items() if one not in accepted.removals}
         if accepted.then_members and not accepted.row.deleted:
-            additions |= await self.store.read(lambda tx: self._members_on_their_way(tx, own))
+            additions |= await self._members_on_their_way(own)
         additions.pop(own, None)
         if len(additions) <= self.policy.deferrable_additions:
             for resource_id, generation in additions.items():
-                await self._settled(resource_id, generation, deadline, of=own, joins=True)
+                event = begun.get(resource_id)
+                await self._settled(resource_id, generation, deadline, of=own, joins=True, ended=event)
             await self._made_anew(accepted, additions, deadline)
 
     async def _made_anew(self, accepted: Accepted, additions: Mapping[str, int], deadline: float) -> None:
         """Wait for a group that was found lost when it was granted, and then for those who were to get it."""
         own, waited = accepted.row.id, accepted.row.generation
         while accepted.row.kind == "Group" and additions:
-            row = await self.store.read(lambda tx: self._any(tx, own))
+            row = await self._any(own)
             if row is None or row.deleted or row.generation == waited:
                 return
             waited = row.generation
             await self._settled(own, waited, deadline)
-            late = await self.store.read(lambda tx: self._members_on_their_way(tx, own))
+            late = await self._members_on_their_way(own)
             for resource_id in sorted(additions.keys() & late.keys()):
                 await self._settled(resource_id, late[resource_id], deadline, of=own, joins=True)
 
-    def _members_on_their_way(self, tx: Connection, group_id: str) -> dict[str, int]:
+    async def _members_on_their_way(self, group_id: str) -> dict[str, int]:
         """Return the generation of each person that a group just created is being given to."""
-        to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, group_id)
-        found = (resources.get(tx, self.connection_id, "User", user_id) for user_id in to_add)
-        return {user.id: user.generation for user in found if user is not None and user.state is not State.SETTLED}
+        return await self.store.read(lambda tx: memberships.on_their_way(tx, self.connection_id, group_id))
 
     async def _settled(
         self,
@@ -306,6 +296,7 @@ class Provisioning:
         of: str | None = None,
         joins: bool = False,
         removes: bool = True,
+        ended: asyncio.Event | None = None,
     ) -> None:
         """Wait until a generation is confirmed.
 
@@ -314,15 +305,16 @@ class Provisioning:
         :param of: The group that the write was about, when this is one of its people: then a refusal says whom, and
             only what keeps them in the group, or out of it, is one.
         :param joins: Whether they are to be in the group.
+        :param ended: What tells that a call just begun has ended: nothing is to be seen before.
         :raises RefusedError: When it was refused.
         :raises PendingError: When it is not confirmed by the deadline, or will not be.
         """
         loop = asyncio.get_running_loop()
+        if ended is not None:
+            await happened(ended, min(deadline - loop.time(), POLL))
         while True:
             event = self.driver.watch(resource_id)
-            row, observes = await self.store.read(
-                lambda tx: (self._any(tx, resource_id), observing.current(tx, self.connection_id))
-            )
+            row = await self._any(resource_id)
             if row is None:
                 return
             only_leaving = partial(only_leaving_is_refused, row=row, capabilities=self.capabilities)
@@ -336,6 +328,7 @@ class Provisioning:
                 raise RefusedError(detail, status=row.refusal.status, scim_type=row.refusal.scim_type)
             if row.observed_generation >= generation:
                 return
+            observes = await self.store.read(lambda tx: observing.current(tx, self.connection_id))
             if observes is not None and not self.driver.busy():
                 raise self._observing(observes)  # it was found out, or began, while this waited
             left = deadline - loop.time()
@@ -346,11 +339,9 @@ class Provisioning:
                 raise self._pending(resource_id)
             await happened(event, min(left, POLL))
 
-    def _any(self, tx: Connection, resource_id: str) -> ResourceRow | None:
+    async def _any(self, resource_id: str) -> ResourceRow | None:
         """Return a User or a Group by id, deleted ones included."""
-        return resources.get(tx, self.connection_id, "User", resource_id, deleted=True) or resources.get(
-            tx, self.connection_id, "Group", resource_id, deleted=True
-        )
+        return resources.any_of(await self.store.ask(resources.ANY, resources.any_key(self.connection_id, resource_id)))
 
     def _is_hopeless(self, row: ResourceRow, left: float) -> bool:
         """Whether the next attempt comes after the budget: then the client is better told now."""
@@ -373,13 +364,3 @@ class Provisioning:
         else:
             seconds = min(AMBIGUOUS_RETRY_AFTER, self.policy.outage_retry_after)
         return PendingError(PENDING, retry_after=seconds)
-
-    async def _read(self, row: ResourceRow) -> ResourceRow | None:
-        return await self.store.read(lambda tx: resources.get(tx, self.connection_id, row.kind, row.id))
-
-
-def _answered(tx: Connection, row: ResourceRow) -> None:
-    """Note that the client was told of a creation."""
-    fresh = resources.get(tx, row.connection_id, row.kind, row.id, lock=True)
-    if fresh is not None:
-        resources.replace(tx, replace(fresh, answered=True))

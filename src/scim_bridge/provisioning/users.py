@@ -23,13 +23,14 @@ class UserIntake:
     def __init__(self, intake: Intake) -> None:
         self.intake = intake
 
-    def create(self, tx: Connection, user: User) -> Accepted:
+    def create(self, tx: Connection, user: User, new_id: str | None = None) -> Accepted:
         """Accept a creation (RFC 7644 §3.3).
 
         An account that no client owns, or that is inactive, is taken over instead of refused: what a filter shows and
         what a creation runs into are the same accounts, and a person who returns is let in again. With another
         ``externalId`` than the inactive User's it is another person, whom the address was given to.
 
+        :param new_id: The id of the User if it is a new one.
         :raises UniquenessException: When an active User of this connection has the userName.
         :raises PendingError: While the access of the person who had the address before is still being taken away.
         """
@@ -37,7 +38,7 @@ class UserIntake:
         row = resources.find_by_name(tx, self.intake.connection_id, "User", name, lock=True)
         if row is None:
             self.intake.guard.permit_name(name)
-            row = self.intake.insert(tx, "User", user, unique=True)
+            row = self.intake.insert(tx, "User", user, unique=True, new_id=new_id)
             return Accepted(row, self.intake.waits_of(row))
         if _is_somebody_else(row, user):
             row = self._in_place_of(tx, row, user)

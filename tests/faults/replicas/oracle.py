@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from scim_bridge.provisioning.driver import RESERVED_FOR_REMOVALS
+from scim_bridge.provisioning.places import RESERVED_FOR_REMOVALS
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from tests.faults.replicas.clients import Person
 from tests.faults.replicas.cluster import RATE_LIMIT, Cluster

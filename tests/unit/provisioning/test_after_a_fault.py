@@ -8,7 +8,7 @@ import pytest
 
 from scim_bridge.errors import PendingError, RefusedError, RemoteInvalidValueError, RemoteUnavailableError
 from scim_bridge.provisioning import ProvisioningPolicy
-from scim_bridge.provisioning.driver import REMOVALS_AT_START
+from scim_bridge.provisioning.places import REMOVALS_AT_START
 from scim_bridge.provisioning.waiting import MAX_ASKED
 from scim_bridge.store import audit
 from scim_bridge.store.rows import State

@@ -221,13 +221,13 @@ async def test_the_driver_has_not_recovered_while_the_backlog_is_untried(tmp_pat
         driver = bridge.provisioning.driver
         driver._stopping = False
         await asyncio.sleep(0.05)
-        driver.recovered = False
+        driver.places.recovered = False
         await due_now(bridge, *ids)
         await asyncio.sleep(0.1)
         driver.wake()
         await asyncio.sleep(0.1)
 
-        assert not driver.recovered
+        assert not driver.places.recovered
 
 
 async def test_a_creation_after_a_pending_deletion_ends_with_an_account(bridge: Bridge) -> None:
