@@ -46,6 +46,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "pending": ("work:pending", "What is not settled, since when, why, and when next."),
         "held": ("work:held", "What the mass-change guard holds for you."),
         "groups": ("people:groups", "Which groups there are, and what they stand for."),
+        "drift": ("drift:drift", "What the last comparison found, and since when."),
     },
     "Prove": {
         "audit": ("audit:audit", "Verify and export the audit chain of a connection."),

@@ -15,7 +15,7 @@ from scim_bridge.cli.token import require_connection
 from scim_bridge.config import Settings, load_settings
 from scim_bridge.errors import RemoteUnavailableError
 from scim_bridge.provisioning import observing
-from scim_bridge.provisioning.reconcile import SECURITY, Comparison, DriftClass
+from scim_bridge.provisioning.drift import SECURITY, Comparison, DriftClass
 from scim_bridge.store import resources
 from scim_bridge.store.engine import Connection
 

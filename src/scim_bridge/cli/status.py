@@ -29,6 +29,8 @@ LINES = {
     "refused": "Refused by the remote system",
     "client_seen": "A client last came",
     "remote_answered": "The remote system last answered",
+    "compared": "Last compared",
+    "differ": "… differed",
     "driver": "Driven by",
     "driver_seen": "… last heard of",
 }

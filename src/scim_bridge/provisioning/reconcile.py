@@ -7,9 +7,8 @@ repaired; the rest by policy. Accounts that no client owns are taken into the st
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -21,6 +20,7 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import Group, Kind, Lane, Page, Remote, User
 from scim_bridge.provisioning import observing
+from scim_bridge.provisioning.drift import SECURITY, Comparison, Drift, DriftClass, keep
 from scim_bridge.provisioning.journal import actor, record
 from scim_bridge.provisioning.observation import Observation
 from scim_bridge.provisioning.plan import Desired, Seen, differing, same
@@ -43,72 +43,8 @@ CHECKPOINT = "bridge:reconcile"
 """Key of the checkpoint in the connection's small store."""
 
 
-class DriftClass(StrEnum):
-    """What kind of difference a comparison found."""
-
-    EXTRA_ACTIVE = "extra_active"
-    """An account is active that should not be."""
-    EXTRA_PRIVILEGE = "extra_privilege"
-    """An account holds a group that it should not hold."""
-    MISSING = "missing"
-    """An account or group that should be there is not, or is inactive, or lacks a group."""
-    ATTRIBUTE = "attribute"
-    UNMANAGED = "unmanaged"
-    """An account or group that no client owns, new to the bridge."""
-
-
 COMPARED = frozenset({State.SETTLED, State.BLOCKED})
 """States in which nothing is on its way, so that a difference is drift."""
-
-SECURITY = frozenset({DriftClass.EXTRA_ACTIVE, DriftClass.EXTRA_PRIVILEGE})
-"""Drift that gives somebody more than they should have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """One difference.
-
-    :param subject: Attribute paths or remote ids of groups that differ; never their values.
-    :param repaired: Whether it was handed to the driver.
-    """
-
-    drift: DriftClass
-    kind: Kind
-    resource_id: str
-    remote_id: str
-    subject: tuple[str, ...] = ()
-    repaired: bool = False
-
-    @property
-    def is_missing_account(self) -> bool:
-        """Whether the account itself is missing, rather than one of its groups."""
-        return self.drift is DriftClass.MISSING and self.kind == "User" and not self.subject
-
-
-@dataclass(slots=True)
-class Comparison:
-    """What a comparison came to.
-
-    :param compared: How many accounts and groups the remote system listed.
-    :param displaced: How many of them are not taken in yet, because another resource has their name: that one's account
-        may have been renamed by hand, which the driver finds out.
-    :param complete: Whether it reached the end.
-    """
-
-    compared: int = 0
-    displaced: int = 0
-    drifts: list[Drift] = field(default_factory=list)
-    complete: bool = False
-
-    @property
-    def security(self) -> list[Drift]:
-        """The drift that gives somebody more than they should have."""
-        return [one for one in self.drifts if one.drift in SECURITY]
-
-    @property
-    def missing_accounts(self) -> list[Drift]:
-        """The accounts that should be there, are not, or are inactive, and stay so until somebody asks for them."""
-        return [one for one in self.drifts if one.is_missing_account and not one.repaired]
 
 
 class Reconciler:
@@ -175,6 +111,7 @@ class Reconciler:
                 await self._look_for_missing(kind, seen[kind], comparison, apply=apply)
         await self._compare_members(comparison, apply=apply)
         comparison.complete = True
+        await self._write(lambda tx: keep(tx, self.connection_id, comparison, applied=apply, now=self.clock()))
         if comparison.drifts and apply:
             self.wake()
         for one in comparison.security:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from scim_bridge.models import Lane
-from scim_bridge.provisioning import observing
+from scim_bridge.provisioning import drift, observing
+from scim_bridge.provisioning.drift import SECURITY
 from scim_bridge.store import audit, inventory, tokens
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow, State
@@ -40,7 +41,10 @@ class ConnectionStatus:
     :param oldest_removal: Whose removal was asked for first of those that are not confirmed.
     :param oldest_removal_at: When it was last asked for.
     :param client_seen: When a client last came with a token, to a minute.
-    :param remote_answered: When the remote system last answered something that the audit chain has.
+    :param remote_answered: When the remote system last answered something that is kept: an entry of the audit chain,
+        or a comparison.
+    :param compared: When everything was last compared.
+    :param differ: How many differences that found.
     :param driver: On PostgreSQL, the process that drives it.
     :param driver_seen: When that process last gave a sign of life.
     :param needs: What an operator has to look at, a sentence each, with the command for it.
@@ -60,6 +64,8 @@ class ConnectionStatus:
     oldest_removal_at: datetime | None
     client_seen: datetime | None
     remote_answered: datetime | None
+    compared: datetime | None
+    differ: int | None
     driver: str | None
     driver_seen: datetime | None
     needs: tuple[str, ...]
@@ -75,11 +81,13 @@ def status(tx: Connection, connection_id: str, *, now: datetime) -> ConnectionSt
     oldest = inventory.oldest_removal(tx, connection_id)
     records = tokens.list_tokens(tx, connection_id)
     driver = inventory.driver(tx, connection_id)
+    compared = drift.last(tx, connection_id)
     held = _sum(numbers, State.HELD)
     needs = [
         *([] if observes is None else [observes.detail]),
         *_of_removals(connection_id, oldest, now),
         *([f"{held} changes are held: scim-bridge held {connection_id}"] if held else ()),
+        *_of_comparison(connection_id, compared),
         *_of_tokens(connection_id, records, now),
     ]
     return ConnectionStatus(
@@ -96,7 +104,9 @@ def status(tx: Connection, connection_id: str, *, now: datetime) -> ConnectionSt
         None if oldest is None else oldest.name,
         None if oldest is None else oldest.modified_at,
         max((one.used_at for one in records if one.used_at), default=None),
-        _answered(tx, connection_id),
+        max((one for one in (_answered(tx, connection_id), compared and compared.at) if one), default=None),
+        None if compared is None else compared.at,
+        None if compared is None else compared.number,
         None if driver is None else driver[0].rpartition(":")[0],
         None if driver is None else driver[1],
         tuple(needs),
@@ -113,6 +123,16 @@ def _of_removals(connection_id: str, oldest: ResourceRow | None, now: datetime) 
     minutes = int((now - oldest.modified_at).total_seconds() // 60)
     return [
         f"the removal of {oldest.name} is not confirmed after {minutes} minutes: scim-bridge pending {connection_id}"
+    ]
+
+
+def _of_comparison(connection_id: str, compared: drift.LastComparison | None) -> list[str]:
+    """Tell what a comparison found and left."""
+    left = [] if compared is None else [one.drift for one in compared.drifts if not one.drift.repaired]
+    security = sum(one.drift in SECURITY for one in left)
+    return [
+        *([f"{security} have more than they should: scim-bridge drift {connection_id}"] if security else ()),
+        *([f"{len(left)} differences are only reported: scim-bridge drift {connection_id}"] if left else ()),
     ]
 
 

@@ -277,6 +277,32 @@ def test_the_status_counts_what_is_not_settled_and_says_what_needs_somebody(oper
     assert "scim-bridge held acme" in operator.run("status").stdout
 
 
+def test_what_the_last_comparison_found_is_told_by_name_and_since_when(deciding: Operator) -> None:
+    """Before there was one it is said so; found again, it has the same beginning; repaired, it is so no more."""
+    never = deciding.run("drift", "beta")
+    assert "beta was not compared yet" in never.stderr
+    remote = MemoryRemote.named(deciding.file.parent.name)
+    (support,) = [id_ for id_, group in remote.groups.items() if group.display_name == "Support"]
+    (fay,) = [id_ for id_, account in remote.accounts.items() if account.user.user_name == "fay@x.example"]
+    remote.members.add((support, fay))
+    remote._faults.clear()  # it is up again
+    deciding.run("reconcile", "acme", status=2)
+    (told,) = deciding.rows("drift", "acme", "--exit-status", status=NEEDED)
+    assert (told["drift"], told["name"], told["differs"]) == ("extra_privilege", "fay@x.example", ["Support"])
+    assert (told["security"], told["then"]) == (True, "reported")
+    (status,) = deciding.rows("status", "acme")
+    assert status["differ"] == 1
+    assert "1 have more than they should: scim-bridge drift acme" in status["needs"]
+    deciding.run("reconcile", "acme", status=2)
+    assert deciding.rows("drift") == [told]
+    deciding.run("reconcile", "acme", "--apply")
+    (repaired,) = deciding.rows("drift", "--exit-status")
+    assert repaired == {**told, "then": "repaired"}
+    assert (support, fay) not in remote.members
+    deciding.run("reconcile", "acme")
+    assert deciding.rows("drift") == []
+
+
 def test_csv_has_everything_and_no_formula(deciding: Operator) -> None:
     """A name that a spreadsheet would run is a text in it; the rest reads back as it is."""
 
@@ -310,13 +336,13 @@ def test_nothing_that_looks_needs_a_secret_or_makes_a_database(tmp_path: Path) -
         f'[store]\nurl = "sqlite:///{tmp_path}/none.db"\n[connections.acme]\nconnector = "memory"\n'
         '[connections.acme.config]\nremote = { env = "NOT_THERE" }\n'
     )
-    for command in ("status", "people", "departures", "pending", "held", "groups"):
+    for command in ("status", "people", "departures", "pending", "held", "groups", "drift"):
         result = CliRunner().invoke(main, ["--config", str(file), command])
         assert result.exit_code == 75
         assert result.stderr.strip().endswith("none.db yet; scim-bridge serve makes it")
     assert not (tmp_path / "none.db").exists()
     CliRunner().invoke(main, ["--config", str(file), "token", "create", "acme"])
-    for command in ("status", "people", "departures", "pending", "held", "groups"):
+    for command in ("status", "people", "departures", "pending", "held", "groups", "drift"):
         assert CliRunner().invoke(main, ["--config", str(file), command]).exit_code == 0
 
 

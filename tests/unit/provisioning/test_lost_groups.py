@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scim_bridge.errors import RefusedError, RemoteInvalidValueError, RemoteNotFoundError, RemoteUnavailableError
-from scim_bridge.provisioning.reconcile import DriftClass
+from scim_bridge.provisioning.drift import DriftClass
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory import MemoryConnector

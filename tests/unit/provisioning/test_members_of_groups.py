@@ -8,7 +8,7 @@ import pytest
 from scim_bridge.errors import PendingError, RemoteUnavailableError
 from scim_bridge.models import Kind
 from scim_bridge.provisioning import ProvisioningPolicy
-from scim_bridge.provisioning.reconcile import DriftClass
+from scim_bridge.provisioning.drift import DriftClass
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MemberDelta, State

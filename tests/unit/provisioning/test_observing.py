@@ -7,8 +7,8 @@ import pytest
 
 from scim_bridge.errors import PendingError
 from scim_bridge.provisioning import observing
+from scim_bridge.provisioning.drift import DriftClass
 from scim_bridge.provisioning.observing import Reason
-from scim_bridge.provisioning.reconcile import DriftClass
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user

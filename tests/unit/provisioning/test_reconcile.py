@@ -12,7 +12,8 @@ from scim2_models import User as CoreUser
 from scim_bridge.errors import RemoteRateLimitedError, RemoteUnavailableError
 from scim_bridge.models import Remote, User
 from scim_bridge.provisioning import Provisioning
-from scim_bridge.provisioning.reconcile import Comparison, DriftClass, Reconciler
+from scim_bridge.provisioning.drift import Comparison, DriftClass
+from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.store import resources
 from scim_bridge.store.rows import MemberDelta, Ownership, ResourceRow
 from scim_bridge.testing.memory_remote import MemoryRemote

@@ -4,8 +4,8 @@ import asyncio
 import logging
 from typing import Any
 
+from scim_bridge.provisioning.drift import Comparison
 from scim_bridge.provisioning.ownership import COMPARE_AGAIN, Schedule, drive
-from scim_bridge.provisioning.reconcile import Comparison
 from scim_bridge.testing.virtual_time import run_virtually
 
 

@@ -14,7 +14,8 @@ from plugins.hubspot.tests.connector.portals import World
 from scim_bridge.models import Group, Kind, User
 from scim_bridge.protocol import BridgeProvider, preset
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
-from scim_bridge.provisioning.reconcile import Comparison, Reconciler
+from scim_bridge.provisioning.drift import Comparison
+from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.server import Metrics, TokenAuthentication, create_server, served
 from scim_bridge.store import memberships, resources, tokens
 from scim_bridge.store.engine import Store

@@ -9,7 +9,7 @@ from plugins.hubspot.tests.bridge.bridged import Bridged, bridged
 from plugins.hubspot.tests.connector.portals import World, world
 from plugins.hubspot.tests.connector.test_deprovisioning import MODES, NO_ACCESS, settings_of
 from scim_bridge.errors import PendingError, RefusedError
-from scim_bridge.provisioning.reconcile import DriftClass
+from scim_bridge.provisioning.drift import DriftClass
 from scim_bridge_hubspot.emulator import Account, Fault, FaultKind
 
 ADA, BOB = "ada@corp.example", "bob@corp.example"
