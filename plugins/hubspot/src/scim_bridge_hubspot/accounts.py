@@ -206,7 +206,7 @@ class Accounts:
         if held is not None and (held.team_ids or held.seat_names):
             self.logger.warning("teams or seats of a returning person are refused; creating the account without them")
             return await self.enrol(user, replaces=replaces)
-        if await self.inventory.lost(await self.inventory.known(groups_of(user))):
+        if await self.inventory.changed():
             return await self.enrol(user, held, replaces=replaces)
         if isinstance(error, BareNotFoundError):
             raise error
@@ -293,7 +293,7 @@ class Accounts:
         try:
             user = await self._resolve(user, known, held, asked.intersection(known), remembered)
         except RemoteInvalidValueError:
-            if not await self.inventory.lost(known):
+            if not await self.inventory.changed():
                 raise
             known = await self.inventory.known(groups, asked)
             user = await self._resolve(user, known, held, asked.intersection(known), remembered)

@@ -78,10 +78,10 @@ class InventoryReader:
         refused = mapper.unmapped.keys() & set(asked)
         return tuple(group for group in groups if mapper.exists(group) and group not in refused)
 
-    async def lost(self, groups: Sequence[str]) -> bool:
-        """Ask HubSpot again, and tell whether any of these groups is gone."""
-        mapper = await self.mapper(fresh=True)
-        return not all(mapper.exists(group) for group in groups)
+    async def changed(self) -> bool:
+        """Ask HubSpot again, and tell whether it has other things by now than a write was made for."""
+        before = (await self.mapper()).inventory
+        return (await self.mapper(fresh=True)).inventory != before
 
     async def holds(self, body: Mapping[str, Any]) -> bool:
         """Ask HubSpot again, and tell whether it has the permission set and the teams that a write names."""

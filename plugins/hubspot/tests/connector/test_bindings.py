@@ -179,6 +179,23 @@ async def test_an_alias_of_a_renamed_team_concerns_only_who_is_to_get_it() -> No
     assert portal.hubspot.snapshot()["grace@corp.example"].primary_team == "EMEA"
 
 
+@pytest.mark.parametrize("unknown_team", ["400", "404"])
+async def test_a_team_that_was_deleted_a_moment_ago_keeps_nobody_in_another_group(unknown_team: str) -> None:
+    """The connector still takes it for one that the remaining alias gives, and HubSpot refuses the write."""
+    portal = stocked(unknown_team=unknown_team)
+    portal.hubspot.add_team("APAC")
+    aliases = {"South": {"primary_team": "APAC"}, "North": {"permission_set": "Sales", "primary_team": "EMEA"}}
+    async with portal.connector(groups=aliases) as connector:
+        ada = portal.hubspot.member(ADA).id
+        await connector.set_user_groups(ada, person(), ["alias:North", "alias:South"])
+        portal.hubspot.ui_delete("EMEA")
+        await connector.set_user_groups(ada, person(), ["alias:North"])
+        with pytest.raises(RemoteInvalidValueError, match='no team "EMEA"'):
+            await connector.create_user(person("bob@corp.example", groups=["alias:North"]))
+    account = portal.account()
+    assert (account.roles, account.primary_team, account.secondary_teams) == (("Sales",), None, ())
+
+
 async def test_a_renamed_seat_is_left_out_and_stops_no_removal() -> None:
     """Neither the seat of an alias, nor that of stripped people, nor the fallback's is asked for in vain."""
     portal = stocked()
