@@ -17,7 +17,7 @@ from scim_bridge.models import Group, Kind, Lane, Remote, User
 from scim_bridge.paths import with_values
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.observation import Answer, Observation
-from scim_bridge.provisioning.plan import Step, differing
+from scim_bridge.provisioning.plan import Step, differing, same
 from scim_bridge.provisioning.situation import Capabilities, Situation, name_of, situation_of
 from scim_bridge.provisioning.succession import (
     called_otherwise,
@@ -145,6 +145,8 @@ class Outcomes:
                 row = self.observation.finished(row)
             case Step.DEACTIVATE_USER:
                 row = self.observation.deactivated(tx, row, situation)
+                # Under the userName that they were to get meanwhile somebody may have made an account.
+                row = replace(row, ambiguous=self.capabilities.inactive_is_absent and _is_called_otherwise(row))
             case Step.ADD_GROUP_MEMBERS:
                 row = self.observation.members(tx, row, added=situation.portion)
             case Step.REMOVE_GROUP_MEMBERS:
@@ -505,6 +507,12 @@ def _after_a_call(row: ResourceRow, *, in_doubt: bool) -> ResourceRow:
     if not in_doubt and row.observed is not None:
         row = replace(row, observed=replace(row.observed, sent=""))
     return replace(row, ambiguous=in_doubt)
+
+
+def _is_called_otherwise(row: ResourceRow) -> bool:
+    """Whether clients call a User by another userName than that of the account they were last seen with."""
+    name = None if row.observed is None else row.observed.attributes.get("userName")
+    return name is not None and not same("userName", name, row.name)
 
 
 def _is_anothers(row: ResourceRow, situation: Situation, answer: Answer) -> bool:

@@ -11,7 +11,7 @@ from plugins.hubspot.tests.bridge.bridged import CONNECTION, Bridged, always, br
 from plugins.hubspot.tests.bridge.test_nobody_else import portal_of, roles
 from plugins.hubspot.tests.connector.portals import World
 from plugins.hubspot.tests.connector.test_deprovisioning import MODES, NO_ACCESS, settings_of
-from scim_bridge.errors import RefusedError
+from scim_bridge.errors import PendingError, RefusedError
 from scim_bridge.models import Group, Name, User
 from scim_bridge.store import resources
 from scim_bridge.store.rows import Ownership
@@ -341,3 +341,20 @@ async def test_a_set_that_a_renamed_group_stands_for(tmp_path: Path) -> None:
             assert refused.value.status == 400
         assert roles(portal, RALF) == ("Sales",)
         assert NO_ACCESS not in (await bridge.groups(ralf))
+
+
+async def test_a_deactivation_ends_the_account_of_the_name_that_was_to_be_given(tmp_path: Path) -> None:
+    """A new userName is not theirs yet, somebody makes an account of it, and the client deactivates the person."""
+    portal = portal_of()
+    async with bridged(tmp_path, portal, budget=0.5, rename="recreate") as bridge:
+        ralf = await bridge.user(RALF)
+        portal.hubspot.faults.outage()
+        with pytest.raises(PendingError):
+            await bridge.provisioning.modify_user(ralf, renamed_to(OTHER), always)
+        portal.hubspot.add_person(OTHER)
+        portal.hubspot.faults.clear()
+    async with bridged(tmp_path, portal, rename="recreate") as bridge:
+        await bridge.active(ralf, active=False)
+
+    assert not is_usable(portal, RALF)
+    assert not is_usable(portal, OTHER)
