@@ -12,6 +12,10 @@ AT_MOST = {
     "reactivate (remove)": 3,
     "another userName (recreate)": 3,
     "another userName (recreate): the old account": 3,
+    "deactivate (strip)": 3,
+    "reactivate (strip)": 4,  # one more than the PUT and its reads: who was deactivated by hand must not be called active
+    "deactivate (scim)": 4,
+    "reactivate (scim)": 7,
 }
 
 
