@@ -121,7 +121,8 @@ class ConnectorSpec:
 
         ``remote_id`` is the one that stays, be it the new one or, if the change was given up, the former. No other
         account is success. It is a removal: called again until it succeeds, and called once the account that stays is
-        as it should be. Connectors that never answer ``unfinished`` do without.
+        as it should be. Where a deactivation left an account halfway and is wanted no more, give back what it took.
+        Connectors that never answer ``unfinished`` do without.
         """
 
     @hookspec(firstresult=True)

@@ -101,7 +101,8 @@ class Remote(Generic[ResourceT]):
     :param existed: Of a creation: whether an existing account was adopted; of a change of userName that is made by
         making another account, too.
     :param unfinished: Of a User: whether the person has two accounts for the moment, because one of them was made in
-        the place of the other. ``finish_user`` is called, with the remote id of the one that stays, until one is left.
+        the place of the other, or a deactivation left the account active and without something of its own. When nobody
+        wants it deactivated, ``finish_user`` is called, with the remote id of the account that stays, until it succeeds.
     """
 
     remote_id: str

@@ -62,7 +62,7 @@ class Seen:
 
     :param known: Whether the remote system has ever answered with an identifier for it.
     :param deferred: Attribute paths that it does not take at present; they are not tried again in this drive.
-    :param unfinished: Of a user, whether there are two accounts for the moment, one of which is to be removed.
+    :param unfinished: Of a user, whether ``finish_user`` is due, as :class:`~scim_bridge.models.Remote` says.
     """
 
     known: bool = False

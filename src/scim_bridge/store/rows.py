@@ -44,7 +44,7 @@ class Observed:
     :param deferred: Paths the remote system does not take yet.
     :param called: Of a User whose account's userName was changed by hand, the one before, which clients know.
     :param sent: Of a User whose creation may have taken effect unseen, the userName that it was sent with.
-    :param unfinished: Whether the person has two accounts for the moment, and one of them is to be removed.
+    :param unfinished: Whether ``finish_user`` is due, as :class:`~scim_bridge.models.Remote` says.
     """
 
     present: bool = False

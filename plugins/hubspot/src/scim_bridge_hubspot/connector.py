@@ -26,6 +26,7 @@ from .client import HubSpotClient, pause_after
 from .config import HubSpotConfig
 from .deactivated import DeactivatedAccounts, advanced
 from .deprovision import Deprovisioning, Removal, ScimDeactivation, Stripping
+from .deprovision.returning import take_back
 from .deprovision.scim import ScimEndpoint
 from .errors import INTERVAL_SECONDS, NamesNotAcceptedError
 from .guard import Guard
@@ -273,8 +274,8 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
     @hookimpl
     async def finish_user(self, remote_id: str) -> None:
-        """Remove the other account of a person who was made anew."""
-        await self.recreating.finish(remote_id)
+        """Remove the other account of a person who was made anew, and undo a removal that was taken back midway."""
+        await end_all(lambda: self.recreating.finish(remote_id), lambda: take_back(self.accounts, remote_id))
 
     @hookimpl
     async def deactivate_user(self, remote_id: str, user: User) -> None:
@@ -390,5 +391,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
     ) -> Remote[User]:
         title = await self.job_titles.read(account) if self.job_titles else None
         resource = resource_of(account, groups, active=active, title=title)
-        unfinished = await self.accounts.recreations.of(account.id) is not None
+        kept = await self.records.tombstone(account.id, account.normal_email) if active else None
+        midway = kept is not None and kept.bares(account)
+        unfinished = midway or await self.accounts.recreations.of(account.id) is not None
         return Remote(account.id, resource, frozenset(deferred or ()), unfinished=unfinished)

@@ -47,9 +47,14 @@ class Tombstone:
         """Whether an account still is as stripping left it, whatever the configuration says today."""
         return self.stripped_to is not None and user.roles == {self.stripped_to}
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether everything was taken away but HubSpot's minimum, and more was to be."""
+        return self.stripped_to == NO_SET
+
     def bares(self, user: PublicUser) -> bool:
         """Whether an account still is as stripping left it while the set of stripped people was not there."""
-        return self.stripped_to == NO_SET and not user.roles and not assignment_of(user).team_ids
+        return self.is_unfinished and not user.roles and not assignment_of(user).team_ids
 
 
 class AccountRecords:

@@ -117,6 +117,8 @@ class Judged(History):
         held, hubspot = self.portal.held(one.email), self.portal.hubspot
         if held is None:
             return
+        if not self.config.has_seats:  # this version of the API can neither read nor give them
+            one.by_hand -= hubspot.seats.keys()
         there = {thing for thing in one.by_hand if thing in hubspot.teams or thing in hubspot.seats}
         if lost := there - held.things - self._managed():
             self.broke("hands-are-kept", f"{one.email} came back without {self._names(lost)}, given by hand")
@@ -228,7 +230,8 @@ class Judged(History):
             return
         self._holds_what_groups_say(one, "in the end")
         granted = self._granted(one)
-        extra = held.things - granted.things - one.by_hand - self._floor()
+        shown = held.things if self.config.has_seats else held.roles | held.teams
+        extra = shown - granted.things - one.by_hand - self._floor()
         if extra and not one.doubt and not await self._is_told(one, extra):
             self.broke("nothing-untold", f"{one.email} has {self._names(extra)} and is in {sorted(one.groups)}")
 

@@ -148,7 +148,7 @@ class Life(Judged):
             if wrong := self.model.ended(self.portal.held(one.email), self.stripped_ever):
                 self.broke("removed-is-out", f"{one.email} {wrong}")
         elif answer.waits:
-            one.active, one.midway = False, True
+            one.active = False
         else:
             self._excused(answer, "a deactivation", one, removes=True)
         return {one.email}
@@ -165,9 +165,7 @@ class Life(Judged):
             one.active = True
             self._is_in(one, "a reactivation")
             self._holds_what_groups_say(one, "a reactivation")
-            if one.groups or not one.midway:
-                self._has_what_was_given_by_hand(one)
-            one.midway = False
+            self._has_what_was_given_by_hand(one)
         elif answer.waits:
             one.active = True
         else:
@@ -191,9 +189,9 @@ class Life(Judged):
         return {one.email}
 
     async def rename(self) -> set[str] | None:
-        """Change somebody's userName."""
+        """Change the userName of somebody whose account is active, as it was last seen."""
         one = self._one(there=True, active=True)
-        if one is None or one.waits:
+        if one is None or one.waits or one.touched:
             return None
         old, new = one.email, f"{self.random.randrange(1000)}.{one.email.rpartition('.')[0]}.example"
         answer = await self.client.call(one.id, new)

@@ -47,8 +47,6 @@ class Employee:
     :param doubt: Groups of which a word is not confirmed.
     :param waits: Whether a word about access is not confirmed.
     :param by_hand: Ids of teams and seats that somebody gave in HubSpot, or that came with the account.
-    :param midway: Whether a removal began that could not be finished. Taken back, it gives back by the next write of
-        the person's groups; whoever is in none stays without teams and seats, which ``explain`` tells.
     :param touched: Whether the account itself was changed in HubSpot, so that answers may refuse.
     """
 
@@ -59,7 +57,6 @@ class Employee:
     doubt: set[str] = field(default_factory=set)
     waits: bool = False
     by_hand: set[str] = field(default_factory=set)
-    midway: bool = False
     touched: bool = False
     deleted: bool = False
 

@@ -1,7 +1,9 @@
-"""By which account somebody who returns is let in."""
+"""By which account somebody who returns is let in, and what they get back if they were not quite out."""
 
+from scim_bridge.errors import RemoteNotFoundError
 from scim_bridge.models import User
 from scim_bridge_hubspot.accounts import Accounts
+from scim_bridge_hubspot.holding import held_by
 from scim_bridge_hubspot.resources import address_of
 from scim_bridge_hubspot.wire import PublicUser
 
@@ -17,3 +19,19 @@ async def is_left_behind(accounts: Accounts, account: PublicUser, user: User) ->
     kept = await accounts.records.tombstone(account.id, address)
     another = kept is not None and kept.is_of_another(user.external_id)
     return another or await accounts.find(address) is not None
+
+
+async def take_back(accounts: Accounts, remote_id: str) -> None:
+    """Give back what a removal took that could not be finished, and that nobody wants any more; none is success."""
+    kept = await accounts.records.tombstone(remote_id, "")
+    if kept is None or not kept.is_unfinished:
+        return
+    try:
+        account = await accounts.guarded(remote_id)
+    except RemoteNotFoundError:
+        return
+    if kept.bares(account):
+        mapper = await accounts.inventory.mapper()
+        held = held_by(mapper, account, await accounts.records.remembered(remote_id))
+        await accounts.give_back(account, held, kept.assignment)
+    await accounts.records.unbury(remote_id)
