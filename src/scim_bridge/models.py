@@ -102,7 +102,7 @@ class Remote(Generic[ResourceT]):
         making another account, too.
     :param unfinished: Of a User: whether the person has two accounts for the moment, because one of them was made in
         the place of the other, or a deactivation left the account active and without something of its own. When nobody
-        wants it deactivated, ``finish_user`` is called, with the remote id of the account that stays, until it succeeds.
+        wants it deactivated, ``finish_user`` is called with the id of the account that stays, until it succeeds.
     """
 
     remote_id: str

@@ -13,7 +13,7 @@ AT_MOST = {
     "another userName (recreate)": 3,
     "another userName (recreate): the old account": 3,
     "deactivate (strip)": 3,
-    "reactivate (strip)": 4,  # one more than the PUT and its reads: who was deactivated by hand must not be called active
+    "reactivate (strip)": 4,  # one looks whether they were deactivated by hand: then nobody can reactivate them
     "deactivate (scim)": 4,
     "reactivate (scim)": 7,
 }
