@@ -71,13 +71,18 @@ class Story:
 
     @cached_property
     def ended(self) -> dict[str, int]:
-        """When each SCIM id ceased to name anybody: its deletion was asked for, and nobody said no to it."""
+        """When each SCIM id ceased to name anybody: its deletion was asked for, and nobody said no to it.
+
+        One that was not answered may never have arrived: an id that is seen after it named somebody until then.
+        """
+        seen = {id_: ask.order for ask in self.asks if ask.accepted for id_ in self.names.shown_by(ask)}
         found: dict[str, int] = {}
         deletions = [ask for ask in self.asks if ask.method == "DELETE" and ask.path.startswith("/Users/")]
         refused = {ask.path for ask in deletions if ask.refused and ask.status != 404}
         for ask in deletions:
             if ask.path not in refused and (ask.accepted or ask.answered is None or ask.refused):
-                found.setdefault(ask.path.rpartition("/")[2], ask.order)
+                id_ = ask.path.rpartition("/")[2]
+                found.setdefault(id_, ask.order if ask.status else max(ask.order, seen.get(id_, 0)))
         return found
 
     def others(self, key: str) -> frozenset[str]:

@@ -180,6 +180,13 @@ class Names:
             if id_ and isinstance(one.get("displayName"), str) and "userName" not in one:
                 self.groups[id_].add(one["displayName"])
 
+    @staticmethod
+    def shown_by(ask: Ask) -> Iterator[str]:
+        """Yield the SCIM ids of the Users whom an answer shows as there."""
+        for one in (ask.answer, *(ask.answer.get("Resources") or ())):
+            if isinstance(one.get("userName"), str):
+                yield str(one.get("id", ""))
+
     def _write_down(self, ask: Ask) -> None:
         """Note how a client calls a User from now on; one that was told as deleted has no name."""
         kind, _, id_ = ask.path.strip("/").partition("/")

@@ -153,6 +153,13 @@ def _namesake() -> Tale:
     return removed(tale)
 
 
+def _never_deleted() -> Tale:
+    """Let Ada's deletion get lost on its way, let her be put into a group, and be seen after that."""
+    tale = made(Tale())
+    tale.record.asked("DELETE", "/Users/1", b"")
+    return tale.grouped("1").shows(k=ada("Sales")).ask("GET", "/Users/1", answer={"id": "1", "userName": ADA})
+
+
 def _unanswered() -> Tale:
     """Let Ada be created without an answer to the client."""
     tale = Tale()
@@ -250,6 +257,7 @@ KEPT: dict[str, Callable[[], Tale]] = {
     "HubSpot shows why somebody cannot be changed, and a gateway answers the next look": lambda: _refused("/Users/1",
         LOOK, HTML_404, sets=("Sales", "Service")),
     "an address changed by hand is another account's when it is used again": _used_again,
+    "a deletion that nobody answered never arrived: the User is seen after it": _never_deleted,
     "an id is first told by a look, after the address was changed by hand": _looked_up,
     "an address is changed by hand before anybody knows that the account was made": _lost,
     "a person whose address changed by hand is read under the client's name": lambda: _listed(
