@@ -168,7 +168,7 @@ class Driver:
         """
         if self._stopping or self.observes or self._suspension.error is not None:
             return False
-        leads = self._leadership is None or self.connection_id in self._leadership.held
+        leads = self._leadership is None or self.connection_id in self._leadership.led
         return leads and self.places.claim(resource_id)
 
     def load(self, tx: Connection, kind: Kind, resource_id: str) -> Situation | None:
@@ -351,7 +351,7 @@ class Driver:
         :raises LostLeadershipError: When it does not, or cannot tell.
         """
         leadership = self._leadership
-        if leadership is not None and not (await leadership.check() and self.connection_id in leadership.held):
+        if leadership is not None and not (await leadership.check() and self.connection_id in leadership.led):
             raise LostLeadershipError
 
     async def _record(self, resource_id: str, work: Callable[[Connection], T]) -> T:

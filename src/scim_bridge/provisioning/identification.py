@@ -223,7 +223,7 @@ class Identification:
         return await self._store.write(note)
 
     def _leads(self) -> bool:
-        return self._leadership is None or self.connection_id in self._leadership.held
+        return self._leadership is None or self.connection_id in self._leadership.led
 
     def _may_write(self, tx: Connection) -> bool:
         return self._leadership is None or owns(tx, self.connection_id, self._leadership.term)

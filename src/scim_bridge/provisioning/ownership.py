@@ -55,7 +55,7 @@ async def own(
     while True:
         if await leadership.acquire(connection_id):
             async with driving():
-                while await leadership.check() and connection_id in leadership.held:
+                while await leadership.check() and connection_id in leadership.led:
                     await asyncio.sleep(leadership.beat_seconds)
                     await leadership.heartbeat()
                 lost()

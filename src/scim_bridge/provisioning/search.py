@@ -50,7 +50,7 @@ class Search:
 
         A filter must see the accounts a creation would run into. When asking fails, the store's answer stands.
         """
-        leads = self.leadership is None or self.connection_id in self.leadership.held
+        leads = self.leadership is None or self.connection_id in self.leadership.led
         if "find_user" not in self.connector.operations or not leads:
             return
         asked, term = self.clock(), "" if self.leadership is None else self.leadership.term

@@ -71,8 +71,8 @@ class Leadership(Protocol):
     """The connections that this process drives."""
 
     @property
-    def held(self) -> frozenset[str]:
-        """The connections held now, as far as this process knows."""
+    def led(self) -> frozenset[str]:
+        """The connections led now, as far as this process knows."""
 
     @property
     def term(self) -> str:
@@ -90,7 +90,7 @@ class Leadership(Protocol):
         """Try to become the leader of a connection; at once, without waiting."""
 
     async def check(self) -> bool:
-        """Prove that everything in :attr:`held` is still held. To be called before every call to a remote system."""
+        """Prove that everything in :attr:`led` is still led. To be called before every call to a remote system."""
 
     async def heartbeat(self) -> None:
         """Tell the other processes that this one is not frozen."""
@@ -123,16 +123,16 @@ class SoleLeadership:
         self.term = f"{owner}:{uuid4()}"
         self.beat_seconds = TAKEOVER_SECONDS / BEATS
         self.ends = inf
-        self._held: set[str] = set()
+        self._led: set[str] = set()
 
     @property
-    def held(self) -> frozenset[str]:
-        """The connections held."""
-        return frozenset(self._held)
+    def led(self) -> frozenset[str]:
+        """The connections led."""
+        return frozenset(self._led)
 
     async def acquire(self, connection_id: str) -> bool:
         """Lead a connection; it always succeeds."""
-        self._held.add(connection_id)
+        self._led.add(connection_id)
         return True
 
     async def check(self) -> bool:
@@ -144,11 +144,11 @@ class SoleLeadership:
 
     async def release(self, connection_id: str) -> None:
         """Lead a connection no longer."""
-        self._held.discard(connection_id)
+        self._led.discard(connection_id)
 
     async def close(self) -> None:
         """Let go of everything."""
-        self._held.clear()
+        self._led.clear()
 
 
 class SessionLeadership:
@@ -168,13 +168,13 @@ class SessionLeadership:
         self._takeover_seconds = takeover_seconds
         self._session: psycopg.AsyncConnection | None = None
         self._backend = 0
-        self._held: set[str] = set()
+        self._led: set[str] = set()
         self._turn = asyncio.Lock()
 
     @property
-    def held(self) -> frozenset[str]:
-        """The connections held, as far as this process knows."""
-        return frozenset(self._held)
+    def led(self) -> frozenset[str]:
+        """The connections led, as far as this process knows."""
+        return frozenset(self._led)
 
     async def acquire(self, connection_id: str) -> bool:
         """Try to become the leader of a connection, from a leader that is frozen if need be."""
@@ -185,7 +185,7 @@ class SessionLeadership:
         return await self._run(self._check(), CHECK_SECONDS)
 
     async def heartbeat(self) -> None:
-        """Write the server's time beside everything held; a session that cannot is given up."""
+        """Write the server's time beside everything led; a session that cannot is given up."""
         await self._run(self._heartbeat(), SESSION_SECONDS)
 
     async def release(self, connection_id: str) -> None:
@@ -194,7 +194,7 @@ class SessionLeadership:
 
     async def close(self) -> None:
         """Let go of everything: the locks end with the session."""
-        for connection_id in self.held:
+        for connection_id in self.led:
             await self.release(connection_id)
         await self._lose()
 
@@ -216,7 +216,7 @@ class SessionLeadership:
         return await asyncio.shield(guarded())
 
     async def _acquire(self, connection_id: str) -> bool:
-        if connection_id in self._held:  # PostgreSQL would count a second lock, and one release would not free it
+        if connection_id in self._led:  # PostgreSQL would count a second lock, and one release would not free it
             return True
         if self._session is None:
             self._session = await connect(self._url)
@@ -228,10 +228,10 @@ class SessionLeadership:
             await self._session.execute(_END_FROZEN, values | {"age": age})
             if not await self._ask(self._session, _ACQUIRE, values):
                 return False
-        if not self._held:  # what is held already was last heard of earlier
+        if not self._led:  # what is led already was last heard of earlier
             self._reckon(asyncio.get_running_loop().time())
         await self._session.execute(_RECORD, values)
-        self._held.add(connection_id)
+        self._led.add(connection_id)
         return True
 
     async def _check(self) -> bool:
@@ -243,7 +243,7 @@ class SessionLeadership:
         return True
 
     async def _heartbeat(self) -> bool:
-        if self._session is not None and self._held:
+        if self._session is not None and self._led:
             began = asyncio.get_running_loop().time()
             await self._session.execute(_HEARTBEAT, {"term": self.term})
             self._reckon(began)
@@ -254,8 +254,8 @@ class SessionLeadership:
         self.ends = heard + self._takeover_seconds * (1 - 1 / RESERVE)
 
     async def _release(self, connection_id: str) -> bool:
-        if self._session is not None and connection_id in self._held:
-            self._held.discard(connection_id)
+        if self._session is not None and connection_id in self._led:
+            self._led.discard(connection_id)
             values = {"connection": connection_id, "term": self.term, "key": lock_key(connection_id)}
             await self._session.execute(_FORGET, values)
             await self._session.execute(_RELEASE, values)
@@ -270,7 +270,7 @@ class SessionLeadership:
     async def _lose(self) -> None:
         """Forget the session and, with it, everything it held."""
         session, self._session = self._session, None
-        self._held.clear()
+        self._led.clear()
         self._backend = 0
         if session is not None:
             await session.close()

@@ -66,14 +66,14 @@ async def test_one_process_leads_and_leads_alone(store: Store) -> None:
     assert await mine.acquire(CONNECTION)
     assert await mine.acquire(CONNECTION)
     assert await mine.acquire("other")
-    assert mine.held == {CONNECTION, "other"}
+    assert mine.led == {CONNECTION, "other"}
     assert await mine.check()
     await mine.heartbeat()
     assert await store.write(lambda tx: leaderships.owns(tx, CONNECTION, mine.term))
     await mine.release("other")
-    assert mine.held == {CONNECTION}
+    assert mine.led == {CONNECTION}
     await mine.close()
-    assert mine.held == frozenset()
+    assert mine.led == frozenset()
 
 
 async def test_of_two_processes_one_leads(pair: tuple[Leadership, Leadership], replicated: Store) -> None:
@@ -100,7 +100,7 @@ async def test_a_leader_whose_session_ended_knows_and_is_followed(
     await end_session(replicated)
     assert await other.acquire(CONNECTION)
     assert not await one.check()
-    assert one.held == frozenset()
+    assert one.led == frozenset()
     assert not await one.acquire(CONNECTION)
     assert await one.acquire("second")
     assert one.term != term

@@ -42,7 +42,7 @@ async def _nothing(*_: object) -> None:
 
 async def _acquire_without_lock(leadership: Any, connection_id: str) -> bool:
     leadership._session = leadership._session or await driver_session(leadership)
-    leadership._held.add(connection_id)
+    leadership._led.add(connection_id)
     leadership._reckon(1e12)
     return True
 
