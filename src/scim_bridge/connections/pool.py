@@ -103,13 +103,6 @@ class StateFactory(Protocol):
         """Return the store of one connection."""
 
 
-class ObserverFactory(Protocol):
-    """Gives each connection its observer."""
-
-    def __call__(self, connection_id: str) -> Observer:
-        """Return the observer of one connection."""
-
-
 class ConnectionPool:
     """The open connectors of all configured connections, by connection id.
 
@@ -127,14 +120,12 @@ class ConnectionPool:
         *,
         http_client: ClientFactory,
         state: StateFactory,
-        observer: ObserverFactory | None = None,
         deadline: float = DEADLINE,
     ) -> None:
         self._registry = registry
         self._connections = connections
         self._http_client = http_client
         self._state = state
-        self._observer = observer
         self._deadline = deadline
         self._open: dict[str, BoundConnector] = {}
         self._stack = AsyncExitStack()
@@ -150,7 +141,6 @@ class ConnectionPool:
                         http_client=self._http_client,
                         state=self._state(connection_id),
                         logger=logging.getLogger(f"scim_bridge.connection.{connection_id}"),
-                        observer=None if self._observer is None else self._observer(connection_id),
                         deadline=self._deadline,
                     )
                 )

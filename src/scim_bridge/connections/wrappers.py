@@ -36,7 +36,7 @@ class Wrappers:
 
     :param deadline: Seconds that one hook call may take, waits and retries included.
     :param logger: Told of every exception that is no ``ConnectorError``, with its class and place.
-    :param observer: Called after each call; the place of audit, metrics and tests.
+    :param observer: Called after each call; how tests see what came of it.
     """
 
     def __init__(self, *, deadline: float, logger: logging.Logger, observer: Observer | None = None) -> None:
