@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # loaded by whoever looks, not by whoever asks for help
     from scim_bridge.provisioning import Provisioning
     from scim_bridge.provisioning.situation import Situation
     from scim_bridge.store.engine import Connection
-    from scim_bridge.views.people import Membership
+    from scim_bridge.views.people import GroupOfPerson
     from scim_bridge.views.person import Gone, Person
 
 ATTRIBUTES = {"path": "", "wanted": "Wanted", "there": "There", "note": ""}
@@ -135,7 +135,7 @@ def _print(one: "Person", asked: Asked) -> None:
     show("History", HISTORY, [asdict(entry) for entry in one.history], as_json=False)
 
 
-def _note(group: "Membership") -> str | None:
+def _note(group: "GroupOfPerson") -> str | None:
     return BY_HAND if group.by_hand else "on return" if group.on_return else None
 
 

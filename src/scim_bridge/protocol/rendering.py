@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from scim_bridge.models import Kind
 from scim_bridge.store.clock import from_microseconds
-from scim_bridge.store.rows import GroupReference, ResourceRow, entity_tag
+from scim_bridge.store.rows import Membership, ResourceRow, entity_tag
 from scim_bridge.store.shown import Shown
 
 ENDPOINTS: dict[Kind, str] = {"User": "/Users", "Group": "/Groups"}
@@ -28,7 +28,7 @@ class Representation:
     """
 
     row: ResourceRow
-    references: Sequence[GroupReference] | None
+    references: Sequence[Membership] | None
     compared: bool = False
 
     @property
@@ -138,7 +138,7 @@ def _compact(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def reference(base_url: str, kind: Kind, item: GroupReference) -> dict[str, str]:
+def reference(base_url: str, kind: Kind, item: Membership) -> dict[str, str]:
     """Return one value of ``groups`` (of a User) or ``members`` (of a Group)."""
     if kind == "User":
         url = f"{base_url}/Groups/{item.id}"

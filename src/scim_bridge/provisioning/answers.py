@@ -19,7 +19,7 @@ def is_as_asked(tx: Connection, row: ResourceRow, group_id: str, *, joins: bool)
     :param joins: Whether they are to be in the group.
     """
     groups = memberships.groups_of(tx, row.connection_id, [row.id])[row.id]
-    return row.state is State.BLOCKED and joins == any(one.held for one in groups if one.id == group_id)
+    return row.state is State.BLOCKED and joins == any(one.given for one in groups if one.id == group_id)
 
 
 def only_leaving_is_refused(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> bool:

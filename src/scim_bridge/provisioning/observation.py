@@ -14,7 +14,7 @@ from scim_bridge.provisioning.situation import Capabilities, Situation, groups_s
 from scim_bridge.provisioning.succession import part, refuse_unsettled, standing, succeed
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
-from scim_bridge.store.rows import GroupReference, Observed, Ownership, ResourceRow, State
+from scim_bridge.store.rows import Membership, Observed, Ownership, ResourceRow, State
 
 Answer = Remote[User] | Remote[Group] | None
 """What a hook returned; ``None``: nothing, or that there is nothing."""
@@ -181,16 +181,14 @@ class Observation:
             doubtful = {group.id for group in groups}
         memberships.doubt(tx, self.connection_id, row.id, doubtful)
         groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
-        held = {group.id for group in groups if group.held}
+        held = {group.id for group in groups if group.given}
         wanted = {group.id for group in groups if group.desired}
         resources.bump(tx, self.connection_id, held - wanted, lane=Lane.REPAIR, now=self.clock())
         if row.active and row.is_seen_active:
             resources.bump(tx, self.connection_id, wanted - held, lane=Lane.UPDATE, now=self.clock())
         return row
 
-    def _as_held(
-        self, tx: Connection, row: ResourceRow, held: Collection[str], before: Collection[GroupReference]
-    ) -> None:
+    def _as_held(self, tx: Connection, row: ResourceRow, held: Collection[str], before: Collection[Membership]) -> None:
         """Want of groups that no client manages what a person holds, unless a client has named them there."""
         for group_id in held:
             memberships.set_desired(tx, self.connection_id, group_id, [row.id], desired=True)
@@ -295,6 +293,6 @@ def follow_by_hand(tx: Connection, connection_id: str, user_id: str, group_ids: 
         memberships.set_desired(tx, connection_id, group_id, [user_id], desired=False)
 
 
-def _lost(groups: Collection[GroupReference], kept: Collection[str]) -> list[str]:
+def _lost(groups: Collection[Membership], kept: Collection[str]) -> list[str]:
     """Return the groups that a person was to leave, and has left."""
     return [group.id for group in groups if group.observed and not group.desired and group.id not in kept]

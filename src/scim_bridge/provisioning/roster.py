@@ -11,7 +11,7 @@ from scim_bridge.models import Lane
 from scim_bridge.provisioning.situation import Capabilities
 from scim_bridge.store import audit, memberships, resources
 from scim_bridge.store.engine import Connection, Store
-from scim_bridge.store.rows import GroupReference, Ownership, ResourceRow, State
+from scim_bridge.store.rows import Membership, Ownership, ResourceRow, State
 
 PAGE = 100
 """Groups, and members of one, that are looked at together."""
@@ -158,7 +158,7 @@ class Rosters:
                 self._hand_over(tx, group, Lane.UPDATE)
         return [str(one.remote_id) for one in lacking]
 
-    def _is_managed(self, tx: Connection, member: GroupReference) -> bool:
+    def _is_managed(self, tx: Connection, member: Membership) -> bool:
         user = resources.get(tx, self.connection_id, "User", member.id)
         if user is None or not user.active:
             return False

@@ -161,7 +161,7 @@ def _links(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> tupl
         known = [(group, group.remote_id) for group in groups if group.remote_id is not None]
         return (
             frozenset(remote_id for group, remote_id in known if group.desired),
-            frozenset(remote_id for group, remote_id in known if group.held),
+            frozenset(remote_id for group, remote_id in known if group.given),
         )
     if capabilities.user_centric:
         return frozenset(), frozenset()

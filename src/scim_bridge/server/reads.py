@@ -18,7 +18,7 @@ from scim_bridge.server.requests import aside
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.query import QueryPage, query
-from scim_bridge.store.rows import GroupReference, ResourceRow
+from scim_bridge.store.rows import Membership, ResourceRow
 
 REFERENCES: dict[Kind, str] = {"User": "groups", "Group": "members"}
 """The attribute of each resource type that is not in its document."""
@@ -81,7 +81,7 @@ class Reads:
         self, tx: Connection, rows: Sequence[ResourceRow], parameters: ResponseParameters[Any] | None
     ) -> list[Representation]:
         """Return rows with their groups or members, where the response shows them."""
-        references: dict[str, list[GroupReference]] = {}
+        references: dict[str, list[Membership]] = {}
         for kind in REFERENCES:
             ids = [row.id for row in rows if row.kind == kind]
             if not ids or (parameters is not None and not shows_references(kind, parameters)):

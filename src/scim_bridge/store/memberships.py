@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from scim_bridge.models import Kind
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.dialects import chunks, upsert
-from scim_bridge.store.rows import GroupReference, MemberDelta, MembershipChange, Ownership, State, net
+from scim_bridge.store.rows import MemberDelta, Membership, MembershipChange, Ownership, State, net
 from scim_bridge.store.tables import member, resource
 
 _CONNECTION = member.c.connection_id == bindparam("connection")
@@ -182,7 +182,7 @@ def unmanaged(tx: Connection, connection_id: str, group_id: str, user_ids: Colle
 
 def members_of(
     tx: Connection, connection_id: str, group_id: str, *, limit: int | None = None, after: str | None = None
-) -> list[GroupReference]:
+) -> list[Membership]:
     """Return the live members of a group, desired or observed, in the order of their ids.
 
     :param limit: The largest number; ``None``: all.
@@ -192,7 +192,7 @@ def members_of(
     if limit is not None:
         statement = statement.limit(limit)
     found = tx.execute(statement, {"connection": connection_id, "ids": [group_id]})
-    return [_reference(record, "User") for record in found]
+    return [_membership(record, "User") for record in found]
 
 
 def those_of(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str]) -> set[str]:
@@ -202,14 +202,14 @@ def those_of(tx: Connection, connection_id: str, group_id: str, user_ids: Collec
     return {id_ for chunk in chunks(sorted(user_ids)) for id_ in _ids(tx, found, key | {"ids": chunk})}
 
 
-def members_of_many(tx: Connection, connection_id: str, group_ids: Collection[str]) -> dict[str, list[GroupReference]]:
+def members_of_many(tx: Connection, connection_id: str, group_ids: Collection[str]) -> dict[str, list[Membership]]:
     """Return the live members of several groups, desired or observed; every given id is a key."""
-    return _references(tx, _MEMBERS, connection_id, group_ids, "User")
+    return _memberships(tx, _MEMBERS, connection_id, group_ids, "User")
 
 
 def groups_of(
     tx: Connection, connection_id: str, user_ids: Collection[str], *, deleted: bool = True
-) -> dict[str, list[GroupReference]]:
+) -> dict[str, list[Membership]]:
     """Return the groups of people, desired or observed; every given id is a key.
 
     :param deleted: Whether groups count that a client deleted while people still hold them.
@@ -218,9 +218,9 @@ def groups_of(
         (user_id,) = user_ids
         of_one = _GROUPS_OF_ONE if deleted else _LIVE_GROUPS_OF_ONE
         found = tx.execute(of_one, {"connection": connection_id, "user": user_id})
-        return {user_id: [_reference(record, "Group") for record in found]}
+        return {user_id: [_membership(record, "Group") for record in found]}
     statement = _GROUPS if deleted else _LIVE_GROUPS
-    return _references(tx, statement, connection_id, user_ids, "Group")
+    return _memberships(tx, statement, connection_id, user_ids, "Group")
 
 
 def observe_user(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
@@ -356,18 +356,18 @@ def _ids(tx: Connection, statement: Select[Any], values: dict[str, Any]) -> Sequ
     return tx.execute(statement, values).scalars().all()
 
 
-def _reference(record: Sequence[Any], kind: Kind) -> GroupReference:
+def _membership(record: Sequence[Any], kind: Kind) -> Membership:
     _, id_, name, remote_id, desired, observed, doubtful, changed_at = record
-    return GroupReference(id_, name, remote_id, kind, desired, observed, doubtful, changed_at != 0)
+    return Membership(id_, name, remote_id, kind, desired, observed, doubtful, changed_at != 0)
 
 
-def _references(
+def _memberships(
     tx: Connection, statement: Select[Any], connection_id: str, ids: Collection[str], kind: Kind
-) -> dict[str, list[GroupReference]]:
-    references: dict[str, list[GroupReference]] = {id_: [] for id_ in ids}
+) -> dict[str, list[Membership]]:
+    references: dict[str, list[Membership]] = {id_: [] for id_ in ids}
     for chunk in chunks(sorted(references)):
         for record in tx.execute(statement, {"connection": connection_id, "ids": chunk}):
-            references[record[0]].append(_reference(record, kind))
+            references[record[0]].append(_membership(record, kind))
     return references
 
 

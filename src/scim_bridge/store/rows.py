@@ -158,10 +158,11 @@ class PendingKey:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupReference:
-    """A group of a person, or a person of a group, as ``groups`` and ``members`` show it.
+class Membership:
+    """That a person is in a group, as ``groups`` of the one and ``members`` of the other show it.
 
-    :param doubtful: Whether it may be held, or not: it is observed, so that a removal is sent, and not taken for held.
+    :param id: That of the group, where the person's memberships are read; of the person, where the group's.
+    :param doubtful: Whether it may be given, or not: observed, so that a removal is sent, and not taken for given.
     :param named: Whether a client has named the person in the group.
     """
 
@@ -175,8 +176,8 @@ class GroupReference:
     named: bool = True
 
     @property
-    def held(self) -> bool:
-        """Whether the remote system counts as holding it: of what is in doubt, the opposite of what is desired."""
+    def given(self) -> bool:
+        """Whether the remote system counts as giving it: of what is in doubt, the opposite of what is desired."""
         return self.observed and not (self.doubtful and self.desired)
 
 

@@ -8,7 +8,7 @@ from scim2_models import EnterpriseUser, ScimFilter, User
 
 from scim_bridge.store import filters, inventory, memberships, resources
 from scim_bridge.store.engine import Connection
-from scim_bridge.store.rows import GroupReference, Ownership, ResourceRow, State
+from scim_bridge.store.rows import Membership, Ownership, ResourceRow, State
 from scim_bridge.views import Page, Position
 
 PAGE = 500
@@ -19,7 +19,7 @@ There = Literal["active", "inactive", "present", "absent", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class GroupOfPerson:
     """A group of a person.
 
     :param wanted: Whether the client wants the person in it.
@@ -59,7 +59,7 @@ class PersonRow:
     there: There
     state: State
     managed: bool
-    groups: tuple[Membership, ...]
+    groups: tuple[GroupOfPerson, ...]
     id: str
     remote_id: str | None
     external_id: str | None
@@ -170,19 +170,19 @@ def there(row: ResourceRow) -> There:
     return "present" if row.kind == "Group" else "active" if row.observed.active else "inactive"
 
 
-def groups_of(row: ResourceRow, groups: Iterable[GroupReference]) -> tuple[Membership, ...]:
+def groups_of(row: ResourceRow, groups: Iterable[Membership]) -> tuple[GroupOfPerson, ...]:
     """Return what is told of the groups of a person, in the order of their names.
 
     What no client has named, of somebody whom none has written, stays as it is.
     """
     discovered = row.ownership is Ownership.DISCOVERED
     told = (
-        Membership(
+        GroupOfPerson(
             one.id,
             one.name,
             one.remote_id,
             wanted=one.desired,
-            there=one.held,
+            there=one.given,
             by_hand=discovered and one.desired and not one.named,
             on_return=one.desired and not row.active and there(row) != "active",
         )
@@ -191,7 +191,7 @@ def groups_of(row: ResourceRow, groups: Iterable[GroupReference]) -> tuple[Membe
     return tuple(sorted(told, key=lambda one: (one.name, one.id)))
 
 
-def _person(row: ResourceRow, groups: list[GroupReference]) -> PersonRow:
+def _person(row: ResourceRow, groups: list[Membership]) -> PersonRow:
     return PersonRow(
         row.connection_id,
         row.name,

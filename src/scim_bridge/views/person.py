@@ -12,7 +12,7 @@ from scim_bridge.provisioning.plan import same
 from scim_bridge.store import audit, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
-from scim_bridge.views.people import Membership, There, Wanted, groups_of, there, wanted
+from scim_bridge.views.people import GroupOfPerson, There, Wanted, groups_of, there, wanted
 from scim_bridge.views.work import Work, work
 
 HISTORY = 50
@@ -77,7 +77,7 @@ class Person:
     managed: bool
     missing: bool
     attributes: tuple[Attribute, ...]
-    groups: tuple[Membership, ...]
+    groups: tuple[GroupOfPerson, ...]
     work: Work | None
     history: tuple[Entry, ...]
     id: str
@@ -162,7 +162,7 @@ def _attributes(row: ResourceRow) -> tuple[Attribute, ...]:
     )
 
 
-def _sentence(row: ResourceRow, under_way: Work | None, groups: Iterable[Membership]) -> str:
+def _sentence(row: ResourceRow, under_way: Work | None, groups: Iterable[GroupOfPerson]) -> str:
     held = [group.name for group in groups if group.there]
     state = {
         "inactive": "has an account and no access",

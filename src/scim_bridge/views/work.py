@@ -115,7 +115,7 @@ def wanted(tx: Connection, row: ResourceRow) -> str:
         begins = ["let in" if there(row) == "inactive" else "made"]
     if row.kind == "User":
         groups = memberships.groups_of(tx, row.connection_id, [row.id]).get(row.id, [])
-        joins = [group.name for group in groups if group.desired and not group.held]
+        joins = [group.name for group in groups if group.desired and not group.given]
         leaves = [group.name for group in groups if group.observed and not group.desired]
     else:
         to_add, to_remove = memberships.unsettled_of_group(tx, row.connection_id, row.id)

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Store
-from scim_bridge.store.rows import GroupReference, MemberDelta, MembershipChange
+from scim_bridge.store.rows import MemberDelta, Membership, MembershipChange
 from scim_bridge.store.tables import member
 from tests.contract.store.examples import CONNECTION, NOON, group, row_of, user
 
@@ -81,7 +81,7 @@ async def test_a_removal_is_shown_until_it_is_true(store: Store) -> None:
         memberships.observe_group(tx, CONNECTION, "group-0", added=["user-1"], removed=[])
         apply(tx, ("remove", ["user-1", "user-2"]))
         assert memberships.members_of(tx, CONNECTION, "group-0") == [
-            GroupReference("user-1", "user-1", None, "User", desired=False, observed=True)
+            Membership("user-1", "user-1", None, "User", desired=False, observed=True)
         ]
         assert memberships.unsettled_of_group(tx, CONNECTION, "group-0") == ([], ["user-1"])
         memberships.observe_user(tx, CONNECTION, "user-1", [])
@@ -99,10 +99,8 @@ async def test_observing_a_person_sets_exactly_the_groups_seen(store: Store) -> 
         assert rows(tx) == {("group-0", "user-1", True, False), ("group-1", "user-1", False, True)}
         assert memberships.groups_of(tx, CONNECTION, ["user-1", "user-2"]) == {
             "user-1": [
-                GroupReference("group-0", "group-0", "remote-group-0", "Group", desired=True, observed=False),
-                GroupReference(
-                    "group-1", "group-1", "remote-group-1", "Group", desired=False, observed=True, named=False
-                ),
+                Membership("group-0", "group-0", "remote-group-0", "Group", desired=True, observed=False),
+                Membership("group-1", "group-1", "remote-group-1", "Group", desired=False, observed=True, named=False),
             ],
             "user-2": [],
         }

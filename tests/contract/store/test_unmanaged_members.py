@@ -88,7 +88,7 @@ async def test_a_group_takes_over_who_was_seen_in_its_former(store: Store) -> No
             ("group-1", "user-3", True, True),
             ("group-1", "user-4", False, True),
         }
-        taken = {one.id: one.held for one in memberships.members_of(tx, CONNECTION, "group-1")}
+        taken = {one.id: one.given for one in memberships.members_of(tx, CONNECTION, "group-1")}
         assert taken == {"user-0": True, "user-1": False, "user-2": True, "user-3": True, "user-4": True}
 
     await on_people(store, work)
