@@ -20,6 +20,7 @@ from scim_bridge.connector import Connector
 from scim_bridge.models import User
 from scim_bridge.protocol import BridgeProvider, ClientPreset, Limits, preset
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
+from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.server import (
     ConnectionOptions,
     Metrics,
@@ -133,6 +134,21 @@ class Tenant:
         """Return the stored document of a resource."""
         document: dict[str, Any] = json.loads((await self.row(resource)).document)
         return document
+
+    async def compare(self) -> None:
+        """Compare everything, and wait until what was handed over is done."""
+        one = self.provisioning
+        reconciler = Reconciler(
+            self.connection_id,
+            self.store,
+            one.connector,
+            one.discovery,
+            identification=one.identification,
+            clock=one.clock,
+            wake=one.driver.wake,
+        )
+        await reconciler.run()
+        await one.driver.idle()
 
     async def settled(self) -> None:
         """Wait until the driver has nothing left to do."""

@@ -143,6 +143,7 @@ class Intake:
             modified_at=now,
             version=row.version + 1,
             ownership=self.owned(row),
+            observed=self._cleared(row, resource),
         )
         if matters:
             changed = self.rearm(tx, changed, lane, hold=hold)
@@ -151,6 +152,15 @@ class Intake:
         resources.replace(tx, changed, resource if compared else None)
         self.record(tx, changed, "modify", paths=paths)
         return changed
+
+    def _cleared(self, row: ResourceRow, resource: User | Group) -> Observed | None:
+        """Return what was seen of a resource, with the attributes that a write unassigns, to be cleared there too."""
+        if row.observed is None:
+            return None
+        paths = self.capabilities.attributes(row.kind)
+        before, after = (attributes_of(one, paths).keys() for one in (json.loads(row.document), resource.model_dump()))
+        cleared = (before | set(row.observed.cleared)) - after
+        return replace(row.observed, cleared=tuple(sorted(cleared)))
 
     def untouched(self, tx: Connection, row: ResourceRow) -> ResourceRow:
         """Take a write that changes nothing: calm, but it claims the account and tries again what was refused."""

@@ -84,7 +84,9 @@ class Observation:
             row = self._seen_in(tx, row, [])
             before = row.observed or Observed()
             name = {path: value for path, value in before.attributes.items() if path == "userName"}
-            return replace(row, observed=Observed(attributes=name, called=before.called, unfinished=before.unfinished))
+            return replace(
+                row, observed=replace(before, present=False, active=False, attributes=name, deferred=(), sent="")
+            )
         if not row.deleted:
             resources.touch(tx, self.connection_id, memberships.observe_absence(tx, self.connection_id, row.id))
             row = replace(row, remote_id=None)
@@ -116,9 +118,11 @@ class Observation:
         if row.kind == "User" and answer.remote_id != row.remote_id:
             row = self._moved(tx, row, answer)
         if answer.existed:
-            return replace(row, observed=observed_of(answer, self.capabilities.attributes(row.kind)))
+            seen = observed_of(answer, self.capabilities.attributes(row.kind))
+            return replace(row, observed=replace(seen, cleared=observed.cleared))
         deferred = answer.deferred | ({"userName"} if observed.called else set()).intersection(observed.deferred)
-        values = {path: value for path, value in situation.desired.attributes.items() if path not in deferred}
+        sent = situation.desired.attributes.items()
+        values = {path: value for path, value in sent if value is not None and path not in deferred}
         kept = {path: value for path, value in observed.attributes.items() if path in deferred}
         called = observed.called if "userName" in deferred else ""
         observed = replace(observed, attributes=values | kept, deferred=tuple(sorted(deferred)), called=called)
@@ -270,6 +274,7 @@ def _called(row: ResourceRow, observed: Observed) -> Observed:
     noted as they are made. Where the remote system would not take the client's, that is not asked for again.
     """
     before = row.observed or Observed()
+    observed = replace(observed, cleared=before.cleared)
     was, now = before.attributes.get("userName"), observed.attributes.get("userName")
     if row.kind != "User" or now is None or same("userName", now, row.name):
         return observed

@@ -401,6 +401,7 @@ class Outcomes:
             may_make=False,
             shown_active=shown,
             version=row.version + (shown != row.shown_active),
+            observed=self._still_to_clear(tx, row),
         )
         resources.replace(tx, settled)
         if settled.missing and row.refusal is None:
@@ -408,6 +409,14 @@ class Outcomes:
             self.logger.error("User %s is missing in the remote system; it is not made again unasked", row.id)
         if row.kind == "User":
             self.observation.settled(tx, row)
+
+    def _still_to_clear(self, tx: Connection, row: ResourceRow) -> Observed | None:
+        """Return what was seen, with what is to be cleared when it can be; of what is done nothing is kept."""
+        if row.observed is None or not row.observed.cleared:
+            return row.observed
+        desired, seen = situation_of(tx, row, self.capabilities).desired.attributes, row.observed.attributes
+        left = [one for one in row.observed.cleared if desired[one] is None and not same(one, None, seen.get(one))]
+        return replace(row.observed, cleared=tuple(left))
 
     def forget_refused(self, tx: Connection) -> int:
         """Forget creations refused long ago of which nothing is in the remote system; return how many."""

@@ -41,7 +41,7 @@ class Desired:
 
     :param exists: ``False`` once the client deleted it.
     :param active: Whether the account should be active; true of a group.
-    :param attributes: Values by attribute path, only paths the connector keeps.
+    :param attributes: Values by attribute path, only paths the connector keeps; ``None``: the client unassigned it.
     :param links: Of a user: remote ids of the groups it should be in. Of a group: remote ids of its members. Only where
         the connector keeps membership on this side.
     :param left: Whether a group that its client deleted is left to members whom no client manages.

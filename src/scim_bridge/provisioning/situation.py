@@ -128,15 +128,16 @@ class Situation:
 def situation_of(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> Situation:
     """Work out where a resource stands. Costs what has changed, never the size of a group."""
     wanted, held = _links(tx, row, capabilities)
+    observed = row.observed or Observed()
+    values = attributes_of(json.loads(row.document), capabilities.attributes(row.kind))
     desired = Desired(
         exists=not row.deleted,
         active=row.active,
         make=row.may_make,
-        attributes=attributes_of(json.loads(row.document), capabilities.attributes(row.kind)),
+        attributes=dict.fromkeys(observed.cleared) | values,
         links=wanted,
         left=row.kind == "Group" and row.deleted and memberships.is_left(tx, row.connection_id, row.id),
     )
-    observed = row.observed or Observed()
     seen = Seen(
         known=row.remote_id is not None,
         present=observed.present,

@@ -307,6 +307,7 @@ def _first(tx: Connection, statement: Any, connection_id: str, kind: Kind, key: 
 def _observed(text: str) -> Observed:
     document = json.loads(text)
     document["deferred"] = tuple(document["deferred"])
+    document["cleared"] = tuple(document.get("cleared", ()))
     return Observed(**document)
 
 

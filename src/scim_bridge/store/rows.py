@@ -45,6 +45,8 @@ class Observed:
     :param called: Of a User whose account's userName was changed by hand, the one before, which clients know.
     :param sent: Of a User whose creation may have taken effect unseen, the userName that it was sent with.
     :param unfinished: Whether ``finish_user`` is due, as :class:`~scim_bridge.models.Remote` says.
+    :param cleared: Paths that a client has unassigned, until the remote system was seen to hold no value of them; what
+        no client knows a value of is not theirs to clear.
     """
 
     present: bool = False
@@ -54,6 +56,7 @@ class Observed:
     called: str = ""
     sent: str = ""
     unfinished: bool = False
+    cleared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

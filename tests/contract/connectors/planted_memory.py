@@ -223,6 +223,16 @@ class LosesAnAttribute(MemoryConnector):
         return kept
 
 
+class ClearsNothing(MemoryConnector):
+    """Writes what has a value, and nothing else."""
+
+    @hookimpl
+    async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
+        """Leave a title that the person is to have no more."""
+        kept = after.model_copy(update={"title": after.title or before.title})
+        return await super().update_user(remote_id, before, kept)
+
+
 class WritesAnyway(MemoryConnector):
     """Writes what is already there."""
 

@@ -31,6 +31,7 @@ FOUND_BY = {
     "planted_memory.UnknownIsAKeyError": "an_unknown_id_is_not_found",
     "planted_memory.Accumulates": "writing_twice_leaves_the_same_state",
     "planted_memory.LosesAnAttribute": "every_announced_attribute_is_kept",
+    "planted_memory.ClearsNothing": "what_is_unassigned_is_cleared",
     "planted_memory.WritesAnyway": "an_update_that_changes_nothing_makes_no_write",
     "planted_memory.DeletesOnce": "deleting_twice_is_success",
     "planted_memory.ExplainsByWriting": "descriptions_change_nothing",

@@ -12,6 +12,7 @@ from plugins.hubspot.tests.bridge.test_nobody_else import MARY, NEW, portal_of
 from plugins.hubspot.tests.connector.test_deprovisioning import MODES, settings_of
 
 WORK = [{"value": MARY, "type": "work", "primary": True}]
+PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 OWN = [{"value": "m@home.example", "type": "home"}]
 
 
@@ -34,7 +35,7 @@ async def test_people_who_are_imported_have_an_email_that_is_never_sent_back(tmp
         found = (await client.get("/Users", params={"filter": f'emails[type eq "work"].value eq "{MARY}"'})).json()
         assert [one["id"] for one in found["Resources"]] == [mary["id"]]
 
-        renamed = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [
+        renamed = {"schemas": [PATCH_OP], "Operations": [
             {"op": "replace", "path": "name.givenName", "value": "By"}]}  # fmt: skip
         assert (await client.patch(f"/Users/{mary['id']}", json=renamed)).json()["emails"] == WORK
         assert not (await bridge.compare()).drifts
@@ -98,3 +99,28 @@ async def test_nobody_is_renamed_to_what_is_no_address(tmp_path: Path, mode: str
         assert (await client.get(f"/Users/{mary['id']}")).json()["userName"] == MARY
         assert not (await bridge.compare()).drifts
         assert portal.writes() == []
+
+
+@pytest.mark.parametrize("form", ["PUT", "PATCH"])
+async def test_a_name_that_a_client_unassigns_is_unassigned_in_hubspot(tmp_path: Path, form: str) -> None:
+    """A PUT without it, or a PATCH that removes it: HubSpot, answer and store agree, and comparing finds it so."""
+    portal = portal_of((MARY, ["Sales"]))
+    portal.hubspot.ui_activate(MARY)
+    async with bridged(tmp_path, portal) as bridge, bridge.http() as client:
+        await bridge.compare()
+        mary = await imported(client)
+        url = f"/Users/{mary['id']}"
+        if form == "PUT":
+            body = {"schemas": mary["schemas"], "userName": MARY, "active": True, "name": {"givenName": "By"}}
+            answer = await client.put(url, json=body)
+        else:
+            removal = {"op": "remove", "path": "name.familyName"}
+            answer = await client.patch(url, json={"schemas": [PATCH_OP], "Operations": [removal]})
+
+        assert answer.status_code == 200, answer.text
+        member = portal.hubspot.member(MARY)
+        assert (member.first_name, member.last_name or "") == ("By", "")
+        assert answer.json()["name"] == {"givenName": "By"}
+        assert json.loads((await bridge.named("User", MARY)).document)["name"] == {"givenName": "By"}
+        assert not (await bridge.compare()).drifts
+        assert portal.hubspot.snapshot()[MARY].roles == ("Sales",)

@@ -6,7 +6,12 @@ from contextlib import suppress
 import pytest
 
 from scim_bridge.connections import BoundConnector
-from scim_bridge.errors import RemoteImmutableError, RemoteNotFoundError, RemoteUnavailableError
+from scim_bridge.errors import (
+    RemoteImmutableError,
+    RemoteInvalidValueError,
+    RemoteNotFoundError,
+    RemoteUnavailableError,
+)
 from scim_bridge.models import Remote, User
 from scim_bridge.testing.contract_remote import HttpRemote
 from scim_bridge.testing.contract_rules.attributes import samples_of, value_of, with_value
@@ -200,13 +205,35 @@ class ConvergenceRules(ContractFixtures):
         lost = bench.run(scenario)
         assert not lost, f"announced in user_attributes but not kept: {', '.join(lost)}"
 
+    def test_what_is_unassigned_is_cleared(self, bench: Bench) -> None:
+        """An announced attribute that an update leaves without a value has none in the remote system.
+
+        A client that removes it is told so. One that the remote system cannot do without is refused, or deferred.
+        """
+
+        async def scenario(connector: BoundConnector) -> list[str]:
+            left = []
+            for number, path in enumerate(sorted(connector.user_attributes - {"userName"}), start=10):
+                before = with_value(self.make_user(number), path, samples_of(path)[0])
+                created = await within_deadline(connector.create_user(before))
+                after = with_value(before, path, None)
+                try:
+                    updated = await within_deadline(connector.update_user(created.remote_id, before, after))
+                except (RemoteImmutableError, RemoteInvalidValueError):
+                    continue
+                left += await self._lost(connector, updated, after, path, "update_user")
+            return left
+
+        left = bench.run(scenario)
+        assert not left, f"unassigned, and still there: {', '.join(left)}"
+
     async def _lost(
         self, connector: BoundConnector, answer: Remote[User], asked: User, path: str, hook: str
     ) -> list[str]:
         if path in answer.deferred:
             return []
         seen = await within_deadline(connector.get_user(answer.remote_id))
-        same = value_of(seen.resource, path) == value_of(asked, path)
+        same = (value_of(seen.resource, path) or None) == value_of(asked, path)
         return [] if same else [f"{path} after {hook}"]
 
     def test_an_update_that_changes_nothing_makes_no_write(self, bench: Bench) -> None:

@@ -30,7 +30,7 @@ def value_of(user: User, path: str) -> Any:
 
 
 def with_value(user: User, path: str, value: Any) -> User:
-    """Return a copy of a user with another value at a path."""
+    """Return a copy of a user with another value at a path; ``None``: without one."""
     document = with_values(_document(user), [path], {path: value})
     if ENTERPRISE in document and ENTERPRISE not in document["schemas"]:
         document["schemas"].append(ENTERPRISE)
