@@ -76,6 +76,66 @@ async def test_a_removal_from_a_group_that_is_only_said_is_not_believed() -> Non
         assert (await connector.list_group_members(group, None, 10)).members == []
 
 
+async def group_of(connector: BoundConnector, *people: str) -> tuple[str, list[str]]:
+    """Make people and a group of them; return its remote id and theirs."""
+    ids = [(await connector.create_user(User(user_name=f"{one}@corp.example"))).remote_id for one in people]
+    group = (await connector.create_group(Group(display_name="Sales"))).remote_id
+    await connector.add_group_members(group, ids)
+    return group, ids
+
+
+async def test_a_removal_does_not_wait_for_a_look_at_who_is_in_the_group() -> None:
+    """The group cannot be read: they are out all the same, and that it is so is told when it can be seen."""
+    provider = Odd(scim2_server())
+    async with connector_to(provider) as connector:
+        group, people = await group_of(connector, "ada", "bob")
+        provider.before = lambda request: (
+            httpx2.Response(503) if (request.method, "/Groups/" in request.url.path) == ("GET", True) else None
+        )
+        with pytest.raises(RemoteUnavailableError):
+            await connector.remove_group_members(group, people)
+        provider.before = lambda _request: None
+
+        assert (await connector.list_group_members(group, None, 10)).members == []
+
+
+async def test_a_removal_is_sent_whatever_a_look_that_lags_shows() -> None:
+    """The group is shown without somebody who is in it: they are removed, and it is not concluded that they are out."""
+
+    def lags(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if (request.method, "/Groups/" in request.url.path) != ("GET", True):
+            return response
+        return changed(response, {name: value for name, value in body_of(response).items() if name != "members"})
+
+    provider = Odd(scim2_server())
+    async with connector_to(provider) as connector:
+        group, people = await group_of(connector, "ada")
+        provider.change = lags
+        await connector.remove_group_members(group, people)
+        provider.change = lambda _request, response: response
+
+        assert (await connector.list_group_members(group, None, 10)).members == []
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_who_is_not_in_the_group_keeps_nobody_in_it(status: int) -> None:
+    """A service provider refuses a removal of several as a whole, for one who is out: the others leave."""
+
+    def refuses(request: httpx2.Request) -> httpx2.Response | None:
+        if request.method != "PATCH" or absent not in request.content.decode():
+            return None
+        return scim_error(status, "noTarget" if status == 400 else None)
+
+    provider = Odd(scim2_server())
+    async with connector_to(provider) as connector:
+        group, [ada_id, bob_id] = await group_of(connector, "ada", "bob")
+        absent = (await connector.create_user(User(user_name="eve@corp.example"))).remote_id
+        provider.before = refuses
+        await connector.remove_group_members(group, [ada_id, absent])
+
+        assert (await connector.list_group_members(group, None, 10)).members == [bob_id]
+
+
 async def test_a_deletion_that_is_only_said_is_not_believed() -> None:
     """204, and the User is there still."""
     provider = Odd(scim2_server(), before=nothing_done("DELETE", "/Users/"))

@@ -38,6 +38,7 @@ class Attempts:
     """Takes the steps of one connection.
 
     :param refuse: Records what was refused of a step, and returns what comes next.
+    :param keep_unmanaged: Whether members whom no client manages keep a group that its client deletes.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Attempts:
         *,
         record: Record,
         refuse: Callable[[Situation, ConnectorError], Awaitable[Situation | None]],
+        keep_unmanaged: bool,
     ) -> None:
         self.steps = steps
         self.outcomes = outcomes
         self.record = record
         self.refuse = refuse
+        self.keep_unmanaged = keep_unmanaged
         self.portions = Portions(steps.connector.members_per_call)
 
     async def take(self, situation: Situation, step: Step) -> Situation | None:
@@ -59,6 +62,9 @@ class Attempts:
 
         :raises ConnectorError: When it failed, or was refused as a whole.
         """
+        if step is Step.DELETE_GROUP and self.keep_unmanaged and await self._others_inside(situation):
+            row = situation.row
+            return await self.record(row.id, lambda tx: self.outcomes.load(tx, row.kind, row.id))
         situation = self.portions.cut(situation)
         try:
             following = await self._call(situation, step)
@@ -69,6 +75,12 @@ class Attempts:
             return await self._in_parts(situation, step, error)
         self.portions.done(situation)
         return following
+
+    async def _others_inside(self, situation: Situation) -> bool:
+        """Look for members of whom nothing was known; a group is looked at when all who were to leave it have left."""
+        inside = await self.steps.members(situation.row.remote_id or "")
+        row_id = situation.row.id
+        return bool(inside) and await self.record(row_id, lambda tx: self.outcomes.inside(tx, situation, inside))
 
     async def _call(self, situation: Situation, step: Step) -> Situation | None:
         """Call the hook of a step and record that it was done, or what it named is not there any more."""

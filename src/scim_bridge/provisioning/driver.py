@@ -107,7 +107,8 @@ class Driver:
         self._requests: dict[str, str] = {}  # whose work it is, by resource id, until it is done
         self.places = Places(policy.concurrency)
         self._context = copy_context()
-        self._attempts = Attempts(self.steps, outcomes, record=self._record, refuse=self._refuse)
+        keep = policy.unmanaged_members == "keep"
+        self._attempts = Attempts(self.steps, outcomes, record=self._record, refuse=self._refuse, keep_unmanaged=keep)
         self._refusals = Refusals(self.logger, clock)
         self._wake, self._worked = asyncio.Event(), asyncio.Event()
         self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()

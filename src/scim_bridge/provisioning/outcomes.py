@@ -131,7 +131,7 @@ class Outcomes:
                 told = replace(row, ambiguous=False, attempt=0)
                 return self._contested(tx, told, other, answer) if made else self._taken(tx, told, other, situation)
         not_before = row.not_before if row.state is State.HELD else None
-        row = replace(row, ambiguous=False, attempt=0, not_before=not_before)
+        row = replace(row, ambiguous=_was_in_doubt(situation), attempt=0, not_before=not_before)
         return self._go_on(tx, self._taken_over(tx, row, situation, step, answer))
 
     def _taken_over(
@@ -215,6 +215,25 @@ class Outcomes:
             row = replace(row, remote_id=None)
         return self._go_on(tx, row)
 
+    def inside(self, tx: Connection, situation: Situation, remote_ids: Collection[str]) -> bool:
+        """Record who is in a group that is about to be deleted; tell whether it stays, or others have to leave first.
+
+        Whoever no client manages stays, and the group with them, also where it is not known who they are.
+        """
+        row = self._fresh(tx, situation)
+        if row is None or row.generation != situation.row.generation:
+            return True
+        found = [resources.find_by_remote_id(tx, self.connection_id, "User", one) for one in sorted(remote_ids)]
+        users = {user.id: user for user in found if user is not None}
+        new = users.keys() - memberships.those_of(tx, self.connection_id, row.id, users)
+        memberships.observe_group(tx, self.connection_id, row.id, added=new, removed=[])
+        unmanaged = [one for one in new if users[one].ownership is Ownership.DISCOVERED]
+        memberships.set_desired(tx, self.connection_id, row.id, unmanaged, desired=True)
+        if not new and len(users) < len(found):
+            let_go(tx, row, self.new_id(), now=self.clock())
+            return True
+        return bool(new)
+
     def lost(
         self, tx: Connection, situation: Situation, remote_ids: Collection[str], *, ambiguous: bool
     ) -> Situation | None:
@@ -264,7 +283,7 @@ class Outcomes:
         not_before: datetime | None = self.clock() + timedelta(seconds=delay)
         if row.generation != situation.row.generation:
             not_before = row.not_before if row.state is State.HELD else self.clock()
-        row = _after_a_call(row, in_doubt=situation.probe or ambiguous)
+        row = _after_a_call(row, in_doubt=situation.probe or ambiguous or _was_in_doubt(situation))
         resources.replace(tx, replace(row, attempt=row.attempt + 1, not_before=not_before))
 
     def refuse(
@@ -295,7 +314,7 @@ class Outcomes:
         if situation.step is Step.SET_USER_GROUPS and situation.desired.links - situation.seen.links:
             # The complete set was refused, and it may be for what it adds: what it takes away must not wait for that.
             return self._go_on(tx, replace(self._withdraw_additions(tx, row), refusal=refusal))
-        row = replace(row, refusal=refusal)
+        row = replace(row, refusal=refusal, ambiguous=_was_in_doubt(situation))
         if situation.is_removal and row.kind == "User":
             if self.capabilities.user_centric:
                 row = self._withdraw_additions(tx, row)  # whoever cannot be changed at all is given nothing either
@@ -509,6 +528,11 @@ class Outcomes:
         operation = "probe" if step is None else str(step)
         details = {"operation": operation, "outcome": outcome} | ({"error": error} if error else {})
         record(tx, row, "outcome", now=self.clock(), **details)
+
+
+def _was_in_doubt(situation: Situation) -> bool:
+    """Whether something else about a group is in doubt, for which its members did not wait to be taken out."""
+    return situation.step is Step.REMOVE_GROUP_MEMBERS and situation.row.ambiguous
 
 
 def _after_a_call(row: ResourceRow, *, in_doubt: bool) -> ResourceRow:

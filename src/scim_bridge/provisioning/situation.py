@@ -87,7 +87,7 @@ class Situation:
         """Return the same of a group as if nobody were to leave it; one that is to be deleted is left first."""
         seen = replace(self.seen, links=frozenset())
         step = next_group_step(self.desired, seen, capabilities.operations) if self.desired.exists else None
-        return replace(self, step=step)
+        return replace(self, step=step, probe=step is not None and self.row.is_unsure)
 
     def of_members(self, members: frozenset[str]) -> "Situation":
         """Return the same, about these members of the next step's portion alone."""
@@ -149,7 +149,9 @@ def situation_of(tx: Connection, row: ResourceRow, capabilities: Capabilities) -
     )
     choose = next_user_step if row.kind == "User" else next_group_step
     step = choose(desired, seen, capabilities.operations)
-    return Situation(row, desired, seen, row.is_unsure, step, capabilities.user_model)
+    # Members who were taken out already can be taken out again: nobody waits for an answer about the group.
+    probe = row.is_unsure and step is not Step.REMOVE_GROUP_MEMBERS
+    return Situation(row, desired, seen, probe, step, capabilities.user_model)
 
 
 def _links(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> tuple[frozenset[str], frozenset[str]]:

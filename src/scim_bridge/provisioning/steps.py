@@ -4,7 +4,12 @@ from collections.abc import Awaitable
 from contextlib import suppress
 
 from scim_bridge.connections.bound import BoundConnector
-from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
+from scim_bridge.errors import (
+    ConnectorError,
+    RemoteCredentialsError,
+    RemoteNotFoundError,
+    RemoteUnavailableError,
+)
 from scim_bridge.models import Group, Remote
 from scim_bridge.provisioning.observation import Answer
 from scim_bridge.provisioning.plan import Step
@@ -83,6 +88,25 @@ class Steps:
                 cursor = page.cursor
                 more = cursor is not None
             return None
+
+    async def members(self, remote_id: str) -> frozenset[str]:
+        """Return the remote ids of who is in a group; of none where the remote system cannot list them, or not now.
+
+        :raises RemoteUnavailableError: When it may be able to, later.
+        :raises RemoteCredentialsError: Likewise.
+        """
+        found: set[str] = set()
+        cursor, more = None, "list_group_members" in self.connector.operations
+        while more:
+            try:
+                page = await self.connector.list_group_members(remote_id, cursor, GROUPS_PER_PAGE)
+            except (RemoteUnavailableError, RemoteCredentialsError):
+                raise
+            except ConnectorError:
+                break
+            cursor, more = page.cursor, page.cursor is not None and not found.issuperset(page.members)
+            found.update(page.members)
+        return frozenset(found)
 
     @staticmethod
     async def _is_there(reading: Awaitable[object]) -> bool:

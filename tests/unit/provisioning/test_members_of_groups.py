@@ -1,5 +1,6 @@
 """Where members are on the group: who is in it by hand is seen, and long lists come to their end."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.drift import DriftClass
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
-from scim_bridge.store.rows import MemberDelta, State
+from scim_bridge.store.rows import MemberDelta, Ownership, State
 from scim_bridge.testing.memory import MemoryGroupsConnector, MemoryRostersConnector
 from scim_bridge.testing.memory_remote import Call, Fault, MemoryRemote
-from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting
+from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
 from tests.unit.provisioning.test_reconcile import classes, compared
 
 
@@ -163,8 +164,9 @@ async def hastened(bridge: Bridge, group: str) -> bool:
     """Have a group that was postponed tried at once, and tell whether it is settled."""
 
     def hasten(tx: Connection) -> bool:
-        row = resources.get(tx, CONNECTION, "Group", group, lock=True)
-        assert row is not None
+        row = resources.get(tx, CONNECTION, "Group", group, lock=True, deleted=True)
+        if row is None:
+            return True
         if row.not_before is not None:
             resources.replace(tx, replace(row, not_before=None))
         return row.state is State.SETTLED
@@ -206,3 +208,100 @@ async def test_a_member_who_fails_each_time_holds_up_nobody_else(tmp_path: Path)
         await settled(bridge, group)
 
         assert not remote.members_of(team)
+
+
+def lists_members(bridge: Bridge) -> bool:
+    """Whether groups list their members; else what accounts tell is known from comparisons alone."""
+    return "list_group_members" in bridge.provisioning.connector.operations
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["an account that is known", "an account made since"])
+async def test_whoever_was_let_in_by_hand_keeps_a_group_that_its_client_deletes(tmp_path: Path, known: bool) -> None:
+    """Nobody has compared since: the client's member loses it; the other one, and the group with them, stays."""
+    remote = MemoryRemote()
+    async with bridge_on(tmp_path / "b.db", remote, groups=True) as bridge:
+        other = remote.add_account("other@x.example") if known else ""
+        await compared(bridge)
+        mine = (await bridge.provisioning.create_user(user("mine@x.example"))).row.id
+        group = await bridge.group_with("Team", mine)
+        (team,) = remote.groups
+        other = other or remote.add_account("other@x.example")
+        remote.members.add((team, other))
+        await bridge.provisioning.delete_group(group, always)
+
+        if not lists_members(bridge):
+            assert not remote.groups
+            return
+        assert remote.members_of(team) == {other}
+        assert remote.called("delete_group") == 0
+        await compared(bridge)
+        heir = await found(bridge, "Group", "Team")
+        assert heir != group
+        assert (await bridge.row("Group", heir)).ownership is Ownership.DISCOVERED
+        assert await shown(bridge, heir) == 1
+
+
+async def test_a_managed_person_let_in_by_hand_does_not_keep_a_deleted_group(tmp_path: Path) -> None:
+    """They leave with all others: the group goes."""
+    remote = MemoryRemote()
+    async with bridge_on(tmp_path / "b.db", remote, groups=True) as bridge:
+        mine = (await bridge.provisioning.create_user(user("mine@x.example"))).row.id
+        group = await bridge.group_with("Team")
+        (team,) = remote.groups
+        remote.members.add((team, str((await bridge.row("User", mine)).remote_id)))
+        await bridge.provisioning.delete_group(group, always)
+
+        assert not remote.groups
+        assert not remote.members
+
+
+@pytest.mark.parametrize("write", ["PUT", "DELETE"])
+@pytest.mark.parametrize("lost", [False, True], ids=["at once", "again, after a lost answer"])
+async def test_nobody_who_loses_a_group_waits_for_a_look_at_who_is_in_it(
+    tmp_path: Path, write: str, lost: bool
+) -> None:
+    """The remote system cannot be read: the members are out all the same. What is to be seen first is told later."""
+    remote = MemoryRemote()
+
+    def unreadable(call: Call) -> Fault | None:
+        reads = call.hook in {"get_group", "list_group_members", "get_user", "find_user", "list_users", "list_groups"}
+        return Fault(RemoteUnavailableError("down", ambiguous=False, retry_after=60.0)) if reads else None
+
+    async with bridge_on(tmp_path / "b.db", remote, groups=True) as bridge:
+        mine = (await bridge.provisioning.create_user(user("mine@x.example"))).row.id
+        group = await bridge.group_with("Team", mine)
+        remote.intercept = unreadable
+        if lost:
+            remote.fail("remove_group_members", RemoteUnavailableError("no answer", ambiguous=True, retry_after=0.05))
+        waits = lost or (write == "DELETE" and lists_members(bridge))
+        with pytest.raises(PendingError) if waits else nullcontext():
+            if write == "PUT":
+                await bridge.provisioning.modify_group(group, None, [MemberDelta("replace", ())], always)
+            else:
+                await bridge.provisioning.delete_group(group, always)
+
+        assert not remote.members
+        assert await shown(bridge, group) == 0
+        remote.intercept = None
+        await settled(bridge, group)
+        assert bool(remote.groups) == (write == "PUT")
+
+
+async def test_what_was_in_doubt_before_a_removal_is_looked_at_after_it(tmp_path: Path) -> None:
+    """A rename took effect unseen and is taken back, with a removal: the member is out first, then the name is back."""
+    remote = MemoryRemote()
+    async with bridge_on(tmp_path / "b.db", remote, groups=True) as bridge:
+        mine = (await bridge.provisioning.create_user(user("mine@x.example"))).row.id
+        group = await bridge.group_with("Team", mine)
+        lost = RemoteUnavailableError("no answer", ambiguous=True, retry_after=60.0)
+        remote.fail("update_group", lost, after_effect=True)
+        with pytest.raises(PendingError):
+            await bridge.provisioning.modify_group(group, setting(display_name="Crew"), [], always)
+        before = len(remote.calls)
+        back = setting(display_name="Team")
+        await bridge.provisioning.modify_group(group, back, [MemberDelta("remove", (mine,))], always)
+
+        hooks = [call.hook for call in remote.calls[before:]]
+        assert hooks == ["remove_group_members", "get_group", "update_group"]
+        assert not remote.members
+        assert [one.display_name for one in remote.groups.values()] == ["Team"]

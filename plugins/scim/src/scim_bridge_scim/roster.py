@@ -3,7 +3,6 @@
 import json
 from bisect import bisect_right
 from collections.abc import Sequence
-from contextlib import suppress
 
 from scim_bridge.errors import (
     OperationNotSupportedError,
@@ -83,37 +82,46 @@ class Roster:
         return True
 
     async def remove(self, group: str, members: Sequence[str]) -> None:
-        """Remove Users from a group, and see that they are out; a group that is not there has none."""
+        """Remove Users from a group, and see that they are out; a group that is not there has none.
+
+        A removal does not wait for a look at who is in the group, which may fail, or lag. It is looked first only where
+        the whole list has to be written, or the removal was refused, maybe for somebody who is not in it.
+        """
         try:
-            before = await self._client.read("/Groups", group)
-            leaving = [member for member in members if member in set(team(before).people())]
-            if not leaving:
-                return
-            after = await self._without(before, leaving)
+            if not await self._taken(group, members):
+                before = await self._client.read("/Groups", group)
+                leaving = [member for member in members if member in set(team(before).people())]
+                again = 0 < len(leaving) < len(members) and await self._taken(group, leaving)
+                if leaving and not again:
+                    await self._without(before, leaving)
+            left = set(members).intersection(await self.members(group))
         except RemoteNotFoundError:
             return
-        if set(leaving) & set(team(after).people()):
+        if left:
             raise RemoteUnavailableError("the service provider still shows somebody in a group whom it removed")
 
-    async def _without(self, before: Document, leaving: Sequence[str]) -> Document:
-        """Take Users out of a group, and return the group as it is seen afterwards."""
+    async def _taken(self, group: str, members: Sequence[str]) -> bool:
+        """Take Users out by their paths; tells whether the service provider did that, or takes no such removal.
+
+        Some refuse it for one who is not in the group; others do nothing by a path with a filter.
+        """
+        if not await self._client.takes_patch():
+            return False
+        by_path = [{"op": "remove", "path": f"members[value eq {json.dumps(member)}]"} for member in members]
+        try:
+            await self._client.patch("/Groups", group, *by_path)
+        except (NoTargetError, RemoteNotFoundError, OperationNotSupportedError):
+            return False
+        return True
+
+    async def _without(self, before: Document, leaving: Sequence[str]) -> None:
+        """Replace a group by one without some Users; where PUT keeps members, take these out as Entra ID does."""
         group = str(before["id"])
-        if takes_patch := await self._client.takes_patch():
-            by_path = [{"op": "remove", "path": f"members[value eq {json.dumps(member)}]"} for member in leaving]
-            try:
-                with suppress(NoTargetError):  # somebody else removed one meanwhile: what the group shows counts
-                    await self._client.patch("/Groups", group, *by_path)
-                return await self._client.read("/Groups", group)
-            except OperationNotSupportedError:
-                before = await self._client.read("/Groups", group)
         kept = [one for one in before.get("members") or [] if one.get("value") not in set(leaving)]
         await self._client.replace("/Groups", before | {"members": kept})
-        after = await self._client.read("/Groups", group)
-        if takes_patch and set(leaving) & set(team(after).people()):  # PUT keeps members: as Entra ID has it, then
+        if await self._client.takes_patch() and set(leaving).intersection(await self.members(group)):
             by_value = {"op": "remove", "path": "members", "value": [{"value": member} for member in leaving]}
             await self._client.patch("/Groups", group, by_value)
-            after = await self._client.read("/Groups", group)
-        return after
 
     async def groups_of(self, document: Document) -> list[str]:
         """Return ids of the groups that a User may be in: those that it tells, else those that tell it, else all."""
