@@ -33,7 +33,7 @@ class Representation:
 
     @property
     def active(self) -> bool | None:
-        """What is told of ``active``; ``None``: it is left out.
+        """What is told of ``active`` of a User; ``None``: it is left out.
 
         While somebody is to lose access and still has it, ``false`` would claim a removal before it is true. ``true``
         is what is observed, but to a client that compares it hides the removal: should it want the person active by
@@ -65,7 +65,8 @@ def timestamp(moment: datetime) -> str:
 def resource(base_url: str, representation: Representation) -> bytes:
     """Return the whole representation of a resource."""
     row = representation.row
-    parts = [_document(row.document, row.active, representation.active)]
+    is_user = row.kind == "User"  # a Group has no ``active``, whatever its row says of it
+    parts = [_user_document(row.document, row.active, representation.active) if is_user else row.document[:-1]]
     if representation.references or (row.kind == "Group" and representation.references is not None):
         parts.append(b'"groups":' if row.kind == "User" else b'"members":')
         parts[-1] += _compact([reference(base_url, row.kind, item) for item in representation.references])
@@ -83,8 +84,8 @@ def _meta(base_url: str, kind: Kind, id: str, created: str, modified: str, versi
     ).encode()
 
 
-def _document(document: bytes, wanted: bool, told: bool | None) -> bytes:  # noqa: FBT001 - two columns
-    """Return a document without its closing brace."""
+def _user_document(document: bytes, wanted: bool, told: bool | None) -> bytes:  # noqa: FBT001 - two columns
+    """Return the document of a User, with what is told of ``active``, without its closing brace."""
     if told is wanted:
         return document[:-1]
     others = {name: value for name, value in json.loads(document).items() if name != "active"}
@@ -98,7 +99,7 @@ def user(base_url: str, shown: Shown, groups: Sequence[tuple[str, str]], *, comp
     :param compared: Whether the client sends what differs from what it reads.
     """
     wanted = bool(shown.active)
-    head = _document(shown.document, wanted, told_active(wanted, bool(shown.shown_active), compared=compared))
+    head = _user_document(shown.document, wanted, told_active(wanted, bool(shown.shown_active), compared=compared))
     if groups:
         held = (
             {"value": id_, "$ref": f"{base_url}/Groups/{id_}", "display": name, "type": "direct"}
@@ -108,13 +109,12 @@ def user(base_url: str, shown: Shown, groups: Sequence[tuple[str, str]], *, comp
     return head + b"," + _shown_meta(base_url, "User", shown)
 
 
-def group(base_url: str, shown: Shown, members: Sequence[str] | None, *, compared: bool) -> bytes:
+def group(base_url: str, shown: Shown, members: Sequence[str] | None) -> bytes:
     """Return what :func:`resource` does of a Group, without the objects in between.
 
     :param members: The ids of its members; ``None``: they are not shown.
     """
-    wanted = bool(shown.active)
-    head = _document(shown.document, wanted, told_active(wanted, bool(shown.shown_active), compared=compared))
+    head = shown.document[:-1]
     if members is not None:
         head += b',"members":[' + _members(base_url, members).encode() + b"]"
     return head + b"," + _shown_meta(base_url, "Group", shown)

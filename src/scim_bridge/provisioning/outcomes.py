@@ -112,7 +112,8 @@ class Outcomes:
         if answer is not None and (other := self._contender(tx, row, answer)) is not None:
             return self._contested(tx, row, other, answer)
         row = self.observation.absent(tx, row) if answer is None else self.observation.present(tx, row, answer)
-        if row.is_seen_active and not (row.active or row.deleted or row.shown_active):
+        let_in = row.kind == "User" and row.is_seen_active
+        if let_in and not (row.active or row.deleted or row.shown_active):
             row = replace(row, shown_active=True, version=row.version + 1)  # let in by hand, and not out again yet
         return self._go_on(tx, row)
 

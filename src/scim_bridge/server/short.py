@@ -116,7 +116,7 @@ class ShortReads:
         found = shown.group(tx, self._id, resource_id)
         if found is None:
             return None
-        return _answer(base_url, "Group", found[0], rendering.group(base_url, *found, compared=self._compared))
+        return _answer(base_url, "Group", found[0], rendering.group(base_url, *found))
 
     def _user(self, base_url: str, user: shown.Shown, groups: Sequence[tuple[str, str]]) -> bytes:
         return rendering.user(base_url, user, groups, compared=self._compared)
@@ -132,10 +132,7 @@ class ShortReads:
             if kind == "User":
                 groups = shown.groups_of(tx, self._id, [user.id for user in found]) if found else {}
                 return [self._user(base_url, user, groups.get(user.id, ())) for user in found], total
-            bodies = [
-                rendering.group(base_url, group, shown.members(tx, self._id, group.id), compared=self._compared)
-                for group in found
-            ]
+            bodies = [rendering.group(base_url, group, shown.members(tx, self._id, group.id)) for group in found]
             return bodies, total
 
         sought = listing.sought
