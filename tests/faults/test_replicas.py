@@ -26,9 +26,7 @@ def test_what_three_replicas_do_under_faults_is_linearizable_for_each_person() -
     histories = size("SCIM_BRIDGE_REPLICA_HISTORIES", 40)
     report = run("replicas.run", "--histories", str(histories), "--seed", "1")
     print(f"replicas: {report}")
-    # Requests that overlap leave this rule in doubt about what was accepted last: docs/promises.md, "Open".
-    found = [one for one in report["violations"] if not one.startswith("accepted-is-done")]
-    assert found == []
+    assert report["violations"] == []
     assert report["histories"] >= histories
     assert set(report["fired"]) == FAULTS, "a fault that never struck"
     assert report["fullest_window"] <= RATE_LIMIT

@@ -137,18 +137,8 @@ class Tenant:
 
     async def compare(self) -> None:
         """Compare everything, and wait until what was handed over is done."""
-        one = self.provisioning
-        reconciler = Reconciler(
-            self.connection_id,
-            self.store,
-            one.connector,
-            one.discovery,
-            identification=one.identification,
-            clock=one.clock,
-            wake=one.driver.wake,
-        )
-        await reconciler.run()
-        await one.driver.idle()
+        await Reconciler(self.provisioning).run()
+        await self.provisioning.driver.idle()
 
     async def settled(self) -> None:
         """Wait until the driver has nothing left to do."""

@@ -4,33 +4,48 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tests.faults.promises.story import Story
-from tests.faults.promises.words import Word, person_named
+from tests.faults.promises.words import END, Word, person_named
 
 
 def accepted_is_done(story: Story) -> Iterator[tuple[float, str]]:
-    """A removal that was accepted (429) is done in the end, as one that was confirmed."""
+    """A removal that was accepted (429) is done in the end, as one that was confirmed.
+
+    Of requests that overlap, any may have come last. So somebody may get in at the end if one that lets them in may
+    be the last about its resource: no removal that was accepted began after that one had been answered.
+    """
     if not story.record.rested:
         return
-    for key in story.access:
-        held, last = story.record.accounts.get(key), _last_words(story, key)
-        outs = [word for word in last.values() if word.kind == "out"]
-        if held is None or not held.access or not outs or len(outs) < len(last):
+    for key, words in story.access.items():
+        held = story.record.accounts.get(key)
+        outs = [
+            word
+            for word in words
+            if word.kind == "out" and word.ask.accepted and not story.is_unrecognisable(key, word.user, word.ask.order)
+        ]
+        if held is None or not held.access or not outs:
             continue
-        if all(story.is_unrecognisable(key, word.user, word.ask.order) for word in outs):
-            continue
-        newest = max(word.ask.order for word in outs)
-        if any(one.after and one.after.access for one in story.by_hand(key, newest, 10**9)):
-            continue
-        if any(one.kind == "in" and story.overlap(one.ask, outs[-1].ask) for one in story.access[key]):
-            continue
-        if all(word.ask.accepted for word in outs):
-            yield outs[-1].ask.answered_at, f"{held.email} gets in at the end, after {outs[-1].ask}"
+        newest = max(outs, key=lambda word: word.ask.order).ask
+        by_hand = any(one.after and one.after.access for one in story.by_hand(key, newest.order, END))
+        lets_in = any(word.kind == "in" and not word.is_void and _may_be_last(story, word, outs) for word in words)
+        if not (by_hand or lets_in):
+            yield newest.answered_at, f"{held.email} gets in at the end, after {newest}"
     yield from _memberships(story)
+
+
+def _may_be_last(story: Story, word: Word, others: list[Word]) -> bool:
+    """Whether a word may have come after all of these that are about the same resource.
+
+    A creation that nobody was told an id of is about the User of its name, unless that one had given the name up.
+    """
+    return all(
+        story.overlap(word.ask, one.ask)
+        for one in others
+        if one.user == word.user or not (word.user or story.names.gave_up(one.user, word.name, word.ask.order))
+    )
 
 
 def _memberships(story: Story) -> Iterator[tuple[float, str]]:
     """Yield who holds a set at the end that a client took from them: by name, or from whoever is not on its list."""
-    end = 10**9
     for key, words in story.members.items():
         held = story.record.accounts.get(key)
         if held is None or not held.access:
@@ -41,12 +56,10 @@ def _memberships(story: Story) -> Iterator[tuple[float, str]]:
             if key not in kept and story.was_put_in(key, whole):
                 taken.append(whole)
         for word in taken:
-            if not word.ask.accepted:
-                continue
-            if story.is_unrecognisable(key, word.user, word.ask.order):
+            if not word.ask.accepted or story.is_unrecognisable(key, word.user, word.ask.order):
                 continue
             for name in held.sets & story.sets_of(word):
-                given = any(one.after and name in one.after.sets for one in story.by_hand(key, word.ask.order, end))
+                given = any(one.after and name in one.after.sets for one in story.by_hand(key, word.ask.order, END))
                 if not given and not _joins_later(story, words, word, name):
                     yield word.ask.answered_at, f"{held.email} has {name} at the end, after {word.ask}"
 

@@ -180,7 +180,11 @@ def _promises(histories: Histories, noted: list[Line]) -> list[str]:
     owner = accounts_of(HubSpotEmulator(seed=histories.seed))
     record = together([*lists, *histories.clients.lines, *noted], owner)
     record.rested = not histories.stuck
-    return [str(finding) for finding in judge(record)]
+    found = []
+    for finding in judge(record):
+        about = [one for person in histories.people if person.email in str(finding) for one in told(person.operations)]
+        found.append("\n".join([str(finding), *about]))
+    return found
 
 
 if __name__ == "__main__":

@@ -115,6 +115,20 @@ def _overtaken() -> Tale:
     return tale
 
 
+def _crossed(status: int, *, after: bool = False, detail: str = "accepted; pending") -> Tale:
+    """Let requests to remove Ada, and to let her in, be under way at once, and let her in come last.
+
+    :param status: Of the removal.
+    :param after: Whether another removal is accepted once all those are answered.
+    """
+    tale = removed(made(Tale()))
+    out = tale.record.asked("PATCH", "/Users/1", json.dumps(OUT).encode())
+    assert out is not None
+    tale.ask("PATCH", "/Users/1", IN, meanwhile=lambda: tale.shows(k=ada()))
+    tale.record.answered(out, status, "1", json.dumps({"detail": detail}).encode())
+    return tale.ask("PATCH", "/Users/1", OUT, 429, {"detail": detail}, retry_after="1") if after else tale
+
+
 def _refused(path: str, *calls: tuple[Any, ...], detail: str = "no", sets: tuple[str, ...] = ()) -> Tale:
     """Let a change of Ada, or of her group, be refused after some calls."""
     tale = made(Tale(b=bob()))
@@ -248,6 +262,9 @@ KEPT: dict[str, Callable[[], Tale]] = {
     .grouped("1")
     .shows(k=ada("Sales")),
     "somebody joins and leaves by requests that overlap": _overtaken,
+    "somebody is let in by a request that overlaps their removal": lambda: _crossed(429),
+    "a removal is not taken at all": lambda: made(Tale()).ask("PATCH", "/Users/1", OUT, 429,
+        {"detail": "the database is down; nothing was accepted"}, retry_after="1"),
     "a refusal follows a look that came after a gateway's answer": lambda: _refused("/Users/1", HTML_404, LOOK),
     "a gateway answers about somebody else meanwhile": lambda: _refused("/Users/1",
         ("GET", "/settings/users/2026-03/b", 404, "edge"), ("POST", "/settings/users/2026-03", 404, "edge",
@@ -347,6 +364,9 @@ BROKEN: list[tuple[str, Callable[[], Tale]]] = [
     ("limit-kept", lambda: _slow(Tale())),
     ("logs-are-clean", lambda: _logged(Tale())),
     ("accepted-is-done", lambda: made(Tale()).ask("DELETE", "/Users/1", status=429, retry_after="1")),
+    ("accepted-is-done", lambda: _crossed(429, after=True)),
+    ("accepted-is-done", lambda: made(Tale().created(status=429, retry_after="1")).ask("PATCH", "/Users/1", OUT, 429,
+        {"detail": "accepted; pending"}, retry_after="1")),
     ("accepted-is-done", lambda: made(Tale()).grouped("1").shows(k=ada("Sales")).ask("PATCH", "/Groups/Sales",
         {"Operations": [{"op": "Remove", "path": "members", "value": [{"value": "1"}]}]}, 429, retry_after="1")),
     ("accepted-is-done", lambda: made(Tale()).grouped("1").shows(k=ada("Sales")).ask("PUT", "/Groups/Sales",
