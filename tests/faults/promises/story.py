@@ -40,7 +40,7 @@ class Story:
                 for key in self.names.who(word):
                     self.access[key].append(word)
             elif word.kind in {"join", "leave"}:
-                if word.kind == "join" and self.ended.get(word.user, END) < word.ask.order:
+                if word.kind == "join" and self._gone.get(word.user, END) < word.ask.order:
                     continue  # an id that names nobody any more is no member, and is left out
                 for key in self.names.member(word.user):
                     self.members[key].append(word)
@@ -77,13 +77,25 @@ class Story:
         """
         seen = {id_: ask.order for ask in self.asks if ask.accepted for id_ in self.names.shown_by(ask)}
         found: dict[str, int] = {}
+        for id_, ask in self._deletions():
+            found.setdefault(id_, ask.order if ask.status else max(ask.order, seen.get(id_, 0)))
+        return found
+
+    @cached_property
+    def _gone(self) -> dict[str, int]:
+        """When that was over: a request that overlaps the deletion may have come before it."""
+        found: dict[str, int] = {}
+        for id_, ask in self._deletions():
+            found[id_] = min(found.get(id_, END), ask.answered or END)
+        return found
+
+    def _deletions(self) -> Iterator[tuple[str, Ask]]:
+        """Yield the deletions of Users by id, but for those that were refused in the end."""
         deletions = [ask for ask in self.asks if ask.method == "DELETE" and ask.path.startswith("/Users/")]
         refused = {ask.path for ask in deletions if ask.refused and ask.status != 404}
         for ask in deletions:
             if ask.path not in refused and (ask.accepted or ask.answered is None or ask.refused):
-                id_ = ask.path.rpartition("/")[2]
-                found.setdefault(id_, ask.order if ask.status else max(ask.order, seen.get(id_, 0)))
-        return found
+                yield ask.path.rpartition("/")[2], ask
 
     def others(self, key: str) -> frozenset[str]:
         """Return the accounts that stand for the same person, where a new userName makes the account anew."""

@@ -115,6 +115,17 @@ def _overtaken() -> Tale:
     return tale
 
 
+def _deleted_meanwhile() -> Tale:
+    """Let Ada be put into a group by a request that came after that for her deletion, and was done before it."""
+    tale = made(Tale()).grouped()
+    gone = tale.record.asked("DELETE", "/Users/1", b"")
+    assert gone is not None
+    operations = [{"op": "add", "path": "members", "value": [{"value": "1"}]}]
+    tale.ask("PATCH", "/Groups/Sales", {"Operations": operations}, 204, meanwhile=lambda: tale.shows(k=ada("Sales")))
+    tale.shows(k=None).record.answered(gone, 204, "", b"")
+    return tale
+
+
 def _crossed(status: int, *, after: bool = False, detail: str = "accepted; pending") -> Tale:
     """Let requests to remove Ada, and to let her in, be under way at once, and let her in come last.
 
@@ -263,6 +274,7 @@ KEPT: dict[str, Callable[[], Tale]] = {
     .shows(k=ada("Sales")),
     "somebody joins and leaves by requests that overlap": _overtaken,
     "somebody is let in by a request that overlaps their removal": lambda: _crossed(429),
+    "somebody is put into a group while they are being deleted": _deleted_meanwhile,
     "a removal is not taken at all": lambda: made(Tale()).ask("PATCH", "/Users/1", OUT, 429,
         {"detail": "the database is down; nothing was accepted"}, retry_after="1"),
     "a refusal follows a look that came after a gateway's answer": lambda: _refused("/Users/1", HTML_404, LOOK),
