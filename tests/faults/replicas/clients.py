@@ -95,7 +95,8 @@ class Clients:
         method, path, body = self._request(person, action, group)
         replica = self._replica()
         began, number = time.time(), f"{next(self._numbers)}"
-        self.lines.append([time.monotonic(), "asked", number, method, unquote(path), body])
+        asked: Line = [time.monotonic(), "asked", number, method, unquote(path), body]
+        self.lines.append(asked)
         try:
             answer = await self.cluster.http.request(
                 method,
@@ -106,7 +107,8 @@ class Clients:
             )
         except httpx2.ConnectError:
             self._count(0)
-            return False  # nothing was sent
+            self.lines.remove(asked)  # nothing was sent
+            return False
         except httpx2.TransportError:
             self._count(0)
             if action != "read":
