@@ -11,6 +11,7 @@ from scim_bridge.provisioning.drift import SECURITY
 from scim_bridge.store import audit, inventory, tokens
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow, State
+from scim_bridge.views.work import WORDS
 
 LATE = timedelta(minutes=15)
 """How long a removal may take before an operator is told to look."""
@@ -82,9 +83,11 @@ def status(tx: Connection, connection_id: str, *, now: datetime) -> ConnectionSt
     records = tokens.list_tokens(tx, connection_id)
     driver = inventory.driver(tx, connection_id)
     compared = drift.last(tx, connection_id)
+    answered, failing = _answers(tx, connection_id)
     held = _sum(numbers, State.HELD)
     needs = [
         *([] if observes is None else [observes.detail]),
+        *([f"{failing}: scim-bridge pending {connection_id}"] if failing else ()),
         *_of_removals(connection_id, oldest, now),
         *([f"{held} changes are held: scim-bridge held {connection_id}"] if held else ()),
         *_of_comparison(connection_id, compared),
@@ -104,7 +107,7 @@ def status(tx: Connection, connection_id: str, *, now: datetime) -> ConnectionSt
         None if oldest is None else oldest.name,
         None if oldest is None else oldest.modified_at,
         max((one.used_at for one in records if one.used_at), default=None),
-        max((one for one in (_answered(tx, connection_id), compared and compared.at) if one), default=None),
+        max((one for one in (answered, compared and compared.at) if one), default=None),
         None if compared is None else compared.at,
         None if compared is None else compared.number,
         None if driver is None else driver[0].rpartition(":")[0],
@@ -148,6 +151,11 @@ def _of_tokens(connection_id: str, records: Iterable[tokens.TokenRecord], now: d
     return [f"the last valid token ends on {max(ends):%Y-%m-%d}: {make}"]
 
 
-def _answered(tx: Connection, connection_id: str) -> datetime | None:
-    found = audit.latest(tx, connection_id, limit=LOOKED_AT)
-    return next((one.at for one in found if one.event.get("outcome") in ANSWERS), None)
+def _answers(tx: Connection, connection_id: str) -> tuple[datetime | None, str | None]:
+    """Return when the remote system last answered, and why it has not done so since, as far as the chain tells."""
+    failing = None
+    for one in audit.latest(tx, connection_id, limit=LOOKED_AT):
+        if one.event.get("outcome") in ANSWERS:
+            return one.at, failing
+        failing = failing or WORDS.get(str(one.event.get("error")))
+    return None, failing

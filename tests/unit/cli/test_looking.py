@@ -268,6 +268,9 @@ def test_the_status_counts_what_is_not_settled_and_says_what_needs_somebody(oper
     assert (acme["pending"], acme["removals"], acme["held"], acme["refused"]) == (1, 1, 1, 1)
     assert acme["oldest_removal"] == "dan@x.example"
     assert acme["remote_answered"] is not None
+    down = acme["needs"].pop(0)
+    assert down.startswith("the remote system ")
+    assert down.endswith(": scim-bridge pending acme")
     assert acme["needs"] == [
         "1 changes are held: scim-bridge held acme",
         "no token is valid, every request is refused: scim-bridge token create acme",
