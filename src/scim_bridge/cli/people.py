@@ -66,20 +66,27 @@ def people(
     from scim2_models import SCIMException
 
     from scim_bridge.store.rows import State
+    from scim_bridge.views import Page
     from scim_bridge.views import people as views
 
     looking = Looking(path, connection)
     chosen = views.Chosen(filter_, None if state is None else State(state), managed, group, access)
 
+    lacking: list[str] = []
+
     def query(tx: "Connection", connection_id: str, after: "Position | None") -> "Page[PersonRow]":
-        return views.people(tx, connection_id, chosen, after)
+        try:
+            return views.people(tx, connection_id, chosen, after)
+        except LookupError as error:
+            lacking.append(str(error))
+            return Page(())
 
     try:
         looking.pour(query, looking.answer(views.PersonRow, f"People of {looking.scope}", PEOPLE, face))
     except SCIMException as error:
         raise click.UsageError(f"--filter: {error.detail}") from None
-    except LookupError as error:
-        raise click.ClickException(str(error)) from None
+    if len(lacking) == len(looking.connections):
+        raise click.ClickException("; ".join(lacking))
 
 
 @click.command()

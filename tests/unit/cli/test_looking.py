@@ -171,6 +171,7 @@ def test_everybody_is_told_with_what_is_wanted_and_what_is_there(operator: Opera
     assert chosen("--unmanaged") == ["mary"]
     assert chosen("--managed", "--state", "settled") == ["ada", "fay"]
     assert chosen("--group", "sales") == ["ada", "dan"]
+    assert operator.rows("people", "--group", "sales") == operator.rows("people", "acme", "--group", "sales")
     assert chosen("--filter", 'userName sw "a" or userName sw "f"') == ["ada", "fay"]
     assert 'is called "none"' in operator.run("people", "acme", "--group", "none", status=1).stderr
     assert "--filter" in operator.run("people", "--filter", "userName", status=2).stderr
