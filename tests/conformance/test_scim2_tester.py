@@ -1,60 +1,19 @@
 """scim2-tester, the field's own conformance suite, against a served bridge: no ERROR and no CRITICAL."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
-import uvicorn
 from httpx2 import Client
 from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester import Status, check_server
 
-from scim_bridge.server.serve import Listen, configuration
+from tests.conformance.live import Live
 from tests.hang_guard import HANG_SECONDS
-from tests.http.bridge import GROUP, Tenant, bridge
+from tests.http.bridge import GROUP
 
 KEPT = "PATCH modify() did not remove attribute 'active'"
 """The one departure that is meant: an account is active or it is not, and to unset that decides neither."""
-
-
-class Live:
-    """A bridge that listens on a port, in a thread of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._ready = threading.Event()
-        self._stop: asyncio.Event
-        self._loop: asyncio.AbstractEventLoop
-        self.url = ""
-        self.tenant: Tenant
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        async with bridge(self._directory) as (self.tenant,):
-            server = uvicorn.Server(configuration(self.tenant.server, Listen(port=0)))
-            serving = asyncio.create_task(server.serve())
-            while not server.started:
-                await asyncio.sleep(0.01)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            self.url = f"http://127.0.0.1:{port}/acme/scim/v2"
-            self._ready.set()
-            await self._stop.wait()
-            server.should_exit = True
-            await serving
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
 
 
 @pytest.fixture

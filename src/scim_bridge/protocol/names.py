@@ -14,6 +14,12 @@ _UNSEEN: dict[str, re.Pattern[str]] = {
 (RFC 8264 §9.11, §9.13). Names of groups may join: emoji and some scripts need it."""
 
 
+def pattern(attribute: str) -> str:
+    """Return what a userName or displayName must match, as ECMA 262 has regular expressions."""
+    unseen = _UNSEEN[attribute].pattern[1:-1]
+    return rf"^[^{unseen}]*[^{unseen}\s][^{unseen}]*$"
+
+
 def require_name(resource: Any) -> None:
     """Refuse an empty userName or displayName (RFC 7643 §4.1.1, §4.2), and take blanks around one off.
 

@@ -31,6 +31,7 @@ from scim2_models import (
 )
 from scim2_server.bulk import BulkPlan
 from scim2_server.conditions import Conditions
+from scim2_server.errors import MethodNotAllowedException
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation, Target
@@ -62,10 +63,12 @@ _ON_A_RESOURCE = {
     "DELETE": Operation.delete,
 }
 
+BULK_REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 _ABOUT_ALL = (ListResponse, BulkRequest, BulkResponse, SearchRequest)
 _ABOUT_ONE = (SearchRequest, ResponseParameters, PatchOp)
 """Generic messages. pydantic forgets the class for a service's resources, and takes milliseconds to make it again."""
 
+T = TypeVar("T")
 ResourceT = TypeVar("ResourceT", bound=Resource[Any])
 Change = Callable[[Any], Any]
 """Turns the stored resource into the wanted one, or ``None`` when nothing changes."""
@@ -134,6 +137,8 @@ class BridgeService(ScimService):
         """Return what a request asks for; one resource, the most frequent target, is found without the route table."""
         operation = _ON_A_RESOURCE.get(request.method)
         endpoint, _, resource_id = request.path[1:].partition("/")
+        if resource_id.strip("/") == ".search" and request.method != "POST":  # no id: none has a dot
+            raise MethodNotAllowedException(allowed=["POST"])
         if operation is None or endpoint not in ("Users", "Groups") or not resource_id or "/" in resource_id:
             return ScimService.match(request)
         return Target(operation, endpoint, resource_id)
@@ -246,7 +251,7 @@ class BridgeService(ScimService):
         def change(current: Resource[Any]) -> Resource[Any] | None:
             with self.provider:
                 before = current.model_copy()
-                patched = current if patch_op.patch(current, policy) else None
+                patched = _told_by_scim(lambda: current if patch_op.patch(current, policy) else None)
                 if patched is not None:
                     check_values(vars(patched).values(), self.limits)
                     check_text(patched, self.limits)
@@ -266,6 +271,8 @@ class BridgeService(ScimService):
         payload = {name: value for name, value in payload.items() if value != "" or name.lower() == "cursor"}
         check_projection(payload, self.limits)
         for name, value in payload.items():
+            if name.lower() in ("startindex", "count") and isinstance(value, bool):
+                raise InvalidValueException(detail=f"{name} must be a whole number")
             if name.lower() != "filter" or not isinstance(value, str):
                 continue
             check_filter(value, self.limits)
@@ -288,6 +295,8 @@ class BridgeService(ScimService):
         :raises SCIMException: When the envelope is invalid or too large.
         """
         fields = {name.lower(): value for name, value in payload.items()}
+        if not fields.get("schemas") and not self._quirks.take("missing_schemas"):
+            raise InvalidSyntaxException(detail=f"The schemas of a Bulk request are [{BULK_REQUEST!r}]")
         operations, fail_on_errors = fields.get("operations"), fields.get("failonerrors")
         if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
             raise InvalidSyntaxException(detail="A Bulk request holds a list of Operations")
@@ -349,6 +358,19 @@ class BridgeService(ScimService):
         if isinstance(exception, SCIMException):
             return exception.to_error()
         return Error(status=500, detail="Internal server error")
+
+
+def _told_by_scim(work: Callable[[], T]) -> T:
+    """Run work of the SCIM library; what it only quotes of pydantic is told as of any other request.
+
+    :raises SCIMException: When the result would not validate.
+    """
+    try:
+        return work()
+    except SCIMException as error:
+        if isinstance(error.__cause__, ValidationError):
+            raise scim_exception_of(error.__cause__) from error
+        raise
 
 
 def _located(document: Mapping[str, Any], location: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scim_bridge.errors import ServingError
-from scim_bridge.protocol import rendering
+from scim_bridge.protocol import openapi, rendering
 from scim_bridge.provisioning.journal import actor
 from scim_bridge.server import access_log
 from scim_bridge.server.answers import Answer, error_answer, failure, internal_error, json_answer, unauthorized
@@ -269,6 +269,9 @@ class Server:
         request = ScimRequest(
             scope["method"], base_url, rest[len(PREFIX) :] or "/", query_of(scope), headers, subject=entry.token
         )
+        if request.path == openapi.PATH:
+            entry.operation = "openapi"
+            return self._endpoints_of(connection).described(request)
         target = connection.service.match(request)
         entry.operation = target.operation.value
         if target.endpoint and connection.service.get_resource_type_by_endpoint(target.endpoint):

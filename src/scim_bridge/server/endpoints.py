@@ -5,10 +5,12 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from scim2_models import NotImplementedException
+from scim2_server.errors import MethodNotAllowedException
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation, Target
 
+from scim_bridge.protocol import openapi
 from scim_bridge.server.answers import Answer, json_answer
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.reads import Reads
@@ -37,6 +39,22 @@ class Endpoints:
             Operation.delete: writes.delete,
             Operation.bulk: writes.bulk,
         }
+
+    def described(self, request: ScimRequest) -> Answer:
+        """Answer ``GET /openapi.json``: what is served, for tools that read OpenAPI.
+
+        :raises MethodNotAllowedException: When it is not read.
+        """
+        if request.method != "GET":
+            raise MethodNotAllowedException(allowed=["GET"])
+        options = self.connection.options
+        described = openapi.document(
+            self.connection.service,
+            request.base_url,
+            transient_status=options.transient_status,
+            group_patch_status=options.group_patch_status,
+        )
+        return replace(json_answer(described), media_type=openapi.MEDIA_TYPE)
 
     async def handle(self, request: ScimRequest, target: Target) -> Answer:
         """Answer a request.
