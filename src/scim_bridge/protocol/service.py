@@ -8,7 +8,6 @@ from typing import Any, TypeVar, Union, cast
 
 from pydantic import ValidationError
 from scim2_models import (
-    BulkOperation,
     BulkRequest,
     BulkResponse,
     Context,
@@ -21,7 +20,6 @@ from scim2_models import (
     Meta,
     NotFoundException,
     PatchOp,
-    PayloadTooLargeException,
     Resource,
     ResourceType,
     ResponseParameters,
@@ -39,7 +37,7 @@ from scim2_server.service import ScimService, scim_exception_of
 
 from scim_bridge.errors import ServingError
 from scim_bridge.models import Kind, User
-from scim_bridge.protocol import members, rendering, strict_json
+from scim_bridge.protocol import bulk, members, rendering, strict_json
 from scim_bridge.protocol.clients import ClientPreset, Quirks
 from scim_bridge.protocol.limits import (
     Limits,
@@ -63,7 +61,6 @@ _ON_A_RESOURCE = {
     "DELETE": Operation.delete,
 }
 
-BULK_REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 _ABOUT_ALL = (ListResponse, BulkRequest, BulkResponse, SearchRequest)
 _ABOUT_ONE = (SearchRequest, ResponseParameters, PatchOp)
 """Generic messages. pydantic forgets the class for a service's resources, and takes milliseconds to make it again."""
@@ -294,19 +291,7 @@ class BridgeService(ScimService):
 
         :raises SCIMException: When the envelope is invalid or too large.
         """
-        fields = {name.lower(): value for name, value in payload.items()}
-        if not fields.get("schemas") and not self._quirks.take("missing_schemas"):
-            raise InvalidSyntaxException(detail=f"The schemas of a Bulk request are [{BULK_REQUEST!r}]")
-        operations, fail_on_errors = fields.get("operations"), fields.get("failonerrors")
-        if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
-            raise InvalidSyntaxException(detail="A Bulk request holds a list of Operations")
-        if fail_on_errors is not None and (not isinstance(fail_on_errors, int) or fail_on_errors < 1):
-            raise InvalidValueException(detail="failOnErrors must be a positive integer")
-        if len(operations) > self.limits.bulk_operations:
-            raise PayloadTooLargeException(
-                detail=f"The number of operations exceeds the maxOperations ({self.limits.bulk_operations})"
-            )
-        return BulkPlan([_bulk_operation(operation) for operation in operations], fail_on_errors)
+        return bulk.plan(payload, self.limits, self._quirks)
 
     # -- Representations -----------------------------------------------------------------------------------------------
 
@@ -398,22 +383,6 @@ def _compares_nothing(operations: Sequence[Mapping[str, Any]]) -> bool:
         if any(isinstance(one, dict | list) for one in values.values()):
             return False
     return True
-
-
-def _bulk_operation(operation: Mapping[str, Any]) -> BulkOperation[Resource[Any]]:
-    fields = {name.lower(): value for name, value in operation.items()}
-    texts = {name: fields.get(name.lower()) for name in ("method", "bulkId", "path", "version")}
-    if any(value is not None and not isinstance(value, str) for value in texts.values()):
-        raise InvalidSyntaxException(detail="method, bulkId, path and version of a Bulk operation are strings")
-    method = texts["method"].upper() if texts["method"] else None
-    made: BulkOperation[Resource[Any]] = cast("Any", BulkOperation[User]).model_construct(
-        method=BulkOperation.Method(method) if method in list(BulkOperation.Method) else None,
-        bulk_id=texts["bulkId"],
-        path=texts["path"],
-        version=texts["version"],
-        data=fields.get("data"),
-    )
-    return made
 
 
 def _keep_active(current: Any, wanted: Any) -> None:
