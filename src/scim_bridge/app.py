@@ -208,7 +208,7 @@ def _served(
     metrics: Metrics,
 ) -> ServedConnection:
     count_quirk = metrics.counter("quirks", "Forms that a client sends and the RFC does not have.")
-    options = ConnectionOptions(connection.transient_status, connection.group_patch_status, connection.list_unmanaged)
+    options = ConnectionOptions(connection.transient_status, connection.group_patch_status, connection.lists_unmanaged)
     return served(
         provisioning,
         preset_of(connection),

@@ -154,13 +154,14 @@ class ConnectionSettings(Table):
     """``[connections.ID]``.
 
     :param connector: The connector type (``hubspot``).
-    :param client: The preset of client quirks (``okta``, ``entra``, ``generic``, ``strict``).
+    :param client: The preset of client quirks (``okta``, ``entra``, …, ``generic``, ``strict``).
     :param config: The settings of the connector; its own model validates them.
     :param quirks_on: Quirks that are understood besides those of the preset.
     :param quirks_off: Quirks of the preset that are refused as the RFC says.
     :param transient_status: What transient failures answer. Okta retries by itself on 429 alone.
     :param group_patch_status: What a Group PATCH answers when no attributes are asked for.
-    :param list_unmanaged: Whether listings show accounts that no client has written.
+    :param list_unmanaged: Whether listings show accounts that no client has written; ``None``: unless the client
+        deletes what a list shows and it did not make.
     :param unknown_members: Whether unknown members of a group are dropped with a warning or refuse the request.
     :param unmanaged_members: Whether members whom no client manages stay in a group that is replaced or deleted.
     :param delete_unowned: What DELETE does to an account or group that no client has written.
@@ -184,7 +185,7 @@ class ConnectionSettings(Table):
     quirks_off: frozenset[str] = frozenset()
     transient_status: Literal[429, 503] = 429
     group_patch_status: Literal[204, 200] = 204
-    list_unmanaged: bool = True
+    list_unmanaged: bool | None = None
     unknown_members: Literal["drop", "refuse"] = "drop"
     unmanaged_members: Literal["keep", "remove"] = "keep"
     delete_unowned: Literal["refuse", "deactivate", "delete"] = "refuse"
@@ -198,6 +199,11 @@ class ConnectionSettings(Table):
     reconcile_minutes: Annotated[int, Field(ge=0)] = 15
     shared_remote: bool = False
     guard: GuardSettings = Field(default_factory=GuardSettings)
+
+    @property
+    def lists_unmanaged(self) -> bool:
+        """Whether listings show accounts that no client has written."""
+        return not preset(self.client).mirrors if self.list_unmanaged is None else self.list_unmanaged
 
     def policy(self) -> ProvisioningPolicy:
         """Return the provisioning policy these settings make."""

@@ -26,6 +26,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "serve": ("serve:serve", "Serve SCIM and drive the connections until stopped."),
         "check": ("check:check", "Check configuration, database and remote systems."),
         "connectors": ("connectors:connectors", "List the installed connectors and what they can do."),
+        "clients": ("clients:clients", "List the presets of clients and the forms they read."),
         "token": ("token:token", "Create, list and revoke the tokens of a connection."),
         "demo": ("demo:demo", "Show identity providers provisioning HubSpot, with failures."),
     },

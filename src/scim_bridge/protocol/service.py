@@ -99,6 +99,7 @@ class BridgeService(ScimService):
     :param secret: Seals the cursors of RFC 9865; every replica needs the same.
     :param limits: What one request may ask for.
     :param count: Called with the name of each quirk that is met.
+    :param met: Called with it also when it is refused.
     """
 
     provider: BridgeProvider
@@ -111,13 +112,14 @@ class BridgeService(ScimService):
         secret: str | bytes,
         limits: Limits | None = None,
         count: Callable[[str], Any] = lambda _: None,
+        met: Callable[[str], Any] = lambda _: None,
     ) -> None:
         super().__init__(provider, secret=secret)
         self._requests = provider.policy.model_copy(update={"comparison_key": default_comparison_key})
         self._kept = _envelopes(tuple(self.get_models()))
         self.limits = limits or Limits()
         self.preset = preset
-        self._quirks = Quirks(preset.quirks, count)
+        self._quirks = Quirks(preset.quirks, count, met)
         self._normalisers = {
             kind: Normaliser(definition, self._quirks) for kind, definition in provider.definitions.items()
         }

@@ -264,6 +264,7 @@ class Server:
         if rest.strip("/") != PREFIX and not rest.startswith(f"{PREFIX}/"):
             raise NotFoundException(detail="No SCIM endpoint at this path; SCIM 2.0 is below /scim/v2")
         headers = Headers(scope=scope)
+        connection.recognition.agent(headers.get("user-agent"))
         origin = self._options.base_url or origin_of(scope, headers.get("host"))
         base_url = f"{origin}/{connection.connection_id}/{PREFIX}"
         request = ScimRequest(

@@ -1,13 +1,18 @@
 """What the server is given of each connection."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from scim_bridge.protocol import BridgeProvider, BridgeService, ClientPreset, Limits
+from scim_bridge.protocol.clients import Recognition
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import Ownership
+
+logger = logging.getLogger("scim_bridge.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,14 @@ class ServedConnection:
     :param provisioning: Where its writes go.
     :param store: Where its reads come from.
     :param service: What its requests mean.
+    :param recognition: Tells when its client is another than the configured one.
     """
 
     connection_id: str
     provisioning: Provisioning
     store: Store
     service: BridgeService
+    recognition: Recognition
     options: ConnectionOptions = field(default_factory=ConnectionOptions)
 
     @property
@@ -65,12 +72,19 @@ def served(
     :param count: Called with the name of each client quirk that is met.
     """
     connection_id = provisioning.connection_id
+    recognition = Recognition(preset.name, partial(_told_apart, connection_id, preset.name))
+    key = _of_connection(secret, connection_id)
+    service = BridgeService(provider, preset, secret=key, limits=limits, count=count, met=recognition.form)
     return ServedConnection(
-        connection_id,
-        provisioning,
-        provisioning.store,
-        BridgeService(provider, preset, secret=_of_connection(secret, connection_id), limits=limits, count=count),
-        options or ConnectionOptions(),
+        connection_id, provisioning, provisioning.store, service, recognition, options or ConnectionOptions()
+    )
+
+
+def _told_apart(connection_id: str, configured: str, seen: str) -> None:
+    """Tell the operator that another client asks than the configured one; ``generic`` understands it all the same."""
+    level = logging.INFO if configured == "generic" else logging.WARNING
+    logger.log(
+        level, 'connection "%s": client = "%s", but requests look like those of "%s"', connection_id, configured, seen
     )
 
 

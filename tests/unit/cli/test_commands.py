@@ -17,6 +17,7 @@ from scim_bridge.cli import COMMANDS, REMOTE_DIFFERS, TRY_LATER, main
 from scim_bridge.config import load_settings
 from scim_bridge.errors import PendingError, RefusedError, RemoteUnavailableError
 from scim_bridge.models import Group, User
+from scim_bridge.protocol import PRESETS, QUIRKS
 from scim_bridge.store import tokens
 from scim_bridge.testing.memory_remote import MemoryRemote
 
@@ -395,6 +396,20 @@ def test_the_connectors_are_listed(tmp_path: Path) -> None:
     assert "scim-bridge-hubspot" in result.stdout
     assert "memory" in result.stdout
     assert tmp_path.is_dir()
+
+
+def test_the_presets_of_clients_are_listed_and_each_form_with_its_source() -> None:
+    """What nothing is known of says so."""
+    rows = [json.loads(line) for line in CliRunner().invoke(main, ["clients", "--json"]).stdout.splitlines()]
+    known = {row["client"]: row["known"] for row in rows}
+    assert known.keys() == PRESETS.keys()
+    assert known["accessowl"] == "nothing is public; read as generic"
+
+    forms = CliRunner().invoke(main, ["clients", "entra", "--json"]).stdout.splitlines()
+    sources = {one["quirk"]: (one["read"], one["source"]) for one in map(json.loads, forms)}
+    assert sources.keys() == QUIRKS.keys()
+    assert sources["operation_case"] == (True, PRESETS["entra"].sources["operation_case"])
+    assert sources["null_members"] == (False, None)
 
 
 def test_explain_tells_of_a_refused_creation(tmp_path: Path) -> None:

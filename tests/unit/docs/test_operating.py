@@ -9,9 +9,10 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from scim_bridge.cli.clients import told
 from scim_bridge.config import RESERVED_IDS, ConnectionSettings, GuardSettings, ServerSettings, StoreSettings
 from scim_bridge.errors import StoreUnavailableError
-from scim_bridge.protocol.clients import PRESETS, QUIRKS
+from scim_bridge.protocol.clients import FORMS, PRESETS, QUIRKS, ClientPreset
 from scim_bridge.protocol.limits import Limits
 from scim_bridge.provisioning.service import (
     AMBIGUOUS_RETRY_AFTER,
@@ -58,12 +59,26 @@ def test_the_ids_that_cannot_be_taken_are_told() -> None:
         assert f"`{reserved}`" in text("docs/operating.md").partition("### `[connections.ID]`")[2][:600]
 
 
+OWN = ("okta", "entra", "generic", "strict")
+"""Presets that the table of quirks names; the others read what ``generic`` reads."""
+
+
+def test_every_preset_is_told_with_what_is_known_of_its_client() -> None:
+    """The table of presets is the code's: what recognises a client, and the source."""
+    told_of = {row[0].strip("`"): (row[1], row[2]) for row in table(text("docs/operating.md"), "### Client presets")}
+    assert told_of == {one.name: (_recognised(one), told(one.name)) for one in PRESETS.values()}
+
+
+def _recognised(one: ClientPreset) -> str:
+    agents = [f"User-Agent `{agent}…`" for agent in one.agents]
+    return ", ".join([*agents, *(f"`{quirk}`" for quirk, name in FORMS.items() if name == one.name)]) or "nothing"
+
+
 def test_every_quirk_is_told_with_the_presets_that_read_it() -> None:
     """The table of quirks is the code's."""
-    told = {
-        row[0].strip("`"): set(row[1].split(", ")) for row in table(text("docs/operating.md"), "### Client presets")
-    }
-    assert told == {quirk: {name for name, preset in PRESETS.items() if quirk in preset.quirks} for quirk in QUIRKS}
+    told_of = {row[0].strip("`"): set(row[1].split(", ")) for row in table(text("docs/operating.md"), "### Quirks")}
+    assert told_of == {quirk: {name for name in OWN if quirk in PRESETS[name].quirks} for quirk in QUIRKS}
+    assert all(one.quirks == QUIRKS.keys() for one in PRESETS.values() if one.name not in OWN)
 
 
 def test_every_limit_is_told() -> None:
