@@ -178,7 +178,7 @@ async def _all(tenant: Tenant, path: str) -> list[dict[str, Any]]:
 
 
 async def test_what_schemathesis_found_is_mended(tmp_path: Path) -> None:
-    """``.search`` is no id, a Bulk request has its schemas, ``false`` is no number, and errors quote no library."""
+    """``.search`` is no id, Bulk and PATCH have their schemas, ``false`` is no number, and errors quote no library."""
     async with bridge(tmp_path, client=preset("strict")) as (acme,):
         ada = await acme.user()
         bulk = {"Operations": [{"method": "DELETE", "path": f"/Users/{ada['id']}"}]}
@@ -187,6 +187,12 @@ async def test_what_schemathesis_found_is_mended(tmp_path: Path) -> None:
             ("PUT", "/Groups/.search", {"schemas": [GROUP], "displayName": "x"}, 405),
             ("POST", "/Bulk", bulk, 400),
             ("POST", "/.search", {"count": False}, 400),
+            (
+                "PATCH",
+                f"/Users/{ada['id']}",
+                {"schemas": [USER], "Operations": [{"op": "remove", "path": "title"}]},
+                400,
+            ),
         ):
             response = await acme.send(method, path, body)
             assert (response.status_code, response.json()["schemas"]) == (status, [ERROR]), path

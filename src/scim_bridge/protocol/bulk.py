@@ -15,6 +15,7 @@ from scim2_server.bulk import BulkPlan
 from scim_bridge.models import User
 from scim_bridge.protocol.clients import Quirks
 from scim_bridge.protocol.limits import Limits
+from scim_bridge.protocol.normalisation import names_message
 
 BULK_REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 
@@ -25,7 +26,7 @@ def plan(payload: Mapping[str, Any], limits: Limits, quirks: Quirks) -> BulkPlan
     :raises SCIMException: When the envelope is invalid or too large.
     """
     fields = {name.lower(): value for name, value in payload.items()}
-    if not fields.get("schemas") and not quirks.take("missing_schemas"):
+    if not names_message(fields.get("schemas"), BULK_REQUEST) and not quirks.take("missing_schemas"):
         raise InvalidSyntaxException(detail=f"The schemas of a Bulk request are [{BULK_REQUEST!r}]")
     operations, fail_on_errors = fields.get("operations"), fields.get("failonerrors")
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):

@@ -28,7 +28,7 @@ _TYPES: Mapping[str, Mapping[str, Any]] = {
     "integer": _INTEGER,
     "dateTime": {"type": "string", "format": "date-time"},
     "binary": {"type": "string", "contentEncoding": "base64", "format": "byte"},
-    "reference": {"type": "string", "format": "uri"},
+    "reference": {"type": "string", "format": "uri-reference"},
 }
 
 Json = dict[str, Any]
@@ -79,7 +79,7 @@ def components(provider: BridgeProvider, limits: Limits) -> dict[str, Json]:
     found = [component(definition.kind) for definition in provider.definitions.values()]
     described["ListResponse"] = _list(found)
     described |= {f"{name}List": _list([component(name)]) for name in (*provider.definitions, "ResourceType", "Schema")}
-    asked = {name: {"type": "array", "items": {"type": "string", "format": NAME}} for name in PROJECTION}
+    asked = dict.fromkeys(PROJECTION, {"type": "array", "items": {"type": "string", "format": NAME}})
     asked |= search_parameters() | {"startIndex": _INTEGER, "count": _INTEGER}
     described["SearchRequest"] = _message("SearchRequest", {name: _nullable(value) for name, value in asked.items()})
     del described["SearchRequest"]["required"]
@@ -111,6 +111,8 @@ def _attribute(definition: Mapping[str, Any], *, sent: bool) -> Json:
     value: Json = dict(_TYPES.get(definition["type"], {}))
     if definition["type"] == "complex":
         value = _closed(dict(_properties(definition.get("subAttributes", ()), sent=sent)), [])
+    if sent and definition["type"] == "reference":
+        value["format"] = "uri"
     if definition.get("canonicalValues"):
         value["examples"] = list(definition["canonicalValues"])
     if definition["multiValued"]:

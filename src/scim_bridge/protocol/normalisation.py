@@ -152,7 +152,9 @@ class Normaliser:
         """Return the body of a PATCH in the RFC's form; ``operations`` are those left after members were split off."""
         rewritten = [result for operation in operations for result in self._operation(operation)]
         schemas = next((value for key, value in body.items() if key.lower() == "schemas"), None)
-        if schemas is None and self._quirks.take("missing_schemas"):
+        if not names_message(schemas, PATCH_OP) and not self._quirks.take("missing_schemas"):
+            raise InvalidSyntaxException(detail=f"The schemas of a PATCH are [{PATCH_OP!r}]")
+        if schemas is None:
             schemas = [PATCH_OP]
         return {"schemas": schemas, "Operations": rewritten}
 
@@ -315,6 +317,11 @@ class Normaliser:
         if canonical is not None and self._quirks.take("dotted_extension_path"):
             return f"{canonical}:{name}{tail}"
         return path
+
+
+def names_message(schemas: Any, urn: str) -> bool:
+    """Tell whether ``schemas`` of a request has the URN of its message (RFC 7644 §3.1)."""
+    return isinstance(schemas, list) and urn.lower() in {str(one).lower() for one in schemas}
 
 
 def _without_filter(path: str) -> str:
