@@ -31,7 +31,9 @@ def plan(payload: Mapping[str, Any], limits: Limits, quirks: Quirks) -> BulkPlan
     operations, fail_on_errors = fields.get("operations"), fields.get("failonerrors")
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
         raise InvalidSyntaxException(detail="A Bulk request holds a list of Operations")
-    if fail_on_errors is not None and (not isinstance(fail_on_errors, int) or fail_on_errors < 1):
+    if isinstance(fail_on_errors, float) and fail_on_errors.is_integer():
+        fail_on_errors = int(fail_on_errors)  # JSON has one kind of number: 1.0 is 1
+    if fail_on_errors is not None and (type(fail_on_errors) is not int or fail_on_errors < 1):
         raise InvalidValueException(detail="failOnErrors must be a positive integer")
     if len(operations) > limits.bulk_operations:
         raise PayloadTooLargeException(

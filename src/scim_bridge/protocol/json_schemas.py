@@ -79,7 +79,7 @@ def components(provider: BridgeProvider, limits: Limits) -> dict[str, Json]:
     found = [component(definition.kind) for definition in provider.definitions.values()]
     described["ListResponse"] = _list(found)
     described |= {f"{name}List": _list([component(name)]) for name in (*provider.definitions, "ResourceType", "Schema")}
-    asked = dict.fromkeys(PROJECTION, {"type": "array", "items": {"type": "string", "format": NAME}})
+    asked = {key: {"type": "array", "items": {"type": "string", "format": NAME}} for key in PROJECTION}
     asked |= search_parameters() | {"startIndex": _INTEGER, "count": _INTEGER}
     described["SearchRequest"] = _message("SearchRequest", {name: _nullable(value) for name, value in asked.items()})
     del described["SearchRequest"]["required"]

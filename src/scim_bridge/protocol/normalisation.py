@@ -99,6 +99,7 @@ class Normaliser:
             raise InvalidSyntaxException(detail=f"No schema defines the attribute {name!r}")
 
     def _schemas(self, given: Any, fragment: dict[str, Any]) -> Any:
+        given = given or None  # an empty list is not given (RFC 7643 §2.5)
         if given is None and self._quirks.take("missing_schemas"):
             given = [self._definition.urn]
         if not isinstance(given, list):
