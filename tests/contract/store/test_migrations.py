@@ -1,5 +1,7 @@
 """The tables that revisions make are the tables that the statements expect."""
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,10 +16,12 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.schema import CreateTable
 
 from scim_bridge.errors import StoreConfigurationError
-from scim_bridge.store import memberships, migrations
+from scim_bridge.store import audit, memberships, migrations
+from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.engine import Store
 from scim_bridge.store.tables import metadata
 from scim_bridge.testing.postgresql import PostgresqlServer
+from tests.contract.store.examples import NOON
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -125,3 +129,26 @@ def test_members_of_an_older_database_are_in_no_doubt(empty: Engine) -> None:
             key | {"desired": True, "observed": True, "changed_at": 0, "doubtful": False},
         ]
         assert memberships.unsettled_of_group(connection, "acme", "sales") == ([], [])
+
+
+def test_the_history_of_an_older_database_is_found_by_its_resource(empty: Engine) -> None:
+    """Entries of before the sixth revision are told of whom they are about, and the chain holds."""
+    former = MetaData()
+    with empty.begin() as connection:
+        migrations.upgrade(connection, "0005")
+        former.reflect(connection, only=["audit", "audit_head"])
+        for sequence, event in enumerate(({"event": "intent", "id": "ada"}, {"event": "token"}), 1):
+            before = audit.head(connection, "acme")
+            told = event | {"at": NOON.isoformat(timespec="microseconds")}
+            text_ = json.dumps(told, sort_keys=True, separators=(",", ":"))
+            link = {"previous_hash": before.hash, "hash": hashlib.sha256(before.hash + text_.encode()).digest()}
+            key = {"connection_id": "acme", "sequence": sequence}
+            connection.execute(
+                former.tables["audit"].insert(), key | link | {"at": to_microseconds(NOON), "event": text_}
+            )
+            connection.execute(former.tables["audit_head"].delete())
+            connection.execute(former.tables["audit_head"].insert(), key | {"hash": link["hash"]})
+        migrations.upgrade(connection)
+        found = audit.latest(connection, "acme", resource_id="ada", limit=5)
+        assert [entry.event["event"] for entry in found] == ["intent"]
+        assert audit.verify(connection, "acme") is None
