@@ -89,7 +89,7 @@ def status(tx: Connection, connection_id: str, *, now: datetime) -> ConnectionSt
         *([] if observes is None else [observes.detail]),
         *([f"{failing}: scim-bridge pending {connection_id}"] if failing else ()),
         *_of_removals(connection_id, oldest, now),
-        *([f"{held} changes are held: scim-bridge held {connection_id}"] if held else ()),
+        *([f"held changes wait for you ({held}): scim-bridge held {connection_id}"] if held else ()),
         *_of_comparison(connection_id, compared),
         *_of_tokens(connection_id, records, now),
     ]
@@ -133,9 +133,10 @@ def _of_comparison(connection_id: str, compared: drift.LastComparison | None) ->
     """Tell what a comparison found and left."""
     left = [] if compared is None else [one.drift for one in compared.drifts if not one.drift.repaired]
     security = sum(one.drift in SECURITY for one in left)
+    others = len(left) - security
     return [
-        *([f"{security} have more than they should: scim-bridge drift {connection_id}"] if security else ()),
-        *([f"{len(left)} differences are only reported: scim-bridge drift {connection_id}"] if left else ()),
+        *([f"people have more than they should ({security}): scim-bridge drift {connection_id}"] if security else ()),
+        *([f"differences are only reported ({others}): scim-bridge drift {connection_id}"] if others else ()),
     ]
 
 

@@ -273,7 +273,7 @@ def test_the_status_counts_what_is_not_settled_and_says_what_needs_somebody(oper
     assert down.startswith("the remote system ")
     assert down.endswith(": scim-bridge pending acme")
     assert acme["needs"] == [
-        "1 changes are held: scim-bridge held acme",
+        "held changes wait for you (1): scim-bridge held acme",
         "no token is valid, every request is refused: scim-bridge token create acme",
     ]
     assert (beta["people"], beta["oldest_removal"]) == (0, None)
@@ -296,7 +296,7 @@ def test_what_the_last_comparison_found_is_told_by_name_and_since_when(deciding:
     assert (told["security"], told["then"]) == (True, "reported")
     (status,) = deciding.rows("status", "acme")
     assert status["differ"] == 1
-    assert "1 have more than they should: scim-bridge drift acme" in status["needs"]
+    assert "people have more than they should (1): scim-bridge drift acme" in status["needs"]
     deciding.run("reconcile", "acme", status=2)
     assert deciding.rows("drift") == [told]
     deciding.run("reconcile", "acme", "--apply")
