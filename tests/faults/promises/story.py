@@ -40,7 +40,7 @@ class Story:
                 for key in self.names.who(word):
                     self.access[key].append(word)
             elif word.kind in {"join", "leave"}:
-                if word.kind == "join" and self._gone.get(word.user, END) < word.ask.order:
+                if word.kind == "join" and self.ended.get(word.user, END) < word.ask.order:
                     continue  # an id that names nobody any more is no member, and is left out
                 for key in self.names.member(word.user):
                     self.members[key].append(word)
@@ -73,29 +73,18 @@ class Story:
     def ended(self) -> dict[str, int]:
         """When each SCIM id ceased to name anybody: its deletion was asked for, and nobody said no to it.
 
-        One that was not answered may never have arrived: an id that is seen after it named somebody until then.
+        What comes before the answer may be done before it. One that was not answered may never have arrived: an id that
+        is seen after it named somebody until then.
         """
-        seen = {id_: ask.order for ask in self.asks if ask.accepted for id_ in self.names.shown_by(ask)}
+        seen = {id_: ask.order for ask in self.asks if ask.accepted for id_ in self.names.there(ask)}
         found: dict[str, int] = {}
-        for id_, ask in self._deletions():
-            found.setdefault(id_, ask.order if ask.status else max(ask.order, seen.get(id_, 0)))
-        return found
-
-    @cached_property
-    def _gone(self) -> dict[str, int]:
-        """When that was over: a request that overlaps the deletion may have come before it."""
-        found: dict[str, int] = {}
-        for id_, ask in self._deletions():
-            found[id_] = min(found.get(id_, END), ask.answered or END)
-        return found
-
-    def _deletions(self) -> Iterator[tuple[str, Ask]]:
-        """Yield the deletions of Users by id, but for those that were refused in the end."""
         deletions = [ask for ask in self.asks if ask.method == "DELETE" and ask.path.startswith("/Users/")]
         refused = {ask.path for ask in deletions if ask.refused and ask.status != 404}
         for ask in deletions:
             if ask.path not in refused and (ask.accepted or ask.answered is None or ask.refused):
-                yield ask.path.rpartition("/")[2], ask
+                id_ = ask.path.rpartition("/")[2]
+                found.setdefault(id_, ask.answered or max(ask.order, seen.get(id_, 0)))
+        return found
 
     def others(self, key: str) -> frozenset[str]:
         """Return the accounts that stand for the same person, where a new userName makes the account anew."""

@@ -181,8 +181,11 @@ class Names:
                 self.groups[id_].add(one["displayName"])
 
     @staticmethod
-    def shown_by(ask: Ask) -> Iterator[str]:
-        """Yield the SCIM ids of the Users whom an answer shows as there."""
+    def there(ask: Ask) -> Iterator[str]:
+        """Yield the SCIM ids of the Users whom an accepted operation changes, or its answer shows."""
+        kind, _, id_ = ask.path.partition("?")[0].strip("/").partition("/")
+        if kind == "Users" and id_ and ask.method != "GET":
+            yield id_
         for one in (ask.answer, *(ask.answer.get("Resources") or ())):
             if isinstance(one.get("userName"), str):
                 yield str(one.get("id", ""))
