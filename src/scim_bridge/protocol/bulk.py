@@ -1,4 +1,4 @@
-"""Reads a Bulk request into its plan (RFC 7644 §3.7)."""
+"""Reads a Bulk request into its plan (RFC 7644 §3.7), circular references included (§3.7.1)."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -10,7 +10,7 @@ from scim2_models import (
     PayloadTooLargeException,
     Resource,
 )
-from scim2_server.bulk import BulkPlan
+from scim2_server.bulk import BulkPlan, BulkStep, replace_bulk_ids
 
 from scim_bridge.models import User
 from scim_bridge.protocol.clients import Quirks
@@ -20,7 +20,74 @@ from scim_bridge.protocol.normalisation import names_message
 BULK_REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 
 
-def plan(payload: Mapping[str, Any], limits: Limits, quirks: Quirks) -> BulkPlan:
+class CircularPlan(BulkPlan):
+    """A plan that also resolves creations which refer to each other, or to themselves.
+
+    Such a creation is made without what refers to something that is not there yet; when all are made, that is added in
+    a second step of the same operation.
+    """
+
+    def plan_steps(self) -> list[BulkStep]:
+        """Order the operations; the second steps come last."""
+        order = super().plan_steps()
+        place = {step.index: number for number, step in enumerate(order)}
+        self._circular = [
+            step.index
+            for step in order
+            if self.operations[step.index].method == BulkOperation.Method.post
+            and isinstance(self.operations[step.index].data, dict)
+            and any(place[one] >= place[step.index] for one in self.dependencies(step.index))
+        ]
+        return [*order, *map(BulkStep, self._circular)]
+
+    def operation(self, step: BulkStep) -> BulkOperation[Resource[Any]]:
+        """Return the operation of a step: of a circular one what can be said already, then the rest."""
+        operation = super().operation(step)
+        if step.index not in self._circular:
+            return operation
+        ready, rest = _divided(cast("Any", operation.data), self._waits_for(step.index))
+        return operation.model_copy(update={"data": rest if self.is_second(step) else ready})
+
+    def is_second(self, step: BulkStep) -> bool:
+        """Whether a step adds to what its operation has made."""
+        return step.index in self.results
+
+    def _waits_for(self, index: int) -> frozenset[str]:
+        """Return the bulkIds that are made later than an operation which refers to them."""
+        first = {step.index: number for number, step in reversed(list(enumerate(self.steps)))}
+        return frozenset(one for one, made in self.creations.items() if first[made] >= first[index])
+
+
+def _divided(value: Mapping[str, Any], unmade: frozenset[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the attributes of a resource without the values that refer to something unmade, and these."""
+    ready: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for name, item in value.items():
+        if isinstance(item, dict) and name.lower().startswith("urn:"):
+            ready[name], later = _divided(item, unmade)
+            rest |= {name: later} if later else {}
+        elif not _refers(item, unmade):
+            ready[name] = item
+        elif isinstance(item, list):
+            ready[name] = [one for one in item if not _refers(one, unmade)]
+            rest[name] = [one for one in item if _refers(one, unmade)]
+        else:
+            rest[name] = item
+    return ready, rest
+
+
+def _refers(value: Any, unmade: frozenset[str]) -> bool:
+    found: list[str] = []
+
+    def note(bulk_id: str) -> str:
+        found.append(bulk_id)
+        return bulk_id
+
+    replace_bulk_ids(value, note)
+    return not unmade.isdisjoint(found)
+
+
+def plan(payload: Mapping[str, Any], limits: Limits, quirks: Quirks) -> CircularPlan:
     """Plan the operations of a Bulk request. Their data stays JSON: each runs as a request would.
 
     :raises SCIMException: When the envelope is invalid or too large.
@@ -39,7 +106,7 @@ def plan(payload: Mapping[str, Any], limits: Limits, quirks: Quirks) -> BulkPlan
         raise PayloadTooLargeException(
             detail=f"The number of operations exceeds the maxOperations ({limits.bulk_operations})"
         )
-    return BulkPlan([_operation(operation) for operation in operations], fail_on_errors)
+    return CircularPlan([_operation(operation) for operation in operations], fail_on_errors)
 
 
 def _operation(operation: Mapping[str, Any]) -> BulkOperation[Resource[Any]]:

@@ -27,7 +27,6 @@ from scim2_models import (
     SearchRequest,
     default_comparison_key,
 )
-from scim2_server.bulk import BulkPlan
 from scim2_server.conditions import Conditions
 from scim2_server.errors import MethodNotAllowedException
 from scim2_server.requests import ScimRequest
@@ -288,7 +287,7 @@ class BridgeService(ScimService):
 
     # -- Bulk ----------------------------------------------------------------------------------------------------------
 
-    def bulk_plan(self, payload: dict[str, Any]) -> BulkPlan:
+    def bulk_plan(self, payload: dict[str, Any]) -> bulk.CircularPlan:
         """Plan the operations of a Bulk request (RFC 7644 §3.7). Their data stays JSON: each runs as a request would.
 
         :raises SCIMException: When the envelope is invalid or too large.

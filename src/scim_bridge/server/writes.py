@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from scim2_models import BulkOperation, Group, InvalidValueException, Resource, ResponseParameters, SCIMException
-from scim2_server.bulk import BulkPlan, BulkStep
+from scim2_server.bulk import BulkStep
 from scim2_server.conditions import Conditions
 from scim2_server.requests import ScimRequest
 from scim2_server.routing import Target
@@ -12,6 +12,8 @@ from scim2_server.routing import Target
 from scim_bridge.errors import ServingError
 from scim_bridge.models import Kind
 from scim_bridge.protocol import Modification, rendering
+from scim_bridge.protocol.bulk import CircularPlan
+from scim_bridge.protocol.normalisation import PATCH_OP
 from scim_bridge.server.answers import Answer, error_body, failure, json_answer
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.reads import Reads
@@ -111,6 +113,8 @@ class Writes:
         plan = self._service.bulk_plan(payload)
         with self._provisioning.one_budget():
             for step in plan:
+                if plan.is_second(step) and plan.results[step.index]["status"] >= 400:
+                    continue
                 outcome, row = await self._run(request, plan, step)
                 plan.record(step, outcome, cast("Any", row))
         operations = [{**outcome, "status": str(outcome["status"])} for outcome in plan.outcomes()]
@@ -118,7 +122,7 @@ class Writes:
         return json_answer({"schemas": [BULK_RESPONSE], "Operations": shown})
 
     async def _run(
-        self, request: ScimRequest, plan: BulkPlan, step: BulkStep
+        self, request: ScimRequest, plan: CircularPlan, step: BulkStep
     ) -> tuple[dict[str, Any], ResourceRow | None]:
         """Run one step; its failure is its own."""
         operation = plan.operation(step)
@@ -129,7 +133,13 @@ class Writes:
             if resource_type is None or operation.method is None:
                 raise InvalidValueException(detail="A Bulk operation needs a method and a path")
             self._service.locate_bulk_operation(request.base_url, resource_type, operation, outcome)
-            row = await self._apply(cast("Kind", resource_type.name), operation, request)
+            kind = cast("Kind", resource_type.name)
+            made = plan.created[operation.bulk_id or ""].id if plan.is_second(step) else None
+            row = await (
+                self._apply(kind, operation, request)
+                if made is None
+                else self._add(kind, made, operation.data, request)
+            )
         except (SCIMException, ServingError) as error:
             answer = failure(error, self._connection.options.transient_status)
             detail, scim_type = _told(error)
@@ -139,6 +149,12 @@ class Writes:
         if row is not None:
             outcome |= {"location": rendering.location(request.base_url, row), "version": row.etag}
         return outcome, row
+
+    async def _add(self, kind: Kind, resource_id: str, data: Any, request: ScimRequest) -> ResourceRow:
+        """Add to a resource that a Bulk request made what it could not refer to before (RFC 7644 §3.7.1)."""
+        payload = {"schemas": [PATCH_OP], "Operations": [{"op": "add", "value": data}]}
+        wanted = await aside(request, lambda: self._service.modification(kind, payload))
+        return await self._modify(kind, resource_id, wanted, _check(Conditions(), "PATCH"))
 
     async def _apply(
         self, kind: Kind, operation: BulkOperation[Resource[Any]], request: ScimRequest
