@@ -1,13 +1,16 @@
 """Lives of configured HubSpot connections, with defects that may be planted: ``python -m tests.faults.configured``."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from plugins.hubspot.tests.configured.lives import main
 from scim_bridge.errors import RemoteNotFoundError
 from scim_bridge_hubspot import config
 from scim_bridge_hubspot.accounts import Accounts
+from scim_bridge_hubspot.bindings import Bindings
 from scim_bridge_hubspot.given import NOTHING, Given, Grant
 from scim_bridge_hubspot.mapping import Mapper, Resolution
+from scim_bridge_hubspot.records import AccountRecords
 from scim_bridge_hubspot.wire import Assignment, PublicUser
 from tests.faults.defects import Defects, listed_in, plant
 
@@ -84,6 +87,44 @@ def what_is_gone_takes_the_rest_along() -> None:
         return held
 
     plant(Accounts, "left_of", left_of)
+
+
+@defect
+def unknown_seats_are_sent() -> None:
+    """Ours: a seat that was renamed is written by its old name, also when something is taken away."""
+    original = Bindings.id
+
+    def of(self: Bindings, entry: str, name: str | None) -> str | None:
+        found = original(self, entry, name)
+        return name if found is None and entry.rpartition(".")[2] in {"seat", "seats", "fallback_seat"} else found
+
+    plant(Bindings, "id", of)
+
+
+@defect
+def the_seat_that_is_held_is_named() -> None:
+    """Ours: when no seat is free, another one than that which is wanted is said to be sold out."""
+    original = Accounts._seats_told
+
+    async def told(self: Accounts, wanted: Assignment) -> str:
+        others = frozenset(seat.name for seat in await self.client.seats()) - (wanted.seat_names or frozenset())
+        return await original(self, replace(wanted, seat_names=others))
+
+    plant(Accounts, "_seats_told", told)
+
+
+@defect
+def what_was_held_is_noted_anew() -> None:
+    """Ours: whoever is inactive already, and is ended in another way, loses what is remembered of them."""
+    original = AccountRecords.bury
+
+    async def bury(
+        self: AccountRecords, user: PublicUser, external_id: str | None, stripped_to: str | None = None
+    ) -> None:
+        await self.unbury(user.id)
+        await original(self, user, external_id, stripped_to)
+
+    plant(AccountRecords, "bury", bury)
 
 
 if __name__ == "__main__":

@@ -231,7 +231,8 @@ class Accounts:
     async def _seats_told(self, wanted: Assignment) -> str:
         mapper = await self.inventory.mapper()
         name = mapper.set_name(wanted.role_id) if wanted.role_id else "no permission set"
-        left = {seat.name: seat.remaining_seats for seat in mapper.inventory.seats}
+        seen = await self.client.seats() if self.config.manages_seats else ()
+        left = {seat.name: seat.remaining_seats for seat in seen}
         seats = ", ".join(
             f'"{seat}" ({left[seat]} left)' if left.get(seat) is not None else f'"{seat}"'
             for seat in sorted(wanted.seat_names or ())
@@ -344,6 +345,12 @@ class Accounts:
         """
         try:
             return await self.apply_groups(user, groups, held)
+        except NoSeatError:
+            seats = await self.inventory.unsold(held.seat_names, assignment_of(user).seat_names)
+            if seats == held.seat_names:
+                raise
+            self.logger.warning("a seat of a returning person is not free: the account comes back without it")
+            return await self.give_back(user, groups, replace(held, seat_names=seats))
         except RemoteInvalidValueError:
             if not held.team_ids and not held.seat_names:
                 raise

@@ -101,6 +101,15 @@ class InventoryReader:
                 seats &= {seat.name for seat in await self._client.seats()}
         return teams, seats
 
+    async def unsold(self, wanted: frozenset[str] | None, has: frozenset[str] | None) -> frozenset[str] | None:
+        """Ask HubSpot, and return which of the seats that somebody is to have they can have.
+
+        :param has: What they have; that is the answer when nothing else is known to be free, or to be sold.
+        """
+        sold = {seat.name for seat in await self._client.seats() if seat.remaining_seats == 0} - (has or frozenset())
+        left = (wanted or frozenset()) - sold
+        return has if not left or left == wanted else left
+
     async def _read(self) -> Inventory:
         return Inventory(
             permission_sets=tuple(await self._permission_sets()),

@@ -120,6 +120,9 @@ class Judged(History):
         if not self.config.has_seats:  # this version of the API can neither read nor give them
             one.by_hand -= hubspot.seats.keys()
         there = {thing for thing in one.by_hand if thing in hubspot.teams or thing in hubspot.seats}
+        sold = {seat for seat in there if self._is_out_of(seat)}
+        one.by_hand -= sold - held.seats
+        there -= sold
         if lost := there - held.things - self._managed():
             self.broke("hands-are-kept", f"{one.email} came back without {self._names(lost)}, given by hand")
 
@@ -171,6 +174,7 @@ class Judged(History):
             "no longer has": bool(gone),
             "HubSpot has nothing named": bool(gone),
             "no free seat": any(f'"{seat}" (0 left)' in told for seat in self.portal.hubspot.seats),
+            "its default seat": self._is_out_of(self.portal.hubspot.default_seat),
             "deactivated in HubSpot": held is not None and not held.usable,
             "privileged": any(self.model.barred(role, seats) == "privileged" for role in roles),
             "seat_rules": any(self.model.barred(role, seats) == "seat_rules" for role in roles),
@@ -179,6 +183,10 @@ class Judged(History):
         }
         if not any(words in told and true for words, true in reasons.items()):
             self.broke("refusals-are-true", f"{what} of {one.email}: {answer.status} {told}")
+
+    def _is_out_of(self, seat: str | None) -> bool:
+        pool = self.portal.hubspot.seats.get(seat or "")
+        return pool is not None and pool.total == sum(seat in one.seats for one in self.portal.everybody().values())
 
     # -- In the end --------------------------------------------------------------------------------------------------
 
@@ -232,6 +240,7 @@ class Judged(History):
         granted = self._granted(one)
         shown = held.things if self.config.has_seats else held.roles | held.teams
         extra = shown - granted.things - one.by_hand - self._floor()
+        extra = frozenset(each for each in extra if self.renamed.get(self._names({each})[0]) not in granted.gone)
         if extra and not one.doubt and not await self._is_told(one, extra):
             self.broke("nothing-untold", f"{one.email} has {self._names(extra)} and is in {sorted(one.groups)}")
 

@@ -139,8 +139,9 @@ class Life(Judged):
     async def deactivate(self) -> set[str] | None:
         """End somebody's access."""
         one = self._one(there=True, active=True)
-        if one is None:
-            return None
+        return None if one is None else await self._ends(one)
+
+    async def _ends(self, one: Employee) -> set[str]:
         answer = await self.client.active(one.id, active=False)
         one.waits = answer.waits
         if answer.ok:
@@ -156,8 +157,9 @@ class Life(Judged):
     async def reactivate(self) -> set[str] | None:
         """Give somebody access again."""
         one = self._one(there=True, active=False)
-        if one is None:
-            return None
+        return None if one is None else await self._returns(one)
+
+    async def _returns(self, one: Employee) -> set[str]:
         before = self.portal.held(one.email)
         answer = await self.client.active(one.id, active=True)
         one.waits = answer.waits
@@ -268,6 +270,16 @@ class Life(Judged):
         if self.random.random() < 0.7:
             await asyncio.sleep(STALE)
 
+    async def seats_run_out(self) -> set[str] | None:
+        """Let there be no seat of a kind beyond those that are held, or enough again."""
+        pool = self.portal.hubspot.seats.get(self.random.choice(SEATS[:2]))
+        if pool is None:
+            return None
+        held = sum(pool.name in each.seats for each in self.portal.everybody().values())
+        pool.total = held if pool.total != held else held + 50
+        self.world.note(f"by hand: there are {pool.total} seats {pool.name}")
+        return set()
+
     async def deactivated_by_hand(self) -> set[str] | None:
         """Deactivate somebody in HubSpot's pages."""
         found = [one for one in self.people.values() if (held := self.portal.held(one.email)) and held.usable]
@@ -302,6 +314,20 @@ class Life(Judged):
     async def mode_switched(self) -> set[str] | None:
         """End access in another way, with whoever is inactive."""
         return await self._redrawn("mode")
+
+    async def back_in_another_mode(self) -> set[str] | None:
+        """Let somebody who was given things by hand back when accesses end in another way than theirs did."""
+        found = [one for one in self.people.values() if one.by_hand and one.id and one.active]
+        found = [one for one in found if not (one.touched or one.waits)]
+        if not found:
+            return None
+        one = self.random.choice(found)
+        named = await self._ends(one)
+        if one.active or one.waits:
+            return named
+        named |= await self._redrawn("mode") or set()
+        await asyncio.sleep(1000)
+        return named | (set() if one.waits else await self._returns(one))
 
     async def aliases_changed(self) -> set[str] | None:
         """Let the aliases grant something else, or be gone."""
@@ -355,7 +381,9 @@ EVENTS_BY_NAME: dict[str, tuple[float, Callable[[Life], Awaitable[set[str] | Non
     "somebody is deactivated by hand": (0.7, Life.deactivated_by_hand),
     "somebody is reactivated by hand": (0.7, Life.reactivated_by_hand),
     "time passes": (1.0, Life.time_passes),
+    "seats run out": (1.5, Life.seats_run_out),
     "the mode is switched": (1.0, Life.mode_switched),
+    "somebody is back in another mode": (0.7, Life.back_in_another_mode),
     "the aliases are changed": (0.7, Life.aliases_changed),
     "another part is changed": (1.0, Life.part_changed),
     "a set is barred": (0.7, Life.barred),

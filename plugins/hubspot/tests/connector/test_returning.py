@@ -73,6 +73,21 @@ async def test_without_the_set_of_stripped_people_what_was_taken_is_kept(*, mend
     assert (account.roles, account.primary_team, account.secondary_teams) == (("Sales",), "EMEA", ("APAC",))
 
 
+async def test_a_seat_that_is_sold_takes_no_team_along() -> None:
+    """Who was stripped, and whose seat somebody else has by now, comes back with all the rest."""
+    portal = with_two_teams()
+    ada, sales = portal.hubspot.member(ADA).id, role(portal.hubspot.role_named("Sales"))
+    async with portal.connector(
+        deprovision="strip", strip={"permission_set": "No access", "seat": "View"}
+    ) as connector:
+        await connector.deactivate_user(ada, person())
+        portal.hubspot.seats["Paid"].total = 0
+        await connector.reactivate_user(ada, person(groups=[sales]))
+    account = portal.account()
+    assert (account.roles, account.primary_team, account.secondary_teams) == (("Sales",), "EMEA", ("APAC",))
+    assert account.seats == ("Core",)
+
+
 async def test_nobody_is_taken_to_be_in_an_alias_of_which_something_is_not_there() -> None:
     """Who has the alias' team would otherwise be given its set, once that is there again."""
     portal = stocked()
