@@ -1,8 +1,8 @@
 """The SCIM protocol of one connection, without input or output: what a request means, and what answers it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any, TypeVar, Union, cast
 
@@ -36,7 +36,7 @@ from scim2_server.service import ScimService, scim_exception_of
 
 from scim_bridge.errors import ServingError
 from scim_bridge.models import Kind, User
-from scim_bridge.protocol import bulk, members, rendering, strict_json
+from scim_bridge.protocol import bulk, members, rendering, simple_patches, strict_json
 from scim_bridge.protocol.clients import ClientPreset, Quirks
 from scim_bridge.protocol.limits import (
     Limits,
@@ -242,9 +242,11 @@ class BridgeService(ScimService):
             body["Operations"] = self._normalisers[kind].known(model, body["Operations"], beside=bool(deltas))
             if not body["Operations"]:
                 return Modification(None, tuple(deltas))
+            if kind == "User" and (active := simple_patches.activation(body)) is not None:
+                return Modification(partial(simple_patches.with_active, active=active))
             patch_op: Any = self._validated(cast("Any", PatchOp)[model], body, Context.RESOURCE_PATCH_REQUEST)
         # The library asks of every string of the model whether it can be compared; ours all can, and that costs most.
-        policy = self._requests if _compares_nothing(body["Operations"]) else None
+        policy = self._requests if simple_patches.compare_nothing(body["Operations"]) else None
 
         def change(current: Resource[Any]) -> Resource[Any] | None:
             with self.provider:
@@ -372,18 +374,6 @@ def _operations(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not all(isinstance(operation, dict) for operation in operations):
         raise InvalidSyntaxException(detail="Each of the Operations is an object")
     return [{name.lower(): value for name, value in operation.items()} for operation in operations]
-
-
-def _compares_nothing(operations: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a PATCH replaces single values only: then no string is compared with another one."""
-    for operation in operations:
-        path, value = operation.get("path"), operation.get("value")
-        values = value if path is None and isinstance(value, dict) else {path: value}
-        if operation.get("op") != "replace" or any("[" in str(name) for name in values):
-            return False
-        if any(isinstance(one, dict | list) for one in values.values()):
-            return False
-    return True
 
 
 def _keep_active(current: Any, wanted: Any) -> None:

@@ -186,9 +186,9 @@ class UserIntake:
 
     def _is_as_it_was(self, row: ResourceRow, user: User) -> bool:
         """Whether a write says nothing new: a missing account that it wants to be active is asked for again."""
-        if row.missing and not row.may_make and user.active:
-            return False
         active = row.active if user.active is None else bool(user.active)
+        if active != row.active or (row.missing and not row.may_make and user.active):
+            return False
         written = documents.encode(user.model_copy(update={"active": active}), row.id)
         return bool(json.loads(written) == json.loads(row.document))
 

@@ -14,6 +14,7 @@ from scim2_models.path import AttributeBinding, Path
 from scim_bridge.models import User
 from scim_bridge.protocol import BridgeProvider, BridgeService, preset
 from scim_bridge.protocol.clients import tolerant_policy
+from scim_bridge.protocol.normalisation import PATCH_OP
 from scim_bridge.protocol.schemas import USER
 from scim_bridge.store.comparison import comparison_key
 
@@ -70,32 +71,39 @@ def test_the_class_of_list_responses_is_made_once() -> None:
 
 
 VALUES = st.sampled_from(["", "Ada", "\N{FULLWIDTH LATIN CAPITAL LETTER A}da", True, False, None, "false", 7])
-PATHS = st.sampled_from(["active", "displayName", "name.familyName", "name", "userName", "emails", "schemas", "nope"])
+PATHS = st.sampled_from(
+    ["active", "active", "Active", "displayName", "name.familyName", "name", "userName", "emails", "schemas", "nope"]
+)
 REPLACEMENTS = st.one_of(
     st.fixed_dictionaries({"op": st.just("replace"), "path": PATHS, "value": VALUES}),
     st.fixed_dictionaries({"op": st.just("replace"), "value": st.dictionaries(PATHS, VALUES, min_size=1)}),
 )
 
 
-def patched(operations: list[dict[str, Any]]) -> Any:
+def patched(operations: list[dict[str, Any]], *, active: bool | None) -> Any:
     """Return what becomes of a User, or why nothing does."""
     bridge = service()
+    current: Any = bridge.creation("User", BODY)
+    current.active = active
     try:
-        wanted = bridge.modification("User", {"Operations": operations})
-        changed = None if wanted.change is None else wanted.change(bridge.creation("User", BODY))
+        wanted = bridge.modification("User", {"schemas": [PATCH_OP], "Operations": operations})
+        changed = None if wanted.change is None else wanted.change(current)
     except SCIMException as error:
         return type(error), str(error)
     return changed and changed.model_dump()
 
 
-@settings(max_examples=60, deadline=None)
-@given(operations=st.lists(REPLACEMENTS, min_size=1, max_size=3))
-def test_single_values_are_replaced_alike_without_comparing_strings(operations: list[dict[str, Any]]) -> None:
-    """The short way of a PATCH that compares nothing does what the long one does."""
-    short = patched(copy.deepcopy(operations))
+@settings(max_examples=80, deadline=None)
+@given(operations=st.lists(REPLACEMENTS, min_size=1, max_size=2), active=st.sampled_from([None, True, False]))
+def test_single_values_are_replaced_alike_the_short_way(
+    operations: list[dict[str, Any]], *, active: bool | None
+) -> None:
+    """A PATCH that compares nothing, or is about ``active`` alone, does what it does the long way."""
+    short = patched(copy.deepcopy(operations), active=active)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scim_bridge.protocol.service._compares_nothing", lambda _: False)
-        assert patched(copy.deepcopy(operations)) == short
+        patch.setattr("scim_bridge.protocol.simple_patches.compare_nothing", lambda _: False)
+        patch.setattr("scim_bridge.protocol.simple_patches.activation", lambda _: None)
+        assert patched(copy.deepcopy(operations), active=active) == short
 
 
 def test_a_deactivation_asks_for_no_comparison() -> None:
