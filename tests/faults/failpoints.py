@@ -15,6 +15,8 @@ import httpx2
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
+from scim_bridge.store.prepared import Prepared
+
 TRACED = {
     "http11.send_request_headers.started": "before sending",
     "http11.send_request_body.complete": "after sending",
@@ -52,7 +54,7 @@ POINTS = Failpoints()
 
 
 def install() -> None:
-    """Put the boundaries around SQLAlchemy; every engine of this process has them from now on."""
+    """Put the boundaries around SQLAlchemy, and what goes past it, for every engine of this process."""
 
     @event.listens_for(Engine, "before_cursor_execute")
     def before(*_: Any) -> None:
@@ -62,6 +64,21 @@ def install() -> None:
     def after(*_: Any) -> None:
         POINTS.in_database("after a statement")
 
+    run, run_all = Prepared.run, Prepared.run_all
+
+    def one(self: Prepared, *arguments: Any) -> Any:
+        POINTS.in_database("before a statement")
+        found = run(self, *arguments)
+        POINTS.in_database("after a statement")
+        return found
+
+    def each(self: Prepared, *arguments: Any) -> None:
+        POINTS.in_database("before a statement")
+        run_all(self, *arguments)
+        POINTS.in_database("after a statement")
+
+    setattr(Prepared, "run", one)  # noqa: B010
+    setattr(Prepared, "run_all", each)  # noqa: B010
     commit: Callable[[Any, Any], None] = DefaultDialect.do_commit
 
     def do_commit(self: DefaultDialect, connection: Any) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.dialects import upsert
+from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.tables import audit, audit_head
 
 START = bytes(32)
@@ -27,9 +28,9 @@ PAGE = 500
 
 _OF_CONNECTION = audit.c.connection_id == bindparam("connection")
 _HEAD = select(audit_head.c.sequence, audit_head.c.hash).where(audit_head.c.connection_id == bindparam("connection"))
-_HEAD_LOCKED = _HEAD.with_for_update()
-_INSERT = sql_insert(audit)
-_ADVANCE = (
+_HEAD_LOCKED = Prepared(_HEAD.with_for_update())
+_INSERT = Prepared(sql_insert(audit), [column.name for column in audit.columns])
+_ADVANCE = Prepared(
     sql_update(audit_head)
     .where(audit_head.c.connection_id == bindparam("connection"))
     .values(sequence=bindparam("new_sequence"), hash=bindparam("new_hash"))
@@ -75,8 +76,8 @@ def append(tx: Connection, connection_id: str, event: Mapping[str, Any], *, now:
     sequence = previous.sequence + 1
     text = _canonical(dict(event) | {"at": now.isoformat(timespec="microseconds")})
     hash_ = _link(previous.hash, text)
-    tx.execute(
-        _INSERT,
+    _INSERT.write(
+        tx,
         {
             "connection_id": connection_id,
             "sequence": sequence,
@@ -87,7 +88,7 @@ def append(tx: Connection, connection_id: str, event: Mapping[str, Any], *, now:
             "resource_id": event.get("id"),
         },
     )
-    tx.execute(_ADVANCE, {"connection": connection_id, "new_sequence": sequence, "new_hash": hash_})
+    _ADVANCE.write(tx, {"connection": connection_id, "new_sequence": sequence, "new_hash": hash_})
     return sequence
 
 
@@ -161,10 +162,10 @@ def verify(tx: Connection, connection_id: str) -> int | None:
 def _lock_head(tx: Connection, connection_id: str) -> AuditHead:
     """Return the end of the trail and keep other transactions from appending until this one ends."""
     key = {"connection": connection_id}
-    found = tx.execute(_HEAD_LOCKED, key).first()
+    found = _HEAD_LOCKED.first(tx, key)
     if found is None:
-        tx.execute(upsert(tx, audit_head), {"connection_id": connection_id, "sequence": 0, "hash": START})
-        found = tx.execute(_HEAD_LOCKED, key).one()
+        upsert(tx, audit_head).write(tx, {"connection_id": connection_id, "sequence": 0, "hash": START})
+        (found,) = _HEAD_LOCKED.rows(tx, key)
     return AuditHead(found[0], found[1])
 
 

@@ -11,29 +11,31 @@ from sqlalchemy.engine import Connection
 
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.dialects import upsert
-from scim_bridge.store.prepared import among
+from scim_bridge.store.prepared import Prepared, among
 from scim_bridge.store.tables import connector_state
 
 _KEY = (connector_state.c.connection_id == bindparam("connection"), connector_state.c.key == bindparam("name"))
-_GET = select(connector_state.c.value).where(*_KEY)
-_GET_MANY = select(connector_state.c.key, connector_state.c.value).where(
-    connector_state.c.connection_id == bindparam("connection"), among(connector_state.c.key, "names")
+_GET = Prepared(select(connector_state.c.value).where(*_KEY))
+_GET_MANY = Prepared(
+    select(connector_state.c.key, connector_state.c.value).where(
+        connector_state.c.connection_id == bindparam("connection"), among(connector_state.c.key, "names")
+    )
 )
-_DELETE = sql_delete(connector_state).where(*_KEY)
+_DELETE = Prepared(sql_delete(connector_state).where(*_KEY))
 
 
 def get(tx: Connection, connection_id: str, key: str) -> dict[str, Any] | None:
     """Return the value of a key, or ``None``."""
-    value = tx.execute(_GET, {"connection": connection_id, "name": key}).scalar_one_or_none()
-    if value is None:
+    found = _GET.first(tx, {"connection": connection_id, "name": key})
+    if found is None:
         return None
-    document: dict[str, Any] = json.loads(value)
+    document: dict[str, Any] = json.loads(found[0])
     return document
 
 
 def get_many(tx: Connection, connection_id: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the values of those of some keys that have one."""
-    found = tx.execute(_GET_MANY, {"connection": connection_id, "names": json.dumps(keys)})
+    found = _GET_MANY.rows(tx, {"connection": connection_id, "names": json.dumps(keys)})
     return {key: json.loads(value) for key, value in found}
 
 
@@ -45,7 +47,7 @@ def put(tx: Connection, connection_id: str, key: str, value: Mapping[str, Any], 
         "value": json.dumps(dict(value), ensure_ascii=False, allow_nan=False),
         "changed_at": to_microseconds(now),
     }
-    tx.execute(upsert(tx, connector_state, ("value", "changed_at")), row)
+    upsert(tx, connector_state, ("value", "changed_at")).write(tx, row)
 
 
 def probe(tx: Connection) -> None:
@@ -56,4 +58,4 @@ def probe(tx: Connection) -> None:
 
 def delete(tx: Connection, connection_id: str, key: str) -> None:
     """Forget a key; absent is fine."""
-    tx.execute(_DELETE, {"connection": connection_id, "name": key})
+    _DELETE.write(tx, {"connection": connection_id, "name": key})

@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.comparison import comparison_key
+from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.tables import PREFIX_LENGTH, attribute_value
 
 ELSEWHERE = frozenset({"id", "externalId", "meta", "active", "userName", "password", "groups", "members"})
@@ -29,8 +30,8 @@ ELSEWHERE = frozenset({"id", "externalId", "meta", "active", "userName", "passwo
 LARGEST_NUMBER = 2**63 - 1
 """What both databases hold."""
 
-_DELETE = sql_delete(attribute_value).where(attribute_value.c.resource == bindparam("sequence"))
-_INSERT = sql_insert(attribute_value)
+_DELETE = Prepared(sql_delete(attribute_value).where(attribute_value.c.resource == bindparam("sequence")))
+_INSERT = Prepared(sql_insert(attribute_value), [column.name for column in attribute_value.columns])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,10 @@ def write(tx: Connection, connection_id: str, sequence: int, resource: Resource[
 
     :param sequence: The key of its row.
     """
-    tx.execute(_DELETE, {"sequence": sequence})
+    _DELETE.write(tx, {"sequence": sequence})
     rows = [row | {"connection_id": connection_id, "resource": sequence} for row in index_values(resource)]
     if rows:
-        tx.execute(_INSERT, rows)
+        _INSERT.write_all(tx, rows)
 
 
 @lru_cache(maxsize=64)

@@ -1,5 +1,6 @@
 """What operators list: everybody, every group, what is not settled, and how many of each. Read only, page by page."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Kind, Lane
 from scim_bridge.store.clock import from_microseconds
-from scim_bridge.store.dialects import chunks
+from scim_bridge.store.prepared import among
 from scim_bridge.store.resources import COLUMNS, to_row
 from scim_bridge.store.rows import ResourceRow, State
 from scim_bridge.store.tables import listed, member, ownership, resource
@@ -70,7 +71,7 @@ _MEMBERS = (
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.user_id))
     .where(
         member.c.connection_id == bindparam("connection"),
-        member.c.group_id.in_(bindparam("ids", expanding=True)),
+        among(member.c.group_id, "ids"),
     )
     .group_by(member.c.group_id)
 )
@@ -173,10 +174,8 @@ def total(tx: Connection, connection_id: str, kind: Kind) -> int:
 def member_counts(tx: Connection, connection_id: str, group_ids: Collection[str]) -> dict[str, MemberCounts]:
     """Return the numbers of members of groups; every given id is a key."""
     numbers = dict.fromkeys(group_ids, MemberCounts())
-    for chunk in chunks(sorted(group_ids)):
-        found = tx.execute(_MEMBERS, {"connection": connection_id, "ids": chunk})
-        numbers |= {group_id: MemberCounts(*counted) for group_id, *counted in found}
-    return numbers
+    found = tx.execute(_MEMBERS, {"connection": connection_id, "ids": json.dumps(sorted(group_ids))})
+    return numbers | {group_id: MemberCounts(*counted) for group_id, *counted in found}
 
 
 def driver(tx: Connection, connection_id: str) -> tuple[str, datetime] | None:

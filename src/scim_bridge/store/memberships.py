@@ -8,26 +8,28 @@ A membership is *unmanaged* while no client has written the person, nor named th
 one did; 0: never).
 """
 
+import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import update as sql_update
 from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Kind
 from scim_bridge.store.clock import to_microseconds
-from scim_bridge.store.dialects import chunks, upsert
+from scim_bridge.store.dialects import upsert
+from scim_bridge.store.prepared import Prepared, among
 from scim_bridge.store.rows import MemberDelta, Membership, MembershipChange, Ownership, State, net
 from scim_bridge.store.tables import member, resource
 
 _CONNECTION = member.c.connection_id == bindparam("connection")
 _GROUP = and_(_CONNECTION, member.c.group_id == bindparam("group"))
 _USER = and_(_CONNECTION, member.c.user_id == bindparam("user"))
-_USERS_GIVEN = member.c.user_id.in_(bindparam("ids", expanding=True))
-_GROUPS_GIVEN = member.c.group_id.in_(bindparam("ids", expanding=True))
+_USERS_GIVEN = among(member.c.user_id, "ids")
+_GROUPS_GIVEN = among(member.c.group_id, "ids")
 _OF_GROUP = and_(_GROUP, _USERS_GIVEN)
 _OF_USER = and_(_USER, _GROUPS_GIVEN)
 _REFERENCE = (
@@ -40,19 +42,28 @@ _REFERENCE = (
     member.c.changed_at,
 )
 
-_DESIRED = select(member.c.user_id).where(_GROUP, member.c.desired)
+_DESIRED = Prepared(select(member.c.user_id).where(_GROUP, member.c.desired))
+_DESIRED_OF = Prepared(select(member.c.user_id).where(_OF_GROUP, member.c.desired))
+_THOSE = Prepared(select(member.c.user_id).where(_OF_GROUP))
+_SEEN = Prepared(select(member.c.user_id).where(_GROUP, member.c.observed))
+_ALL = Prepared(select(member.c.user_id).where(_GROUP))
+_SEEN_IN = Prepared(select(member.c.group_id, member.c.doubtful).where(_USER, member.c.observed))
+_ALL_OF = Prepared(select(member.c.group_id).where(_USER))
+_DOUBT = Prepared(sql_update(member).where(_OF_USER, member.c.observed).values(doubtful=True))
 _UNNAMED = and_(_OF_GROUP, member.c.desired, member.c.changed_at == 0)
-_UNMANAGED = (
+_UNMANAGED = Prepared(
     select(member.c.user_id)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.user_id))
     .where(_UNNAMED, resource.c.ownership == Ownership.DISCOVERED.value)
 )
-_NAME = sql_update(member).where(_UNNAMED).values(changed_at=bindparam("at"))
-_USERS_KNOWN = select(resource.c.id).where(
-    resource.c.connection_id == bindparam("connection"),
-    resource.c.id.in_(bindparam("ids", expanding=True)),
-    resource.c.kind == "User",
-    ~resource.c.deleted,
+_NAME = Prepared(sql_update(member).where(_UNNAMED).values(changed_at=bindparam("at")))
+_USERS_KNOWN = Prepared(
+    select(resource.c.id).where(
+        resource.c.connection_id == bindparam("connection"),
+        among(resource.c.id, "ids"),
+        resource.c.kind == "User",
+        ~resource.c.deleted,
+    )
 )
 # Who is only suspected to be in a group, because a client named them in a removal, is not told to be in it.
 TOLD = or_(member.c.desired, ~member.c.doubtful, member.c.changed_at != 0)
@@ -62,22 +73,23 @@ _MEMBERS = (
     .where(_CONNECTION, _GROUPS_GIVEN, ~resource.c.deleted, TOLD)
     .order_by(member.c.group_id, member.c.user_id)
 )
+_MEMBERS_OF = Prepared(_MEMBERS)
 _ALL_GROUPS = (
     select(member.c.user_id, *_REFERENCE)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.group_id))
     .order_by(member.c.user_id, member.c.group_id)
 )
-_GROUPS = _ALL_GROUPS.where(_CONNECTION, _USERS_GIVEN)
-_LIVE_GROUPS = _GROUPS.where(~resource.c.deleted, TOLD)
-# A list of ids is compiled anew at each call; one person, the most frequent question, need not pay for that.
-_GROUPS_OF_ONE = _ALL_GROUPS.where(_USER)
-_LIVE_GROUPS_OF_ONE = _GROUPS_OF_ONE.where(~resource.c.deleted, TOLD)
-_UNSETTLED = (
+_GROUPS = Prepared(_ALL_GROUPS.where(_CONNECTION, _USERS_GIVEN))
+_LIVE_GROUPS = Prepared(_ALL_GROUPS.where(_CONNECTION, _USERS_GIVEN, ~resource.c.deleted, TOLD))
+# One person is the most frequent question.
+_GROUPS_OF_ONE = Prepared(_ALL_GROUPS.where(_USER))
+_LIVE_GROUPS_OF_ONE = Prepared(_ALL_GROUPS.where(_USER, ~resource.c.deleted, TOLD))
+_UNSETTLED = Prepared(
     select(member.c.user_id, member.c.desired)
     .where(_GROUP, or_(member.c.desired != member.c.observed, member.c.doubtful))
     .order_by(member.c.user_id)
 )
-_JOINING = (
+_JOINING = Prepared(
     select(resource.c.id, resource.c.generation)
     .select_from(member)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.user_id))
@@ -89,11 +101,16 @@ _JOINING = (
         ~resource.c.deleted,
     )
 )
-_STAYING = select(member.c.user_id).where(_GROUP, member.c.desired, member.c.observed).limit(1)
-_LEAVING = (
+_STAYING = Prepared(select(member.c.user_id).where(_GROUP, member.c.desired, member.c.observed).limit(1))
+_LEAVING = Prepared(
     select(member.c.user_id)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.user_id))
-    .where(_GROUP, ~member.c.desired, member.c.observed, resource.c.state.in_([State.PENDING, State.HELD]))
+    .where(
+        _GROUP,
+        ~member.c.desired,
+        member.c.observed,
+        or_(resource.c.state == State.PENDING.value, resource.c.state == State.HELD.value),
+    )
     .limit(1)
 )
 _UNDER_WAY = (
@@ -117,6 +134,7 @@ _OF_THE_FORMER = (
     .order_by(member.c.user_id)
 )
 _TAKEN_AWAY = and_(_GROUP, member.c.user_id == bindparam("user"), ~member.c.desired, member.c.observed, _UNDER_WAY)
+_DOUBT_TAKEN = Prepared(sql_update(member).where(_TAKEN_AWAY).values(doubtful=True))
 _either = resource.alias()
 _HELD = (
     select(_either.c.id)
@@ -152,7 +170,7 @@ def apply(
     """
     added, removed, complete = net(deltas)
     key = {"connection": connection_id, "group": group_id}
-    known = {id_ for chunk in chunks(added) for id_ in _ids(tx, _USERS_KNOWN, key | {"ids": chunk})}
+    known = set(_ids(tx, _USERS_KNOWN, key, added))
     stayed: set[str] = set()
     if complete:
         desired = set(_ids(tx, _DESIRED, key))
@@ -161,23 +179,21 @@ def apply(
             stayed = unmanaged(tx, connection_id, group_id, unnamed)
         removed = desired - added - stayed
     else:
-        asked = sorted(known | removed)
-        statement = _DESIRED.where(_USERS_GIVEN)
-        desired = {id_ for chunk in chunks(asked) for id_ in _ids(tx, statement, key | {"ids": chunk})}
+        desired = set(_ids(tx, _DESIRED_OF, key, known | removed))
         removed &= desired
     new = known - desired
     at = to_microseconds(now)
     _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(new)], at)
-    for chunk in chunks(sorted(known & desired)):
-        tx.execute(_NAME, key | {"ids": chunk, "at": at})
-    _unwant(tx, _OF_GROUP, key, removed)
+    if known & desired:
+        _NAME.write(tx, key | {"ids": _listed(known & desired), "at": at})
+    _unwant(tx, _CLEARING_GROUP, key, removed)
     return MembershipChange(frozenset(new), frozenset(removed), frozenset(added - known), frozenset(stayed))
 
 
 def unmanaged(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str]) -> set[str]:
     """Return those of these people who are in a group although no client has written them, nor named them in it."""
     key = {"connection": connection_id, "group": group_id}
-    return {id_ for chunk in chunks(sorted(user_ids)) for id_ in _ids(tx, _UNMANAGED, key | {"ids": chunk})}
+    return set(_ids(tx, _UNMANAGED, key, user_ids))
 
 
 def members_of(
@@ -191,20 +207,18 @@ def members_of(
     statement = _MEMBERS if after is None else _MEMBERS.where(member.c.user_id > after)
     if limit is not None:
         statement = statement.limit(limit)
-    found = tx.execute(statement, {"connection": connection_id, "ids": [group_id]})
+    found = tx.execute(statement, {"connection": connection_id, "ids": _listed([group_id])})
     return [_membership(record, "User") for record in found]
 
 
 def those_of(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str]) -> set[str]:
     """Return those of these people who are, or were to be, in a group."""
-    key = {"connection": connection_id, "group": group_id}
-    found = select(member.c.user_id).where(_OF_GROUP)
-    return {id_ for chunk in chunks(sorted(user_ids)) for id_ in _ids(tx, found, key | {"ids": chunk})}
+    return set(_ids(tx, _THOSE, {"connection": connection_id, "group": group_id}, user_ids))
 
 
 def members_of_many(tx: Connection, connection_id: str, group_ids: Collection[str]) -> dict[str, list[Membership]]:
     """Return the live members of several groups, desired or observed; every given id is a key."""
-    return _memberships(tx, _MEMBERS, connection_id, group_ids, "User")
+    return _memberships(tx, _MEMBERS_OF, connection_id, group_ids, "User")
 
 
 def groups_of(
@@ -217,7 +231,7 @@ def groups_of(
     if len(user_ids) == 1:
         (user_id,) = user_ids
         of_one = _GROUPS_OF_ONE if deleted else _LIVE_GROUPS_OF_ONE
-        found = tx.execute(of_one, {"connection": connection_id, "user": user_id})
+        found = of_one.rows(tx, {"connection": connection_id, "user": user_id})
         return {user_id: [_membership(record, "Group") for record in found]}
     statement = _GROUPS if deleted else _LIVE_GROUPS
     return _memberships(tx, statement, connection_id, user_ids, "Group")
@@ -226,24 +240,23 @@ def groups_of(
 def observe_user(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
     """Note that a person was seen in exactly these groups."""
     key = {"connection": connection_id, "user": user_id}
-    found = tx.execute(select(member.c.group_id, member.c.doubtful).where(_USER, member.c.observed), key).all()
+    found = _SEEN_IN.rows(tx, key)
     held = {group_id for group_id, _ in found}
     certain = {group_id for group_id, doubtful in found if not doubtful}
     seen = set(group_ids)
     _see(tx, connection_id, [(group_id, user_id) for group_id in sorted(seen - certain)])
-    _unsee(tx, _OF_USER, key, held - seen)
+    _unsee(tx, _CLEARING_USER, key, held - seen)
 
 
 def forget(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
     """Note that a person counts as being in these groups no more."""
-    _unsee(tx, _OF_USER, {"connection": connection_id, "user": user_id}, set(group_ids))
+    _unsee(tx, _CLEARING_USER, {"connection": connection_id, "user": user_id}, set(group_ids))
 
 
 def doubt(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
     """Note that a person may have lost those of these groups that they were seen in."""
-    doubted = sql_update(member).where(_OF_USER, member.c.observed).values(doubtful=True)
-    for chunk in chunks(sorted(group_ids)):
-        tx.execute(doubted, {"connection": connection_id, "user": user_id, "ids": chunk})
+    if group_ids:
+        _DOUBT.write(tx, {"connection": connection_id, "user": user_id, "ids": _listed(group_ids)})
 
 
 def suspect(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str]) -> list[str]:
@@ -260,7 +273,7 @@ def observe_group(
     """Note that people were seen to have joined or left a group."""
     key = {"connection": connection_id, "group": group_id}
     _see(tx, connection_id, [(group_id, user_id) for user_id in sorted(added)])
-    _unsee(tx, _OF_GROUP, key, set(removed))
+    _unsee(tx, _CLEARING_GROUP, key, set(removed))
 
 
 def hand_over(tx: Connection, connection_id: str, former_id: str, group_id: str) -> None:
@@ -278,8 +291,8 @@ def hand_over(tx: Connection, connection_id: str, former_id: str, group_id: str)
 def observe_absence(tx: Connection, connection_id: str, group_id: str) -> list[str]:
     """Note that a group is not there any more, and return the ids of the people who were seen in it."""
     key = {"connection": connection_id, "group": group_id}
-    held = sorted(_ids(tx, select(member.c.user_id).where(_GROUP, member.c.observed), key))
-    _unsee(tx, _OF_GROUP, key, set(held))
+    held = sorted(_ids(tx, _SEEN, key))
+    _unsee(tx, _CLEARING_GROUP, key, set(held))
     return held
 
 
@@ -295,29 +308,29 @@ def set_desired(
     if desired:
         _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(user_ids)])
     else:
-        _unwant(tx, _OF_GROUP, {"connection": connection_id, "group": group_id}, set(user_ids), doubtful=False)
+        _unwant(tx, _CLEARING_GROUP, {"connection": connection_id, "group": group_id}, set(user_ids), doubtful=False)
 
 
 def unsettled_of_group(tx: Connection, connection_id: str, group_id: str) -> tuple[list[str], list[str]]:
     """Return the people who must join a group and those who must leave it."""
-    found = tx.execute(_UNSETTLED, {"connection": connection_id, "group": group_id}).all()
+    found = _UNSETTLED.rows(tx, {"connection": connection_id, "group": group_id})
     return [id_ for id_, desired in found if desired], [id_ for id_, desired in found if not desired]
 
 
 def on_their_way(tx: Connection, connection_id: str, group_id: str) -> dict[str, int]:
     """Return the generation of each person who must join a group and is not settled."""
-    found = tx.execute(_JOINING, {"connection": connection_id, "group": group_id})
-    return {id_: generation for id_, generation in found}  # noqa: C416 - a row is no pair to the type checker
+    found = _JOINING.rows(tx, {"connection": connection_id, "group": group_id})
+    return {row[0]: row[1] for row in found}
 
 
 def is_being_left(tx: Connection, connection_id: str, group_id: str) -> bool:
     """Tell whether somebody still holds a group and is on the way out of it."""
-    return tx.execute(_LEAVING, {"connection": connection_id, "group": group_id}).first() is not None
+    return _LEAVING.first(tx, {"connection": connection_id, "group": group_id}) is not None
 
 
 def is_left(tx: Connection, connection_id: str, group_id: str) -> bool:
     """Tell whether somebody is, and stays, in a group: of a deleted one, members whom no client manages."""
-    return tx.execute(_STAYING, {"connection": connection_id, "group": group_id}).first() is not None
+    return _STAYING.first(tx, {"connection": connection_id, "group": group_id}) is not None
 
 
 def count_holders(tx: Connection, connection_id: str, group_id: str) -> int:
@@ -332,8 +345,8 @@ def remove_user(tx: Connection, connection_id: str, user_id: str, *, doubtful: b
     :param doubtful: Whether a grant that may have taken effect unseen counts as held.
     """
     key = {"connection": connection_id, "user": user_id}
-    groups = sorted(_ids(tx, select(member.c.group_id).where(_USER), key))
-    _unwant(tx, _OF_USER, key, set(groups), doubtful=doubtful)
+    groups = sorted(_ids(tx, _ALL_OF, key))
+    _unwant(tx, _CLEARING_USER, key, set(groups), doubtful=doubtful)
     return groups
 
 
@@ -346,28 +359,41 @@ def remove_group(
     :param keep_unmanaged: Whether unmanaged members stay.
     """
     key = {"connection": connection_id, "group": group_id}
-    users = set(_ids(tx, select(member.c.user_id).where(_GROUP), key))
+    users = set(_ids(tx, _ALL, key))
     stayed = unmanaged(tx, connection_id, group_id, users) if keep_unmanaged else set[str]()
-    _unwant(tx, _OF_GROUP, key, users - stayed, doubtful=doubtful)
+    _unwant(tx, _CLEARING_GROUP, key, users - stayed, doubtful=doubtful)
     return MembershipChange(frozenset(), frozenset(users - stayed), frozenset(), frozenset(stayed))
 
 
-def _ids(tx: Connection, statement: Select[Any], values: dict[str, Any]) -> Sequence[str]:
-    return tx.execute(statement, values).scalars().all()
+def _listed(ids: Collection[str]) -> str:
+    """Return ids as the one parameter of a statement about :func:`~scim_bridge.store.prepared.among` them."""
+    return json.dumps(sorted(ids))
+
+
+def _ids(
+    tx: Connection, statement: Prepared, values: dict[str, Any], chosen: Collection[str] | None = None
+) -> list[str]:
+    """Return the ids that a statement finds.
+
+    :param chosen: Those that it is about, where it is about some.
+    """
+    if chosen is None:
+        return [id_ for (id_,) in statement.rows(tx, values)]
+    return [id_ for (id_,) in statement.rows(tx, values | {"ids": _listed(chosen)})] if chosen else []
 
 
 def _membership(record: Sequence[Any], kind: Kind) -> Membership:
     _, id_, name, remote_id, desired, observed, doubtful, changed_at = record
-    return Membership(id_, name, remote_id, kind, desired, observed, doubtful, changed_at != 0)
+    return Membership(id_, name, remote_id, kind, bool(desired), bool(observed), bool(doubtful), changed_at != 0)
 
 
 def _memberships(
-    tx: Connection, statement: Select[Any], connection_id: str, ids: Collection[str], kind: Kind
+    tx: Connection, statement: Prepared, connection_id: str, ids: Collection[str], kind: Kind
 ) -> dict[str, list[Membership]]:
     references: dict[str, list[Membership]] = {id_: [] for id_ in ids}
-    for chunk in chunks(sorted(references)):
-        for record in tx.execute(statement, {"connection": connection_id, "ids": chunk}):
-            references[record[0]].append(_membership(record, kind))
+    found = statement.rows(tx, {"connection": connection_id, "ids": _listed(references)}) if references else ()
+    for record in found:
+        references[record[0]].append(_membership(record, kind))
     return references
 
 
@@ -379,7 +405,7 @@ def _want(tx: Connection, connection_id: str, pairs: list[tuple[str, str]], at: 
     if not pairs:
         return
     keys = [{"connection": connection_id, "group": group, "user": user} for group, user in pairs]
-    tx.execute(sql_update(member).where(_TAKEN_AWAY).values(doubtful=True), keys)
+    _DOUBT_TAKEN.write_all(tx, keys)
     columns = {"desired": True, "observed": False, "changed_at": at, "doubtful": False}
     _put(tx, connection_id, pairs, ("desired", "changed_at") if at else ("desired",), columns)
 
@@ -394,38 +420,45 @@ def _put(
 ) -> None:
     rows = [values | {"connection_id": connection_id, "group_id": group, "user_id": user} for group, user in pairs]
     if rows:
-        tx.execute(upsert(tx, member, columns), rows)
+        upsert(tx, member, columns).write_all(tx, rows)
 
 
 def _unwant(
-    tx: Connection, which: ColumnElement[bool], key: dict[str, Any], ids: set[str], *, doubtful: bool = True
+    tx: Connection, clearing: "_Clearing", key: dict[str, Any], ids: set[str], *, doubtful: bool = True
 ) -> None:
     """Clear the desired flag of rows; those that were not observed either go.
 
     :param doubtful: Whether a grant that is under way, or whose answer was lost, counts as observed, in doubt. It may
         be in force, and to forget it would leave it there.
     """
-    granted = sql_update(member).where(which, member.c.desired, ~member.c.observed, _UNDER_WAY)
-    for chunk in chunks(sorted(ids)):
-        values = key | {"ids": chunk}
-        if doubtful:
-            tx.execute(granted.values(observed=True, doubtful=True), values)
-        tx.execute(sql_update(member).where(which, member.c.desired).values(desired=False), values)
-        _drop(tx, which, values)
+    if ids:
+        values = key | {"ids": _listed(ids)}
+        for statement in (*((clearing.granted,) if doubtful else ()), clearing.desired, clearing.drop):
+            statement.write(tx, values)
 
 
-def _unsee(tx: Connection, which: ColumnElement[bool], key: dict[str, Any], ids: set[str]) -> None:
+def _unsee(tx: Connection, clearing: "_Clearing", key: dict[str, Any], ids: set[str]) -> None:
     """Clear the observed flag of rows; those that are not desired either go."""
-    for chunk in chunks(sorted(ids)):
-        values = key | {"ids": chunk}
-        tx.execute(sql_update(member).where(which).values(observed=False, doubtful=False), values)
-        _drop(tx, which, values)
+    if ids:
+        for statement in (clearing.observed, clearing.drop):
+            statement.write(tx, key | {"ids": _listed(ids)})
 
 
-def _drop(tx: Connection, which: ColumnElement[bool], values: dict[str, Any]) -> None:
-    """Delete the rows that are neither desired nor observed any more.
+class _Clearing:
+    """The statements that take flags from rows.
 
-    After the flag is cleared, not before: another process may clear the other one at the same time, and PostgreSQL
-    shows what it did only once the update has waited for it.
+    Rows with neither flag go after one is cleared, not before: another process may clear the other one at the same
+    time, and PostgreSQL shows what it did only once the update has waited for it.
+
+    :param which: Of which rows.
     """
-    tx.execute(sql_delete(member).where(which, ~member.c.desired, ~member.c.observed), values)
+
+    def __init__(self, which: ColumnElement[bool]) -> None:
+        granted = sql_update(member).where(which, member.c.desired, ~member.c.observed, _UNDER_WAY)
+        self.granted = Prepared(granted.values(observed=True, doubtful=True))
+        self.desired = Prepared(sql_update(member).where(which, member.c.desired).values(desired=False))
+        self.observed = Prepared(sql_update(member).where(which).values(observed=False, doubtful=False))
+        self.drop = Prepared(sql_delete(member).where(which, ~member.c.desired, ~member.c.observed))
+
+
+_CLEARING_GROUP, _CLEARING_USER = _Clearing(_OF_GROUP), _Clearing(_OF_USER)

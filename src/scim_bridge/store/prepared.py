@@ -1,29 +1,32 @@
 """Statements that are compiled once and run on the driver itself.
 
 SQLAlchemy takes several times as long to look a statement up, and to prepare its result, as SQLite to answer a read by
-key. What is asked hundreds of times a second goes past it, with the same parameters bound.
+key. What is asked, or written, hundreds of times a second goes past it, with the same parameters bound.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, bindparam
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.expression import Select
 from sqlalchemy.sql.functions import FunctionElement
 
 
 class Prepared:
-    """A SELECT whose values come as the driver has them: on SQLite a flag is 0 or 1.
+    """A statement whose values come as the driver has them: on SQLite a flag is 0 or 1.
 
-    :param statement: The statement, without lists of values; parameters that have no value of their own are given.
+    :param statement: The statement, without lists of parameters; those that have no value of their own are given.
+    :param columns: Of an INSERT or UPDATE without values: the columns that are given one, each under its name.
     """
 
-    def __init__(self, statement: Select[Any]) -> None:
-        self._statement = statement
+    def __init__(self, statement: Executable, columns: Sequence[str] | None = None) -> None:
+        self._statement: Any = statement
+        self._columns = columns
         self._compiled: dict[str, tuple[str, list[str] | None, dict[str, Any]]] = {}
 
     def sql(self, dialect: Dialect) -> str:
@@ -41,23 +44,55 @@ class Prepared:
 
         :raises sqlalchemy.exc.DBAPIError: When the database fails, as from any statement.
         """
-        try:
+        with _raised_alike(tx.dialect):
             return self.run(tx.connection.dbapi_connection, tx.dialect, values)
-        except Exception as error:
-            raise translated(error, tx.dialect) from error
+
+    def first(self, tx: Connection, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """Return the first row, if there is one. Raises as :meth:`rows`."""
+        found = self.rows(tx, values)
+        return found[0] if found else None
 
     def run(self, driver: Any, dialect: Dialect, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return all rows, from a connection of the driver, whose errors pass."""
         rows: list[tuple[Any, ...]] = driver.execute(self.sql(dialect), self.parameters(dialect, values)).fetchall()
         return rows
 
+    def write(self, tx: Connection, values: Mapping[str, Any]) -> None:
+        """Run a statement that returns no rows. Raises as :meth:`rows`."""
+        self.write_all(tx, [values])
+
+    def write_all(self, tx: Connection, values: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement that returns no rows once for each of some sets of values. Raises as :meth:`rows`."""
+        with _raised_alike(tx.dialect):
+            self.run_all(tx.connection.dbapi_connection, tx.dialect, values)
+
+    def run_all(self, driver: Any, dialect: Dialect, values: Sequence[Mapping[str, Any]]) -> None:
+        """Run it on a connection of the driver, whose errors pass."""
+        given = [self.parameters(dialect, each) for each in values]
+        if len(given) == 1:
+            driver.execute(self.sql(dialect), given[0])
+        else:
+            driver.cursor().executemany(self.sql(dialect), given)
+
     def _of(self, dialect: Dialect) -> tuple[str, list[str] | None, dict[str, Any]]:
         known = self._compiled.get(dialect.name)
         if known is None:
-            compiled: Any = self._statement.compile(dialect=dialect)
+            compiled = self._statement.compile(dialect=dialect, column_keys=self._columns)
             order = list(compiled.positiontup) if compiled.positional else None
             known = self._compiled[dialect.name] = (str(compiled), order, dict(compiled.params))
         return known
+
+
+@contextmanager
+def _raised_alike(dialect: Dialect) -> Iterator[None]:
+    """Raise errors of the driver as SQLAlchemy does, and any other as it is: one that is its own cause has no end."""
+    try:
+        yield
+    except Exception as error:
+        known = translated(error, dialect)
+        if known is error:
+            raise
+        raise known from error
 
 
 def translated(error: Exception, dialect: Dialect) -> Exception:

@@ -14,9 +14,10 @@ from sqlalchemy.engine import Connection
 
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.dialects import upsert
+from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.tables import rate_window
 
-_GET = select(rate_window.c.calls).where(rate_window.c.account == bindparam("account")).with_for_update()
+_GET = Prepared(select(rate_window.c.calls).where(rate_window.c.account == bindparam("account")).with_for_update())
 _SERVER_NOW = select(func.clock_timestamp())
 
 
@@ -41,8 +42,8 @@ def take(
     """
     key = {"account": hashlib.sha256(account.encode()).hexdigest()}
     if tx.dialect.name == "postgresql":
-        tx.execute(upsert(tx, rate_window), key | {"calls": "{}"})
-    found: dict[str, list[int]] = json.loads(tx.execute(_GET, key).scalar_one_or_none() or "{}")
+        upsert(tx, rate_window).write(tx, key | {"calls": "{}"})
+    found: dict[str, list[int]] = json.loads((_GET.first(tx, key) or ("{}",))[0])
     at = to_microseconds(now if tx.dialect.name == "sqlite" else tx.execute(_SERVER_NOW).scalar_one())
     length = int(seconds * 1_000_000)
     # What was sent "a while from now" was written by a clock that has been put back since; a moment is no matter.
@@ -55,5 +56,5 @@ def take(
     if own and len(own) + len(ages) <= requests:
         calls = {name: times for name, times in others.items() if times}
         calls[process] = [at - int(age * 1_000_000) for age in own]
-        tx.execute(upsert(tx, rate_window, ("calls",)), key | {"calls": json.dumps(calls)})
+        upsert(tx, rate_window, ("calls",)).write(tx, key | {"calls": json.dumps(calls)})
     return ages

@@ -71,9 +71,10 @@ _LANES = {lane.value: lane for lane in Lane}
 _KEY = and_(resource.c.connection_id == bindparam("connection"), resource.c.id == bindparam("key"))
 _KIND = and_(resource.c.connection_id == bindparam("connection"), resource.c.kind == bindparam("kind_is"))
 _ANY = select(*COLUMNS).where(_KEY)
-_GET = _ANY.where(resource.c.kind == bindparam("kind_is"))
-_GET_LOCKED = _GET.with_for_update()
-_SOME = (
+_OF_KIND = _ANY.where(resource.c.kind == bindparam("kind_is"))
+_GET = Prepared(_OF_KIND)
+_GET_LOCKED = Prepared(_OF_KIND.with_for_update())
+_CHOSEN = (
     select(*COLUMNS)
     .where(
         resource.c.connection_id == bindparam("connection"),
@@ -82,20 +83,23 @@ _SOME = (
     )
     .order_by(resource.c.id)
 )
-_SOME_LOCKED = _SOME.with_for_update()
-_ANSWERED = sql_update(resource).where(_KEY, ~resource.c.deleted).values(answered=True)
+_SOME = Prepared(_CHOSEN)
+_SOME_LOCKED = Prepared(_CHOSEN.with_for_update())
+_ANSWERED = Prepared(sql_update(resource).where(_KEY, ~resource.c.deleted).values(answered=True))
 _BY_NAME = select(*COLUMNS).where(_KIND, resource.c.name_key == bindparam("key"), ~resource.c.deleted)
-_BY_NAME_OLDEST = _BY_NAME.order_by(resource.c.sequence).limit(1)
-_BY_NAME_LOCKED = _BY_NAME_OLDEST.with_for_update()
-_BY_EXTERNAL_ID = (
+_OLDEST = _BY_NAME.order_by(resource.c.sequence).limit(1)
+_BY_NAME_OLDEST = Prepared(_OLDEST)
+_BY_NAME_LOCKED = Prepared(_OLDEST.with_for_update())
+_BY_EXTERNAL_ID = Prepared(
     select(*COLUMNS)
     .where(_KIND, resource.c.external_id_key == bindparam("key"), ~resource.c.deleted)
     .order_by(resource.c.sequence)
     .limit(1)
 )
-_BY_REMOTE_ID = select(*COLUMNS).where(_KIND, resource.c.remote_id == bindparam("key"))
-_INSERT = sql_insert(resource).returning(resource.c.sequence)
-_REPLACE = sql_update(resource).where(_KEY).returning(resource.c.sequence)
+_BY_REMOTE_ID = Prepared(select(*COLUMNS).where(_KIND, resource.c.remote_id == bindparam("key")))
+_WRITTEN = [column.name for column in resource.columns if column.name != "sequence"]
+_INSERT = Prepared(sql_insert(resource).returning(resource.c.sequence), _WRITTEN)
+_REPLACE = Prepared(sql_update(resource).where(_KEY).returning(resource.c.sequence), _WRITTEN)
 _ITERATE = (
     select(*COLUMNS).where(_KIND, resource.c.id > bindparam("after")).order_by(resource.c.id).limit(bindparam("count"))
 )
@@ -115,7 +119,7 @@ _HELD = (
     .where(resource.c.connection_id == bindparam("connection"), resource.c.state == State.HELD.value)
     .order_by(resource.c.lane, resource.c.sequence)
 )
-_REFUSED = (
+_REFUSED = Prepared(
     select(*COLUMNS)
     .where(_KIND, resource.c.name_key == bindparam("key"), resource.c.deleted, resource.c.refusal.is_not(None))
     .order_by(resource.c.sequence.desc())
@@ -178,7 +182,7 @@ def get(
     :param lock: Keep other transactions from writing it until this one ends.
     :param deleted: Whether one that the client deleted counts.
     """
-    found = tx.execute(_GET_LOCKED if lock else _GET, {"connection": connection_id, "kind_is": kind, "key": id}).first()
+    found = (_GET_LOCKED if lock else _GET).first(tx, {"connection": connection_id, "kind_is": kind, "key": id})
     if found is None:
         return None
     row = to_row(found)
@@ -212,13 +216,13 @@ def get_many(
     if not ids:
         return []
     key = {"connection": connection_id, "kind_is": kind, "ids": json.dumps(sorted(ids))}
-    found = [to_row(record) for record in tx.execute(_SOME_LOCKED if lock else _SOME, key)]
+    found = [to_row(record) for record in (_SOME_LOCKED if lock else _SOME).rows(tx, key)]
     return [row for row in found if deleted or not row.deleted]
 
 
 def note_answered(tx: Connection, connection_id: str, id: str) -> None:
     """Note that the client was told of a creation."""
-    tx.execute(_ANSWERED, any_key(connection_id, id))
+    _ANSWERED.write(tx, any_key(connection_id, id))
 
 
 def find_by_name(
@@ -299,8 +303,8 @@ def find_refused(tx: Connection, connection_id: str, kind: Kind, name: str) -> R
     return _first(tx, _REFUSED, connection_id, kind, fold(name))
 
 
-def _first(tx: Connection, statement: Any, connection_id: str, kind: Kind, key: str) -> ResourceRow | None:
-    found = tx.execute(statement, {"connection": connection_id, "kind_is": kind, "key": key}).first()
+def _first(tx: Connection, statement: Prepared, connection_id: str, kind: Kind, key: str) -> ResourceRow | None:
+    found = statement.first(tx, {"connection": connection_id, "kind_is": kind, "key": key})
     return None if found is None else to_row(found)
 
 
@@ -357,12 +361,12 @@ def _bounded(attribute: str, key: str) -> str:
     return key
 
 
-def _written(tx: Connection, row: ResourceRow, statement: Any, values: dict[str, Any]) -> int:
+def _written(tx: Connection, row: ResourceRow, statement: Prepared, values: dict[str, Any]) -> int:
     """Write a row and return its sequence; turn what a unique index refuses into what it means."""
     try:
         with refusable(tx):
-            sequence: int = tx.execute(statement, values).scalar_one()
-            return sequence
+            ((sequence,),) = statement.rows(tx, values)
+            return int(sequence)
     except IntegrityError as error:
         reason = str(error.orig)
         if "remote_id" in reason:

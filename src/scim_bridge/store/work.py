@@ -1,5 +1,6 @@
 """What there is to do: the states of resources as the driver's work list. Reached through :mod:`.resources`."""
 
+import json
 from collections.abc import Collection
 from datetime import datetime
 
@@ -9,15 +10,15 @@ from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Kind, Lane
 from scim_bridge.store.clock import from_microseconds, to_microseconds
-from scim_bridge.store.dialects import chunks
+from scim_bridge.store.prepared import Prepared, among
 from scim_bridge.store.rows import PendingKey, State
 from scim_bridge.store.tables import resource
 
-_CHOSEN = and_(resource.c.connection_id == bindparam("connection"), resource.c.id.in_(bindparam("ids", expanding=True)))
+_CHOSEN = and_(resource.c.connection_id == bindparam("connection"), among(resource.c.id, "ids"))
 _PENDING = resource.c.state == State.PENDING.value
 _STAYS_HELD = and_(resource.c.state == State.HELD.value, bindparam("new_lane") != Lane.REMOVE.value)
 """What an operator has to decide is not let through by an unrelated write; a single removal is."""
-_BUMP = (
+_BUMP = Prepared(
     sql_update(resource)
     .where(_CHOSEN)
     .values(
@@ -34,7 +35,7 @@ _BUMP = (
     )
     .returning(resource.c.id, resource.c.generation)
 )
-_TOUCH = sql_update(resource).where(_CHOSEN).values(version=resource.c.version + 1)
+_TOUCH = Prepared(sql_update(resource).where(_CHOSEN).values(version=resource.c.version + 1))
 _WORK_COLUMNS = ("id", "kind", "lane", "generation", "due_at", "sequence")
 
 
@@ -55,20 +56,20 @@ _DUE_BY_LANE = union_all(
         for lane in Lane
     )
 ).subquery()
-_DUE = select(_DUE_BY_LANE).order_by(_DUE_BY_LANE.c.lane, _DUE_BY_LANE.c.due_at, _DUE_BY_LANE.c.sequence)
+_DUE = Prepared(select(_DUE_BY_LANE).order_by(_DUE_BY_LANE.c.lane, _DUE_BY_LANE.c.due_at, _DUE_BY_LANE.c.sequence))
 _NEXT_BY_LANE = union_all(
     *(
         select(func.min(resource.c.due_at).label("due_at")).where(_due(lane), resource.c.due_at > bindparam("now"))
         for lane in Lane
     )
 ).subquery()
-_NEXT = select(func.min(_NEXT_BY_LANE.c.due_at))
+_NEXT = Prepared(select(func.min(_NEXT_BY_LANE.c.due_at)))
 _COUNTS = (
     select(resource.c.state, resource.c.kind, func.count())
     .where(resource.c.connection_id == bindparam("connection"))
     .group_by(resource.c.state, resource.c.kind)
 )
-_AT = (
+_AT = Prepared(
     select(resource.c.sequence)
     .where(resource.c.connection_id == bindparam("connection"), resource.c.kind == bindparam("kind_is"))
     .offset(bindparam("before"))
@@ -83,11 +84,11 @@ def bump(tx: Connection, connection_id: str, ids: Collection[str], *, lane: Lane
     :param lane: The lane of the new work; a resource that is pending in a more urgent one stays there.
     :return: The new generation of each.
     """
-    generations: dict[str, int] = {}
+    if not ids:
+        return {}
     values = {"connection": connection_id, "new_lane": lane.value, "now": to_microseconds(now)}
-    for chunk in chunks(sorted(ids)):
-        generations |= dict(tx.execute(_BUMP, values | {"ids": chunk}).all())
-    return generations
+    found = _BUMP.rows(tx, values | {"ids": json.dumps(sorted(ids))})
+    return {row[0]: row[1] for row in found}
 
 
 def make_nobody(tx: Connection, connection_id: str) -> None:
@@ -97,8 +98,8 @@ def make_nobody(tx: Connection, connection_id: str) -> None:
 
 def touch(tx: Connection, connection_id: str, ids: Collection[str]) -> None:
     """Give resources a new version (ETag) because what they show has changed."""
-    for chunk in chunks(sorted(ids)):
-        tx.execute(_TOUCH, {"connection": connection_id, "ids": chunk})
+    if ids:
+        _TOUCH.write(tx, {"connection": connection_id, "ids": json.dumps(sorted(ids))})
 
 
 def pending(
@@ -112,7 +113,7 @@ def pending(
     values = {"connection": connection_id, "now": to_microseconds(now), "count": limit + len(exclude)}
     keys: list[PendingKey] = []
     left = dict.fromkeys(map(int, Lane), limit)
-    for id_, kind, lane, generation, due_at, _ in tx.execute(_DUE, values):
+    for id_, kind, lane, generation, due_at, _ in _DUE.rows(tx, values):
         if id_ not in exclude and left[lane]:
             left[lane] -= 1
             due = from_microseconds(due_at) if due_at else None
@@ -122,7 +123,7 @@ def pending(
 
 def next_due(tx: Connection, connection_id: str, *, now: datetime) -> datetime | None:
     """Return when the next waiting resource becomes due, or ``None`` when none waits."""
-    found = tx.execute(_NEXT, {"connection": connection_id, "now": to_microseconds(now)}).scalar_one()
+    ((found,),) = _NEXT.rows(tx, {"connection": connection_id, "now": to_microseconds(now)})
     return None if found is None else from_microseconds(found)
 
 
@@ -135,4 +136,4 @@ def counts(tx: Connection, connection_id: str) -> dict[tuple[Kind, State], int]:
 def at_least(tx: Connection, connection_id: str, kind: Kind, number: int) -> bool:
     """Tell whether a connection has this many resources of a kind; no more of them than that are looked at."""
     values = {"connection": connection_id, "kind_is": kind, "before": number - 1}
-    return number <= 0 or tx.execute(_AT, values).first() is not None
+    return number <= 0 or _AT.first(tx, values) is not None

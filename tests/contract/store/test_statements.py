@@ -1,18 +1,17 @@
 """What the store sends to the database."""
 
 from functools import partial
-from typing import Any
 
 import pytest
 from scim2_models import InvalidFilterException, ScimFilter
-from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Lane, User
 from scim_bridge.store import connector_state, memberships, query, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, Ownership
 from tests.contract.store.examples import CONNECTION, ENTERPRISE, NOON, row_of, user
+from tests.statements import asked
 
 CANARY = "canary'\"--;7f3a"
 QUOTED = CANARY.replace('"', '\\"')
@@ -27,12 +26,6 @@ FILTERS = [
 
 async def test_no_text_of_a_client_ever_stands_in_a_statement(store: Store) -> None:
     """Whatever a client writes, filters by or sorts by reaches the database as a bound parameter only."""
-    statements: list[str] = []
-
-    def listen(_connection: Connection, _cursor: object, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", listen)
 
     def work(tx: Connection) -> None:
         resource = user(CANARY, title=CANARY, emails=[{"value": CANARY, "type": CANARY}])
@@ -59,10 +52,9 @@ async def test_no_text_of_a_client_ever_stands_in_a_statement(store: Store) -> N
                 listed=list(Ownership),
             )
 
-    try:
+    with asked() as sent:
         await store.write(work)
-    finally:
-        event.remove(Engine, "before_cursor_execute", listen)
+    statements = [statement for statement, _ in sent]
     assert len(statements) > 40
     assert [statement for statement in statements if "canary" in statement.lower() or "7f3a" in statement] == []
 

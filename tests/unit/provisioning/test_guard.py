@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 from scim2_models import ForbiddenException
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from scim_bridge.errors import PendingError, RemoteUnavailableError
 from scim_bridge.provisioning import ProvisioningPolicy
@@ -22,6 +20,7 @@ from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import Fault, MemoryRemote
 from tests.contract.store.examples import row_of
 from tests.hang_guard import HANG_SECONDS
+from tests.statements import asked
 from tests.unit.provisioning.conftest import Bridge, always, bridge_on, setting, user
 from tests.unit.provisioning.test_reconcile import compared, reconciler
 
@@ -237,25 +236,19 @@ async def test_a_removal_never_counts_the_whole_directory(tmp_path: Path, remote
     """Whether removals are too many for a directory is asked of the database without counting the directory."""
     clock = Clock()
     policy = guarded(removals=Budget(floor=0, share=0.5))
-    asked: list[str] = []
-
-    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement.lower())
-
     async with bridge_on(tmp_path / "b.db", remote, policy=policy, clock=clock) as bridge:
         ids = await people(bridge, 4)
         clock.time += timedelta(hours=1)
-        event.listen(Engine, "before_cursor_execute", listen)
-        for one in ids[:2]:
-            await bridge.provisioning.modify_user(one, setting(active=False), always)
-        with pytest.raises(PendingError):
-            await bridge.provisioning.modify_user(ids[2], setting(active=False), always)
-        event.remove(Engine, "before_cursor_execute", listen)
+        with asked() as sent:
+            for one in ids[:2]:
+                await bridge.provisioning.modify_user(one, setting(active=False), always)
+            with pytest.raises(PendingError):
+                await bridge.provisioning.modify_user(ids[2], setting(active=False), always)
 
         assert active(remote) == 2
         assert (await bridge.row("User", ids[2])).state is State.HELD
-        assert asked
-        assert not any("count(" in statement for statement in asked)
+        assert sent
+        assert not any("count(" in statement.lower() for statement, _ in sent)
 
 
 @pytest.mark.parametrize("decision", ["approve", "reject"])
@@ -374,10 +367,10 @@ async def test_members_who_wait_count_under_the_name_that_the_group_gets(
 ) -> None:
     """A group that nobody holds yet takes a privileged name: its members are held, as if they were added then."""
     policy = guarded(privileged=frozenset({"Admins"}), grants=Budget(floor=3, share=0.0))
-    policy = replace(policy, budget=0.3)
     async with bridge_on(tmp_path / "b.db", remote, policy=policy, groups=groups) as bridge:
         ids = await people(bridge, 10)
         if how == "pending":
+            bridge.answer_within(0.3)
             remote.intercept = lambda call: (
                 Fault(RemoteUnavailableError("down", retry_after=0.05)) if call.hook == "create_group" else None
             )
@@ -385,6 +378,7 @@ async def test_members_who_wait_count_under_the_name_that_the_group_gets(
                 await bridge.group_with("Harmless", *ids)
         else:
             await bridge.group_with("Harmless", *ids)
+            bridge.answer_within(0.3)
             remote.groups.clear()
             remote.members.clear()
             remote.intercept = lambda call: (

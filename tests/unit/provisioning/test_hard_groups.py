@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from scim_bridge.errors import PendingError, RemoteInvalidValueError
 from scim_bridge.hookspecs import hookimpl
@@ -18,6 +17,7 @@ from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory import MemoryConnector
 from scim_bridge.testing.memory_remote import Call, Fault, MemoryRemote
 from tests.hang_guard import HANG_SECONDS
+from tests.statements import asked
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, replace, setting, user
 from tests.unit.provisioning.test_groups import people, remote_groups
 
@@ -235,16 +235,16 @@ async def test_each_portion_of_members_costs_no_more_than_it_has(grouped: Bridge
     """Of a thousand people who are to join, one call takes some, and no more than those are looked at for it."""
     (ada,) = await people(grouped, "ada@x.example")
     person, group = await grouped.row("User", ada), await grouped.row("Group", await grouped.group_with("Sales"))
-    asked: list[str] = []
 
     def look(tx: Connection) -> int:
         for number in range(1000):
             one = replace(person, id=f"id-{number:04}", name=f"p{number}", remote_id=f"account-{number + 100}")
             resources.insert(tx, one, user(one.name))
             memberships.set_desired(tx, CONNECTION, group.id, [one.id], desired=True)
-        event.listen(tx, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
-        return len(situation_of(tx, group, grouped.provisioning.capabilities).desired.links)
+        with asked() as sent:
+            portion = len(situation_of(tx, group, grouped.provisioning.capabilities).desired.links)
+        assert len(sent) < 2 * portion
+        return portion
 
     most = grouped.provisioning.capabilities.members_per_call
     assert await grouped.store.write(look) == most
-    assert len(asked) < 2 * most
