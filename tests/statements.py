@@ -30,10 +30,10 @@ def asked() -> Iterator[list[tuple[str, Any]]]:
 
     event.listen(Engine, "before_cursor_execute", listen)
     setattr(Prepared, "run", one)  # noqa: B010 - both put back below
-    setattr(Prepared, "run_all", each)  # noqa: B010
+    setattr(Prepared, "run_all", each)  # noqa: B010 - mypy would object to an assignment
     try:
         yield found
     finally:
-        setattr(Prepared, "run", run)  # noqa: B010
-        setattr(Prepared, "run_all", run_all)  # noqa: B010
+        setattr(Prepared, "run", run)  # noqa: B010 - mypy would object to an assignment
+        setattr(Prepared, "run_all", run_all)  # noqa: B010 - mypy would object to an assignment
         event.remove(Engine, "before_cursor_execute", listen)

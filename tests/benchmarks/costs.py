@@ -208,7 +208,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=50)
     options = parser.parse_args()
     if options.profile:
-        setattr(Store, "open", partial(Store.open, threads=False))  # noqa: B010
+        setattr(Store, "open", partial(Store.open, threads=False))  # noqa: B010 - mypy would object to an assignment
         asyncio.run(profiled(options))
     else:
         asyncio.run(main_async(options))

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
 from scim_bridge.store import audit, connector_state, index, memberships, rate_windows, resources, shown, work
-from scim_bridge.store.engine import Store
+from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.tables import resource
 
@@ -25,7 +25,7 @@ STATEMENTS = {
 @pytest.mark.parametrize("name", sorted(STATEMENTS))
 def test_every_statement_is_whole_on_both_databases(name: str) -> None:
     """No list of constants is left to be written out at the call: that is what SQLAlchemy would do, and is left out."""
-    for dialect in (sqlite.dialect(), postgresql.psycopg.dialect()):  # type: ignore[no-untyped-call]
+    for dialect in (sqlite.dialect(), postgresql.psycopg.dialect()):  # type: ignore[no-untyped-call]  # of SQLAlchemy
         assert "POSTCOMPILE" not in STATEMENTS[name].sql(dialect)
 
 
@@ -35,12 +35,12 @@ async def test_an_error_is_raised_as_any_other_statement_raises_it(sqlite_url: s
     statement = Prepared(select(resource.c.id).where(resource.c.id == bindparam("key")))
     try:
         with pytest.raises(TypeError) as missing:
-            await store.read(lambda tx: statement.rows(tx, None))  # type: ignore[arg-type]
+            await store.read(lambda tx: statement.rows(tx, None))  # type: ignore[arg-type]  # the mistake that is made here
         await store.write(lambda tx: tx.exec_driver_sql("ALTER TABLE resource RENAME TO moved"))
 
-        def failing(tx: object) -> object:
+        def failing(tx: Connection) -> object:
             with pytest.raises(OperationalError) as failed:
-                statement.rows(tx, {"key": "1"})  # type: ignore[arg-type]
+                statement.rows(tx, {"key": "1"})
             return failed.value
 
         error = await store.read(failing)
