@@ -209,6 +209,7 @@ class Story:
             for one in same
             if one.kind == "join"
             and not self.is_unrecognisable(key, one.user, before)
+            and not self.is_anothers(key, one.user, before)
             and self.ended.get(one.user, END) > before
         ]
         return last(joined) > last(confirmed)

@@ -178,6 +178,14 @@ def _namesake() -> Tale:
     return removed(tale)
 
 
+def _inherited() -> Tale:
+    """Let a member's account become another User's, who is given the set by hand; then let the group be emptied."""
+    tale = made(Tale()).grouped("1").shows(k=ada("Sales"))
+    tale.ask("PATCH", "/Users/1", OUT, meanwhile=lambda: tale.shows(k=ada(access=False)))
+    tale.created(id_="2", meanwhile=lambda: tale.shows(k=ada()))
+    return tale.shows("hand", k=ada("Sales")).ask("PUT", "/Groups/Sales", {"members": []})
+
+
 def _never_deleted() -> Tale:
     """Let Ada's deletion get lost on its way, let her be put into a group after it, and go on."""
     tale = made(Tale())
@@ -274,6 +282,7 @@ KEPT: dict[str, Callable[[], Tale]] = {
     .shows(k=ada("Sales")),
     "somebody joins and leaves by requests that overlap": _overtaken,
     "somebody is let in by a request that overlaps their removal": lambda: _crossed(429),
+    "a member's account is another User's by now, whom no client put in": _inherited,
     "somebody is put into a group while they are being deleted": _deleted_meanwhile,
     "a removal is not taken at all": lambda: made(Tale()).ask("PATCH", "/Users/1", OUT, 429,
         {"detail": "the database is down; nothing was accepted"}, retry_after="1"),
