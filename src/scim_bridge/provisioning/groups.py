@@ -212,10 +212,13 @@ class GroupIntake:
     def _look_again(self, tx: Connection, leaving: Collection[str]) -> frozenset[str]:
         """Return those who are to leave a group and are not known to be out, though they are to be, or were seen to be.
 
-        Somebody may have let them in by hand since, or given them the group before the end of their access is done.
+        Somebody may have let them in by hand since, or given them the group before the end of their access is done, be
+        it that of a User who is deleted.
         """
-        found = resources.get_many(tx, self.intake.connection_id, "User", leaving, lock=True)
-        unsure = [user for user in found if self.intake.may_have_returned(user) or _is_ending(user)]
+        found = resources.get_many(tx, self.intake.connection_id, "User", leaving, lock=True, deleted=True)
+        unsure = [
+            user for user in found if _is_ending(user) or (not user.deleted and self.intake.may_have_returned(user))
+        ]
         for user in unsure:
             resources.replace(tx, replace(user, ambiguous=True))
         return frozenset(user.id for user in unsure)

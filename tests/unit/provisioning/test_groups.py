@@ -299,20 +299,24 @@ async def test_who_was_to_be_in_a_group_and_was_not_seen_there_is_looked_at_when
     assert await bridge.groups_of(ada) == {}
 
 
-async def test_whoever_is_on_their_way_out_leaves_no_group_before_they_are_out(either: Bridge) -> None:
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_whoever_is_on_their_way_out_leaves_no_group_before_they_are_out(either: Bridge, deleted: bool) -> None:
     """The end of somebody's access is pending, and they were given a group by hand: 429, until they are out."""
     ada, *_ = await people(either, "ada@x.example")
     group = await either.group_with("Sales")
     either.answer_within(0.2)
-    either.remote.fail("deactivate_user", RemoteUnavailableError("down", ambiguous=False, retry_after=30.0))
+    hook = "delete_user" if deleted else "deactivate_user"
+    either.remote.fail(hook, RemoteUnavailableError("down", ambiguous=False, retry_after=30.0))
+    bridge = either.provisioning
     with pytest.raises(PendingError):
-        await either.provisioning.modify_user(ada, setting(active=False), always)
-    either.remote.fail("deactivate_user", RemoteUnavailableError("down", ambiguous=False, retry_after=30.0))
+        await (bridge.delete_user(ada, always) if deleted else bridge.modify_user(ada, setting(active=False), always))
+    either.remote.fail(hook, RemoteUnavailableError("down", ambiguous=False, retry_after=30.0))
 
     with pytest.raises(PendingError):
-        await either.provisioning.modify_group(group, None, [MemberDelta("remove", (ada,))], always)
+        await bridge.modify_group(group, None, [MemberDelta("remove", (ada,))], always)
 
-    assert not (await either.row("User", ada)).active
+    row = await either.row("User", ada)
+    assert (row.active, row.deleted) == (False, deleted)
     account = either.remote.find("ada@x.example")
     assert account is not None
     assert account.active
