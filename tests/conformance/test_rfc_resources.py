@@ -188,8 +188,9 @@ async def configuration_is_whole_and_true(acme: Tenant) -> None:
     assert config["bulk"]["maxOperations"] == limits.bulk_operations
     assert config["bulk"]["maxPayloadSize"] == limits.body_bytes
     assert config["filter"]["maxResults"] == config["pagination"]["maxPageSize"] == limits.count
-    too_many = {"schemas": [], "Operations": [{"method": "DELETE", "path": "/Users/x"}] * (limits.bulk_operations + 1)}
-    assert (await acme.post("/Bulk", too_many)).status_code == 413
+    too_many = [{"method": "DELETE", "path": "/Users/x"}] * (limits.bulk_operations + 1)
+    bulk = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": too_many}
+    assert (await acme.post("/Bulk", bulk)).status_code == 413
 
 
 async def test_row_19_the_configuration_is_readable_without_a_token_by_setting_only(tmp_path: Any) -> None:

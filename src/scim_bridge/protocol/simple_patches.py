@@ -14,12 +14,12 @@ def activation(body: Mapping[str, Any]) -> bool | None:
     if body["schemas"] != [PATCH_OP] or len(body["Operations"]) != 1:
         return None
     (operation,) = body["Operations"]
-    given = operation | ({"value": {operation["path"]: operation.get("value")}} if "path" in operation else {})
-    said = given.pop("value", None)
-    given.pop("path", None)
-    if given != {"op": "replace"} or not isinstance(said, dict) or said.keys() != {"active"}:
+    if operation.keys() - {"path"} != {"op", "value"} or operation["op"] != "replace":
         return None
-    return said["active"] if isinstance(said["active"], bool) else None
+    said = operation["value"] if operation.get("path") == "active" else None
+    if "path" not in operation and isinstance(operation["value"], dict) and operation["value"].keys() == {"active"}:
+        said = operation["value"]["active"]
+    return said if isinstance(said, bool) else None
 
 
 def with_active(current: Any, *, active: bool) -> Any:
@@ -34,7 +34,7 @@ def compare_nothing(operations: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a PATCH replaces single values only: then no string is compared with another one."""
     for operation in operations:
         path, value = operation.get("path"), operation.get("value")
-        values = value if path is None and isinstance(value, dict) else {path: value}
+        values = value if path is None and isinstance(value, dict) else {str(path): value}
         if operation.get("op") != "replace" or any("[" in str(name) for name in values):
             return False
         if any(isinstance(one, dict | list) for one in values.values()):

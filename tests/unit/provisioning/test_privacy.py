@@ -39,11 +39,11 @@ async def test_an_error_of_the_database_tells_no_parameters(any_store_url: str) 
 async def test_the_driver_logs_no_personal_data(bridge: Bridge, caplog: pytest.LogCaptureFixture) -> None:
     """A drive that fails unexpectedly is logged with the classes and the place of its errors, never with their text."""
 
-    def broken(*_: object) -> None:
+    async def broken() -> bool:
         raise ValueError(f"{CANARY} is already taken") from KeyError(CANARY)
 
     bridge.answer_within(0.05)
-    vars(bridge.provisioning.outcomes)["load"] = broken
+    vars(bridge.provisioning.driver.identification)["confirmed"] = broken
     await asyncio.gather(bridge.provisioning.create_user(user(CANARY)), return_exceptions=True)
     while "driving" not in caplog.text:
         await bridge.turn()
