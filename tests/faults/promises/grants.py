@@ -90,10 +90,13 @@ def _rank(story: Story, name: str) -> int:
 
 
 def _is_member(story: Story, change: Change, name: str) -> bool:
-    """Whether nothing but clients' word puts somebody into a group of this name, and nothing speaks against it."""
+    """Whether nothing but clients' word puts somebody into a group of this name, and nothing speaks against it.
+
+    What takes them out while it is said may come after it.
+    """
     key, order = change.key, change.order
     takes = [word for word in story.takes(key, name) if word.ask.order < order]
-    last = max((word.ask.order for word in takes), default=0)
+    last = max((word.ask.answered or word.ask.order for word in takes), default=0)
     if any(word.kind == "out" and word.ask.order > last for word in story.access[key] if word.ask.order < order):
         return False
     return any(

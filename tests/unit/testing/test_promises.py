@@ -178,6 +178,13 @@ def _namesake() -> Tale:
     return removed(tale)
 
 
+def _made_by_hand_after_a_deletion() -> Tale:
+    """Let Ada be put into a group while she is deleted, and another account of hers, made by hand, be taken over."""
+    tale = made(Tale())
+    tale.ask("DELETE", "/Users/1", status=204, meanwhile=lambda: tale.grouped("1").shows(k=None))
+    return tale.shows("hand", k2=ada("Sales")).created(id_="2", meanwhile=lambda: tale.shows(k2=ada()))
+
+
 def _inherited() -> Tale:
     """Let a member's account become another User's, who is given the set by hand; then let the group be emptied."""
     tale = made(Tale()).grouped("1").shows(k=ada("Sales"))
@@ -283,6 +290,7 @@ KEPT: dict[str, Callable[[], Tale]] = {
     "somebody joins and leaves by requests that overlap": _overtaken,
     "somebody is let in by a request that overlaps their removal": lambda: _crossed(429),
     "a member's account is another User's by now, whom no client put in": _inherited,
+    "whoever was put in while they were deleted is another User by now": _made_by_hand_after_a_deletion,
     "somebody is put into a group while they are being deleted": _deleted_meanwhile,
     "a removal is not taken at all": lambda: made(Tale()).ask("PATCH", "/Users/1", OUT, 429,
         {"detail": "the database is down; nothing was accepted"}, retry_after="1"),
