@@ -150,15 +150,14 @@ class Driver:
         for task, _ in self.places.running.values():
             task.cancel()
 
-    def wake(self, resource_ids: Iterable[str] = ()) -> None:
-        """Tell the driver that there may be work.
+    def wake(self) -> None:
+        """Tell the driver that there may be work."""
+        self._wake.set()
 
-        :param resource_ids: What the request wrote in whose context this is called: the log lines of the work carry the
-            request's id.
-        """
+    def expect(self, resource_ids: Iterable[str]) -> None:
+        """Note before the commit whose request writes these, for the log: the driver may take them up at once."""
         if (request := correlation_id.get()) is not None:
             self._requests |= dict.fromkeys(resource_ids, request)
-        self._wake.set()
 
     # -- What was just written -------------------------------------------------------------------------------------
 
@@ -184,7 +183,6 @@ class Driver:
         """Drive a claimed resource that was loaded; return an event that is set when that has ended."""
         row = situation.row
         event = self.watch(row.id)
-        self._requests |= {} if (request := correlation_id.get()) is None else {row.id: request}
         self._start(PendingKey(row.id, row.kind, row.lane, row.generation, None), situation)
         return event
 

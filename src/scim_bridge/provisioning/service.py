@@ -214,7 +214,7 @@ class Provisioning:
             raise self._observing(observes)
         if accepted.waits or accepted.then_members:
             if accepted.waits.keys() - begun.keys() or accepted.then_members:
-                self.driver.wake(accepted.waits)
+                self.driver.wake()
             await self._confirmed(accepted, deadline, begun)
         row = await self._any(accepted.row.id)
         if row is None and creates:
@@ -231,6 +231,7 @@ class Provisioning:
         def noted(tx: Connection) -> tuple[Accepted, observing.Observing | None, Situation | None]:
             audit.serialise(tx, self.connection_id)
             accepted = work(tx)
+            self.driver.expect(accepted.waits)
             notifications.wake(tx, self.connection_id)
             observes = observing.current(tx, self.connection_id)
             if claimed is None or claimed not in accepted.waits or observes is not None:
