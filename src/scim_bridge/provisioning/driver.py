@@ -45,7 +45,7 @@ from scim_bridge.provisioning.suspension import Suspension
 from scim_bridge.provisioning.waiting import delay_of, happened
 from scim_bridge.store import audit, notifications, resources
 from scim_bridge.store.engine import Connection, Store
-from scim_bridge.store.leadership import Leadership, owns
+from scim_bridge.store.leadership import Leadership, leads, owns
 from scim_bridge.store.rows import PendingKey
 from scim_bridge.upstream.lanes import correlation_id, permission
 from scim_bridge.upstream.lanes import lane as current_lane
@@ -156,7 +156,8 @@ class Driver:
 
     def expect(self, resource_ids: Iterable[str]) -> None:
         """Note before the commit whose request writes these, for the log: the driver may take them up at once."""
-        if (request := correlation_id.get()) is not None:
+        request = correlation_id.get()
+        if request is not None and leads(self._leadership, self.connection_id):
             self._requests |= dict.fromkeys(resource_ids, request)
 
     # -- What was just written -------------------------------------------------------------------------------------
@@ -168,8 +169,7 @@ class Driver:
         """
         if self._stopping or self.observes or self._suspension.error is not None:
             return False
-        leads = self._leadership is None or self.connection_id in self._leadership.led
-        return leads and self.places.claim(resource_id)
+        return leads(self._leadership, self.connection_id) and self.places.claim(resource_id)
 
     def load(self, tx: Connection, kind: Kind, resource_id: str) -> Situation | None:
         """Note in the transaction of a write that a call about a claimed resource is to be sent; ``None``: none is."""

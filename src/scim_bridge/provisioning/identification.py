@@ -18,7 +18,7 @@ from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.provisioning.journal import acting
 from scim_bridge.store import audit, connector_state, notifications
 from scim_bridge.store.engine import Connection, Store
-from scim_bridge.store.leadership import Leadership, owns
+from scim_bridge.store.leadership import Leadership, leads, owns
 
 KEY = "bridge:remote"
 
@@ -207,7 +207,7 @@ class Identification:
     async def _noted(self, told: str | None) -> tuple[Pin, bool]:
         """Keep what is known now when this process drives the connection; return it, and whether the store has it."""
         kept, judged = await self._store.read(lambda tx: self.judged(tx, told))
-        if kept == judged or not self._leads():
+        if kept == judged or not leads(self._leadership, self.connection_id):
             return judged, kept == judged
 
         def note(tx: Connection) -> tuple[Pin, bool]:
@@ -221,9 +221,6 @@ class Identification:
             return judged, True
 
         return await self._store.write(note)
-
-    def _leads(self) -> bool:
-        return self._leadership is None or self.connection_id in self._leadership.led
 
     def _may_write(self, tx: Connection) -> bool:
         return self._leadership is None or owns(tx, self.connection_id, self._leadership.term)

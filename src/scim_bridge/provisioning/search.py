@@ -12,7 +12,7 @@ from scim_bridge.provisioning.identification import Identification
 from scim_bridge.provisioning.succession import keeps, named_by, take_name
 from scim_bridge.store import audit
 from scim_bridge.store.engine import Connection, Store
-from scim_bridge.store.leadership import Leadership, owns
+from scim_bridge.store.leadership import Leadership, leads, owns
 from scim_bridge.store.rows import Ownership
 from scim_bridge.upstream.lanes import lane as current_lane
 
@@ -50,8 +50,7 @@ class Search:
 
         A filter must see the accounts a creation would run into. When asking fails, the store's answer stands.
         """
-        leads = self.leadership is None or self.connection_id in self.leadership.led
-        if "find_user" not in self.connector.operations or not leads:
+        if "find_user" not in self.connector.operations or not leads(self.leadership, self.connection_id):
             return
         asked, term = self.clock(), "" if self.leadership is None else self.leadership.term
         token = current_lane.set(Lane.READ)

@@ -1,7 +1,7 @@
 """The small durable store of each connection (:class:`~scim_bridge.connector.ConnectorState`)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.dialects import upsert
-from scim_bridge.store.prepared import Prepared, among
+from scim_bridge.store.prepared import Prepared, among, array
 from scim_bridge.store.tables import connector_state
 
 _KEY = (connector_state.c.connection_id == bindparam("connection"), connector_state.c.key == bindparam("name"))
@@ -33,9 +33,9 @@ def get(tx: Connection, connection_id: str, key: str) -> dict[str, Any] | None:
     return document
 
 
-def get_many(tx: Connection, connection_id: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+def get_many(tx: Connection, connection_id: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return the values of those of some keys that have one."""
-    found = _GET_MANY.rows(tx, {"connection": connection_id, "names": json.dumps(keys)})
+    found = _GET_MANY.rows(tx, {"connection": connection_id, "names": array(keys)})
     return {key: json.loads(value) for key, value in found}
 
 

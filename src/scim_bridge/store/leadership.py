@@ -276,6 +276,11 @@ class SessionLeadership:
             await session.close()
 
 
+def leads(leadership: Leadership | None, connection_id: str) -> bool:
+    """Tell whether this process leads a connection, as far as it knows; without a leadership, it is alone."""
+    return leadership is None or connection_id in leadership.led
+
+
 def owns(tx: Connection, connection_id: str, term: str) -> bool:
     """Tell, inside a transaction that records an outcome, whether a term still leads a connection.
 

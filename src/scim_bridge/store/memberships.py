@@ -8,7 +8,6 @@ A membership is *unmanaged* while no client has written the person, nor named th
 one did; 0: never).
 """
 
-import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,7 +20,7 @@ from sqlalchemy.engine import Connection
 from scim_bridge.models import Kind
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.dialects import upsert
-from scim_bridge.store.prepared import Prepared, among
+from scim_bridge.store.prepared import Prepared, among, array
 from scim_bridge.store.rows import MemberDelta, Membership, MembershipChange, Ownership, State, net
 from scim_bridge.store.tables import member, resource
 
@@ -185,7 +184,7 @@ def apply(
     at = to_microseconds(now)
     _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(new)], at)
     if known & desired:
-        _NAME.write(tx, key | {"ids": _listed(known & desired), "at": at})
+        _NAME.write(tx, key | {"ids": array(known & desired), "at": at})
     _unwant(tx, _CLEARING_GROUP, key, removed)
     return MembershipChange(frozenset(new), frozenset(removed), frozenset(added - known), frozenset(stayed))
 
@@ -207,7 +206,7 @@ def members_of(
     statement = _MEMBERS if after is None else _MEMBERS.where(member.c.user_id > after)
     if limit is not None:
         statement = statement.limit(limit)
-    found = tx.execute(statement, {"connection": connection_id, "ids": _listed([group_id])})
+    found = tx.execute(statement, {"connection": connection_id, "ids": array([group_id])})
     return [_membership(record, "User") for record in found]
 
 
@@ -256,7 +255,7 @@ def forget(tx: Connection, connection_id: str, user_id: str, group_ids: Collecti
 def doubt(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
     """Note that a person may have lost those of these groups that they were seen in."""
     if group_ids:
-        _DOUBT.write(tx, {"connection": connection_id, "user": user_id, "ids": _listed(group_ids)})
+        _DOUBT.write(tx, {"connection": connection_id, "user": user_id, "ids": array(group_ids)})
 
 
 def suspect(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str]) -> list[str]:
@@ -365,11 +364,6 @@ def remove_group(
     return MembershipChange(frozenset(), frozenset(users - stayed), frozenset(), frozenset(stayed))
 
 
-def _listed(ids: Collection[str]) -> str:
-    """Return ids as the one parameter of a statement about :func:`~scim_bridge.store.prepared.among` them."""
-    return json.dumps(sorted(ids))
-
-
 def _ids(
     tx: Connection, statement: Prepared, values: dict[str, Any], chosen: Collection[str] | None = None
 ) -> list[str]:
@@ -379,7 +373,7 @@ def _ids(
     """
     if chosen is None:
         return [id_ for (id_,) in statement.rows(tx, values)]
-    return [id_ for (id_,) in statement.rows(tx, values | {"ids": _listed(chosen)})] if chosen else []
+    return [id_ for (id_,) in statement.rows(tx, values | {"ids": array(chosen)})] if chosen else []
 
 
 def _membership(record: Sequence[Any], kind: Kind) -> Membership:
@@ -391,7 +385,7 @@ def _memberships(
     tx: Connection, statement: Prepared, connection_id: str, ids: Collection[str], kind: Kind
 ) -> dict[str, list[Membership]]:
     references: dict[str, list[Membership]] = {id_: [] for id_ in ids}
-    found = statement.rows(tx, {"connection": connection_id, "ids": _listed(references)}) if references else ()
+    found = statement.rows(tx, {"connection": connection_id, "ids": array(references)}) if references else ()
     for record in found:
         references[record[0]].append(_membership(record, kind))
     return references
@@ -432,7 +426,7 @@ def _unwant(
         be in force, and to forget it would leave it there.
     """
     if ids:
-        values = key | {"ids": _listed(ids)}
+        values = key | {"ids": array(ids)}
         for statement in (*((clearing.granted,) if doubtful else ()), clearing.desired, clearing.drop):
             statement.write(tx, values)
 
@@ -441,7 +435,7 @@ def _unsee(tx: Connection, clearing: "_Clearing", key: dict[str, Any], ids: set[
     """Clear the observed flag of rows; those that are not desired either go."""
     if ids:
         for statement in (clearing.observed, clearing.drop):
-            statement.write(tx, key | {"ids": _listed(ids)})
+            statement.write(tx, key | {"ids": array(ids)})
 
 
 class _Clearing:

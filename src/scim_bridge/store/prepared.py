@@ -4,7 +4,8 @@ SQLAlchemy takes several times as long to look a statement up, and to prepare it
 key. What is asked, or written, hundreds of times a second goes past it, with the same parameters bound.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,7 +35,10 @@ class Prepared:
         return self._of(dialect)[0]
 
     def parameters(self, dialect: Dialect, values: Mapping[str, Any]) -> Any:
-        """Return its parameters as the driver takes them: in order, or by name."""
+        """Return its parameters as the driver takes them: in order, or by name.
+
+        :raises KeyError: When one is missing; by name, the driver tells.
+        """
         _, order, constants = self._of(dialect)
         given = {**constants, **values}
         return given if order is None else [given[name] for name in order]
@@ -79,7 +83,8 @@ class Prepared:
         if known is None:
             compiled = self._statement.compile(dialect=dialect, column_keys=self._columns)
             order = list(compiled.positiontup) if compiled.positional else None
-            known = self._compiled[dialect.name] = (str(compiled), order, dict(compiled.params))
+            constants = {name: one.value for name, one in compiled.binds.items() if not one.required}
+            known = self._compiled[dialect.name] = (str(compiled), order, constants)
         return known
 
 
@@ -123,8 +128,13 @@ def _listed_of_sqlite(element: Listed, compiler: SQLCompiler, **options: Any) ->
 
 
 def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """Return: a column has one of the texts of a JSON array.
+    """Return: a column has one of some texts.
 
-    :param name: The parameter that is the array.
+    :param name: The parameter that they are, as :func:`array` makes it.
     """
     return column.op("IN", is_comparison=True)(Listed(bindparam(name)))
+
+
+def array(texts: Iterable[str]) -> str:
+    """Return texts as the one parameter of a statement about what is :func:`among` them, in order."""
+    return json.dumps(sorted(texts))

@@ -20,7 +20,7 @@ from scim_bridge.store import index
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.comparison import exact, fold
 from scim_bridge.store.dialects import refusable
-from scim_bridge.store.prepared import Prepared, among
+from scim_bridge.store.prepared import Prepared, among, array
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 from scim_bridge.store.tables import NAME_LENGTH, member, resource
 from scim_bridge.store.work import at_least, bump, counts, make_nobody, next_due, pending, touch
@@ -215,7 +215,7 @@ def get_many(
     """Return those of some resources that there are, in the order of their ids, as :func:`get` returns one."""
     if not ids:
         return []
-    key = {"connection": connection_id, "kind_is": kind, "ids": json.dumps(sorted(ids))}
+    key = {"connection": connection_id, "kind_is": kind, "ids": array(ids)}
     found = [to_row(record) for record in (_SOME_LOCKED if lock else _SOME).rows(tx, key)]
     return [row for row in found if deleted or not row.deleted]
 

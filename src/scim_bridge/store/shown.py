@@ -4,7 +4,6 @@ Each function reads what :func:`scim_bridge.store.resources.get`, :func:`scim_br
 :mod:`scim_bridge.store.memberships` read, for the questions that clients ask most; a test compares them.
 """
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +17,7 @@ from scim_bridge.models import Kind
 from scim_bridge.store.comparison import exact, fold
 from scim_bridge.store.conditions import Position
 from scim_bridge.store.memberships import TOLD
-from scim_bridge.store.prepared import Prepared, among
+from scim_bridge.store.prepared import Prepared, among, array
 from scim_bridge.store.rows import Ownership, entity_tag
 from scim_bridge.store.tables import attribute_value, listed, member, resource
 
@@ -165,7 +164,7 @@ def members(tx: Connection, connection_id: str, group_id: str) -> list[str]:
 def groups_of(tx: Connection, connection_id: str, user_ids: Collection[str]) -> dict[str, list[tuple[str, str]]]:
     """Return id and name of the live groups of people; whoever is in none is no key."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for user_id, id_, name in _GROUPS.rows(tx, {"connection": connection_id, "ids": json.dumps(list(user_ids))}):
+    for user_id, id_, name in _GROUPS.rows(tx, {"connection": connection_id, "ids": array(user_ids)}):
         found.setdefault(user_id, []).append((id_, name))
     return found
 

@@ -1,6 +1,5 @@
 """What there is to do: the states of resources as the driver's work list. Reached through :mod:`.resources`."""
 
-import json
 from collections.abc import Collection
 from datetime import datetime
 
@@ -10,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Kind, Lane
 from scim_bridge.store.clock import from_microseconds, to_microseconds
-from scim_bridge.store.prepared import Prepared, among
+from scim_bridge.store.prepared import Prepared, among, array
 from scim_bridge.store.rows import PendingKey, State
 from scim_bridge.store.tables import resource
 
@@ -87,7 +86,7 @@ def bump(tx: Connection, connection_id: str, ids: Collection[str], *, lane: Lane
     if not ids:
         return {}
     values = {"connection": connection_id, "new_lane": lane.value, "now": to_microseconds(now)}
-    found = _BUMP.rows(tx, values | {"ids": json.dumps(sorted(ids))})
+    found = _BUMP.rows(tx, values | {"ids": array(ids)})
     return {row[0]: row[1] for row in found}
 
 
@@ -99,7 +98,7 @@ def make_nobody(tx: Connection, connection_id: str) -> None:
 def touch(tx: Connection, connection_id: str, ids: Collection[str]) -> None:
     """Give resources a new version (ETag) because what they show has changed."""
     if ids:
-        _TOUCH.write(tx, {"connection": connection_id, "ids": json.dumps(sorted(ids))})
+        _TOUCH.write(tx, {"connection": connection_id, "ids": array(ids)})
 
 
 def pending(

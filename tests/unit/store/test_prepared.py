@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
+from scim_bridge.errors import StoreError
 from scim_bridge.store import audit, connector_state, index, memberships, rate_windows, resources, shown, work
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.prepared import Prepared
@@ -27,6 +28,17 @@ def test_every_statement_is_whole_on_both_databases(name: str) -> None:
     """No list of constants is left to be written out at the call: that is what SQLAlchemy would do, and is left out."""
     for dialect in (sqlite.dialect(), postgresql.psycopg.dialect()):  # type: ignore[no-untyped-call]  # of SQLAlchemy
         assert "POSTCOMPILE" not in STATEMENTS[name].sql(dialect)
+
+
+async def test_a_value_that_is_missing_is_an_error(any_store_url: str) -> None:
+    """It is not taken for NULL, with which nothing is found."""
+    store = await Store.open(any_store_url)
+    statement = Prepared(select(resource.c.id).where(resource.c.id == bindparam("key")))
+    try:
+        with pytest.raises((KeyError, StoreError)):
+            await store.read(lambda tx: statement.rows(tx, {}))
+    finally:
+        await store.close()
 
 
 async def test_an_error_is_raised_as_any_other_statement_raises_it(sqlite_url: str) -> None:
