@@ -52,14 +52,13 @@ def departures(
     from scim_bridge.views import departures as views
 
     looking = Looking(path, connection)
-    now = datetime.now(UTC)
-    begin = now - timedelta(days=days) if since is None else since.replace(tzinfo=UTC)
+    begin = datetime.now(UTC) - timedelta(days=days) if since is None else since.replace(tzinfo=UTC)
     every = sorted(looking.settings.connections)
     found = looking.ask(
         lambda tx: [
             one
             for id_ in looking.connections
-            for one in views.departures(tx, id_, since=begin, until=now, others=[each for each in every if each != id_])
+            for one in views.departures(tx, id_, since=begin, others=[each for each in every if each != id_])
         ]
     )
     unended = [one for one in found if one.state in {"pending", "held", "refused"} or one.left]

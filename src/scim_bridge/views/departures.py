@@ -74,10 +74,8 @@ class _Open:
     ending: Ending | None = None
 
 
-def departures(
-    tx: Connection, connection_id: str, *, since: datetime, until: datetime, others: Collection[str] = ()
-) -> list[Departure]:
-    """Return who was to lose access within a time, in the order in which it was asked.
+def departures(tx: Connection, connection_id: str, *, since: datetime, others: Collection[str] = ()) -> list[Departure]:
+    """Return who was to lose access from a time on, in the order in which it was asked.
 
     Reads the audit chain from there on, and the rows of those it names: it costs what has happened, not how many there
     are.
@@ -85,16 +83,17 @@ def departures(
     :param others: Connections in which the same userName may have access, too.
     """
     told = _told(audit.since(tx, connection_id, since))
-    return [
-        _departure(tx, connection_id, resource_id, one, last=one is found[-1], others=others)
-        for resource_id, found in told.items()
-        for one in found
-        if one.asked <= until
+    found = [
+        _departure(tx, connection_id, resource_id, one, last=one is those[-1], others=others)
+        for resource_id, those in told.items()
+        for one in those
     ]
+    return sorted(found, key=lambda one: one.asked)
 
 
 def _told(events: Iterable[audit.AuditEvent]) -> dict[str, list[_Open]]:
     found: dict[str, list[_Open]] = {}
+    held: dict[str, Any] = {}
     for entry in events:
         event = entry.event
         if event.get("kind") != "User":
@@ -103,15 +102,20 @@ def _told(events: Iterable[audit.AuditEvent]) -> dict[str, list[_Open]]:
         last = found.get(id_, [None])[-1]
         open_ = last if last is not None and last.ending is None else None
         if event["event"] == "intent":
-            _intent(found, id_, open_, entry)
-        elif open_ is not None and event["event"] == "guard":
-            _decided(open_, event, entry.at)
+            _intent(found, id_, open_, entry, held=held.get(id_) == event["generation"])
+        elif event["event"] == "guard":
+            if event["decision"] == "held":
+                held[id_] = event["generation"]  # the intent that is held comes next, of the same generation
+            if open_ is not None:
+                _decided(open_, event, entry.at)
         elif open_ is not None and event["event"] == "outcome":
             _outcome(open_, event, entry.at)
-    return dict(sorted(found.items(), key=lambda one: one[1][0].asked))
+    return found
 
 
-def _intent(found: dict[str, list[_Open]], id_: str, open_: _Open | None, entry: audit.AuditEvent) -> None:
+def _intent(
+    found: dict[str, list[_Open]], id_: str, open_: _Open | None, entry: audit.AuditEvent, *, held: bool
+) -> None:
     """Take an entry of what a client wants: who is inactive and becomes active, or the other way round, says so."""
     event = entry.event
     leaves = event["operation"] == "delete" or (event.get("lane") == "REMOVE" and "active" in event.get("paths", ()))
@@ -119,7 +123,7 @@ def _intent(found: dict[str, list[_Open]], id_: str, open_: _Open | None, entry:
         if event["operation"] != "delete" and "active" in event.get("paths", ()):  # wanted in again
             open_.ending = "withdrawn" if open_.confirmed is None else "confirmed"
     elif leaves:
-        begun = _Open(entry.at, str(event.get("actor")), event.get("request"), entry.at)
+        begun = _Open(entry.at, str(event.get("actor")), event.get("request"), None if held else entry.at)
         found.setdefault(id_, []).append(begun)
 
 

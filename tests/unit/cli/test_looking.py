@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ connector = "memory"
 remote = "{remote}-too"
 """
 
+NO_REMOVALS = "grants_floor = 0\nremovals_floor = 0\nremovals_share = 0"
+
 
 @dataclass
 class Operator:
@@ -63,6 +66,23 @@ class Operator:
         """Return what a command tells as JSON."""
         return [json.loads(line) for line in self.run(*arguments, "--json", status=status).stdout.splitlines()]
 
+    def ask(self, *wishes: str) -> None:
+        """Have a client of acme *reactivate* or *deactivate* somebody, while the remote system does not answer."""
+
+        async def live() -> None:
+            async with opened(load_settings(self.file), only="acme") as bridge:
+                provisioning = bridge.provisioning("acme")
+                provisioning.policy = replace(provisioning.policy, budget=0.01)
+                # The guard does not count whoever came a moment ago.
+                await bridge.store.write(lambda tx: tx.exec_driver_sql("UPDATE resource SET created_at = 0"))
+                for change, name in map(str.split, wishes):
+                    with suppress(PendingError):
+                        await provisioning.modify_user(
+                            self.ids[name], inactive if change == "deactivate" else active, lambda _etag: None
+                        )
+
+        asyncio.run(live())
+
 
 def person(name: str, *, active: bool = True) -> User:
     """Return a User to be created."""
@@ -72,6 +92,12 @@ def person(name: str, *, active: bool = True) -> User:
 def inactive(user: User) -> User:
     """Change a User so that they have no access."""
     user.active = False
+    return user
+
+
+def active(user: User) -> User:
+    """Change a User so that they have access."""
+    user.active = True
     return user
 
 
@@ -216,6 +242,25 @@ def test_departures_tell_when_it_was_asked_and_confirmed_and_what_is_left(operat
     ]
     assert operator.rows("departures", "acme", "--since", "2999-01-01") == []
     assert "3 asked, 2 confirmed, 1 not ended" in operator.run("departures", "acme").stdout
+
+
+def test_a_departure_that_is_held_is_not_told_as_let_through(deciding: Operator) -> None:
+    """Not before an operator lets it; whoever leaves twice stands in order with the others both times."""
+    deciding.ask("reactivate ada", "deactivate ada")
+    deciding.file.write_text(deciding.file.read_text().replace("grants_floor = 0", NO_REMOVALS))
+    deciding.ask("deactivate fay")
+    told = deciding.rows("departures", "acme")
+    assert [row["asked"] for row in told] == sorted(row["asked"] for row in told)
+    assert [(row["name"], row["state"]) for row in told][-3:] == [
+        ("dan@x.example", "pending"),
+        ("ada@x.example", "pending"),
+        ("fay@x.example", "held"),
+    ]
+    assert told[-2]["accepted"] == told[-2]["asked"]
+    assert told[-1]["accepted"] is None
+    deciding.run("approve", "acme", deciding.ids["fay"])
+    (*_, fay) = deciding.rows("departures", "acme")
+    assert (fay["state"], fay["accepted"] > fay["asked"]) == ("pending", True)
 
 
 def test_what_waits_is_told_with_why_and_since_when(operator: Operator) -> None:
