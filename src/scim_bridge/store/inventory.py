@@ -158,9 +158,9 @@ def counts(tx: Connection, connection_id: str) -> dict[tuple[State, Lane], int]:
     return {(State(state), Lane(lane)): number for state, lane, number in tx.execute(_COUNTS, values)}
 
 
-def oldest_removal(tx: Connection, connection_id: str) -> ResourceRow | None:
-    """Return the removal that was asked for first and is not confirmed: pending, or held."""
-    values = {"connection": connection_id, "states": [State.PENDING.value, State.HELD.value]}
+def oldest_removal(tx: Connection, connection_id: str, *, states: Collection[State]) -> ResourceRow | None:
+    """Return the removal that was asked for first, of those that are in these states."""
+    values = {"connection": connection_id, "states": [one.value for one in states]}
     found = tx.execute(_REMOVALS, values).first()
     return None if found is None else to_row(found)
 

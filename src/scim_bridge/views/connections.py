@@ -79,16 +79,17 @@ def status(tx: Connection, connection_id: str, *, now: datetime) -> ConnectionSt
     """
     observes = observing.current(tx, connection_id)
     numbers = inventory.counts(tx, connection_id)
-    oldest = inventory.oldest_removal(tx, connection_id)
+    oldest = inventory.oldest_removal(tx, connection_id, states=(State.PENDING, State.HELD))
+    driven = inventory.oldest_removal(tx, connection_id, states=(State.PENDING,))
     records = tokens.list_tokens(tx, connection_id)
     driver = inventory.driver(tx, connection_id)
     compared = drift.last(tx, connection_id)
-    answered, failing = _answers(tx, connection_id)
+    answered, failing = _answers(tx, connection_id, None if compared is None else compared.at)
     held = _sum(numbers, State.HELD)
     needs = [
         *([] if observes is None else [observes.detail]),
         *([f"{failing}: scim-bridge pending {connection_id}"] if failing else ()),
-        *_of_removals(connection_id, oldest, now),
+        *_of_removals(connection_id, driven, now),
         *([f"held changes wait for you ({held}): scim-bridge held {connection_id}"] if held else ()),
         *_of_comparison(connection_id, compared),
         *_of_tokens(connection_id, records, now),
@@ -107,7 +108,7 @@ def status(tx: Connection, connection_id: str, *, now: datetime) -> ConnectionSt
         None if oldest is None else oldest.name,
         None if oldest is None else oldest.modified_at,
         max((one.used_at for one in records if one.used_at), default=None),
-        max((one for one in (answered, compared and compared.at) if one), default=None),
+        answered,
         None if compared is None else compared.at,
         None if compared is None else compared.number,
         None if driver is None else driver[0].rpartition(":")[0],
@@ -121,7 +122,7 @@ def _sum(numbers: dict[tuple[State, Lane], int], state: State) -> int:
 
 
 def _of_removals(connection_id: str, oldest: ResourceRow | None, now: datetime) -> list[str]:
-    if oldest is None or oldest.state is State.HELD or now - oldest.modified_at < LATE:
+    if oldest is None or now - oldest.modified_at < LATE:
         return []
     minutes = int((now - oldest.modified_at).total_seconds() // 60)
     return [
@@ -152,11 +153,16 @@ def _of_tokens(connection_id: str, records: Iterable[tokens.TokenRecord], now: d
     return [f"the last valid token ends on {max(ends):%Y-%m-%d}: {make}"]
 
 
-def _answers(tx: Connection, connection_id: str) -> tuple[datetime | None, str | None]:
-    """Return when the remote system last answered, and why it has not done so since, as far as the chain tells."""
+def _answers(tx: Connection, connection_id: str, compared: datetime | None) -> tuple[datetime | None, str | None]:
+    """Return when the remote system last answered, and why it has not done so since, as far as the chain tells.
+
+    :param compared: When everything was last compared: then it did answer.
+    """
     failing = None
     for one in audit.latest(tx, connection_id, limit=LOOKED_AT):
+        if compared is not None and one.at <= compared:
+            break
         if one.event.get("outcome") in ANSWERS:
             return one.at, failing
         failing = failing or WORDS.get(str(one.event.get("error")))
-    return None, failing
+    return compared, failing

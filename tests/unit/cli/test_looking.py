@@ -326,6 +326,35 @@ def test_the_status_counts_what_is_not_settled_and_says_what_needs_somebody(oper
     assert "scim-bridge held acme" in operator.run("status").stdout
 
 
+def test_a_removal_that_is_late_is_told_beside_an_older_one_that_is_held(
+    deciding: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one waits for an operator, the other for the remote system: the first does not hide the second."""
+    from scim_bridge.views import connections
+
+    monkeypatch.setattr(connections, "LATE", timedelta(0))
+    usual = deciding.file.read_text()
+    deciding.file.write_text(usual.replace("grants_floor = 0", NO_REMOVALS))
+    deciding.ask("deactivate fay")
+    deciding.file.write_text(usual)
+    deciding.ask("reactivate dan", "deactivate dan")
+    (told,) = deciding.rows("status", "acme")
+    assert told["oldest_removal"] == "fay@x.example"
+    assert [one for one in told["needs"] if one.startswith("the removal of dan@x.example is not confirmed")]
+
+
+def test_a_failure_needs_nobody_once_the_remote_system_was_compared(deciding: Operator) -> None:
+    """A change that failed and was withdrawn may leave no answer of its own in the chain."""
+    deciding.ask("reactivate dan")
+    (down,) = deciding.rows("status", "acme")
+    assert down["needs"][0].endswith(": scim-bridge pending acme")
+    MemoryRemote.named(deciding.file.parent.name)._faults.clear()  # it is up again
+    deciding.run("reconcile", "acme")
+    (up,) = deciding.rows("status", "acme")
+    assert up["remote_answered"] >= up["compared"]
+    assert not [one for one in up["needs"] if one.endswith(": scim-bridge pending acme")]
+
+
 def test_what_the_last_comparison_found_is_told_by_name_and_since_when(deciding: Operator) -> None:
     """Before there was one it is said so; found again, it has the same beginning; repaired, it is so no more."""
     never = deciding.run("drift", "beta")

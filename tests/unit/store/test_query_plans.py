@@ -75,7 +75,7 @@ HOT: dict[str, Work] = {
     "members counted": lambda tx: inventory.member_counts(tx, CONNECTION, ["g", "h"]),
     "work": lambda tx: inventory.work(tx, CONNECTION, states=inventory.UNSETTLED, after=(0, 5), limit=5),
     "work counted": lambda tx: inventory.counts(tx, CONNECTION),
-    "oldest removal": lambda tx: inventory.oldest_removal(tx, CONNECTION),
+    "oldest removal": lambda tx: inventory.oldest_removal(tx, CONNECTION, states=inventory.UNSETTLED),
     "total": lambda tx: inventory.total(tx, CONNECTION, "User"),
     "list": search(""),
     "list by cursor": search("", by_cursor=True, position={"d": "next", "k": 5, "i": "1"}),
