@@ -104,7 +104,8 @@ class StoreSettings(Table):
     @property
     def file(self) -> Path | None:
         """The file of an SQLite database; ``None`` of another."""
-        return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite:///") else None
+        location, _, _ = self.url.partition("?")  # options follow
+        return Path(location.removeprefix("sqlite:///")) if location.startswith("sqlite:///") else None
 
 
 class GuardSettings(Table):

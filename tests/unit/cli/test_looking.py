@@ -407,6 +407,19 @@ def test_pages_follow_each_other_without_a_gap(operator: Operator, monkeypatch: 
     assert all(len(answer) > 2 for answer in whole)
 
 
+def test_a_database_with_options_in_its_url_is_found(tmp_path: Path) -> None:
+    """The file is what stands before them, as for the server."""
+    file = tmp_path / "scim-bridge.toml"
+    file.write_text(
+        f'[store]\nurl = "sqlite:///{tmp_path}/bridge.db?timeout=5"\n[connections.acme]\nconnector = "memory"\n'
+    )
+    assert CliRunner().invoke(main, ["--config", str(file), "token", "create", "acme"]).exit_code == 0
+    assert (tmp_path / "bridge.db").exists()
+    assert CliRunner().invoke(main, ["--config", str(file), "status"]).exit_code == 0
+    checked = CliRunner().invoke(main, ["--config", str(file), "check", "--json"])
+    assert "is made at the start" not in checked.stdout
+
+
 def test_nothing_that_looks_needs_a_secret_or_makes_a_database(tmp_path: Path) -> None:
     """The token of the remote system is not there, and neither is the database: it is said so, and stays so."""
     file = tmp_path / "scim-bridge.toml"
