@@ -1,14 +1,18 @@
-"""Alembic revisions, forward only, packaged with the code that needs them."""
+"""Alembic revisions, forward only, packaged with the code that needs them.
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
+Alembic is loaded where a database is not at :data:`HEAD`: every command would pay for it else.
+"""
+
+from typing import TYPE_CHECKING
+
 from sqlalchemy import Column, MetaData, String, Table, inspect, select
 from sqlalchemy.engine import Connection
 
 from scim_bridge.errors import StoreConfigurationError
 from scim_bridge.store.migrations import sqlite_statistics
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 HEAD = "0006"
 """The revision this code works with."""
@@ -16,8 +20,10 @@ HEAD = "0006"
 _version = Table("alembic_version", MetaData(), Column("version_num", String(32)))
 
 
-def configuration(connection: Connection | None = None) -> Config:
+def configuration(connection: Connection | None = None) -> "Config":
     """Return Alembic's configuration for a connection."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "scim_bridge.store:migrations")
     config.attributes["connection"] = connection
@@ -39,6 +45,11 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     found = current(connection)
     if found == HEAD:
         return
+
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
     config = configuration(connection)
     try:
         if found is not None:
