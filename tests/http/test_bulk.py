@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from scim_bridge.connector import Connector
 from scim_bridge.protocol import preset
-from tests.http.bridge import ENTERPRISE, USER, Tenant, bridge
+from scim_bridge.testing.memory import MemoryConnector, MemoryGroupsConnector
+from tests.http.bridge import ENTERPRISE, GROUP, PATCH_OP, USER, Tenant, bridge
 
 OPERATIONS = 6
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
@@ -79,3 +81,38 @@ async def test_a_circle_of_which_one_cannot_be_made_tells_both(acme: Tenant, tak
     assert acme.remote_active() == {f"{name}@example.com": True for name in made | {taken}}
     for found in (await acme.get("/Users")).json()["Resources"]:
         assert "manager" not in (await acme.stored(found)).get(ENTERPRISE, {})
+
+
+@pytest.mark.parametrize("connector", [MemoryConnector, MemoryGroupsConnector], ids=["on people", "on groups"])
+async def test_what_a_later_operation_takes_is_not_added_again(tmp_path: Path, connector: type[Connector[Any]]) -> None:
+    """A member who refers to the group, and is taken out of it by the same request: the order is as it is sent."""
+    async with bridge(tmp_path, connector_type=connector) as (acme,):
+        ada = _user("ada")
+        ada["data"]["groups"] = [{"value": "bulkId:sales"}]
+        sales = {"schemas": [GROUP], "displayName": "Sales", "members": [{"value": "bulkId:ada"}]}
+        made = {"method": "POST", "path": "/Groups", "bulkId": "sales", "data": sales}
+        emptied = {"schemas": [PATCH_OP], "Operations": [{"op": "remove", "path": "members"}]}
+        out = {"method": "PATCH", "path": "/Groups/bulkId:sales", "data": emptied}
+        told = (await acme.post("/Bulk", {"schemas": [BULK], "Operations": [ada, made, out]})).json()["Operations"]
+        assert [one["status"] for one in told] == ["201", "201", "200"], told
+        (group,) = (await acme.get("/Groups")).json()["Resources"]
+        assert not group.get("members")
+        assert acme.remote_members("Sales") == set()
+
+
+async def test_a_circle_is_completed_or_told_when_the_request_is_stopped(acme: Tenant) -> None:
+    """201 means that what was asked for is there, also when ``failOnErrors`` ends the rest."""
+    for name in ("bob", "taken"):
+        await acme.user(f"{name}@example.com", externalId="another")
+    whole = [_user("ada", "eve"), _user("eve", "ada"), _user("taken")]
+    broken = [_user("bob", "dan"), _user("dan", "bob"), _user("fay")]
+    for one in (*whole, *broken):
+        one["data"]["externalId"] = one["bulkId"]
+    for operations, statuses in ((whole, ["201", "201", "409"]), (broken, ["409", "409"])):
+        body = {"schemas": [BULK], "failOnErrors": 1, "Operations": operations}
+        told = (await acme.post("/Bulk", body)).json()["Operations"]
+        assert [one["status"] for one in told] == statuses, told
+    found = {one["userName"].partition("@")[0]: one for one in (await acme.get("/Users")).json()["Resources"]}
+    managers = {name: one.get(ENTERPRISE, {}).get("manager", {}).get("value") for name, one in found.items()}
+    ada, eve = found["ada"]["id"], found["eve"]["id"]
+    assert managers == {"ada": eve, "eve": ada, "bob": None, "taken": None, "dan": None}

@@ -1,6 +1,6 @@
 """Reads a Bulk request into its plan (RFC 7644 §3.7), circular references included (§3.7.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from scim2_models import (
@@ -23,22 +23,32 @@ BULK_REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 class CircularPlan(BulkPlan):
     """A plan that also resolves creations which refer to each other, or to themselves.
 
-    Such a creation is made without what refers to something that is not there yet; when all are made, that is added in
-    a second step of the same operation.
+    Such a creation is made without what refers to something that is not there yet; as soon as all of it is made, that
+    is added in a second step of the same operation, before whatever else the request does to the resource.
     """
 
     def plan_steps(self) -> list[BulkStep]:
-        """Order the operations; the second steps come last."""
+        """Order the operations; a second step follows the last creation that its operation refers to."""
         order = super().plan_steps()
-        place = {step.index: number for number, step in enumerate(order)}
-        self._circular = [
-            step.index
-            for step in order
-            if self.operations[step.index].method == BulkOperation.Method.post
-            and isinstance(self.operations[step.index].data, dict)
-            and any(place[one] >= place[step.index] for one in self.dependencies(step.index))
-        ]
-        return [*order, *map(BulkStep, self._circular)]
+        self._place = {step.index: number for number, step in enumerate(order)}
+        self._circular: set[int] = set()
+        steps: list[BulkStep] = []
+        second: dict[int, list[BulkStep]] = {}
+        for number, step in enumerate(order):
+            operation = self.operations[step.index]
+            last = max((self._place[one] for one in self.dependencies(step.index)), default=-1)
+            if operation.method == BulkOperation.Method.post and isinstance(operation.data, dict) and last >= number:
+                self._circular.add(step.index)
+                second.setdefault(last, []).append(step)
+            steps += [step, *second.get(number, ())]
+        return steps
+
+    def __iter__(self) -> Iterator[BulkStep]:
+        """Yield the steps to run, until the request is stopped; what was made is completed even then, or told."""
+        for step in self.steps:
+            runs = self.results[step.index]["status"] < 400 if self.is_second(step) else not self.stopped
+            if runs:
+                yield step
 
     def operation(self, step: BulkStep) -> BulkOperation[Resource[Any]]:
         """Return the operation of a step: of a circular one what can be said already, then the rest."""
@@ -53,9 +63,9 @@ class CircularPlan(BulkPlan):
         return step.index in self.results
 
     def _waits_for(self, index: int) -> frozenset[str]:
-        """Return the bulkIds that are made later than an operation which refers to them."""
-        first = {step.index: number for number, step in reversed(list(enumerate(self.steps)))}
-        return frozenset(one for one, made in self.creations.items() if first[made] >= first[index])
+        """Return the bulkIds that are made no earlier than an operation which refers to them."""
+        own = self._place[index]
+        return frozenset(one for one, made in self.creations.items() if self._place[made] >= own)
 
 
 def _divided(value: Mapping[str, Any], unmade: frozenset[str]) -> tuple[dict[str, Any], dict[str, Any]]:

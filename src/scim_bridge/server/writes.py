@@ -113,8 +113,6 @@ class Writes:
         plan = self._service.bulk_plan(payload)
         with self._provisioning.one_budget():
             for step in plan:
-                if plan.is_second(step) and plan.results[step.index]["status"] >= 400:
-                    continue
                 outcome, row = await self._run(request, plan, step)
                 plan.record(step, outcome, cast("Any", row))
         operations = [{**outcome, "status": str(outcome["status"])} for outcome in plan.outcomes()]
