@@ -1,6 +1,6 @@
 """What is read of a Group, of a User and of their ``groups`` is one truth, also before it is as it is wanted."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,17 @@ from tests.unit.provisioning.test_who_cannot_be_changed import STUCK, Stuck
 
 BOTH = pytest.mark.parametrize("connector", [MemoryConnector, MemoryGroupsConnector], ids=["on people", "on groups"])
 PRESETS = pytest.mark.parametrize("client", ["generic", "entra"])
+
+Sales = tuple[Tenant, Mapping[str, Any], Mapping[str, Any]]
+"""A bridge, somebody, and the group they are in."""
+
+
+@pytest.fixture
+async def in_sales(tmp_path: Path, connector: type[Connector[Any]], client: str) -> AsyncIterator[Sales]:
+    """Ada, who is in Sales."""
+    async with bridge(tmp_path, client=preset(client), connector_type=connector) as (acme,):
+        ada = await acme.user()
+        yield acme, ada, await acme.group("Sales", ada["id"])
 
 
 async def reads(acme: Tenant, resource: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -40,43 +51,35 @@ async def truth(acme: Tenant, user: Mapping[str, Any], group: Mapping[str, Any])
 
 @BOTH
 @PRESETS
-async def test_a_deactivation_that_is_not_confirmed_leaves_them_in_the_group(
-    tmp_path: Path, connector: type[Connector[Any]], client: str
-) -> None:
+async def test_a_deactivation_that_is_not_confirmed_leaves_them_in_the_group(in_sales: Sales, client: str) -> None:
     """They have access still, through the group: both are told so, and both when it has ended."""
-    async with bridge(tmp_path, client=preset(client), connector_type=connector) as (acme,):
-        ada = await acme.user()
-        sales = await acme.group("Sales", ada["id"])
-        acme.remote.fail("deactivate_user", RemoteUnavailableError("down", retry_after=60.0))
-        inactive = {"op": "replace", "path": "active", "value": False}
-        assert (await acme.patch(f"/Users/{ada['id']}", inactive)).status_code == 429
-        row = await acme.row(ada)
-        assert (row.active, row.shown_active) == (False, True)
+    acme, ada, sales = in_sales
+    acme.remote.fail("deactivate_user", RemoteUnavailableError("down", retry_after=60.0))
+    inactive = {"op": "replace", "path": "active", "value": False}
+    assert (await acme.patch(f"/Users/{ada['id']}", inactive)).status_code == 429
+    row = await acme.row(ada)
+    assert (row.active, row.shown_active) == (False, True)
 
-        assert await truth(acme, ada, sales) == ("untold" if client == "entra" else True, True)
-        assert acme.remote_members("Sales") == {"ada@example.com"}
-        assert (await acme.patch(f"/Users/{ada['id']}", inactive)).status_code == 200
-        assert (await truth(acme, ada, sales))[0] is False
+    assert await truth(acme, ada, sales) == ("untold" if client == "entra" else True, True)
+    assert acme.remote_members("Sales") == {"ada@example.com"}
+    assert (await acme.patch(f"/Users/{ada['id']}", inactive)).status_code == 200
+    assert (await truth(acme, ada, sales))[0] is False
 
 
 @BOTH
 @PRESETS
-async def test_an_activation_that_is_not_confirmed_is_told_as_it_is_wanted(
-    tmp_path: Path, connector: type[Connector[Any]], client: str
-) -> None:
+async def test_an_activation_that_is_not_confirmed_is_told_as_it_is_wanted(in_sales: Sales) -> None:
     """Nothing is claimed to be taken: who is to be active, and in a group, is shown so, in every read."""
-    async with bridge(tmp_path, client=preset(client), connector_type=connector) as (acme,):
-        ada = await acme.user()
-        sales = await acme.group("Sales", ada["id"])
-        path, active = f"/Users/{ada['id']}", {"op": "replace", "path": "active"}
-        await acme.patch(path, {**active, "value": False})
-        acme.remote.fail("reactivate_user", RemoteUnavailableError("down", retry_after=60.0))
-        assert (await acme.patch(path, {**active, "value": True})).status_code == 429
+    acme, ada, sales = in_sales
+    path, active = f"/Users/{ada['id']}", {"op": "replace", "path": "active"}
+    await acme.patch(path, {**active, "value": False})
+    acme.remote.fail("reactivate_user", RemoteUnavailableError("down", retry_after=60.0))
+    assert (await acme.patch(path, {**active, "value": True})).status_code == 429
 
-        assert await truth(acme, ada, sales) == (True, True)
-        assert (await acme.patch(path, {**active, "value": True})).status_code == 200
-        assert await truth(acme, ada, sales) == (True, True)
-        assert acme.remote_members("Sales") == {"ada@example.com"}
+    assert await truth(acme, ada, sales) == (True, True)
+    assert (await acme.patch(path, {**active, "value": True})).status_code == 200
+    assert await truth(acme, ada, sales) == (True, True)
+    assert acme.remote_members("Sales") == {"ada@example.com"}
 
 
 @PRESETS
