@@ -69,6 +69,11 @@ async def test_it_is_behind_the_token_and_only_read(acme: Tenant) -> None:
         assert response.json()["schemas"] == [ERROR]
 
 
+async def test_a_trailing_slash_is_harmless(acme: Tenant) -> None:
+    """As at every other endpoint."""
+    assert (await acme.get("/openapi.json/")).json() == await _document(acme)
+
+
 async def test_each_route_that_is_served_is_described_and_no_other(acme: Tenant) -> None:
     """Those of the library, for each resource type; ``/Me`` is not served."""
     described = {(method.upper(), path) for path, item in (await _document(acme))["paths"].items() for method in item}

@@ -270,7 +270,7 @@ class Server:
         request = ScimRequest(
             scope["method"], base_url, rest[len(PREFIX) :] or "/", query_of(scope), headers, subject=entry.token
         )
-        if request.path == openapi.PATH:
+        if request.path.rstrip("/") == openapi.PATH:
             entry.operation = "openapi"
             return self._endpoints_of(connection).described(request)
         target = connection.service.match(request)
