@@ -141,12 +141,6 @@ class BridgeService(ScimService):
             return ScimService.match(request)
         return Target(operation, endpoint, resource_id)
 
-    def max_body_size(self, request: ScimRequest) -> int:
-        """Return the largest body that a request may have, in bytes: whole member lists come to Groups."""
-        endpoint = self.match(request).endpoint
-        found = self.get_resource_type_by_endpoint(endpoint) if endpoint else None
-        return self.limits.body_size(cast("Kind", found.name) if found else None)
-
     # -- Bodies --------------------------------------------------------------------------------------------------------
 
     def payload(self, body: bytes, content_type: str | None, kind: Kind | None = None) -> dict[str, Any]:

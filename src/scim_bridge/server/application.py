@@ -9,7 +9,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from scim2_models import NotFoundException, SCIMException
 from scim2_server.requests import ScimRequest
@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scim_bridge.errors import ServingError
+from scim_bridge.models import Kind
 from scim_bridge.protocol import openapi, rendering
 from scim_bridge.provisioning.journal import actor
 from scim_bridge.server import access_log
@@ -275,12 +276,14 @@ class Server:
             return self._endpoints_of(connection).described(request)
         target = connection.service.match(request)
         entry.operation = target.operation.value
-        if target.endpoint and connection.service.get_resource_type_by_endpoint(target.endpoint):
+        kind: Kind | None = None
+        if target.endpoint and (found := connection.service.get_resource_type_by_endpoint(target.endpoint)):
+            kind = cast("Kind", found.name)
             entry.endpoint = target.endpoint  # what else a path says may be a name, or a secret
         if len(self._tasks) >= self._options.concurrency:
             return self._put_off(connection)
         if request.method in ("POST", "PUT", "PATCH"):
-            limit = connection.service.max_body_size(request)
+            limit = connection.service.limits.body_size(kind)
             waits = headers.get("expect", "").lower() == "100-continue"
             declared = headers.get("content-length")
             request.body = await body_of(receive, limit, declared, self._options.body_seconds, waits=waits)
