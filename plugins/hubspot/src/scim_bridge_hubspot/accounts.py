@@ -24,6 +24,7 @@ from .errors import BareNotFoundError, NamesNotAcceptedError, NoSeatError
 from .given import Given, Remembered
 from .guard import Guard
 from .inventory import InventoryReader
+from .mapping import Mapper
 from .presence import Presence
 from .records import AccountRecords
 from .recreations import Recreations
@@ -142,7 +143,7 @@ class Accounts:
         try:
             return await self._invite(user, resolution.assignment), False
         except (RemoteConflictError, RemoteInvalidValueError, RemoteNotFoundError, BareNotFoundError) as error:
-            return await self._after_refusal(user, held, error, replaces)
+            return await self._after_refusal(user, held, error, replaces, mapper)
 
     async def refuse_leftover(self, address: str, replaces: str | None = None) -> None:
         """Refuse to take an account for a person's that is another's, about to be removed.
@@ -185,7 +186,7 @@ class Accounts:
         raise NoSeatError(await self._seats_told(wanted))
 
     async def _after_refusal(
-        self, user: User, held: Assignment | None, error: ConnectorError, replaces: str | None
+        self, user: User, held: Assignment | None, error: ConnectorError, replaces: str | None, mapper: Mapper
     ) -> tuple[PublicUser, bool]:
         """Find out why a POST was refused: HubSpot's answer to a duplicate is not documented, 400 or 409."""
         if isinstance(error, NoSeatError):
@@ -206,11 +207,9 @@ class Accounts:
         if held is not None and (held.team_ids or held.seat_names):
             self.logger.warning("teams or seats of a returning person are refused; creating the account without them")
             return await self.enrol(user, replaces=replaces)
-        if await self.inventory.changed():
+        if await self.inventory.changed(mapper):
             return await self.enrol(user, held, replaces=replaces)
-        if isinstance(error, BareNotFoundError):
-            raise error
-        raise RemoteInvalidValueError(error.detail)
+        raise error if isinstance(error, BareNotFoundError) else RemoteInvalidValueError(error.detail)
 
     async def refuse_deactivated(self, user: PublicUser) -> None:
         """Refuse to call an account active that somebody deactivated in HubSpot's pages.
@@ -291,10 +290,11 @@ class Accounts:
         remembered = await self.records.remembered(user.id)
         asked = set(groups).difference(remembered.groups if remembered else ())
         known = await self.inventory.known(groups, asked)
+        before = await self.inventory.mapper()
         try:
             user = await self._resolve(user, known, held, asked.intersection(known), remembered)
         except RemoteInvalidValueError:
-            if not await self.inventory.changed():
+            if not await self.inventory.changed(before):
                 raise
             known = await self.inventory.known(groups, asked)
             user = await self._resolve(user, known, held, asked.intersection(known), remembered)

@@ -78,10 +78,12 @@ class InventoryReader:
         refused = mapper.unmapped.keys() & set(asked)
         return tuple(group for group in groups if mapper.exists(group) and group not in refused)
 
-    async def changed(self) -> bool:
-        """Ask HubSpot again, and tell whether it has other things by now than a write was made for."""
-        before = (await self.mapper()).inventory
-        return (await self.mapper(fresh=True)).inventory != before
+    async def changed(self, since: Mapper) -> bool:
+        """Ask HubSpot again, and tell whether it has other things by now than a write was made for.
+
+        :param since: What the write was made by; what is kept may be newer, for others ask, too.
+        """
+        return (await self.mapper(fresh=True)).inventory != since.inventory
 
     async def holds(self, body: Mapping[str, Any]) -> bool:
         """Ask HubSpot again, and tell whether it has the permission set and the teams that a write names."""

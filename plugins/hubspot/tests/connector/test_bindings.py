@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httpx2
 import pytest
 from pydantic import ValidationError
 
@@ -179,10 +180,10 @@ async def test_an_alias_of_a_renamed_team_concerns_only_who_is_to_get_it() -> No
     assert portal.hubspot.snapshot()["grace@corp.example"].primary_team == "EMEA"
 
 
-@pytest.mark.parametrize("unknown_team", ["400", "404"])
-async def test_a_team_that_was_deleted_a_moment_ago_keeps_nobody_in_another_group(unknown_team: str) -> None:
+@pytest.mark.parametrize(("unknown_team", "form"), [("400", "named"), ("404", "named"), ("404", "uncategorised")])
+async def test_a_team_that_was_deleted_a_moment_ago_keeps_nobody_in_another_group(unknown_team: str, form: str) -> None:
     """The connector still takes it for one that the remaining alias gives, and HubSpot refuses the write."""
-    portal = stocked(unknown_team=unknown_team)
+    portal = stocked(unknown_team=unknown_team, not_found_form=form)
     portal.hubspot.add_team("APAC")
     aliases = {"South": {"primary_team": "APAC"}, "North": {"permission_set": "Sales", "primary_team": "EMEA"}}
     async with portal.connector(groups=aliases) as connector:
@@ -192,6 +193,30 @@ async def test_a_team_that_was_deleted_a_moment_ago_keeps_nobody_in_another_grou
         await connector.set_user_groups(ada, person(), ["alias:North"])
         with pytest.raises(RemoteInvalidValueError, match='no team "EMEA"'):
             await connector.create_user(person("bob@corp.example", groups=["alias:North"]))
+    account = portal.account()
+    assert (account.roles, account.primary_team, account.secondary_teams) == (("Sales",), None, ())
+
+
+async def test_what_others_ask_meanwhile_keeps_nobody_in_a_group() -> None:
+    """The refused write was made for what there was before, though the connector knows better by the time it fails."""
+    portal = stocked()
+    portal.hubspot.add_team("APAC")
+    aliases = {"South": {"primary_team": "APAC"}, "North": {"permission_set": "Sales", "primary_team": "EMEA"}}
+
+    class Meanwhile(httpx2.AsyncBaseTransport):
+        road = portal.hubspot.transport()
+
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            answer = await self.road.handle_async_request(request)
+            if request.method == "PUT" and answer.status_code == 400:
+                await connector.list_groups(None, 100)
+            return answer
+
+    async with portal.connector(api=Meanwhile(), groups=aliases) as connector:
+        ada = portal.hubspot.member(ADA).id
+        await connector.set_user_groups(ada, person(), ["alias:North", "alias:South"])
+        portal.hubspot.ui_delete("EMEA")
+        await connector.set_user_groups(ada, person(), ["alias:North"])
     account = portal.account()
     assert (account.roles, account.primary_team, account.secondary_teams) == (("Sales",), None, ())
 
