@@ -397,3 +397,21 @@ async def test_who_claims_no_filters_is_searched_where_they_find_nobody() -> Non
         await connector.deactivate_user(person, ada())
         await connector.reactivate_user(person, ada())
         assert (await connector.list_group_members(group, None, 10)).members == []
+
+
+async def test_a_deactivation_by_put_is_sent_whatever_a_look_that_lags_shows() -> None:
+    """The User is shown inactive, as it was a moment ago: it is not concluded that there is nothing to write."""
+
+    def lags(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if (request.method, "/Users/" in request.url.path) != ("GET", True):
+            return response
+        return changed(response, body_of(response) | {"active": False})
+
+    provider = Odd(scim2_server(patch=False))
+    async with connector_to(provider) as connector:
+        person = (await connector.create_user(ada())).remote_id
+        provider.change = lags
+        await connector.deactivate_user(person, ada())
+        provider.change = lambda _request, response: response
+
+        assert not (await connector.get_user(person)).resource.active

@@ -111,7 +111,8 @@ class ScimClient:
         """Change a resource by PATCH, or by PUT where PATCH does not do this (501, RFC 7644 §3.12).
 
         :param operations: What PATCH does to it.
-        :param replaced: Does the same to the resource as it was read.
+        :param replaced: Does the same to the resource as it was read; returns that one itself to write nothing. What
+            takes access away is written also where it seems done: a read may lag.
         :returns: The resource when the answer shows it.
         """
         if await self.takes_patch():
@@ -121,7 +122,7 @@ class ScimClient:
                 pass  # some take PATCH of a few attributes only
         before = await self.read(endpoint, remote_id)
         after = replaced(before)
-        return before if after == before else await self.replace(endpoint, after)
+        return before if after is before else await self.replace(endpoint, after)
 
     async def replace(self, endpoint: Endpoint, body: Document) -> Document | None:
         """Replace a resource as it was read, unless somebody changed it meanwhile; returns it when the answer does."""
