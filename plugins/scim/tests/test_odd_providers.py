@@ -415,3 +415,26 @@ async def test_a_deactivation_by_put_is_sent_whatever_a_look_that_lags_shows() -
         provider.change = lambda _request, response: response
 
         assert not (await connector.get_user(person)).resource.active
+
+
+async def test_who_says_nothing_of_itself_is_written_to_by_put() -> None:
+    """`patch` says all that is needed; a resource of a version is replaced as long as it has that version."""
+    shown, replaced = list[str](), list[str | None]()
+
+    def versions(_request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        shown.append(body_of(response).get("meta", {}).get("version"))
+        return response
+
+    def silent(request: httpx2.Request) -> httpx2.Response | None:
+        if request.method == "PUT":
+            replaced.append(request.headers.get("If-Match"))
+        return scim_error(404) if request.url.path.endswith("Config") else None
+
+    provider = Odd(scim2_server(patch=False), versions, silent)
+    async with connector_to(provider, patch=False) as connector:
+        person = (await connector.create_user(ada())).remote_id
+        await connector.deactivate_user(person, ada())
+
+        assert not (await connector.get_user(person)).resource.active
+    assert shown[0]
+    assert replaced == [shown[0]]

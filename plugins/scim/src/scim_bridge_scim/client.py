@@ -70,6 +70,13 @@ class ScimClient:
                 ) from None
         return self._provider
 
+    async def _told(self) -> ServiceProvider | None:
+        """Return what the service provider says of itself; ``None`` when it says nothing."""
+        try:
+            return await self.provider()
+        except RemoteMisroutedError:
+            return None
+
     async def takes_patch(self) -> bool:
         """Tell whether the service provider takes PATCH."""
         return (await self.provider()).patch.supported if self._patch == "auto" else self._patch
@@ -127,8 +134,9 @@ class ScimClient:
     async def replace(self, endpoint: Endpoint, body: Document) -> Document | None:
         """Replace a resource as it was read, unless somebody changed it meanwhile; returns it when the answer does."""
         version = (body.get("meta") or {}).get("version")
+        told = await self._told() if version else None
         body = {name: value for name, value in body.items() if name not in {"meta", "groups"}}
-        conditional = {"If-Match": str(version)} if version and (await self.provider()).etag.supported else {}
+        conditional = {"If-Match": str(version)} if version and (told is None or told.etag.supported) else {}
         return await self._write("PUT", endpoint, str(body["id"]), body, **conditional)
 
     async def delete(self, endpoint: Endpoint, remote_id: str) -> None:
@@ -225,10 +233,8 @@ class ScimClient:
 
     async def filters(self) -> bool:
         """Tell whether the service provider claims to filter; taken for granted where it says nothing of itself."""
-        try:
-            return (await self.provider()).filter.supported
-        except RemoteMisroutedError:
-            return True
+        told = await self._told()
+        return told is None or told.filter.supported
 
     async def named(self, endpoint: Endpoint, attribute: str, name: str, *, certain: bool = False) -> list[Document]:
         """Return the resources of a name, compared without regard to case.
