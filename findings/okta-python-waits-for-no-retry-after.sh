@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
 # okta 3.4.6 (PyPI), Okta's Python SDK, against a local server; two retries, as it comes.
-# Guessed: 429 and 503 with Retry-After are sent again when it has passed, and what is left is an error in the result, as others
-# are. Seen: Retry-After is not read. Without Okta's own X-Rate-Limit-Reset nothing is repeated, and get_user raises
-# AttributeError ('NoneType' object has no attribute 'status'), so a gateway's 503 ends the program; with it, 503 is sent two
-# more times at once, without any wait.
+# Guessed: 503 with Retry-After is sent again when that has passed. Seen: Retry-After is not read; beside Okta's own
+# X-Rate-Limit-Reset, which says the same, 503 is sent two more times at once, without any wait.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"; python3 -m venv env
 env/bin/pip install --quiet --disable-pip-version-check okta==3.4.6 2>/dev/null
@@ -39,17 +37,12 @@ client = Client({"orgUrl": url, "token": "none"})
 def read(status, **headers):
     times.clear()
     answer.update(status=status, headers={name.replace("_", "-"): value for name, value in headers.items()})
-    try:
-        error = asyncio.run(client.get_user("1"))[-1]
-    except Exception as raised:
-        error = raised
-    return len(times), type(error).__name__, max(times) - min(times)
+    asyncio.run(client.get_user("1"))
+    return len(times), max(times) - min(times)
 
 
-limited, outage = read(429, Retry_After="30"), read(503, Retry_After="30")
-told = read(503, Retry_After="30", X_Rate_Limit_Reset=str(int(time.time()) + 30))
-print("429:", limited[:2], "\n503:", outage[:2], "\n503 with X-Rate-Limit-Reset:", told[0], "requests within", round(told[2], 1), "s")
-assert limited[:2] == outage[:2] == (1, "AttributeError")
-assert told[0] == 3 and told[2] < 30
+sent, seconds = read(503, Retry_After="30", X_Rate_Limit_Reset=str(int(time.time()) + 30))
+print("503:", sent, "requests within", round(seconds, 1), "s")
+assert sent == 3 and seconds < 30
 print("as found")
 PY

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # scim-client 0.2.3 (PyPI, "SCIM v2 API client") against a local server: read a user, change active, update.
 # Guessed: what the client has no field for is sent back, since PUT replaces (RFC 7644 section 3.5.1). Seen: title, phone numbers
-# and roles are kept on the object as extra_fields and left out of the PUT, which takes them away. And one User without a
-# displayName (it is optional, RFC 7643 section 4.1.1) on a page makes the whole search a TypeError.
+# and roles are kept on the object as extra_fields and left out of the PUT, which takes them away.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"; python3 -m venv env
 env/bin/pip install --quiet --disable-pip-version-check scim-client==0.2.3 2>/dev/null
@@ -24,7 +23,6 @@ ada = {
     "phoneNumbers": [{"value": "tel:+44-20-0000-0000"}],
     "roles": [{"value": "admin"}],
 }
-bare = {name: value for name, value in ada.items() if name != "displayName"}
 
 
 class Provider(BaseHTTPRequestHandler):
@@ -32,11 +30,9 @@ class Provider(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length") or 0)
         if length:
             sent.append(json.loads(self.rfile.read(length)))
-        one = "/Users/" in self.path
-        body = ada if one else {"schemas": [], "totalResults": 2, "itemsPerPage": 2, "startIndex": 1, "Resources": [ada, bare]}
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(json.dumps(body).encode())
+        self.wfile.write(json.dumps(ada).encode())
 
     do_GET = do_PUT = answer
 
@@ -53,12 +49,7 @@ user = client.read_user("1")
 user.active = False
 client.update_user(user)
 lost = sorted(set(ada) - set(sent[0]))
-try:
-    page = len(client.search_users("").resources)
-except TypeError as error:
-    page = type(error).__name__
-print("left out of the PUT:", lost, " a page with a User without displayName:", page)
+print("left out of the PUT:", lost)
 assert lost == ["phoneNumbers", "roles", "title"]
-assert page == "TypeError"
 print("as found")
 PY
