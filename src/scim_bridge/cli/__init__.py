@@ -18,6 +18,9 @@ TRY_LATER = 75
 REMOTE_DIFFERS = 3
 """Exit status when a remote system is not the one that the connection had, or is not its alone."""
 
+NEEDED = 4
+"""Exit status of ``--exit-status`` when something needs an operator."""
+
 NOT_NOW = (StoreUnreachableError, AddressUnavailableError)
 """The database does not answer; the address to listen on is taken."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from scim_bridge.cli import NEEDED
 from scim_bridge.cli.looking import Looking
 from scim_bridge.cli.tables import Face, faces
 
@@ -22,8 +23,6 @@ COLUMNS = {
     "id": "Id",
 }
 STYLES = {"confirmed": "green", "pending": "yellow", "held": "bold red", "refused": "bold red"}
-NOT_ENDED = 4
-"""Exit status of ``--exit-status`` when somebody's access is not ended."""
 DAYS = 30
 
 
@@ -32,7 +31,7 @@ DAYS = 30
 @click.option("--days", default=DAYS, show_default=True, type=click.IntRange(1, 3650), help="How far to look back.")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="From then on (UTC) instead.")
 @click.option("--open", "only_open", is_flag=True, help="Only those whose access is not ended, or not all of it.")
-@click.option("--exit-status", is_flag=True, help=f"End with {NOT_ENDED} when somebody's access is not ended.")
+@click.option("--exit-status", is_flag=True, help=f"End with {NEEDED} when somebody's access is not ended.")
 @faces
 @click.pass_obj
 def departures(
@@ -68,7 +67,7 @@ def departures(
     answer.end()
     if face == "table":
         _summarise([one.minutes for one in found if one.minutes is not None], len(found), len(unended))
-    raise SystemExit(NOT_ENDED if exit_status and unended else 0)
+    raise SystemExit(NEEDED if exit_status and unended else 0)
 
 
 def _summarise(minutes: list[float], asked: int, unended: int) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from scim_bridge.cli import NEEDED
 from scim_bridge.cli.looking import Looking
-from scim_bridge.cli.status import NEEDED
 from scim_bridge.cli.tables import Face, faces, text
 
 COLUMNS = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scim_bridge.cli.looking import Looking
-from scim_bridge.cli.tables import plain, show
+from scim_bridge.cli.tables import as_json, plain, show
 
 if TYPE_CHECKING:  # loaded by whoever looks, not by whoever asks for help
     from scim_bridge.config import Settings
@@ -56,7 +56,7 @@ class Asked:
 @click.argument("words", nargs=-1, required=True, metavar="[CONNECTION] WHO")
 @click.option("--ask", is_flag=True, help="Ask the remote system, too: which groups take effect. Needs its secrets.")
 @click.option("--history", default=50, show_default=True, type=click.IntRange(0), help="So many entries of the audit.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with everything there is.")
+@as_json
 @click.pass_obj
 def person(path: Path | None, words: tuple[str, ...], *, ask: bool, history: int, as_json: bool) -> None:
     """Tell all about WHO: what is wanted, what is there, what waits and why, what was refused, and the history.
@@ -73,7 +73,7 @@ def person(path: Path | None, words: tuple[str, ...], *, ask: bool, history: int
 @click.command()
 @click.argument("connection")
 @click.argument("user_name")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with everything there is.")
+@as_json
 @click.pass_obj
 def explain(path: Path | None, connection: str, user_name: str, *, as_json: bool) -> None:
     """Tell why USER_NAME has what they have: short for scim-bridge person --ask."""

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scim_bridge.cli import NEEDED
 from scim_bridge.cli.looking import Looking
-from scim_bridge.cli.tables import Face, console, print_json, text
+from scim_bridge.cli.tables import as_json, console, print_json, text
 
 if TYPE_CHECKING:
     from scim_bridge.views.connections import ConnectionStatus
-
-NEEDED = 4
-"""Exit status of ``--exit-status`` when something needs an operator."""
 
 LINES = {
     "mode": "Mode",
@@ -39,10 +37,10 @@ STYLES = {"live": "green", "observes": "yellow", "held": "bold red"}
 
 @click.command()
 @click.argument("connection", required=False)
-@click.option("--json", "face", flag_value="json", help="One JSON object a line and connection.")
+@as_json
 @click.option("--exit-status", is_flag=True, help=f"End with {NEEDED} when something needs an operator.")
 @click.pass_obj
-def status(path: Path | None, connection: str | None, *, face: Face | None, exit_status: bool) -> None:
+def status(path: Path | None, connection: str | None, *, as_json: bool, exit_status: bool) -> None:
     """Tell how CONNECTION, or each, stands, and what needs an operator, with the command for it. Times are UTC."""
     from scim_bridge.views import connections
 
@@ -50,12 +48,12 @@ def status(path: Path | None, connection: str | None, *, face: Face | None, exit
     now = datetime.now(UTC)
     found = looking.ask(lambda tx: [connections.status(tx, one, now=now) for one in looking.connections])
     for one in found:
-        if face == "json":
+        if as_json:
             print_json(one)
         else:
             _print(one)
     needs = [sentence for one in found for sentence in one.needs]
-    if face != "json":
+    if not as_json:
         click.echo("\n".join(["needs you:", *(f"  {one}" for one in needs)]) if needs else "nothing needs you")
     raise SystemExit(NEEDED if exit_status and needs else 0)
 

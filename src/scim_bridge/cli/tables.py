@@ -21,7 +21,7 @@ WIDE = 10_000
 NOTHING = "-"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of a table.")
-"""The option of every command that prints a table."""
+"""The option of a command that prints tables and has no CSV."""
 
 Face = Literal["table", "json", "csv"]
 """How an answer is printed."""

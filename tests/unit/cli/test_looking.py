@@ -17,8 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from scim_bridge.app import opened
-from scim_bridge.cli import SECTIONS, main
-from scim_bridge.cli.status import NEEDED
+from scim_bridge.cli import NEEDED, SECTIONS, main
 from scim_bridge.config import load_settings
 from scim_bridge.errors import PendingError, RefusedError, RemoteForbiddenError, RemoteUnavailableError
 from scim_bridge.models import Group, User
