@@ -1,6 +1,6 @@
 """Who has access, with what, and who manages them; which groups there are."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -207,14 +207,18 @@ def _person(row: ResourceRow, groups: list[Membership]) -> PersonRow:
 
 
 def _conditions(tx: Connection, connection_id: str, chosen: Chosen) -> list[Any]:
-    conditions: list[tuple[bool, Callable[[], Any]]] = [
-        (chosen.filter is not None, lambda: _compiled(str(chosen.filter))),
-        (chosen.state is not None, lambda: inventory.in_state(State(str(chosen.state)))),
-        (chosen.managed is not None, lambda: inventory.owned_by_nobody(is_so=not chosen.managed)),
-        (chosen.group is not None, lambda: inventory.in_group(_group(tx, connection_id, str(chosen.group)))),
-        (chosen.access, inventory.may_be_let_in),
-    ]
-    return [condition() for given, condition in conditions if given]
+    conditions = []
+    if chosen.filter is not None:
+        conditions.append(_compiled(chosen.filter))
+    if chosen.state is not None:
+        conditions.append(inventory.in_state(chosen.state))
+    if chosen.managed is not None:
+        conditions.append(inventory.owned_by_nobody(is_so=not chosen.managed))
+    if chosen.group is not None:
+        conditions.append(inventory.in_group(_group(tx, connection_id, chosen.group)))
+    if chosen.access:
+        conditions.append(inventory.may_be_let_in())
+    return conditions
 
 
 def _compiled(text: str) -> Any:
