@@ -117,11 +117,11 @@ def wanted(tx: Connection, row: ResourceRow) -> str:
         groups = memberships.groups_of(tx, row.connection_id, [row.id]).get(row.id, [])
         joins = [group.name for group in groups if group.desired and not group.given]
         leaves = [group.name for group in groups if group.observed and not group.desired]
+        changes = {"joins": _some(joins, len(joins)), "leaves": _some(leaves, len(leaves))}
     else:
         to_add, to_remove = memberships.unsettled_of_group(tx, row.connection_id, row.id)
-        joins, leaves = _names(tx, row, to_add), _names(tx, row, to_remove)
-    words = (("joins" if row.kind == "User" else "gains", joins), ("leaves" if row.kind == "User" else "loses", leaves))
-    return "; ".join([*begins, *(f"{word} {_some(names)}" for word, names in words if names)]) or "changed"
+        changes = {"gains": _people(tx, row, to_add), "loses": _people(tx, row, to_remove)}
+    return "; ".join([*begins, *(f"{word} {names}" for word, names in changes.items() if names)]) or "changed"
 
 
 def _why(row: ResourceRow, trail: list[audit.AuditEvent], *, observes: bool) -> str:
@@ -138,12 +138,12 @@ def _why(row: ResourceRow, trail: list[audit.AuditEvent], *, observes: bool) -> 
     return "a call is under way, or its outcome unknown" if row.ambiguous else "waits for its turn"
 
 
-def _names(tx: Connection, group: ResourceRow, ids: list[str]) -> list[str]:
-    found = (resources.get(tx, group.connection_id, "User", one, deleted=True) for one in ids[: NAMED + 1])
-    named = [row.name for row in found if row is not None]
-    return named[:NAMED] + ["…"] * (len(ids) - NAMED if len(ids) > NAMED else 0)
+def _people(tx: Connection, group: ResourceRow, ids: list[str]) -> str:
+    found = resources.get_many(tx, group.connection_id, "User", ids[:NAMED], deleted=True)
+    return _some([row.name for row in found], len(ids))
 
 
-def _some(names: list[str]) -> str:
+def _some(names: list[str], number: int) -> str:
+    """Return some names, and how many more there are."""
     shown = ", ".join(sorted(names[:NAMED]))
-    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
+    return shown if number <= NAMED else f"{shown} and {number - NAMED} more"

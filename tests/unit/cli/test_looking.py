@@ -22,7 +22,7 @@ from scim_bridge.config import load_settings
 from scim_bridge.errors import PendingError, RefusedError, RemoteForbiddenError, RemoteUnavailableError
 from scim_bridge.models import Group, User
 from scim_bridge.provisioning import Provisioning
-from scim_bridge.store import resources
+from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.testing.memory_remote import MemoryRemote
 from scim_bridge.testing.postgresql import PostgresqlServer
@@ -279,6 +279,27 @@ def test_what_waits_is_told_with_why_and_since_when(operator: Operator) -> None:
     assert (held["wanted"], held["why"]) == ("joins Admins", "more privileged grants than usual")
     assert operator.rows("approve", "acme") == [held]
     assert operator.rows("reject", "acme") == [held]
+
+
+def test_of_many_members_some_are_named_and_the_others_counted(
+    deciding: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group whose changes are long is told in one line."""
+    from scim_bridge.views import work
+
+    def told(tx: Connection) -> str:
+        group = resources.find_by_name(tx, "acme", "Group", "Admins")
+        assert group is not None
+        memberships.set_desired(tx, "acme", group.id, [deciding.ids["fay"]], desired=True)
+        return work.wanted(tx, group)
+
+    async def look() -> str:
+        async with opened(load_settings(deciding.file), only="acme") as bridge:
+            return await bridge.store.write(told)
+
+    assert asyncio.run(look()) == "gains eve@x.example, fay@x.example"
+    monkeypatch.setattr(work, "NAMED", 1)
+    assert asyncio.run(look()) == "gains eve@x.example and 1 more"
 
 
 def test_what_was_decided_is_not_told_as_held(deciding: Operator) -> None:
