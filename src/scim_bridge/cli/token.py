@@ -18,7 +18,7 @@ COLUMNS = {
     "token": "Token",
     "connection": "Connection",
     "name": "Name",
-    "created": "Created",
+    "created": "Created (UTC)",
     "expires": "Expires",
     "used": "Last used",
     "state": "State",
@@ -58,10 +58,9 @@ def list_(path: Path | None, connection: str | None, *, as_json: bool) -> None:
     for record in asyncio.run(_list(settings, connection)):
         expired = record.expires_at is not None and record.expires_at <= now
         state = "revoked" if record.revoked_at else "expired" if expired else "valid"
-        times = {"created": record.created_at, "expires": record.expires_at, "used": record.used_at}
-        shown = {key: None if time is None else f"{time:%Y-%m-%d %H:%M}" for key, time in times.items()}
         named = {"token": record.lookup_id, "connection": record.connection_id, "name": record.label}
-        rows.append({**named, **shown, "state": state})
+        times = {"created": record.created_at, "expires": record.expires_at, "used": record.used_at}
+        rows.append({**named, **times, "state": state})
     show("Tokens", COLUMNS, rows, as_json=as_json)
 
 

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,8 @@ def test_tokens_are_made_listed_and_revoked(tmp_path: Path) -> None:
     assert lookup_id in listed.stdout
     assert "valid" in listed.stdout
     assert clear not in listed.stdout
+    (told,) = rows(run(tmp_path, GOOD, "token", "list", "--json"))
+    assert datetime.fromisoformat(str(told["created"])).tzinfo is not None
     stored = b"".join(file.read_bytes() for file in tmp_path.glob("bridge.db*"))
     assert clear.encode() not in stored
 
