@@ -55,7 +55,7 @@ class Asked:
 @click.command()
 @click.argument("words", nargs=-1, required=True, metavar="[CONNECTION] WHO")
 @click.option("--ask", is_flag=True, help="Ask the remote system, too: which groups take effect. Needs its secrets.")
-@click.option("--history", default=50, show_default=True, type=click.IntRange(0), help="So many entries of the audit.")
+@click.option("--history", default=50, show_default=True, type=click.IntRange(1), help="So many entries of the audit.")
 @as_json
 @click.pass_obj
 def person(path: Path | None, words: tuple[str, ...], *, ask: bool, history: int, as_json: bool) -> None:
