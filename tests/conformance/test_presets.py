@@ -13,7 +13,6 @@ import pytest
 
 from scim_bridge.config import ConnectionSettings
 from scim_bridge.protocol import PRESETS, preset
-from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.server import ConnectionOptions
 from tests.http.bridge import ENTERPRISE, GROUP, PATCH_OP, USER, Tenant, bridge
 
@@ -264,7 +263,7 @@ async def test_a_client_that_deletes_what_it_does_not_know_is_not_shown_it(
     options = ConnectionOptions(list_unmanaged=settings.lists_unmanaged)
     async with bridge(tmp_path, client=preset(client), options=options) as (acme,):
         acme.remote.add_account("grace@example.com")
-        await Reconciler(acme.provisioning).run()
+        await acme.compare()
         found = (await acme.get("/Users?count=1000&startIndex=1")).json()["Resources"]
         assert [one["userName"] for one in found] == (["grace@example.com"] if lists else [])
         for one in found:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from scim_bridge.protocol import preset
-from scim_bridge.provisioning.reconcile import Reconciler
 from tests.http.bridge import ENTERPRISE, GROUP, USER, Tenant, bridge
 from tests.http.test_requests import call
 
@@ -266,8 +265,7 @@ async def test_who_has_such_a_name_already_is_deactivated(acme: Tenant) -> None:
     """An account made by hand, or before such names were refused; the name itself cannot be given to anybody."""
     name = "a\u202eda@example.com"
     account = acme.remote.accounts[acme.remote.add_account(name)]
-    one = acme.provisioning
-    await Reconciler(one).run()
+    await acme.compare()
     found = (await acme.get("/Users")).json()["Resources"][0]
     path = f"/Users/{found['id']}"
     assert (await acme.patch(path, replace("active", False))).status_code == 200

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from scim_bridge.errors import RemoteForbiddenError
-from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.server import ConnectionOptions
 from scim_bridge.testing.memory_remote import Call, Fault
 from tests.http.bridge import GROUP, Tenant, bridge
@@ -22,8 +21,7 @@ async def portal(directory: Path, **options: Any) -> AsyncIterator[tuple[Tenant,
     """Open a bridge that has imported Sales with Mary in it, made by hand; return it and the group as it is read."""
     async with bridge(directory, options=ConnectionOptions(**options)) as (acme,):
         acme.remote.members.add((acme.remote.add_group("Sales"), acme.remote.add_account(MARY)))
-        one = acme.provisioning
-        await Reconciler(one).run()
+        await acme.compare()
         found = (await acme.get('/Groups?filter=displayName eq "Sales"'.replace(" ", "%20"))).json()["Resources"]
         yield acme, found[0] if found else {}
 
