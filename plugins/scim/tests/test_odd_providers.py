@@ -341,15 +341,16 @@ async def test_who_compares_names_by_case_is_searched_after_a_conflict() -> None
         assert again.remote_id == first.remote_id
 
 
-async def test_no_word_about_itself_is_no_word_about_a_person() -> None:
-    """404 to ServiceProviderConfig, in SCIM's own form: neither the account nor the group is taken for gone."""
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 501])
+async def test_no_word_about_itself_is_no_word_about_a_person(status: int) -> None:
+    """ServiceProviderConfig is refused in SCIM's own form: neither account nor group is gone, or refused."""
     provider = Odd(scim2_server())
     async with connector_to(provider, patch=True) as connector:
         person = (await connector.create_user(ada())).remote_id
         group = (await connector.create_group(Group(display_name="Sales"))).remote_id
         await connector.add_group_members(group, [person])
         assert await connector.find_user("nobody@corp.example") is None
-    provider.before = lambda request: scim_error(404) if request.url.path.endswith("Config") else None
+    provider.before = lambda request: scim_error(status) if request.url.path.endswith("Config") else None
     async with connector_to(provider) as connector:
         with pytest.raises(RemoteMisroutedError, match="ServiceProviderConfig"):
             await connector.deactivate_user(person, ada())

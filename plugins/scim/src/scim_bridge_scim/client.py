@@ -11,6 +11,7 @@ import httpx2
 from scim_bridge.errors import (
     ConnectorError,
     OperationNotSupportedError,
+    RemoteCredentialsError,
     RemoteInvalidValueError,
     RemoteMisroutedError,
     RemoteNotFoundError,
@@ -57,16 +58,18 @@ class ScimClient:
     async def provider(self) -> ServiceProvider:
         """Return what the service provider can do; asked once.
 
-        :raises RemoteMisroutedError: When it is not there: never an error that is about the resource of a request.
+        :raises RemoteMisroutedError: When it is not shown: never an error that is about the resource of a request.
         """
         if self._provider is None:
             with urgent():  # a removal may wait for it
                 answer = await self._http.get("/ServiceProviderConfig", headers={"Accept": JSON})
             try:
                 self._provider = read_model(checked(answer, "configuration"), ServiceProvider)
-            except RemoteNotFoundError:
+            except (RemoteUnavailableError, RemoteCredentialsError):
+                raise
+            except ConnectorError:
                 raise RemoteMisroutedError(
-                    "the service provider has no ServiceProviderConfig: set `patch`", ambiguous=False
+                    "the service provider does not show its ServiceProviderConfig: set `patch`", ambiguous=False
                 ) from None
         return self._provider
 
