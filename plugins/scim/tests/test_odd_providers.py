@@ -437,5 +437,7 @@ async def test_who_says_nothing_of_itself_is_written_to_by_put() -> None:
         await connector.deactivate_user(person, ada())
 
         assert not (await connector.get_user(person)).resource.active
+        found = {finding.subject: finding.level for finding in await connector.check_connection()}
+    assert found == {"service provider": "info", "PATCH": "info"}
     assert shown[0]
     assert replaced == [shown[0]]

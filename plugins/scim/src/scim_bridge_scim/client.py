@@ -73,7 +73,7 @@ class ScimClient:
                 ) from None
         return self._provider
 
-    async def _told(self) -> ServiceProvider | None:
+    async def told(self) -> ServiceProvider | None:
         """Return what the service provider says of itself; ``None`` when it says nothing."""
         try:
             return await self.provider()
@@ -137,7 +137,7 @@ class ScimClient:
     async def replace(self, endpoint: Endpoint, body: Document) -> Document | None:
         """Replace a resource as it was read, unless somebody changed it meanwhile; returns it when the answer does."""
         version = (body.get("meta") or {}).get("version")
-        told = await self._told() if version else None
+        told = await self.told() if version else None
         body = {name: value for name, value in body.items() if name not in {"meta", "groups"}}
         conditional = {"If-Match": str(version)} if version and (told is None or told.etag.supported) else {}
         return await self._write("PUT", endpoint, str(body["id"]), body, **conditional)
@@ -236,7 +236,7 @@ class ScimClient:
 
     async def filters(self) -> bool:
         """Tell whether the service provider claims to filter; taken for granted where it says nothing of itself."""
-        told = await self._told()
+        told = await self.told()
         return told is None or told.filter.supported
 
     async def named(self, endpoint: Endpoint, attribute: str, name: str, *, certain: bool = False) -> list[Document]:

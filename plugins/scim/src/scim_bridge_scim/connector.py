@@ -206,12 +206,13 @@ class ScimConnector(Connector[ScimConfig]):
     @hookimpl
     async def check_connection(self) -> list[Finding]:
         """Read what the service provider says of itself, and whether it does so."""
-        provider = await self.client.provider()
-        findings = [Finding("service provider", "ok", self.config.base_url)]
+        provider = await (self.client.provider() if self.config.patch == "auto" else self.client.told())
+        silent = Finding("service provider", "info", "it does not show its ServiceProviderConfig: `patch` decides")
+        findings = [Finding("service provider", "ok", self.config.base_url) if provider else silent]
         if not await self.client.takes_patch():
             message = "it takes no PATCH: each change reads and replaces a whole resource"
             findings.append(Finding("PATCH", "info", message))
-        if not provider.filter.supported:
+        if provider and not provider.filter.supported:
             message = "it reads no filters: to find somebody takes the whole list"
             findings.append(Finding("filter", "warning", message, "ask the vendor for filter=userName eq"))
         for endpoint in ("/Users", "/Groups"):
