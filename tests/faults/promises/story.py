@@ -71,18 +71,20 @@ class Story:
 
     @cached_property
     def ended(self) -> dict[str, int]:
-        """When each SCIM id ceased to name anybody: its deletion was asked for, and nobody said no to it.
+        """When each SCIM id ceased to name anybody: its deletion was asked for, and nobody said no to it since.
 
         What comes before the answer may be done before it. One that was not answered may never have arrived: an id that
         is seen after it named somebody until then.
         """
         seen = {id_: ask.order for ask in self.asks if ask.accepted for id_ in self.names.there(ask)}
         found: dict[str, int] = {}
-        deletions = [ask for ask in self.asks if ask.method == "DELETE" and ask.path.startswith("/Users/")]
-        refused = {ask.path for ask in deletions if ask.refused and ask.status != 404}
-        for ask in deletions:
-            if ask.path not in refused and (ask.accepted or ask.answered is None or ask.refused):
-                id_ = ask.path.rpartition("/")[2]
+        for ask in self.asks:
+            if ask.method != "DELETE" or not ask.path.startswith("/Users/"):
+                continue
+            id_ = ask.path.rpartition("/")[2]
+            if ask.refused and ask.status != 404:
+                found.pop(id_, None)
+            elif ask.accepted or ask.answered is None or ask.refused:
                 found.setdefault(id_, ask.answered or max(ask.order, seen.get(id_, 0)))
         return found
 
@@ -151,7 +153,8 @@ class Story:
         """
         made = self.names.made.get(key, END)
         hands = self.by_hand(key, made, order)
-        moved = next((one.order for one in hands if one.before and one.after and one.before[0] != one.after[0]), made)
+        readdressed = (one for one in hands if one.before and one.after and one.before.email != one.after.email)
+        moved = next((one.order for one in readdressed), made)
         told = (word.ask for word in self.access[key] if word.kind == "in" and word.ask.succeeded)
         return made < moved and not (
             any(made < (ask.answered or 0) < moved for ask in told)

@@ -287,6 +287,12 @@ KEPT: dict[str, Callable[[], Tale]] = {
     .ask("DELETE", "/Users/1", None, 429, UNACCEPTED, retry_after="1")
     .grouped("1")
     .shows(k=ada("Sales")),
+    "a deletion that was accepted is refused in the end: the id still means somebody": lambda: made(Tale())
+    .ask("DELETE", "/Users/1", status=429, retry_after="1")
+    .ask("DELETE", "/Users/1", status=403)
+    .ask("PATCH", "/Users/1", IN)
+    .grouped("1")
+    .shows(k=ada("Sales")),
     "somebody joins and leaves by requests that overlap": _overtaken,
     "somebody is let in by a request that overlaps their removal": lambda: _crossed(429),
     "a member's account is another User's by now, whom no client put in": _inherited,
@@ -362,6 +368,8 @@ BROKEN: list[tuple[str, Callable[[], Tale]]] = [
     ("nothing-unasked", lambda: Tale().shows(k=ada())),
     ("nothing-unasked", lambda: made(Tale()).ask("DELETE", "/Users/1", status=429, retry_after="1").grouped("1")
         .shows(k=ada("Sales")).shows(k=None)),
+    ("nothing-unasked", lambda: made(Tale()).ask("DELETE", "/Users/1", status=403)
+        .ask("DELETE", "/Users/1", status=429, retry_after="1").grouped("1").shows(k=ada("Sales")).shows(k=None)),
     ("nothing-unasked", lambda: removed(made(Tale())).shows(k=ada())),
     ("nothing-unasked", lambda: made(Tale()).grouped("2").shows(k=ada("Sales"))),
     ("nothing-unasked", lambda: made(Tale()).grouped("1").shows(k=ada("Sales")).ask("DELETE", "/Groups/Sales",
