@@ -52,6 +52,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "groups": ("people:groups", "Which groups there are, and what they stand for."),
         "drift": ("drift:drift", "What the last comparison found, and since when."),
     },
+    "Keep": {
+        "backup": ("backup:backup", "Write a checked copy of the database to a file."),
+        "restore": ("backup:restore", "Put a copy in place; nothing is sent before go-live."),
+    },
     "Prove": {
         "audit": ("audit:audit", "Verify and export the audit chain of a connection."),
     },

@@ -108,6 +108,11 @@ def head(tx: Connection, connection_id: str) -> AuditHead:
     return AuditHead(0, START) if found is None else AuditHead(found[0], found[1])
 
 
+def connections(tx: Connection) -> list[str]:
+    """Return every connection of which there is an entry."""
+    return list(tx.execute(select(audit_head.c.connection_id)).scalars())
+
+
 def export(tx: Connection, connection_id: str, after: int = 0) -> Iterator[AuditEvent]:
     """Yield the events after a sequence, in order; valid inside the transaction only."""
     while True:

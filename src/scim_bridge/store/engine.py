@@ -100,7 +100,7 @@ class Store:
         :raises StoreConfigurationError: in one line, what is wrong and what to change.
         :raises StoreUnreachableError: When the database does not answer.
         """
-        parsed = _parse(url)
+        parsed = parse(url)
 
         def connect() -> Database:
             if parsed.get_backend_name() == "sqlite":
@@ -110,7 +110,7 @@ class Store:
         until, told = time.monotonic() + wait_seconds, False
         while True:
             try:
-                with _refused_plainly():
+                with refused_plainly():
                     database = await asyncio.to_thread(connect) if threads else connect()
                 return cls(parsed, database, threads=threads)
             except StoreUnreachableError as error:
@@ -193,7 +193,7 @@ class Store:
 
 
 @contextmanager
-def _refused_plainly() -> Iterator[None]:
+def refused_plainly() -> Iterator[None]:
     """Turn what goes wrong while a database is opened into one line without values of its URL."""
     try:
         yield
@@ -204,7 +204,8 @@ def _refused_plainly() -> Iterator[None]:
         raise StoreConfigurationError("[store] url: an option of the url has no valid value") from error
 
 
-def _parse(url: str) -> URL:
+def parse(url: str) -> URL:
+    """Return the parts of a ``[store] url``. :raises StoreConfigurationError: When it is none."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # ValueError: of a port that is no number

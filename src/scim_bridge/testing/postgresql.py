@@ -76,6 +76,11 @@ class PostgresqlServer:
         finally:
             server.close()
 
+    @property
+    def programs(self) -> Path:
+        """The directory of ``pg_dump``, ``psql`` and the others, of the server's version."""
+        return self._binaries
+
     def url(self, database: str) -> str:
         """Return the store's URL of a database."""
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
