@@ -145,6 +145,37 @@ async def test_a_deletion_that_is_only_said_is_not_believed() -> None:
             await connector.delete_user(made.remote_id)
 
 
+async def test_a_deletion_that_only_deactivates_is_done_and_the_name_is_taken_up_again() -> None:
+    """Some keep whom they deleted, inactive: access has ended. Whoever is created again is that account."""
+    provider = Odd(scim2_server())
+    async with connector_to(provider) as connector:
+        person = (await connector.create_user(ada())).remote_id
+        await connector.deactivate_user(person, ada())
+        provider.before = nothing_done("DELETE", "/Users/")
+        await connector.delete_user(person)
+        assert provider.calls[-2:] == [("DELETE", f"/v2/Users/{person}"), ("GET", f"/v2/Users/{person}")]
+
+        again = await connector.create_user(ada())
+        assert (again.remote_id, again.existed, again.resource.active) == (person, True, False)
+
+
+@pytest.mark.parametrize("status", [405, 501])
+async def test_where_no_deletion_is_taken_the_account_is_deactivated(status: int) -> None:
+    """The refusal is the service provider's own; a gateway's says nothing, and nothing is done instead."""
+    refusal: list[httpx2.Response] = []
+    provider = Odd(scim2_server(), before=lambda request: refusal[0] if request.method == "DELETE" else None)
+    async with connector_to(provider) as connector:
+        person = (await connector.create_user(ada())).remote_id
+        refusal[:] = [httpx2.Response(status, text="<html>no</html>")]
+        with pytest.raises(RemoteUnavailableError):
+            await connector.delete_user(person)
+        assert (await connector.get_user(person)).resource.active is True
+
+        refusal[:] = [scim_error(status)]
+        await connector.delete_user(person)
+        assert (await connector.get_user(person)).resource.active is False
+
+
 async def test_where_nobody_is_found_by_their_id_nobody_is_gone() -> None:
     """404 in SCIM's own form, to everybody: the route is wrong, and the deactivation is not done."""
     provider = Odd(scim2_server())

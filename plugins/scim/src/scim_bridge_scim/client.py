@@ -142,18 +142,17 @@ class ScimClient:
         conditional = {"If-Match": str(version)} if version and (told is None or told.etag.supported) else {}
         return await self._write("PUT", endpoint, str(body["id"]), body, **conditional)
 
-    async def delete(self, endpoint: Endpoint, remote_id: str) -> None:
-        """Delete a resource, and see that it is gone."""
+    async def delete(self, endpoint: Endpoint, remote_id: str) -> Document | None:
+        """Delete a resource; returns it when it is shown all the same."""
         response = await self._http.delete(
             _path(endpoint, remote_id), headers={"Accept": JSON}, extensions=_route(endpoint)
         )
         try:
             checked(response, SUBJECTS[endpoint])
-            await self.read(endpoint, remote_id)
+            return await self.read(endpoint, remote_id)
         except RemoteNotFoundError:
             await self._control(endpoint, remote_id)
-            return
-        raise RemoteUnavailableError(f"the service provider still shows a {SUBJECTS[endpoint]} that it deleted")
+            return None
 
     async def _write(
         self, method: str, endpoint: Endpoint, remote_id: str, body: Document, **headers: str

@@ -12,6 +12,7 @@ from scim_bridge import Connector, hookimpl
 from scim_bridge.connector import ConnectorContext
 from scim_bridge.errors import (
     ConnectorError,
+    OperationNotSupportedError,
     RemoteConflictError,
     RemoteInvalidValueError,
     RemoteNotFoundError,
@@ -127,8 +128,14 @@ class ScimConnector(Connector[ScimConfig]):
 
     @hookimpl
     async def delete_user(self, remote_id: str) -> None:
-        """Delete the User."""
-        await self.client.delete("/Users", remote_id)
+        """Delete the User, or see it inactive where a deletion is a deactivation; deactivate it where none is taken."""
+        try:
+            left = await self.client.delete("/Users", remote_id)
+        except OperationNotSupportedError:
+            await self.deactivate_user(remote_id)
+            return
+        if left is not None and account(left).active:
+            raise RemoteUnavailableError("the service provider still shows an account active that it deleted")
 
     async def _write(self, remote_id: str, paths: Sequence[str], wanted: Document) -> Document:
         """Give some attributes of a User their values, and return it as it is seen afterwards."""
@@ -183,8 +190,9 @@ class ScimConnector(Connector[ScimConfig]):
 
     @hookimpl
     async def delete_group(self, remote_id: str) -> None:
-        """Delete the Group."""
-        await self.client.delete("/Groups", remote_id)
+        """Delete the Group, and see that it is gone."""
+        if await self.client.delete("/Groups", remote_id) is not None:
+            raise RemoteUnavailableError("the service provider still shows a group that it deleted")
 
     @hookimpl
     async def add_group_members(self, remote_id: str, members: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ def checked(response: httpx2.Response, subject: str) -> httpx2.Response:
     :param subject: What the request was about, for the message.
     """
     status = response.status_code
-    if status in {400, 409, 412, 501} and is_scim_error(body := _body(response)):
+    if status in {400, 405, 409, 412, 501} and is_scim_error(body := _body(response)):
         match status, body.get("scimType"):
             case 400, "uniqueness":
                 raise RemoteConflictError(f"the service provider already has another {subject} of this name")
@@ -44,7 +44,7 @@ def checked(response: httpx2.Response, subject: str) -> httpx2.Response:
                 raise NoTargetError(f"the service provider has nothing of this in the {subject}")
             case 412, _:
                 raise RemoteUnavailableError(f"the {subject} was changed by somebody else meanwhile", ambiguous=False)
-            case 501, _:
+            case 405 | 501, _:
                 raise OperationNotSupportedError(f"the service provider does not do this to the {subject}")
             case _:
                 pass
