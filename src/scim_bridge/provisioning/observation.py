@@ -298,6 +298,25 @@ def follow_by_hand(tx: Connection, connection_id: str, user_id: str, group_ids: 
         memberships.set_desired(tx, connection_id, group_id, [user_id], desired=False)
 
 
+def unnamed_of(tx: Connection, connection_id: str, user_id: str, remote_ids: Collection[str]) -> list[Membership]:
+    """Return those of somebody's memberships of these groups that are wanted although no client has named them."""
+    groups = memberships.groups_of(tx, connection_id, [user_id])[user_id]
+    return [one for one in groups if one.desired and not one.named and one.remote_id in remote_ids]
+
+
+def follow_loss(tx: Connection, connection_id: str, user_id: str, remote_ids: Collection[str]) -> None:
+    """Take over that somebody whom a client manages is no longer in groups into which no client has put them.
+
+    They were in them when they were found. To give that back would be to give what nobody asked for, and a group may
+    give more by now.
+    """
+    lost = [one.id for one in unnamed_of(tx, connection_id, user_id, remote_ids)]
+    for group_id in lost:
+        memberships.set_desired(tx, connection_id, group_id, [user_id], desired=False)
+    memberships.forget(tx, connection_id, user_id, lost)
+    resources.touch(tx, connection_id, [user_id, *lost])
+
+
 def _lost(groups: Collection[Membership], kept: Collection[str]) -> list[str]:
     """Return the groups that a person was to leave, and has left."""
     return [group.id for group in groups if group.observed and not group.desired and group.id not in kept]

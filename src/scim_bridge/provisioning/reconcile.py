@@ -6,7 +6,7 @@ repaired; the rest by policy. Accounts that no client owns are taken into the st
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -22,7 +22,7 @@ from scim_bridge.models import Group, Kind, Lane, Page, Remote, User
 from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.drift import SECURITY, Comparison, Drift, DriftClass, keep
 from scim_bridge.provisioning.journal import actor, record
-from scim_bridge.provisioning.observation import Observation
+from scim_bridge.provisioning.observation import Observation, follow_loss, unnamed_of
 from scim_bridge.provisioning.plan import Desired, Seen, differing, same
 from scim_bridge.provisioning.roster import Rosters, comparable
 from scim_bridge.provisioning.service import Provisioning
@@ -281,6 +281,7 @@ class Reconciler:
         await self._look_up_groups(remote, apply=apply)
         drifts = await self.store.read(lambda tx: self._drifts(tx, row, remote))
         drifts = await self._without_shadowed(row, drifts)
+        drifts = await self._without_lost(row, drifts, comparison, apply=apply)
         if drifts:
             await self._hand_over(row, remote, drifts, comparison, apply=apply)
 
@@ -322,6 +323,34 @@ class Reconciler:
         missing = tuple(group for group in lacking if group not in explanation.shadowed)
         others = {one: subject for one, subject in drifts.items() if one is not DriftClass.MISSING}
         return others | ({DriftClass.MISSING: missing} if missing else {})
+
+    async def _without_lost(
+        self,
+        row: ResourceRow,
+        drifts: dict[DriftClass, tuple[str, ...]],
+        comparison: Comparison,
+        *,
+        apply: bool,
+    ) -> dict[DriftClass, tuple[str, ...]]:
+        """Tell, take over and leave out that an account lacks groups into which no client has put the person."""
+        lacking = drifts.get(DriftClass.MISSING, ())
+        unnamed = partial(unnamed_of, connection_id=self.connection_id, user_id=row.id, remote_ids=lacking)
+        lost = await self.store.read(unnamed) if lacking else []
+        if not lost:
+            return drifts
+        if apply:
+            await self._write(lambda tx: self._follow_loss(tx, row, lacking))
+        gone = {str(group.remote_id) for group in lost}
+        comparison.drifts.append(Drift(DriftClass.MISSING, "User", row.id, str(row.remote_id), tuple(sorted(gone))))
+        others = {one: subject for one, subject in drifts.items() if one is not DriftClass.MISSING}
+        missing = tuple(group for group in lacking if group not in gone)
+        return others | ({DriftClass.MISSING: missing} if missing else {})
+
+    def _follow_loss(self, tx: Connection, row: ResourceRow, remote_ids: Collection[str]) -> None:
+        fresh = self._fresh(tx, row, lock=True)
+        if fresh is not None:
+            follow_loss(tx, self.connection_id, row.id, remote_ids)
+            record(tx, fresh, "drift", now=self.clock(), drift=[DriftClass.MISSING])
 
     def _drifts(
         self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]

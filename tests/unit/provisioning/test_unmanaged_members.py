@@ -12,6 +12,7 @@ from scim2_models import ForbiddenException, InvalidValueException
 from scim_bridge.errors import PendingError
 from scim_bridge.models import Group
 from scim_bridge.provisioning import ProvisioningPolicy
+from scim_bridge.provisioning.drift import DriftClass
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
 from scim_bridge.store import audit, memberships, resources
 from scim_bridge.store.rows import MemberDelta, Ownership, ResourceRow
@@ -314,3 +315,27 @@ async def test_what_was_given_by_hand_since_is_not_lost_with_a_complete_set(tmp_
 
         assert {remote.groups[group].display_name for group, _ in remote.members} == {"Sales", "Marketing", "Service"}
         assert set(await here.bridge.groups_of(here.mary)) == {"Sales", "Marketing", "Service"}
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["unnamed", "named"])
+async def test_only_what_a_client_asked_for_is_given_back(tmp_path: Path, *, named: bool) -> None:
+    """Mary is adopted with the group she has by hand, and loses it by hand: a comparison gives back what was named."""
+    async with portal(tmp_path, groups=False) as here:
+        await here.bridge.provisioning.create_user(user(MARY))
+        sales = await here.taken_over()
+        if named:
+            await here.write(sales, [MemberDelta("add", (here.mary,))])
+        before, calls = await here.named("User", MARY), len(here.bridge.remote.effects)
+        here.bridge.remote.members.clear()
+
+        planned = await compared(here.bridge, apply=False)
+        assert await here.shown(sales) == {here.mary}
+        found = await compared(here.bridge)
+
+        assert [(one.drift, len(one.subject)) for one in planned.drifts] == [(DriftClass.MISSING, 1)]
+        assert [(one.drift, one.repaired) for one in found.drifts] == [(DriftClass.MISSING, named)]
+        assert here.members() == ({MARY} if named else set())
+        assert await here.shown(sales) == ({here.mary} if named else set())
+        assert bool(here.bridge.remote.effects[calls:]) is named
+        assert (await here.named("User", MARY)).version > before.version or named
+        assert (await compared(here.bridge)).drifts == []

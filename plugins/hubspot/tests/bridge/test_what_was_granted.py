@@ -215,3 +215,22 @@ async def test_what_was_given_without_an_answer_is_taken_all_the_same(tmp_path: 
         await bridge.compare()
 
     assert (teams(portal), set(ada(portal).seats), ada(portal).roles) == ({"By hand"}, {"View"}, ())
+
+
+async def test_whoever_held_an_alias_by_hand_is_not_given_what_it_becomes(tmp_path: Path) -> None:
+    """Bob had its team before any client knew him, and is in the alias for that; Ada was put into it by a client."""
+    portal = stocked()
+    bob = portal.hubspot.member(BOB).membership
+    assert bob is not None
+    bob.secondary_team_ids = [next(id_ for id_, team in portal.hubspot.teams.items() if team.name == "EMEA")]
+    async with bridged(tmp_path, portal, **settings(portal, {"secondary_teams": ["EMEA"]})) as bridge:
+        await bridge.compare()
+        await bridge.user(BOB)
+        _, group = await in_the_alias(bridge)
+        assert await shown(bridge, group) == {ADA, BOB}
+    async with bridged(tmp_path, portal, **settings(portal, GRANT)) as bridge:
+        assert await shown(bridge, group) == {ADA}
+
+    assert ada(portal).roles == ("Sales Manager",)
+    account = portal.hubspot.snapshot()[BOB]
+    assert (account.roles, account.secondary_teams, account.seats) == ((), ("EMEA",), ("View",))
