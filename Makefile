@@ -3,7 +3,8 @@
 # resolved (pip before 23.3 would try newer releases for `pydantic[email]`, and fail); `pip check` finds what is missing.
 
 PYTHON ?= python3
-WORKERS ?= 2
+# Three, on two cores, too: much of what the fault tests take is waiting for processes and their clocks.
+WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
