@@ -103,6 +103,9 @@ class Remote(Generic[ResourceT]):
     :param unfinished: Of a User: whether the person has two accounts for the moment, because one of them was made in
         the place of the other, or a deactivation left the account active and without something of its own. When nobody
         wants it deactivated, ``finish_user`` is called with the id of the account that stays, until it succeeds.
+    :param invited: Of a User that is not active: whether the person has only to accept an invitation to be let in. That
+        is no access yet; nobody is invited again meanwhile, and who is to be out has the invitation withdrawn by
+        ``deactivate_user``.
     """
 
     remote_id: str
@@ -110,6 +113,7 @@ class Remote(Generic[ResourceT]):
     deferred: frozenset[str] = frozenset()
     existed: bool = False
     unfinished: bool = False
+    invited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ PROJECTS = {
     "scim_bridge": ROOT,
     "scim_bridge_hubspot": ROOT / "plugins/hubspot",
     "scim_bridge_scim": ROOT / "plugins/scim",
+    "scim_bridge_github": ROOT / "plugins/github",
 }
 CONSTRAINTS = ROOT / ".ci/constraints.txt"
 

@@ -80,13 +80,15 @@ def test_the_command_lists_the_connectors_that_are_installed(run: Run) -> None:
     listing = run("scim-bridge", "connectors")
     assert "hubspot" in listing
     assert "scim_bridge_scim" in listing
+    assert "github" in listing
     assert "memory" in listing
 
 
 def test_the_commands_tell_their_version(run: Run) -> None:
     """The version is the distribution's."""
     assert "0.1.0" in run("scim-bridge", "--version")
-    assert "emulate" in run("scim-bridge-hubspot", "--help")
+    for command in ("scim-bridge-hubspot", "scim-bridge-github"):
+        assert "emulate" in run(command, "--help")
 
 
 def test_what_is_declared_is_enough_to_import_every_module(run: Run) -> None:

@@ -85,7 +85,10 @@ class Observation:
             before = row.observed or Observed()
             name = {path: value for path, value in before.attributes.items() if path == "userName"}
             return replace(
-                row, observed=replace(before, present=False, active=False, attributes=name, deferred=(), sent="")
+                row,
+                observed=replace(
+                    before, present=False, active=False, invited=False, attributes=name, deferred=(), sent=""
+                ),
             )
         if not row.deleted:
             resources.touch(tx, self.connection_id, memberships.observe_absence(tx, self.connection_id, row.id))
@@ -97,7 +100,7 @@ class Observation:
         if self.capabilities.inactive_is_absent:
             row = self.absent(tx, row)
         else:
-            observed = replace(row.observed or Observed(), present=situation.seen.present, active=False)
+            observed = replace(row.observed or Observed(), present=situation.seen.present, active=False, invited=False)
             row = replace(row, observed=observed)
         return self.finished(row)
 

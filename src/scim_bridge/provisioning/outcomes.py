@@ -87,9 +87,9 @@ class Outcomes:
         if row.refusal is not None and situation_of(tx, row, self.capabilities).is_removal:
             row = replace(row, refusal=None)  # it is tried again; only what is refused now counts
         by_hand = row.kind == "User" and row.ownership is Ownership.DISCOVERED and self.capabilities.user_centric
-        if by_hand or (row.missing and not row.may_make):
+        if by_hand or row.is_invited or (row.missing and not row.may_make):
             # What was given to them by hand since they were last seen is not to go with a complete set; and who was not
-            # there may be again, and hold what they are to lose.
+            # there may be again, and hold what they are to lose; and who was invited may have accepted.
             row = replace(row, ambiguous=True)
         return self._go_on(tx, row)
 
@@ -410,7 +410,7 @@ class Outcomes:
         if row.deleted:
             # Of creations refused under one name the latest tells enough.
             resources.remove_refused(tx, self.connection_id, row.kind, name=row.name)
-        shown = row.active and not row.missing
+        shown = row.active and not (row.missing or row.is_invited)
         settled = replace(
             row,
             state=State.SETTLED if row.refusal is None else State.BLOCKED,

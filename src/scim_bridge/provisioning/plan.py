@@ -63,6 +63,7 @@ class Seen:
     :param known: Whether the remote system has ever answered with an identifier for it.
     :param deferred: Attribute paths that it does not take at present; they are not tried again in this drive.
     :param unfinished: Of a user, whether ``finish_user`` is due, as :class:`~scim_bridge.models.Remote` says.
+    :param invited: Of a user that is not active, whether the person has only to accept an invitation.
     """
 
     known: bool = False
@@ -72,6 +73,7 @@ class Seen:
     deferred: frozenset[str] = frozenset()
     links: frozenset[str] = frozenset()
     unfinished: bool = False
+    invited: bool = False
 
 
 def next_user_step(desired: Desired, seen: Seen, operations: frozenset[str]) -> Step | None:
@@ -79,9 +81,11 @@ def next_user_step(desired: Desired, seen: Seen, operations: frozenset[str]) -> 
     if not (desired.exists and desired.active):
         if not desired.exists and seen.present and Step.DELETE_USER in operations:
             return Step.DELETE_USER
-        return Step.DEACTIVATE_USER if seen.present and seen.active else _finish(seen, operations)
+        may_act = seen.present and (seen.active or seen.invited)
+        return Step.DEACTIVATE_USER if may_act else _finish(seen, operations)
     if not (seen.present and seen.active):
-        return _entry(desired, seen) or _finish(seen, operations)
+        waits = seen.present and seen.invited
+        return (None if waits else _entry(desired, seen)) or _finish(seen, operations)
     groups_differ = desired.links != seen.links and Step.SET_USER_GROUPS in operations
     if groups_differ and seen.links - desired.links:
         return Step.SET_USER_GROUPS

@@ -237,7 +237,9 @@ class Reconciler:
             return
         drifts = await self.store.read(lambda tx: self._drifts(tx, row, remote))
         if not drifts:
-            if apply and row.missing:  # it is there again
+            if apply and (
+                row.missing or row.is_invited != remote.invited
+            ):  # it is there again, or who was invited came
                 await self._write(lambda tx: self._rearm(tx, row, remote, Lane.UPDATE, []))
                 self.wake()
             elif apply and await self._write(lambda tx: self._try_deferred(tx, row, remote)):
@@ -371,9 +373,10 @@ class Reconciler:
         desired = situation_of(tx, row, self.capabilities).desired
         observed = observed_of(remote, self.capabilities.attributes(row.kind))
         if not desired.active:
-            return {DriftClass.EXTRA_ACTIVE: ()} if observed.active and row.kind == "User" else {}
+            may_act = row.kind == "User" and (observed.active or observed.invited)
+            return {DriftClass.EXTRA_ACTIVE: ()} if may_act else {}
         if not observed.active:
-            return {DriftClass.MISSING: ()}
+            return {} if observed.invited else {DriftClass.MISSING: ()}
         found: dict[DriftClass, tuple[str, ...]] = {}
         if (seen_groups := groups_seen(remote.resource)) is not None:
             apart = comparable(tx, row, (seen_groups ^ desired.links) - self._unmanaged, self.capabilities)

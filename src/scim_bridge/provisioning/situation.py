@@ -146,6 +146,7 @@ def situation_of(tx: Connection, row: ResourceRow, capabilities: Capabilities) -
         deferred=frozenset(observed.deferred),
         links=held,
         unfinished=observed.unfinished,
+        invited=observed.invited,
     )
     choose = next_user_step if row.kind == "User" else next_group_step
     step = choose(desired, seen, capabilities.operations)
@@ -199,7 +200,14 @@ def observed_of(remote: Remote[User] | Remote[Group], paths: frozenset[str]) -> 
     active = getattr(remote.resource, "active", None) is not False
     values = attributes_of(document, paths)
     deferred = tuple(sorted(remote.deferred))
-    return Observed(present=True, active=active, attributes=values, deferred=deferred, unfinished=remote.unfinished)
+    return Observed(
+        present=True,
+        active=active,
+        attributes=values,
+        deferred=deferred,
+        unfinished=remote.unfinished,
+        invited=remote.invited and not active,
+    )
 
 
 def rearmed(row: ResourceRow, lane: Lane) -> ResourceRow:

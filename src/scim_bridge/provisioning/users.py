@@ -162,7 +162,7 @@ class UserIntake:
         hold = leaves and row.is_seen_active and self.intake.guard.hold_removals(tx, [row.id])
         # What nobody drives keeps no leave to make an account later, when something else is written.
         make = active and (row.may_make or (asked and (matters or row.state in {State.PENDING, State.HELD})))
-        wanted = active and (make or not row.missing)
+        wanted = active and (make or not (row.missing or row.is_invited))
         # A creation that went unanswered may have made the account.
         shown = wanted or row.is_seen_active or (row.is_unsure and row.shown_active)
         ambiguous = row.ambiguous or look

@@ -47,6 +47,7 @@ class Observed:
     :param unfinished: Whether ``finish_user`` is due, as :class:`~scim_bridge.models.Remote` says.
     :param cleared: Paths that a client has unassigned, until the remote system was seen to hold no value of them; what
         no client knows a value of is not theirs to clear.
+    :param invited: Whether the person has only to accept an invitation, as :class:`~scim_bridge.models.Remote` says.
     """
 
     present: bool = False
@@ -57,6 +58,7 @@ class Observed:
     sent: str = ""
     unfinished: bool = False
     cleared: tuple[str, ...] = ()
+    invited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +140,15 @@ class ResourceRow:
         return self.observed is None or self.ambiguous
 
     @property
+    def is_invited(self) -> bool:
+        """Whether the person was last seen to have an invitation that they have not accepted."""
+        return self.observed is not None and self.observed.invited and not self.observed.active
+
+    @property
     def missing(self) -> bool:
         """Whether the account that its client wants was last seen not to be there, or to let nobody in."""
         wanted = self.kind == "User" and self.active and not self.deleted
-        return wanted and self.observed is not None and not self.is_seen_active
+        return wanted and self.observed is not None and not (self.is_seen_active or self.is_invited)
 
 
 def entity_tag(version: int) -> str:

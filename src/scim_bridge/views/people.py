@@ -14,7 +14,7 @@ from scim_bridge.views import Page, Position
 PAGE = 500
 
 Wanted = Literal["active", "inactive", "deleted"]
-There = Literal["active", "inactive", "present", "absent", "unknown"]
+There = Literal["active", "invited", "inactive", "present", "absent", "unknown"]
 """Of an account whether it lets in; a group is *present*."""
 
 
@@ -167,7 +167,9 @@ def there(row: ResourceRow) -> There:
         return "unknown"
     if not row.observed.present:
         return "absent"
-    return "present" if row.kind == "Group" else "active" if row.observed.active else "inactive"
+    if row.kind == "Group":
+        return "present"
+    return "active" if row.observed.active else "invited" if row.observed.invited else "inactive"
 
 
 def groups_of(row: ResourceRow, groups: Iterable[Membership]) -> tuple[GroupOfPerson, ...]:

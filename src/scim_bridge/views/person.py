@@ -166,6 +166,7 @@ def _sentence(row: ResourceRow, under_way: Work | None, groups: Iterable[GroupOf
     held = [group.name for group in groups if group.there]
     state = {
         "inactive": "has an account and no access",
+        "invited": "is invited, and has no access before they accept",
         "absent": "has no account",
         "unknown": "may have access: the remote system has not been asked yet",
     }.get(there(row), f"has access, in {', '.join(held)}" if held else "has access, and is in no group")

@@ -277,6 +277,23 @@ class BornInactive(MemoryConnector):
         return created
 
 
+class InvitesAsActive(MemoryConnector):
+    """Tells an invitation as access."""
+
+    def seen(self, remote_id: str, *, existed: bool = False) -> Remote[User]:
+        """Say that everybody has yet to accept, and is in."""
+        return replace(super().seen(remote_id, existed=existed), invited=True)
+
+
+class LeavesTheInvitation(MemoryConnector):
+    """Ends the access, and leaves an invitation behind."""
+
+    def seen(self, remote_id: str, *, existed: bool = False) -> Remote[User]:
+        """Say that whoever is out has only to accept."""
+        told = super().seen(remote_id, existed=existed)
+        return replace(told, invited=not told.resource.active)
+
+
 class DeactivatesACopy(MemoryConnector):
     """Looks right and does nothing: the bug of a copy."""
 

@@ -50,7 +50,7 @@ def one_line(result: Result) -> str:
 @pytest.mark.parametrize(
     ("configuration", "said"),
     [
-        ('[connections.acme]\nconnector = "hubspt"', 'unknown connector "hubspt"; installed: hubspot, memory'),
+        ('[connections.acme]\nconnector = "hubspt"', 'unknown connector "hubspt"; installed: '),
         (
             '[connections.acme]\nconnector = "hubspot"\n[connections.acme.config]\ntoken = { env = "NOT_THERE" }',
             "configuration: connections.acme.config.token: environment variable NOT_THERE is not set",

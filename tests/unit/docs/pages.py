@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-READMES = [ROOT / place / "README.md" for place in ("tests", "plugins", "plugins/hubspot", "plugins/scim")]
+PLACES = ("tests", "plugins", "plugins/hubspot", "plugins/scim", "plugins/github")
+READMES = [ROOT / place / "README.md" for place in PLACES]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *READMES])
 
 

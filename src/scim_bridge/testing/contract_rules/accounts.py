@@ -14,7 +14,7 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import Remote, User
 from scim_bridge.testing.contract_remote import HttpRemote
-from scim_bridge.testing.contract_rules.attributes import samples_of, value_of, with_value
+from scim_bridge.testing.contract_rules.attributes import value_of, with_value
 from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, error_of, within_deadline
 
 
@@ -191,10 +191,10 @@ class ConvergenceRules(ContractFixtures):
         async def scenario(connector: BoundConnector) -> list[str]:
             lost = []
             for number, path in enumerate(sorted(connector.user_attributes), start=10):
-                before = with_value(self.make_user(number), path, samples_of(path)[0])
+                before = with_value(self.make_user(number), path, self.samples(path)[0])
                 created = await within_deadline(connector.create_user(before))
                 lost += await self._lost(connector, created, before, path, "create_user")
-                after = with_value(before, path, samples_of(path)[1])
+                after = with_value(before, path, self.samples(path)[1])
                 try:
                     updated = await within_deadline(connector.update_user(created.remote_id, before, after))
                 except RemoteImmutableError:
@@ -214,7 +214,7 @@ class ConvergenceRules(ContractFixtures):
         async def scenario(connector: BoundConnector) -> list[str]:
             left = []
             for number, path in enumerate(sorted(connector.user_attributes - {"userName"}), start=10):
-                before = with_value(self.make_user(number), path, samples_of(path)[0])
+                before = with_value(self.make_user(number), path, self.samples(path)[0])
                 created = await within_deadline(connector.create_user(before))
                 after = with_value(before, path, None)
                 try:

@@ -19,6 +19,7 @@ from scim_bridge.hookspecs import PROJECT, ConnectorSpec, implemented
 from scim_bridge.models import Group, Name, User
 from scim_bridge.testing.contexts import MemoryState, connector_context
 from scim_bridge.testing.contract_remote import ContractRemote, HttpRemote
+from scim_bridge.testing.contract_rules.attributes import samples_of
 from scim_bridge.testing.virtual_time import VirtualTimeLoop
 from scim_bridge.upstream import HttpClients
 
@@ -167,6 +168,10 @@ class ContractFixtures:
             name=Name(given_name=f"Given{number}", family_name=f"Family{number}"),
             active=True,
         )
+
+    def samples(self, path: str) -> tuple[Any, Any]:
+        """Return two different values of an attribute, by path, that the remote system takes."""
+        return samples_of(path)
 
     @pytest.fixture
     def other_settings(self) -> Mapping[str, Any] | None:

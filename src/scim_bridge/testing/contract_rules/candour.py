@@ -9,7 +9,7 @@ from scim_bridge.connections import BoundConnector
 from scim_bridge.errors import ConnectorError, RemoteConflictError, RemoteImmutableError, RemoteNotFoundError
 from scim_bridge.models import Group, GroupMembership, Remote, User
 from scim_bridge.testing.contract_remote import RemoteFault
-from scim_bridge.testing.contract_rules.attributes import samples_of, value_of, with_value
+from scim_bridge.testing.contract_rules.attributes import value_of, with_value
 from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, error_of, groups_of, within_deadline
 
 MOST_WRITES = 4
@@ -122,9 +122,9 @@ class CandourRules(ContractFixtures):
             if len(paths) < 2:
                 return None
             one, other = paths[:2]
-            first = with_value(with_value(self.make_user(1), one, samples_of(one)[0]), other, samples_of(other)[0])
-            by_hand = with_value(first, one, samples_of(one)[1])
-            wanted = with_value(first, other, samples_of(other)[1])
+            first = with_value(with_value(self.make_user(1), one, self.samples(one)[0]), other, self.samples(other)[0])
+            by_hand = with_value(first, one, self.samples(one)[1])
+            wanted = with_value(first, other, self.samples(other)[1])
             try:
                 remote_id = (await within_deadline(connector.create_user(first))).remote_id
                 changed = await within_deadline(connector.update_user(remote_id, first, by_hand))

@@ -12,6 +12,19 @@ MOST_PAGES = 1000
 """A listing that has more does not end."""
 
 
+async def everybody(connector: BoundConnector) -> list[Remote[User]]:
+    """Return the accounts of all pages of a listing."""
+    found: list[Remote[User]] = []
+    cursor: str | None = None
+    for _ in range(MOST_PAGES):
+        page = await within_deadline(connector.list_users(cursor, 100))
+        found += page.items
+        cursor = page.cursor
+        if cursor is None:
+            return found
+    pytest.fail("the listing does not end")
+
+
 class LifecycleRules(ContractFixtures):
     """Deactivation ends access, and reactivation gives back what is asked for."""
 
@@ -19,16 +32,32 @@ class LifecycleRules(ContractFixtures):
         """Return whether an account reads back as deactivated: inactive, or not found if that is declared."""
         if connector.inactive_is_absent:
             return isinstance(await error_of(connector.get_user(remote_id)), RemoteNotFoundError)
-        return (await within_deadline(connector.get_user(remote_id))).resource.active is False
+        seen = await within_deadline(connector.get_user(remote_id))
+        return seen.resource.active is False and not seen.invited
 
     def test_a_new_account_reads_back_active(self, bench: Bench) -> None:
-        """``active`` is true of an account that was just made."""
+        """``active`` is true of an account that was just made, unless the person has to accept an invitation."""
 
         async def scenario(connector: BoundConnector) -> Remote[User]:
             created = await within_deadline(connector.create_user(self.make_user(1)))
             return await within_deadline(connector.get_user(created.remote_id))
 
-        assert bench.run(scenario).resource.active is True
+        seen = bench.run(scenario)
+        assert seen.resource.active is True or seen.invited
+
+    def test_an_invitation_is_no_access(self, bench: Bench) -> None:
+        """Whoever is told as invited is told as inactive, in the answer, by a read and by the listing."""
+
+        async def scenario(connector: BoundConnector) -> list[Remote[User]]:
+            created = await within_deadline(connector.create_user(self.make_user(1)))
+            told = [created, await within_deadline(connector.get_user(created.remote_id))]
+            if "list_users" in connector.operations:
+                told += await everybody(connector)
+            return told
+
+        assert not [one for one in bench.run(scenario) if one.invited and one.resource.active is not False], (
+            "an invited account is told as active: nobody has access before they accept"
+        )
 
     def test_a_deactivated_account_reads_back_inactive(self, bench: Bench) -> None:
         """After deactivation a read shows ``active`` false, or nothing if ``inactive_is_absent``."""
@@ -68,8 +97,9 @@ class LifecycleRules(ContractFixtures):
             back = await within_deadline(connector.reactivate_user(created.remote_id, self.make_user(1)))
             return await within_deadline(connector.get_user(back.remote_id))
 
-        seen = bench.run(scenario).resource
-        assert seen.active is True, "the account is still inactive after reactivate_user"
+        told = bench.run(scenario)
+        seen = told.resource
+        assert seen.active is True or told.invited, "the account is still inactive after reactivate_user"
         assert str(seen.user_name).casefold() == str(self.make_user(1).user_name).casefold()
 
     def test_reactivation_gives_no_more_groups_than_asked(self, bench: Bench) -> None:
@@ -129,8 +159,7 @@ class ListingRules(ContractFixtures):
                 group = (await self.two_groups(connector))[0]
                 await within_deadline(connector.set_user_groups(made[0], user, [group]))
             await within_deadline(connector.deactivate_user(made[1], leaver))
-            page = await within_deadline(connector.list_users(None, 100))
-            found = {one.remote_id: one.resource for one in page.items}
+            found = {one.remote_id: one.resource for one in await everybody(connector)}
             both = []
             for remote_id in made[:1] if connector.inactive_is_absent else made:
                 assert remote_id in found, "an account that is there, active or not, is missing from the listing"

@@ -1,0 +1,11 @@
+"""The GitHub connector of scim-bridge, found through the entry point group ``scim_bridge``."""
+
+from scim_bridge import ConnectorRegistry, hookimpl
+
+from .connector import GitHubConnector
+
+
+@hookimpl
+def register_connectors(registry: ConnectorRegistry) -> None:
+    """Register the connector type ``github``."""
+    registry.add(GitHubConnector)
