@@ -21,6 +21,8 @@ from scim_bridge.config import ConnectionSettings, Settings
 from scim_bridge.connections import BoundConnector, ConnectionPool, discover
 from scim_bridge.connections.pool import StateFactory
 from scim_bridge.connector import ClientFactory, ConnectorRegistry
+from scim_bridge.console.opening import shown
+from scim_bridge.desk import Desk
 from scim_bridge.errors import ConfigurationError
 from scim_bridge.models import User
 from scim_bridge.protocol import BridgeProvider, ClientPreset, preset
@@ -313,10 +315,16 @@ async def run(settings: Settings, *, started: Callable[[str], None]) -> None:
     """
     settings.require_connections()
     serving = Serving(settings)
-    async with open_bridge(settings, metrics=serving.metrics) as bridge:
+    async with open_bridge(settings, metrics=serving.metrics) as bridge, shown(settings, desk_of(bridge)):
         serving.open(bridge)
         await _warn_of_missing_tokens(bridge)
         await serve(serving.server(), Listen(settings.server.host, settings.server.port), started=started)
+
+
+def desk_of(bridge: Bridge) -> Desk:
+    """Return where operators of a bridge do what they do."""
+    guards = {one: bridge.provisioning(one).guard for one in bridge.connections}
+    return Desk(bridge.store, guards, decided=lambda one: bridge.provisioning(one).driver.wake())
 
 
 class Serving:

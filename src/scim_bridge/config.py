@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from scim_bridge.errors import ConfigurationError, ConnectionSettingsError
 from scim_bridge.protocol.clients import preset
@@ -84,6 +84,37 @@ class ServerSettings(Table):
         """Return what cursors are sealed with: the secret, or a fresh one."""
         secret = self.cursor_secret
         return secrets.token_bytes(32) if secret is None else secret.get_secret_value().encode()
+
+
+class ConsoleSettings(Table):
+    """``[console]``: the operator's pages; without this table there are none.
+
+    :param host: Where they are served. Off the loopback they need ``proxies`` and an ``https`` ``public_url``.
+    :param public_url: What a browser opens them at, through a proxy that speaks TLS; of it scheme and authority count.
+    :param proxies: The addresses that such a proxy comes from: nobody else is answered then.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8081
+    public_url: str | None = None
+    proxies: frozenset[str] = frozenset()
+
+    @model_validator(mode="after")
+    def _is_not_open(self) -> "ConsoleSettings":
+        """Refuse to show who has access to whoever comes by, or to send it in clear through a network."""
+        parts = urlsplit(self.public_url or "https://localhost")
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("public_url: not an http or https URL")
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            raise ValueError("public_url: only https, but for this machine itself: who has access is told there")
+        behind = bool(self.proxies) and self.public_url is not None and parts.scheme == "https"
+        if self.host not in LOOPBACK and not behind:
+            raise ValueError("host: others reach this address: set proxies, and the https public_url that they serve")
+        return self
+
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""What reaches this machine alone."""
 
 
 class StoreSettings(Table):
@@ -228,6 +259,7 @@ class Settings(Table):
 
     server: ServerSettings = Field(default_factory=ServerSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
+    console: ConsoleSettings | None = None
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)
 
     def only(self, connection_id: str) -> "Settings":

@@ -31,6 +31,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "connectors": ("connectors:connectors", "List the installed connectors and what they can do."),
         "clients": ("clients:clients", "List the presets of clients and the forms they read."),
         "token": ("token:token", "Create, list and revoke the tokens of a connection."),
+        "console": ("console:console", "Print a link into the operator's pages."),
         "demo": ("demo:demo", "Show identity providers provisioning HubSpot, with failures."),
     },
     "Compare and decide": {

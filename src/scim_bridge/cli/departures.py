@@ -8,20 +8,8 @@ import click
 from scim_bridge.cli import NEEDED
 from scim_bridge.cli.looking import Looking
 from scim_bridge.cli.tables import Face, faces
+from scim_bridge.views.faces import DEPARTURES
 
-COLUMNS = {
-    "state": "State",
-    "name": "Name",
-    "asked": "Asked (UTC)",
-    "by": "By",
-    "accepted": "Let through",
-    "confirmed": "Confirmed",
-    "minutes": "Minutes",
-    "proof": "How it is known",
-    "left": "Not ended",
-    "connection": "Connection",
-    "id": "Id",
-}
 STYLES = {"confirmed": "green", "pending": "yellow", "held": "bold red", "refused": "bold red"}
 DAYS = 30
 
@@ -60,9 +48,9 @@ def departures(
             for one in views.departures(tx, id_, since=begin, others=[each for each in every if each != id_])
         ]
     )
-    unended = [one for one in found if one.state in {"pending", "held", "refused"} or one.left]
+    unended = [one for one in found if views.is_open(one)]
     title = f"Departures of {looking.scope} since {begin:%Y-%m-%d %H:%M}"
-    answer = looking.answer(views.Departure, title, COLUMNS, face, STYLES)
+    answer = looking.answer(views.Departure, title, DEPARTURES, face, STYLES)
     answer.add(unended if only_open else found)
     answer.end()
     if face == "table":

@@ -6,19 +6,9 @@ import click
 
 from scim_bridge.cli import NEEDED
 from scim_bridge.cli.looking import Looking
-from scim_bridge.cli.tables import Face, faces, text
+from scim_bridge.cli.tables import Face, faces
+from scim_bridge.views.faces import DRIFT, text
 
-COLUMNS = {
-    "drift": "Drift",
-    "kind": "Kind",
-    "name": "Name",
-    "differs": "Differs in",
-    "then": "Then",
-    "since": "Since (UTC)",
-    "remote_id": "Remote id",
-    "connection": "Connection",
-    "id": "Id",
-}
 STYLES = {
     "extra_active": "bold red",
     "extra_privilege": "bold red",
@@ -41,7 +31,7 @@ def drift(path: Path | None, connection: str | None, *, exit_status: bool, face:
 
     looking = Looking(path, connection)
     found = looking.ask(lambda tx: {one: views.last_run(tx, one) for one in looking.connections})
-    answer = looking.answer(views.DriftRow, f"Drift of {looking.scope}", COLUMNS, face, STYLES)
+    answer = looking.answer(views.DriftRow, f"Drift of {looking.scope}", DRIFT, face, STYLES)
     for id_, run in found.items():
         if run is None:
             click.echo(f"{id_} was not compared yet: scim-bridge reconcile {id_}", err=True)

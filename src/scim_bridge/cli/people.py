@@ -7,35 +7,13 @@ import click
 
 from scim_bridge.cli.looking import Looking
 from scim_bridge.cli.tables import Face, faces
+from scim_bridge.views.faces import GROUPS, PEOPLE
 
 if TYPE_CHECKING:
     from scim_bridge.store.engine import Connection
     from scim_bridge.views import Page, Position
     from scim_bridge.views.people import PersonRow
 
-PEOPLE = {
-    "name": "Name",
-    "wanted": "Wanted",
-    "there": "There",
-    "state": "State",
-    "managed": "Managed",
-    "groups": "Groups",
-    "connection": "Connection",
-    "id": "Id",
-}
-GROUPS = {
-    "name": "Name",
-    "there": "There",
-    "state": "State",
-    "managed": "Managed",
-    "members": "Members",
-    "joining": "Joining",
-    "leaving": "Leaving",
-    "remote_id": "Remote id",
-    "why": "Refused",
-    "connection": "Connection",
-    "id": "Id",
-}
 STATES = ("settled", "pending", "held", "blocked")
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from scim_bridge.cli.looking import Looking
-from scim_bridge.cli.tables import as_json, plain, show
+from scim_bridge.cli.tables import as_json, show
+from scim_bridge.views.faces import HISTORY, plain
 
 if TYPE_CHECKING:  # loaded by whoever looks, not by whoever asks for help
     from scim_bridge.config import Settings
@@ -23,16 +24,6 @@ if TYPE_CHECKING:  # loaded by whoever looks, not by whoever asks for help
 
 ATTRIBUTES = {"path": "", "wanted": "Wanted", "there": "There", "note": ""}
 GROUPS = {"name": "Group", "wanted": "Wanted", "there": "There", "note": "", "remote_id": "Remote id"}
-HISTORY = {
-    "at": "At (UTC)",
-    "event": "Event",
-    "what": "What",
-    "outcome": "Outcome",
-    "error": "Error",
-    "paths": "Changed",
-    "by": "By",
-    "request": "Request",
-}
 BY_HAND = "by hand: no client manages it"
 MISSING = """\
 missing: the account is not there, or inactive; it is made again when a client writes active = true,

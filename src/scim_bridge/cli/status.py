@@ -8,7 +8,8 @@ import click
 
 from scim_bridge.cli import NEEDED
 from scim_bridge.cli.looking import Looking
-from scim_bridge.cli.tables import as_json, console, print_json, text
+from scim_bridge.cli.tables import as_json, console, print_json
+from scim_bridge.views.faces import text
 
 if TYPE_CHECKING:
     from scim_bridge.views.connections import ConnectionStatus

@@ -1,14 +1,14 @@
 """What commands print: a table for people, with whole ids and names also when it is piped; JSON lines, or CSV."""
 
-import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
+
+from scim_bridge.views.faces import NOTHING, cells, lines, names, plain, text
 
 if TYPE_CHECKING:  # drawing tables takes a while to load, and help and JSON draw none
     from rich.console import Console
@@ -17,8 +17,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 WIDE = 10_000
 """Columns of an output that is no terminal: nothing is folded or cut."""
-
-NOTHING = "-"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of a table.")
 """The option of a command that prints tables and has no CSV."""
@@ -76,15 +74,13 @@ class Answer:
         face: Face,
         styles: Mapping[str, str] | None = None,
     ) -> None:
-        self._names = [field.name for field in fields(kind)]
         self._title = title
         self._columns = columns
         self._face = face
         self._styles = styles or {}
         self._rows: list[Row] = []
-        self._csv = csv.writer(sys.stdout, lineterminator="\n")
         if face == "csv":
-            self._csv.writerow(self._names)
+            click.echo(lines([names(kind)]), nl=False)
 
     def add(self, items: Iterable[Any]) -> None:
         """Print more of it."""
@@ -92,7 +88,7 @@ class Answer:
             if self._face == "json":
                 print_json(item)
             elif self._face == "csv":
-                self._csv.writerow([_cell(getattr(item, name)) for name in self._names])
+                click.echo(lines([cells(item)]), nl=False)
             else:
                 self._rows.append({name: getattr(item, name) for name in self._columns})
 
@@ -112,17 +108,6 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console() if sys.stdout.isatty() else Console(width=WIDE)
-
-
-def text(value: object) -> str:
-    """Return a value as people read it; times are UTC, to the second."""
-    if value is None or value in ((), []):
-        return NOTHING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
-    return ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
 
 
 def _draw(title: str, columns: Mapping[str, str], rows: Iterable[Row], styles: Mapping[str, str]) -> None:
@@ -154,28 +139,3 @@ def _draw(title: str, columns: Mapping[str, str], rows: Iterable[Row], styles: M
                 record.add_row(Text(heading, style="bold"), value)
         output.print()
         output.print(record)
-
-
-def plain(value: object) -> object:
-    """Return what JSON has of a value that it does not know."""
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _cell(value: object) -> str:
-    """Return a value as a CSV file has it.
-
-    A spreadsheet takes some texts for formulas, and names are anybody's: such a text gets a ``'`` before it.
-    """
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, int | float):
-        return str(value)
-    if is_dataclass(value) or isinstance(value, str):
-        told = str(value)
-    else:
-        told = "; ".join(map(str, value)) if isinstance(value, Sequence) else str(value)
-    return f"'{told}" if told[:1] in {"=", "+", "-", "@", "\t", "\r"} else told

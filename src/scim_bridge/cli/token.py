@@ -1,28 +1,26 @@
 """``scim-bridge token``: the bearer tokens that clients present."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from scim_bridge.cli.tables import as_json, show
 from scim_bridge.config import Settings, load_settings
+from scim_bridge.desk import Desk
 from scim_bridge.errors import UnknownConnectionError
-from scim_bridge.provisioning.journal import OPERATOR
-from scim_bridge.store import audit, tokens
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
+from scim_bridge.views.faces import TOKENS
+from scim_bridge.views.tokens import tokens
+
+T = TypeVar("T")
 
 DEFAULT_DAYS = 180
-COLUMNS = {
-    "token": "Token",
-    "connection": "Connection",
-    "name": "Name",
-    "created": "Created (UTC)",
-    "expires": "Expires",
-    "used": "Last used",
-    "state": "State",
-}
 
 
 @click.group()
@@ -39,7 +37,7 @@ def create(path: Path | None, connection: str, days: int, name: str) -> None:
     """Create a token for CONNECTION and show it, once."""
     settings = load_settings(path, connectors=())
     require_connection(settings, connection)
-    clear = asyncio.run(_create(settings, connection, timedelta(days=days), name))
+    clear = asyncio.run(_at_desk(settings, lambda desk: desk.create_token(connection, days=days, name=name)))
     click.echo(clear)
     click.echo(f"Shown once; valid for {days} days. Clients send it as: Authorization: Bearer <token>", err=True)
 
@@ -53,15 +51,9 @@ def list_(path: Path | None, connection: str | None, *, as_json: bool) -> None:
     settings = load_settings(path, connectors=())
     if connection is not None:
         require_connection(settings, connection)
-    rows = []
     now = datetime.now(UTC)
-    for record in asyncio.run(_list(settings, connection)):
-        expired = record.expires_at is not None and record.expires_at <= now
-        state = "revoked" if record.revoked_at else "expired" if expired else "valid"
-        named = {"token": record.lookup_id, "connection": record.connection_id, "name": record.label}
-        times = {"created": record.created_at, "expires": record.expires_at, "used": record.used_at}
-        rows.append({**named, **times, "state": state})
-    show("Tokens", COLUMNS, rows, as_json=as_json)
+    page = asyncio.run(_at_desk(settings, lambda desk: desk.ask(partial(tokens, connection_id=connection, now=now))))
+    show("Tokens", TOKENS, map(asdict, page.items), as_json=as_json)
 
 
 @token.command()
@@ -69,7 +61,7 @@ def list_(path: Path | None, connection: str | None, *, as_json: bool) -> None:
 @click.pass_obj
 def revoke(path: Path | None, lookup_id: str) -> None:
     """Revoke the token with this id (see `token list`), at once."""
-    if not asyncio.run(_revoke(load_settings(path, connectors=()), lookup_id)):
+    if not asyncio.run(_at_desk(load_settings(path, connectors=()), lambda desk: desk.revoke_token(lookup_id))):
         raise click.ClickException(f"no token {lookup_id}; see: scim-bridge token list")
     click.echo(f"revoked {lookup_id}")
 
@@ -81,49 +73,9 @@ def require_connection(settings: Settings, connection: str) -> None:
         raise UnknownConnectionError(f'unknown connection "{connection}"; configured: {configured}')
 
 
-async def _create(settings: Settings, connection: str, lifetime: timedelta, name: str) -> str:
+async def _at_desk(settings: Settings, deed: Callable[[Desk], Awaitable[T]]) -> T:
     store = await Store.open(settings.store.url, exclusive=False)
     try:
-        now = datetime.now(UTC)
-        clear, record = tokens.mint(connection, label=name, now=now, expires_at=now + lifetime)
-
-        def make(tx: Connection) -> None:
-            tokens.create(tx, record)
-            _note(tx, connection, "create", record.lookup_id, now)
-
-        await store.write(make)
-        return clear
+        return await deed(Desk(store))
     finally:
         await store.close()
-
-
-async def _list(settings: Settings, connection: str | None) -> list[tokens.TokenRecord]:
-    store = await Store.open(settings.store.url, exclusive=False)
-    try:
-        return await store.read(lambda tx: tokens.list_tokens(tx, connection))
-    finally:
-        await store.close()
-
-
-async def _revoke(settings: Settings, lookup_id: str) -> bool:
-    store = await Store.open(settings.store.url, exclusive=False)
-    try:
-        now = datetime.now(UTC)
-
-        def end(tx: Connection) -> bool:
-            record = tokens.find(tx, lookup_id)
-            if record is None or not tokens.revoke(tx, lookup_id, now):
-                return False
-            _note(tx, record.connection_id, "revoke", lookup_id, now)
-            return True
-
-        return await store.write(end)
-    finally:
-        await store.close()
-
-
-def _note(tx: Connection, connection: str, operation: str, lookup_id: str, now: datetime) -> None:
-    """Write to the audit chain what became of a token."""
-    audit.append(
-        tx, connection, {"event": "token", "operation": operation, "token": lookup_id, "actor": OPERATOR}, now=now
-    )

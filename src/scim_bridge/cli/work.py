@@ -7,31 +7,8 @@ import click
 
 from scim_bridge.cli.looking import Looking
 from scim_bridge.cli.tables import Face, faces
+from scim_bridge.views.faces import HELD, PENDING
 
-PENDING = {
-    "state": "State",
-    "lane": "What",
-    "name": "Name",
-    "kind": "Kind",
-    "wanted": "Wanted",
-    "why": "Why it waits",
-    "since": "Since (UTC)",
-    "attempts": "Failed",
-    "next_at": "Next try",
-    "connection": "Connection",
-    "id": "Id",
-}
-HELD = {
-    "name": "Name",
-    "kind": "Kind",
-    "wanted": "Wanted",
-    "why": "Held since it is one of",
-    "by": "Asked by",
-    "since": "Since (UTC)",
-    "next_at": "Released at",
-    "connection": "Connection",
-    "id": "Id",
-}
 STYLES = {"pending": "yellow", "held": "bold red", "blocked": "red"}
 
 

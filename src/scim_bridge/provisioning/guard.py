@@ -203,10 +203,14 @@ class Guard:
         """Return what is held."""
         return resources.held(tx, self.connection_id)
 
-    def approve(self, tx: Connection, ids: Collection[str] | None) -> list[str]:
-        """Hand held resources to the driver; ``None`` means all. Returns the ids."""
+    def approve(self, tx: Connection, ids: Collection[str] | None, *, reason: str | None = None) -> list[str]:
+        """Hand held resources to the driver; ``None`` means all. Returns the ids.
+
+        :param reason: Why, in the operator's words.
+        """
         audit.serialise(tx, self.connection_id)
-        return self._release(tx, [row for row in self.held(tx) if ids is None or row.id in ids], "approved")
+        chosen = [row for row in self.held(tx) if ids is None or row.id in ids]
+        return self._release(tx, chosen, "approved", reason)
 
     def release_overdue(self, tx: Connection) -> tuple[list[str], int]:
         """Hand over what was held long enough; returns those ids, and how many are still held.
@@ -219,8 +223,11 @@ class Guard:
         overdue = [row for row in held if row.not_before is not None and row.not_before <= now]
         return self._release(tx, overdue, "released"), len(held) - len(overdue)
 
-    def reject(self, tx: Connection, ids: Collection[str] | None) -> list[str]:
-        """Let what is desired of held resources go back to what is observed; ``None`` means all. Returns the ids."""
+    def reject(self, tx: Connection, ids: Collection[str] | None, *, reason: str | None = None) -> list[str]:
+        """Let what is desired of held resources go back to what is observed; ``None`` means all. Returns the ids.
+
+        :param reason: Why, in the operator's words.
+        """
         audit.serialise(tx, self.connection_id)
         rejected = [row for row in self.held(tx) if ids is None or row.id in ids]
         for row in rejected:
@@ -229,13 +236,13 @@ class Guard:
                 resources.remove(tx, self.connection_id, row.id)
             else:
                 self._revert(tx, row)
-            self._record(tx, row, "rejected")
+            self._record(tx, row, "rejected", reason)
         return [row.id for row in rejected]
 
-    def _release(self, tx: Connection, rows: list[ResourceRow], decision: str) -> list[str]:
+    def _release(self, tx: Connection, rows: list[ResourceRow], decision: str, reason: str | None = None) -> list[str]:
         for row in rows:
             resources.replace(tx, replace(row, state=State.PENDING, not_before=None))
-            self._record(tx, row, decision)
+            self._record(tx, row, decision, reason)
         return [row.id for row in rows]
 
     def _revert(self, tx: Connection, row: ResourceRow) -> None:
@@ -269,10 +276,10 @@ class Guard:
         if resources.find_by_name(tx, self.connection_id, "Group", group.name) is None:
             resources.replace(tx, replace(_rejected(group), active=True))
 
-    def _record(self, tx: Connection, row: ResourceRow, decision: str) -> None:
+    def _record(self, tx: Connection, row: ResourceRow, decision: str, reason: str | None = None) -> None:
         """Write a decision to the audit chain, and wake who drives the connection and who waits, on every replica."""
-        by = {"actor": "guard"} if decision == "released" else {}
-        record(tx, row, "guard", now=self.clock(), decision=decision, **by)
+        more = {"actor": "guard"} if decision == "released" else {"reason": reason} if reason else {}
+        record(tx, row, "guard", now=self.clock(), decision=decision, **more)
         notifications.wake(tx, self.connection_id)
         notifications.announce(tx, self.connection_id, row.id)
 

@@ -3,7 +3,8 @@
 import asyncio
 import gc
 import resource
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from socket import socket
 from typing import Any, TypeVar
@@ -25,7 +26,8 @@ class Listen:
     :param graceful_seconds: How long a stop waits for requests under way; the application waits for its writes itself.
     :param connections: How many TCP connections are kept, where there are file descriptors for them.
     :param of_one_address: How many of them one address may have, unless it is a proxy's.
-    :param proxies: Addresses of reverse proxies whose ``X-Forwarded-…`` headers are believed, comma separated.
+    :param proxies: Addresses of reverse proxies whose ``X-Forwarded-…`` headers are believed, comma separated;
+        none: of nobody.
     """
 
     host: str = "127.0.0.1"
@@ -54,6 +56,14 @@ class _Uvicorn(uvicorn.Server):
             gc.freeze()  # what was imported and opened lives as long as the process: no collection walks it again
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._started(f"http://{host}:{port}")
+
+
+class _Beside(_Uvicorn):
+    """Leaves the signals of the process to another server."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 OTHER_DESCRIPTORS = 256
@@ -104,7 +114,7 @@ def configuration(application: ASGIApp, listen: Listen) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=True,
+        proxy_headers=bool(listen.proxies),
         forwarded_allow_ips=listen.proxies,
         timeout_keep_alive=65,  # longer than Okta keeps an idle connection
         timeout_graceful_shutdown=listen.graceful_seconds,
@@ -118,3 +128,30 @@ async def serve(application: ASGIApp, listen: Listen, *, started: Callable[[str]
     :raises AddressUnavailableError: When it cannot.
     """
     await _Uvicorn(configuration(application, listen), started).serve()
+
+
+@asynccontextmanager
+async def beside(
+    application: ASGIApp, listen: Listen, *, started: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[None]:
+    """Serve another application in the same process, for the length of a ``with`` block.
+
+    :raises AddressUnavailableError: When it cannot listen.
+    """
+    listens = asyncio.Event()
+
+    def tell(url: str) -> None:
+        listens.set()
+        started(url)
+
+    server = _Beside(configuration(application, listen), tell)
+    serving = asyncio.create_task(server.serve())
+    begun = asyncio.create_task(listens.wait())
+    try:
+        await asyncio.wait({serving, begun}, return_when=asyncio.FIRST_COMPLETED)
+        if begun.done():
+            yield
+    finally:
+        begun.cancel()
+        server.should_exit = True
+        await serving

@@ -313,3 +313,16 @@ ownership = Table(
     sqlite_with_rowid=False,
 )
 """Which replica drives a connection (:mod:`scim_bridge.store.leadership`); times are the server's."""
+
+sign_in = Table(
+    "sign_in",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("opens", TEXT, nullable=False),
+    Column("person", TEXT, nullable=False),
+    Column("role", TEXT, nullable=False),
+    Column("expires_at", NUMBER, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""One-time links and sessions of the console, by the SHA-256 of what the browser holds (:mod:`.sign_ins`)."""

@@ -91,6 +91,11 @@ def departures(tx: Connection, connection_id: str, *, since: datetime, others: C
     return sorted(found, key=lambda one: one.asked)
 
 
+def is_open(one: Departure) -> bool:
+    """Tell whether somebody's access is not ended, or not all of it."""
+    return one.state in {"pending", "held", "refused"} or bool(one.left)
+
+
 def _told(events: Iterable[audit.AuditEvent]) -> dict[str, list[_Open]]:
     found: dict[str, list[_Open]] = {}
     held: dict[str, Any] = {}

@@ -10,7 +10,14 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from scim_bridge.cli.clients import told
-from scim_bridge.config import RESERVED_IDS, ConnectionSettings, GuardSettings, ServerSettings, StoreSettings
+from scim_bridge.config import (
+    RESERVED_IDS,
+    ConnectionSettings,
+    ConsoleSettings,
+    GuardSettings,
+    ServerSettings,
+    StoreSettings,
+)
 from scim_bridge.errors import StoreUnavailableError
 from scim_bridge.protocol.clients import FORMS, PRESETS, QUIRKS, ClientPreset
 from scim_bridge.protocol.limits import Limits
@@ -25,6 +32,7 @@ from tests.unit.docs.pages import ROOT, table, text
 TABLES: dict[str, type[BaseModel]] = {
     "### `[server]`": ServerSettings,
     "### `[store]`": StoreSettings,
+    "### `[console]`": ConsoleSettings,
     "### `[connections.ID]`": ConnectionSettings,
     "### `[connections.ID.guard]`": GuardSettings,
 }

@@ -1,0 +1,53 @@
+"""What every page of the console stands on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from scim_bridge.console.gate import Address
+from scim_bridge.console.rendering import Rendering
+from scim_bridge.console.sealed import Seal
+from scim_bridge.desk import MAY, Desk
+
+NAVIGATION = (
+    ("", "Overview"),
+    ("people", "People"),
+    ("departures", "Departures"),
+    ("work", "Work"),
+    ("held", "Held"),
+    ("groups", "Groups"),
+    ("drift", "Drift"),
+    ("tokens", "Tokens"),
+)
+"""The pages that stand above every page, by their segment under ``/console``."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The console of a bridge.
+
+    :param connections: The client preset of each connection.
+    :param seal: Closes what links carry.
+    """
+
+    desk: Desk
+    connections: Mapping[str, str]
+    address: Address
+    seal: Seal
+    rendering: Rendering
+
+    def page(self, template: str, request: Request, *, title: str, status: int = 200, **values: Any) -> Response:
+        """Return a page for whoever is signed in."""
+        visitor = getattr(request.state, "visitor", None)
+        common = {
+            "title": title,
+            "visitor": visitor,
+            "may": {deed: visitor is not None and visitor.role in roles for deed, roles in MAY.items()},
+            "navigation": NAVIGATION,
+            "here": request.url.path.removeprefix("/console").strip("/").partition("/")[0],
+            "now": self.desk.clock(),
+        }
+        return HTMLResponse(self.rendering.page(template, common | values), status)

@@ -1,0 +1,35 @@
+"""Opens the console of a running bridge, as it is configured."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from scim_bridge.config import ConsoleSettings, Settings
+from scim_bridge.console.application import create_console
+from scim_bridge.console.gate import Address, Gate
+from scim_bridge.desk import Desk
+from scim_bridge.server.serve import Listen, beside
+
+logger = logging.getLogger("scim_bridge.console")
+
+
+def console_of(settings: Settings, desk: Desk) -> Gate:
+    """Return the operator's pages of a bridge."""
+    chosen = settings.console or ConsoleSettings()
+    clients = {id_: one.client for id_, one in settings.connections.items()}
+    address = Address(chosen.public_url, chosen.proxies)
+    return create_console(desk, clients, address=address, secret=settings.server.cursor_key())
+
+
+@asynccontextmanager
+async def shown(settings: Settings, desk: Desk) -> AsyncIterator[None]:
+    """Serve the operator's pages for the length of a ``with`` block, if there are to be any."""
+    chosen = settings.console
+    if chosen is None:
+        yield
+        return
+    listen = Listen(chosen.host, chosen.port, graceful_seconds=5, connections=200, of_one_address=100, proxies="")
+    async with beside(
+        console_of(settings, desk), listen, started=lambda url: logger.info("console at %s/console", url)
+    ):
+        yield

@@ -1,0 +1,208 @@
+"""The pages that look."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Literal
+
+from scim2_models import SCIMException
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from scim_bridge.console import lists
+from scim_bridge.console.gate import RefusedError, form_of
+from scim_bridge.console.house import House
+from scim_bridge.console.lists import Asked, Listing
+from scim_bridge.desk import SignIn
+from scim_bridge.store.engine import Connection
+from scim_bridge.views import Page, connections
+from scim_bridge.views.connections import ConnectionStatus
+from scim_bridge.views.faces import plain
+from scim_bridge.views.person import Gone, Person
+from scim_bridge.views.person import person as look_up
+
+Face = Literal["json", "csv"]
+FACES: tuple[Face, ...] = ("json", "csv")
+MEDIA: dict[Face, str] = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
+
+TEXT = 500
+"""How many characters a field of a form may have."""
+
+
+# -- Overview ----------------------------------------------------------------------------------------------------------
+
+
+async def overview(house: House, request: Request, visitor: SignIn) -> Response:
+    """Show what needs somebody, and how each connection stands."""
+    del visitor
+    standing = await _standing(house)
+    needs = [_need(one.connection, sentence) for one in standing for sentence in one.needs]
+    return house.page("overview", request, title="Overview", connections=standing, needs=needs)
+
+
+PAGES = {
+    "pending": ("work", "See the work"),
+    "held": ("held", "Decide"),
+    "drift": ("drift", "See what differs"),
+    "token": ("tokens", "Make a token"),
+}
+"""Where the console has what a command has: the page, and what its button says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What needs somebody.
+
+    :param page: Where to go; ``None``: the sentence names what to do.
+    """
+
+    connection: str
+    sentence: str
+    page: str | None = None
+    button: str | None = None
+
+
+def _need(connection: str, told: str) -> Need:
+    sentence, _, command = told.partition(": scim-bridge ")
+    found = PAGES.get(command.partition(" ")[0])
+    return Need(connection, told) if found is None else Need(connection, f"{sentence}.", *found)
+
+
+async def overview_file(house: House, request: Request, visitor: SignIn) -> Response:
+    """Hand over what ``scim-bridge status --json`` tells."""
+    del request
+    await house.desk.export(house.connections, "overview.json", by=visitor.person)
+    return _document([asdict(one) for one in await _standing(house)])
+
+
+async def _standing(house: House) -> list[ConnectionStatus]:
+    def question(tx: Connection) -> list[ConnectionStatus]:
+        return [connections.status(tx, one, now=house.desk.clock()) for one in sorted(house.connections)]
+
+    return await house.desk.ask(question)
+
+
+# -- Lists -------------------------------------------------------------------------------------------------------------
+
+
+async def listed(house: House, request: Request, visitor: SignIn, *, listing: Listing) -> Response:
+    """Show a page of a list."""
+    del visitor
+    asked = _asked(house, request)
+    chosen = _connections(house, asked)
+    problem: str | None = None
+    found: Page[Any] = Page(())
+    try:
+        query = listing.question(asked, house.desk.clock(), sorted(house.connections))
+        found = await lists.page(house.desk, query, chosen, asked.get("after"))
+    except (SCIMException, LookupError, ValueError) as error:
+        problem = getattr(error, "detail", None) or "A field has a value that it cannot have."
+        if isinstance(error, LookupError):
+            problem = f'There is no group of the name "{asked.get("group")}" in {", ".join(chosen)}.'
+    narrowed = {name: value for name, value in asked.items() if name != "after"}
+    return house.page(
+        "list",
+        request,
+        title=listing.title,
+        status=400 if problem else 200,
+        listing=listing,
+        columns=_columns(listing, chosen),
+        rows=found.items,
+        asked=asked,
+        problem=problem,
+        connections=sorted(house.connections),
+        following=None if found.next is None else house.seal.close(narrowed | {"after": found.next}),
+        view=house.seal.close(narrowed) if narrowed else None,
+        is_first="after" not in asked,
+    )
+
+
+async def narrowed(house: House, request: Request, visitor: SignIn, *, listing: Listing) -> Response:
+    """Take what a list is narrowed by into its URL."""
+    del visitor
+    form = await form_of(request)
+    known = {"connection", *(field.name for field in listing.fields)}
+    asked = {name: values[0].strip()[:TEXT] for name, values in form.items() if name in known and values[0].strip()}
+    where = f"/console/{listing.path}"
+    return RedirectResponse(f"{where}?view={house.seal.close(asked)}" if asked else where, 303)
+
+
+async def file(house: House, request: Request, visitor: SignIn, *, listing: Listing, face: Face) -> Response:
+    """Hand a list over, all of it."""
+    asked = _asked(house, request)
+    chosen = _connections(house, asked)
+    try:
+        query = listing.question(asked, house.desk.clock(), sorted(house.connections))
+        await lists.page(house.desk, query, chosen, None, limit=1)  # what is wrong is told before anything is sent
+    except (SCIMException, LookupError, ValueError):
+        raise RefusedError(400, "A field has a value that it cannot have; see the page.") from None
+    await house.desk.export(chosen, f"{listing.path}.{face}", by=visitor.person)
+    text = lists.file(house.desk, listing, query, chosen, face)
+    return _attachment(text, f"{listing.path}.{face}", MEDIA[face])
+
+
+def _attachment(text: AsyncIterator[str], name: str, media: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(text, media_type=media, headers=headers)
+
+
+def _asked(house: House, request: Request) -> dict[str, Any]:
+    """Return what a page is asked for."""
+    sealed = request.query_params.get("view")
+    if sealed is None:
+        return {}
+    asked = house.seal.open(sealed)
+    if asked is None:
+        raise RefusedError(400, "This link is of an earlier run of the bridge; choose again what you want to see.")
+    return asked
+
+
+def _connections(house: House, asked: Asked) -> list[str]:
+    one = asked.get("connection")
+    if one is None:
+        return sorted(house.connections)
+    if one not in house.connections:
+        raise HTTPException(404)
+    return [one]
+
+
+def _columns(listing: Listing, chosen: list[str]) -> Mapping[str, str]:
+    """Return the columns; a table of one connection does not name it in every row, and ids are on a person's page."""
+    hidden = {"id"} | ({"connection"} if len(chosen) == 1 else set())
+    return {name: heading for name, heading in listing.columns.items() if name not in hidden}
+
+
+# -- A person ----------------------------------------------------------------------------------------------------------
+
+
+async def person(house: House, request: Request, visitor: SignIn) -> Response:
+    """Show one person: the sentence first, then why."""
+    del visitor
+    found = await _person(house, request)
+    if isinstance(found, Gone):
+        return house.page("gone", request, title="Deleted", gone=found)
+    return house.page("person", request, title=found.name, person=found)
+
+
+async def person_file(house: House, request: Request, visitor: SignIn) -> Response:
+    """Hand over what ``scim-bridge person --json`` tells."""
+    found = await _person(house, request)
+    await house.desk.export([found.connection], "person.json", by=visitor.person)
+    return _document(asdict(found))
+
+
+async def _person(house: House, request: Request) -> Person | Gone:
+    connection = request.path_params["connection"]
+    if connection not in house.connections:
+        raise HTTPException(404)
+    ask = partial(look_up, connection_id=connection, who=request.path_params["id"])
+    found = await house.desk.ask(ask)
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+def _document(document: Any) -> Response:
+    return Response(json.dumps(document, default=plain), media_type=MEDIA["json"])
