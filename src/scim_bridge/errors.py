@@ -26,6 +26,7 @@ Two families never mix: what is wrong while starting (never on the wire) and wha
           RemoteRateLimitedError      429  transient: knows how long to wait
           RemoteSuspendedError        429  transient: it has been failing, and is left alone for a while
           RemoteMisroutedError        429  transient: not its answer, or one about something else: alerts the operator
+          RemoteFullError             429  transient: no licence, seat or allowance is left: alerts the operator
         RemoteCredentialsError        429  the remote system refuses *our* credentials: alerts the operator
       RefusedError                    any  what a ConnectorError answered earlier, read back from the store
       PendingError                    429  the write is durable and will be driven; the remote system is not confirmed
@@ -203,6 +204,21 @@ class RemoteMisroutedError(RemoteUnavailableError):
     """
 
     alarms = True
+
+
+class RemoteFullError(RemoteUnavailableError):
+    """Transient: the remote system refuses for now, since no licence, seat or allowance is left.
+
+    Nothing was executed. What is wanted stays wanted, and is tried again; the operator is alarmed, and ``detail`` is
+    for them: somebody has to buy, or to free, one.
+
+    :param retry_after: Seconds until it is tried again.
+    """
+
+    alarms = True
+
+    def __init__(self, detail: str, *, retry_after: float = 600.0) -> None:
+        super().__init__(detail, ambiguous=False, retry_after=retry_after)
 
 
 class RemoteCredentialsError(ConnectorError):

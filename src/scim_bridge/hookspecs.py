@@ -34,10 +34,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pluggy
+from scim2_models import BaseModel as ScimModel
 
 from scim_bridge.connector import Connector, ConnectorRegistry, describe
 from scim_bridge.errors import ConnectorDefinitionError
-from scim_bridge.models import Explanation, Finding, Group, MemberPage, Page, Remote, User
+from scim_bridge.models import CoreUser, EnterpriseUser, Explanation, Finding, Group, MemberPage, Page, Remote, User
 
 PROJECT = "scim_bridge"
 
@@ -223,6 +224,10 @@ PAIRS = (
     ("list_groups", "get_group"),
 )
 MEMBERSHIP = ("set_user_groups", "add_group_members")
+NO_ATTRIBUTES = frozenset({"schemas", "id", "meta", "active", "password", "groups", "members"})
+"""What resources have and no connector keeps as an attribute: hooks of their own are about it, or nothing is."""
+
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 REQUIRED = ("get_user", "create_user", "update_user", "deactivate_user", "reactivate_user")
 
 
@@ -275,6 +280,46 @@ def check_definition(connector_type: type[Connector[Any]]) -> None:
             refuse(f"{one} and {other} belong together; only one is implemented")
     for fault in _faults_of_membership(operations):
         refuse(fault)
+    check_attributes(connector_type)
+
+
+def check_attributes(connector: Connector[Any] | type[Connector[Any]]) -> None:
+    """Refuse attribute paths that nothing has: what is announced and never found would differ for ever, in silence.
+
+    :param connector: An object, whose ``__init__`` may have set them, or a type.
+    :raises ConnectorDefinitionError: naming the path.
+    """
+    connector_type = connector if isinstance(connector, type) else type(connector)
+    models: tuple[tuple[str, type[ScimModel]], ...] = (("user_attributes", CoreUser), ("group_attributes", Group))
+    for name, model in models:
+        paths = getattr(connector, name)
+        if isinstance(paths, str) or not all(isinstance(path, str) for path in paths):
+            raise ConnectorDefinitionError(f"{describe(connector_type)}: {name} must be a set of attribute paths")
+        for path in sorted(paths):
+            if not _is_attribute(model, path):
+                raise ConnectorDefinitionError(
+                    f'{describe(connector_type)}: {name}: "{path}" is no attribute that a connector can keep;'
+                    " paths look like userName, name.givenName, emails, urn:…:User:department"
+                )
+
+
+def _is_attribute(resource: type[ScimModel], path: str) -> bool:
+    """Tell whether a path leads to a value of a resource; of extensions other than the enterprise one it may."""
+    if path.startswith("urn:"):
+        urn, _, path = path.rpartition(":")
+        if urn != ENTERPRISE:
+            return bool(path)
+        resource = EnterpriseUser
+    model: type[ScimModel] | None = resource
+    for name in path.split("."):
+        fields = {} if model is None else {field.serialization_alias: key for key, field in model.model_fields.items()}
+        if model is None or name not in fields or name in NO_ATTRIBUTES:
+            return False
+        if model.get_field_multiplicity(fields[name]):
+            return path == name  # a whole list, or nothing of it
+        kind = model.get_field_root_type(fields[name])
+        model = kind if isinstance(kind, type) and issubclass(kind, ScimModel) else None
+    return True
 
 
 def _faults_of_membership(operations: frozenset[str]) -> Iterator[str]:

@@ -216,3 +216,20 @@ async def test_only_a_persons_login_names_somebody(tmp_path: Path, login: str) -
     async with bridged(tmp_path, github) as bridge:
         assert (await bridge.create(login)).status_code == 400
         assert github.snapshot()["invited"] == {}
+
+
+async def test_no_seat_is_no_last_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It stays wanted, the operator is told why, a removal goes on; with a seat that is free the invitation is sent."""
+    github = organization("ada")
+    github.add_member("bob")
+    github.seats = 2
+    async with bridged(tmp_path, github) as bridge:
+        await bridge.compare()
+        assert (await bridge.create("ada")).status_code == 429
+        row = await bridge.row("ada")
+        assert (row.state, row.refusal) == (State.PENDING, None)
+        assert "RemoteFullError (the organisation has no seat left" in caplog.text
+
+        await bridge.active((await bridge.row("bob")).id, active=False)
+        assert (await bridge.active(row.id, active=True)).status_code == 200
+        assert github.snapshot() == {"members": OWNER, "invited": {"ada": "member"}, "teams": {}}

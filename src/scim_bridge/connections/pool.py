@@ -13,7 +13,7 @@ from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.connections.wrappers import Observer, Wrappers
 from scim_bridge.connector import ClientFactory, Connector, ConnectorContext, ConnectorRegistry, ConnectorState
 from scim_bridge.errors import BridgeError, ConfigurationError, ConnectionSettingsError, without_text
-from scim_bridge.hookspecs import PROJECT, ConnectorSpec
+from scim_bridge.hookspecs import PROJECT, ConnectorSpec, check_attributes
 
 DEADLINE = 20.0
 """Seconds that one hook call may take; the request that waits for it has 25."""
@@ -78,6 +78,7 @@ async def open_connection(
                 f'connection "{connection_id}": the {connector_type.name} connector cannot be opened:'
                 f" {type(error).__name__}"
             ) from error
+        check_attributes(connector)
         hooks.register(connector)
         hooks.register(Wrappers(deadline=deadline, logger=logger, observer=observer))
         hooks.check_pending()

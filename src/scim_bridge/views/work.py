@@ -24,6 +24,7 @@ WORDS = {
     "RemoteUnavailableError": "the remote system did not answer as it should",
     "RemoteRateLimitedError": "the remote system's limit is used up",
     "RemoteSuspendedError": "the remote system has been failing, and is left alone for a while",
+    "RemoteFullError": "the remote system has no licence, seat or allowance left",
     "RemoteMisroutedError": "something else than the remote system answered; scim-bridge check tells more",
     "RemoteCredentialsError": "the remote system refuses the bridge's credentials; scim-bridge check tells more",
 }

@@ -7,7 +7,7 @@ import pytest
 
 from scim_bridge.connector import Connector, ConnectorRegistry
 from scim_bridge.errors import ConnectorDefinitionError
-from scim_bridge.hookspecs import hookimpl
+from scim_bridge.hookspecs import ENTERPRISE, hookimpl
 from scim_bridge.models import Remote, User
 from scim_bridge.testing.memory import MemoryAccounts, MemoryConnector
 
@@ -65,6 +65,12 @@ def variant(base: type[Connector[Any]] = MemoryConnector, **changes: object) -> 
         (lambda: variant(MemoryAccounts), "has groups but neither set_user_groups nor add/remove_group_members"),
         (lambda: variant(Connector, config_model=MemoryAccounts.config_model), "get_user is required"),
         (lambda: type("Acme", (MemoryAccounts,), {}), "has no name"),
+        *(
+            (lambda path=path: variant(user_attributes=frozenset({"userName", path})), f'"{path}" is no attribute')
+            for path in ("userNam", "active", "name.given", "userName.part", "emails.value", f"{ENTERPRISE}:boss")
+        ),
+        (lambda: variant(user_attributes="userName"), "user_attributes must be a set of attribute paths"),
+        (lambda: variant(group_attributes=frozenset({"members"})), '"members" is no attribute'),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -78,6 +84,19 @@ def test_a_broken_definition_is_refused_with_the_mend(make: Callable[[], type[Co
     assert message in str(refused.value)
     assert "Acme" in str(refused.value)
     assert not registry.types()
+
+
+def test_attributes_of_every_kind_are_taken() -> None:
+    """Texts, parts of what is complex, whole lists, and those of extensions."""
+    paths = {
+        "userName",
+        "name.givenName",
+        "emails",
+        "roles",
+        f"{ENTERPRISE}:manager.value",
+        "urn:example:acme:User:colour",
+    }
+    ConnectorRegistry().add(variant(user_attributes=frozenset(paths)))
 
 
 def test_a_hook_may_take_any_subset_of_the_arguments() -> None:

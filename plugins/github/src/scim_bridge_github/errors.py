@@ -9,6 +9,7 @@ import httpx2
 
 from scim_bridge.errors import (
     RemoteCredentialsError,
+    RemoteFullError,
     RemoteMisroutedError,
     RemoteRateLimitedError,
     RemoteUnavailableError,
@@ -27,11 +28,11 @@ class NotAllowedError(RemoteCredentialsError):
 
 
 def is_github_error(body: Any) -> bool:
-    """Tell an error of GitHub's own form from a gateway's page."""
+    """Tell an error of GitHub's own form from a gateway's page; what it leads to may be a page of the organisation."""
     return (
         isinstance(body, dict)
         and isinstance(body.get("message"), str)
-        and str(body.get("documentation_url", "")).startswith("https://docs.github.com/")
+        and str(body.get("documentation_url", "")).startswith(("https://docs.github.com/", "https://github.com/"))
     )
 
 
@@ -68,6 +69,17 @@ def _message(response: httpx2.Response) -> str:
     return str(body.get("message", "")).lower() if is_github_error(body) else ""
 
 
+def _is_full(response: httpx2.Response) -> bool:
+    """Tell whether the organisation has no seat left (``no_seat``, as owners of organisations have reported it)."""
+    if response.status_code != 422:
+        return False
+    try:
+        errors = read_json(response).get("errors")
+    except (RemoteUnavailableError, AttributeError):
+        return False
+    return isinstance(errors, list) and any(isinstance(one, dict) and one.get("code") == "no_seat" for one in errors)
+
+
 def checked(response: httpx2.Response, subject: str) -> httpx2.Response:
     """Return a 2xx answer, and raise what any other means.
 
@@ -75,6 +87,8 @@ def checked(response: httpx2.Response, subject: str) -> httpx2.Response:
     """
     if (pause := pause_after(response)) is not None:
         raise RemoteRateLimitedError("GitHub's rate limit is used up", retry_after=pause)
+    if _is_full(response):
+        raise RemoteFullError("the organisation has no seat left: buy one, or remove somebody")
     if response.status_code in {301, 302, 307, 308}:
         raise RemoteMisroutedError(
             "GitHub says that this has moved: was the organisation renamed? See `organization`", ambiguous=False

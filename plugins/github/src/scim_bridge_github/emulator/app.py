@@ -72,6 +72,8 @@ class GitHubEmulator(Organization):
         self.switches = switches or Switches()
         self.limited = 0
         """So many further requests meet a secondary limit."""
+        self.seats: int | None = None
+        """How many people the organisation pays for; ``None``: as many as there are."""
         self.sees_members = True
         """Whether the token may see the organisation's members."""
         self.log: list[tuple[str, str, int]] = []
@@ -170,6 +172,9 @@ class GitHubEmulator(Organization):
             if person.type != "User":
                 raise RefusalError(422, "Validation Failed", [{"resource": "Membership", "code": "invalid"}])
             if member is None:
+                if self.seats is not None and len(self.members) >= self.seats:
+                    message = "You must purchase at least one more seat to add this user as a member."
+                    raise RefusalError(422, message, [{"code": "no_seat", "field": "user"}])
                 self.invite(person, request.body.get("role", "member"))
                 if self.switches.accepts == "at_once":
                     self.accept(person.login)
