@@ -20,7 +20,7 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import Group, Kind, Lane, Page, Remote, User
 from scim_bridge.provisioning import observing
-from scim_bridge.provisioning.drift import SECURITY, Comparison, Drift, DriftClass, keep
+from scim_bridge.provisioning.drift import SECURITY, Comparison, Drift, DriftClass, keep, last
 from scim_bridge.provisioning.journal import actor, record
 from scim_bridge.provisioning.observation import Observation, follow_loss, unnamed_of
 from scim_bridge.provisioning.plan import Desired, Seen, differing, same
@@ -72,6 +72,8 @@ class Reconciler:
         self.patience = 0.0
         """Seconds that one read waits for its turn while others use up the remote system's limit."""
 
+        self._is_first = True
+        """Whether the connection is compared for the first time: then all that is listed is new, and believed."""
         self._unmanaged: set[str] = set()
         """Remote ids of groups that accounts hold and that the connector does not show: not ours to take away."""
         self._in_the_way: set[str] = set()
@@ -96,6 +98,8 @@ class Reconciler:
             self.logger.warning("the connection observes: what differs is told and left")
             apply = False
         comparison = Comparison()
+        before = await self.store.read(partial(last, connection_id=self.connection_id))
+        self._is_first = before is None or not before.applied
         self._unmanaged.clear()
         self._left_alone, self._in_the_way = self._in_the_way - self._left_alone, set()
         seen: dict[Kind, set[str]] = {"Group": set(), "User": set()}
@@ -209,6 +213,13 @@ class Reconciler:
     ) -> None:
         row = await self.store.read(lambda tx: self.discovery.known(tx, kind, remote))
         if row is None:
+            if apply and kind == "User" and not self._is_first:
+                # Listings lag: who was removed by hand, and then deleted, would be taken in with all that they had.
+                read_at = self.clock()
+                try:
+                    remote = await self._read(kind, remote.remote_id)
+                except RemoteNotFoundError:
+                    return
             if apply:
                 row = await self._write(lambda tx: self.discovery.take(tx, kind, remote, asked=read_at))
                 in_the_way = partial(self.discovery.in_the_way, kind=kind, remote=remote)

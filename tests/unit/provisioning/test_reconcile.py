@@ -10,7 +10,7 @@ from scim2_models import URN, EnterpriseUser, Extension
 from scim2_models import User as CoreUser
 
 from scim_bridge.errors import RemoteRateLimitedError, RemoteUnavailableError
-from scim_bridge.models import Remote, User
+from scim_bridge.models import Page, Remote, User
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.drift import Comparison, DriftClass
 from scim_bridge.provisioning.reconcile import Reconciler
@@ -339,6 +339,30 @@ async def test_what_a_client_writes_while_an_account_is_read_is_no_drift(
     assert not found.security
     assert not classes(found)
     assert not remote.members
+
+
+async def test_a_listing_that_lags_brings_nobody_back(
+    bridge: Bridge, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who was removed by hand is deleted, and listed once more: nothing of them is taken in, others are."""
+    person = (await bridge.provisioning.create_user(user())).row
+    await bridge.group_with("Sales", person.id)
+    await compared(bridge)
+    remote.add_account("bob@x.example")
+    old = await bridge.provisioning.connector.list_users(None, 100)
+    del remote.accounts[str(person.remote_id)]
+    remote.members.clear()
+    await bridge.provisioning.delete_user(person.id, always)
+    comparing = reconciler(bridge)
+
+    async def lagging(_kind: str, _cursor: str | None) -> Page[User]:
+        return old if _kind == "User" else Page([])
+
+    monkeypatch.setattr(comparing, "_page", lagging)
+    await comparing.run()
+
+    assert await by_name(bridge, "ada@corp.example") is None
+    assert await by_name(bridge, "bob@x.example") is not None
 
 
 async def test_a_comparison_waits_for_its_turn_as_long_as_its_patience_lasts(
