@@ -99,7 +99,7 @@ def road_is_no_refusal(story: Story) -> Iterator[tuple[float, str]]:
                 last["the person" if whom else f"{call.method} {call.path}"] = call
         since = last["the person"].order if "the person" in last else 0
         foreign = [call for call in last.values() if _is_foreign(call) and call.order >= since]
-        if not foreign or any(_has_reason(story, key, ask) for key in named):
+        if not foreign or any(_has_reason(story, key, ask) for key in named) or _is_given(story, ask):
             continue
         if not any(400 <= call.status < 500 and not _is_foreign(call) for call in last.values()):
             call = foreign[-1]
@@ -131,6 +131,18 @@ def _has_reason(story: Story, key: str, ask: Ask) -> bool:
     held = [one for one in shown if one is not None]
     moved = any(one.before and one.after and one.before.email != one.after.email for one in story.changes[key])
     return bool(held) and (moved or any(one.admin or len(one.sets) > 1 for one in held))
+
+
+def _is_given(story: Story, ask: Ask) -> bool:
+    """Whether a request is about a group of a name that another Group has, or had when its set was taken for it.
+
+    The client itself has said so: HubSpot need not be asked, and whatever was heard from the road has no part in it.
+    """
+    name = str(ask.document.get("displayName", ""))
+    if not name or not ask.path.startswith("/Groups"):
+        return False
+    ended = {one.path.rpartition("/")[2] for one in story.asks if one.method == "DELETE" and one.order < ask.order}
+    return any(name in names and id_ not in ended for id_, names in story.names.groups.items())
 
 
 def limit_kept(story: Story) -> Iterator[tuple[float, str]]:

@@ -196,26 +196,36 @@ class Story:
         yield from (word for word in self.members[key] if word.kind == "join")
 
     def was_put_in(self, key: str, word: Word) -> bool:
-        """Whether a client had put somebody into the group of a word, and no confirmed word had taken them since."""
-        before = word.ask.order
+        """Whether a client had put somebody into the group of a word, and no confirmed word had taken them since.
+
+        One that was accepted, and after which HubSpot showed them without the set, has: a hand gave it since.
+        """
+        before, sets = word.ask.order, self.sets_of(word)
 
         def last(words: list[Word]) -> int:
-            return max((one.ask.order for one in words if one.ask.succeeded and one.ask.order < before), default=-1)
+            return max((one.ask.order for one in words if one.ask.order < before), default=-1)
+
+        def came_true(ask: Ask) -> bool:
+            shown = [self.account(key, ask.order)]
+            shown += [one.after for one in self.changes[key] if ask.order < one.order < before]
+            return ask.accepted and any(account is None or not account.sets & sets for account in shown)
 
         same = [one for one in self.members[key] if one.group == word.group]
         taken = [one for one in same if one.kind == "leave"]
         taken += [one for one in self.whole if one.group == word.group and self._omits(one, key)]
         taken += [one for one in self.access[key] if one.ask.method == "DELETE"]
-        confirmed = [one for one in taken if one.ask.answered is not None and one.ask.answered < before]
+        ended = [one for one in taken if one.ask.answered is not None and one.ask.answered < before]
+        ended = [one for one in ended if one.ask.succeeded or came_true(one.ask)]
         joined = [
             one
             for one in same
             if one.kind == "join"
+            and one.ask.succeeded
             and not self.is_unrecognisable(key, one.user, before)
             and not self.is_anothers(key, one.user, before)
             and self.ended.get(one.user, END) > before
         ]
-        return last(joined) > last(confirmed)
+        return last(joined) > last(ended)
 
     def takes(self, key: str, name: str) -> Iterator[Word]:
         """Yield the words that take a set from somebody."""

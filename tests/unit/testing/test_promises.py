@@ -154,6 +154,25 @@ def _refused(path: str, *calls: tuple[Any, ...], detail: str = "no", sets: tuple
     return tale.ask("PATCH", path, {"Operations": operations}, 403, {"detail": detail}, meanwhile=meanwhile)
 
 
+def _pushed_anew(*, ended: bool) -> Tale:
+    """Let a group be renamed, or deleted, and its name be refused to another one while a gateway answers."""
+    tale = made(Tale(b=bob())).grouped("1").shows(k=ada("Sales"))
+    if ended:
+        tale.ask("DELETE", "/Groups/Sales", status=204, meanwhile=lambda: tale.shows(k=ada()))
+    else:
+        operations = [{"op": "replace", "path": "displayName", "value": "Sales (old)"}]
+        tale.ask("PATCH", "/Groups/Sales", {"Operations": operations}, status=204)
+    return tale.grouped(status=400, meanwhile=lambda: tale.record.called("GET", "/settings/users/2026-03", 404, "edge"))
+
+
+def _given_again() -> Tale:
+    """Let Ada's removal from a group be accepted and done, her set be given by hand, and the removal be said again."""
+    tale = made(Tale()).grouped("1").shows(k=ada("Sales"))
+    whole = {"displayName": "Sales", "members": []}
+    tale.ask("PUT", "/Groups/Sales", whole, 429, retry_after="1").shows(k=ada()).shows("hand", k=ada("Sales"))
+    return tale.ask("PUT", "/Groups/Sales", whole)
+
+
 def _succeeded() -> Tale:
     """Let Ada be renamed as she is removed, be created anew without an answer, and her former id be used again."""
     tale = made(Tale())
@@ -311,6 +330,8 @@ KEPT: dict[str, Callable[[], Tale]] = {
         ("PUT", "/settings/users/2026-03/b", 401, "unauthorized"), detail=f"{ADA}: a Super Admin"),
     "HubSpot shows why somebody cannot be changed, and a gateway answers the next look": lambda: _refused("/Users/1",
         LOOK, HTML_404, sets=("Sales", "Service")),
+    "a group has another name, and its former one is pushed while a gateway answers": lambda: _pushed_anew(ended=False),
+    "a hand gives what an accepted removal took": _given_again,
     "an address changed by hand is another account's when it is used again": _used_again,
     "somebody is put into a group while their deletion is under way": lambda: (tale := made(Tale()))
         .ask("DELETE", "/Users/1", status=204, meanwhile=lambda: tale.grouped("1").shows(k=ada("Sales")).shows(k=None)),
@@ -409,6 +430,7 @@ BROKEN: list[tuple[str, Callable[[], Tale]]] = [
     ("road-is-no-refusal", lambda: _refused("/Users/1", HTML_404)),
     ("road-is-no-refusal", lambda: _refused("/Users/1", LOOK, ("GET", "/crm/owners/2026-03", 403, "edge"))),
     ("road-is-no-refusal", lambda: _refused("/Groups/Sales", LOOK, HTML_404, detail=f"{ADA}: no such account")),
+    ("road-is-no-refusal", lambda: _pushed_anew(ended=True)),
     ("limit-kept", lambda: _slow(Tale())),
     ("logs-are-clean", lambda: _logged(Tale())),
     ("accepted-is-done", lambda: made(Tale()).ask("DELETE", "/Users/1", status=429, retry_after="1")),
