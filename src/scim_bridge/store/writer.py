@@ -25,7 +25,8 @@ class Writer:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._queue: SimpleQueue[_Write | None] = SimpleQueue()
+        self._gathered: list[_Write] = []
+        self._queue: SimpleQueue[list[_Write] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="scim-bridge store writer", daemon=True)
         self._thread.start()
 
@@ -34,11 +35,18 @@ class Writer:
         if not self._thread.is_alive():
             raise StoreError("the store is closed")
         write = _Write(work)
-        self._queue.put(write)
+        if not self._gathered:  # what is ready at the same moment shares a commit, too: it is handed over together
+            write.loop.call_soon(self._hand_over)
+        self._gathered.append(write)
         return write.future
+
+    def _hand_over(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        self._queue.put(gathered)
 
     async def stop(self) -> None:
         """Finish what is queued, then end the thread."""
+        self._hand_over()
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -49,7 +57,7 @@ class Writer:
             while not self._queue.empty():
                 batch.append(self._queue.get())
             stopping = None in batch
-            writes = [write for write in batch if write is not None]
+            writes = [write for gathered in batch if gathered is not None for write in gathered]
             if writes:
                 self._commit(writes)
 
@@ -62,8 +70,9 @@ class Writer:
             for write in writes:
                 write.fail(error)
             self._recover()
-        for write in writes:
-            write.settle()
+        for loop in {write.loop for write in writes}:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_answer, [write for write in writes if write.loop is loop])
 
     def _recover(self) -> None:
         """Begin again on a fresh connection: a COMMIT that failed may have left the old one inside its transaction."""
@@ -99,15 +108,17 @@ class _Write:
         """Note that the COMMIT of the batch failed."""
         self._error = self._error or error
 
-    def settle(self) -> None:
+    def answer(self) -> None:
         """Wake the caller."""
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self.loop.call_soon_threadsafe(self._answer)
-
-    def _answer(self) -> None:
         if self.future.done():
             return
         if self._error is None:
             self.future.set_result(self._result)
         else:
             self.future.set_exception(self._error)
+
+
+def _answer(writes: list[_Write]) -> None:
+    """Wake all callers of a batch at the same moment: what they write next is one batch again."""
+    for write in writes:
+        write.answer()

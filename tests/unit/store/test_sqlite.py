@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,27 @@ async def test_writes_that_queue_up_share_one_commit(sqlite_url: str) -> None:
     await store.close()
     assert commits <= 3
     assert None not in found
+
+
+async def test_writes_that_are_ready_at_the_same_moment_share_one_commit(sqlite_url: str) -> None:
+    """The first of them does not go ahead alone, and whoever was answered together writes together again."""
+    store = await Store.open(sqlite_url)
+    commits = 0
+
+    def count(_connection: Connection) -> None:
+        nonlocal commits
+        commits += 1
+
+    async def client(number: int) -> None:
+        for turn in range(3):
+            time.sleep(0.001)  # as others on the loop take: meanwhile the writer could go ahead
+            await store.write(put(f"{number} {turn}"))
+
+    event.listen(Engine, "commit", count)
+    await asyncio.gather(*map(client, range(20)))
+    event.remove(Engine, "commit", count)
+    await store.close()
+    assert commits == 3
 
 
 async def test_a_full_disk_accepts_nothing_and_the_store_recovers(sqlite_url: str) -> None:
