@@ -22,6 +22,8 @@ def encode(resource: Resource[Any], id: str) -> bytes:
     :param resource: A User or Group of any extension.
     :param id: The SCIM id to write into it.
     """
+    if getattr(resource, "members", None):  # to dump thousands of them, and leave them out, takes most of the time
+        resource = resource.model_copy(update={"members": None})
     document: dict[str, Any] = {"schemas": [], "id": id}
     document |= {name: value for name, value in resource.model_dump().items() if name not in (*NOT_STORED, "id")}
     if "active" in type(resource).model_fields:

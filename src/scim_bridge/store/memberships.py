@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, true
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import update as sql_update
 from sqlalchemy.engine import Connection
@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from scim_bridge.models import Kind
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.dialects import upsert
-from scim_bridge.store.prepared import Prepared, among, array
+from scim_bridge.store.prepared import Prepared, among, array, each
 from scim_bridge.store.rows import MemberDelta, Membership, MembershipChange, Ownership, State, net
 from scim_bridge.store.tables import member, resource
 
@@ -132,8 +132,20 @@ _OF_THE_FORMER = (
     .where(_GROUP, member.c.observed)
     .order_by(member.c.user_id)
 )
-_TAKEN_AWAY = and_(_GROUP, member.c.user_id == bindparam("user"), ~member.c.desired, member.c.observed, _UNDER_WAY)
+_TAKEN_AWAY = and_(_OF_GROUP, ~member.c.desired, member.c.observed, _UNDER_WAY)
 _DOUBT_TAKEN = Prepared(sql_update(member).where(_TAKEN_AWAY).values(doubtful=True))
+_groups, _users = each("groups"), each("users")
+_PAIRS = (
+    select(
+        bindparam("connection"),
+        _groups.c.value,
+        _users.c.value,
+        *(bindparam(column.name, type_=column.type) for column in list(member.columns)[3:]),
+    )
+    .select_from(_groups.join(_users, true()))
+    .where(true())
+)
+"""Rows of people in groups, all with the same flags: the work for each of thousands is the database's."""
 _either = resource.alias()
 _HELD = (
     select(_either.c.id)
@@ -182,7 +194,7 @@ def apply(
         removed &= desired
     new = known - desired
     at = to_microseconds(now)
-    _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(new)], at)
+    _want(tx, connection_id, group_id, new, at)
     if known & desired:
         _NAME.write(tx, key | {"ids": array(known & desired), "at": at})
     _unwant(tx, _CLEARING_GROUP, key, removed)
@@ -243,7 +255,7 @@ def observe_user(tx: Connection, connection_id: str, user_id: str, group_ids: Co
     held = {group_id for group_id, _ in found}
     certain = {group_id for group_id, doubtful in found if not doubtful}
     seen = set(group_ids)
-    _see(tx, connection_id, [(group_id, user_id) for group_id in sorted(seen - certain)])
+    _see(tx, connection_id, seen - certain, [user_id])
     _unsee(tx, _CLEARING_USER, key, held - seen)
 
 
@@ -262,7 +274,7 @@ def suspect(tx: Connection, connection_id: str, group_id: str, user_ids: Collect
     """Note that people of whom nothing is known may be in a group, and return who they are."""
     new = sorted(set(user_ids) - those_of(tx, connection_id, group_id, user_ids))
     columns = {"desired": False, "observed": True, "changed_at": 0, "doubtful": True}
-    _put(tx, connection_id, [(group_id, user_id) for user_id in new], ("observed", "doubtful"), columns)
+    _put(tx, connection_id, ([group_id], new), ("observed", "doubtful"), columns)
     return new
 
 
@@ -271,7 +283,7 @@ def observe_group(
 ) -> None:
     """Note that people were seen to have joined or left a group."""
     key = {"connection": connection_id, "group": group_id}
-    _see(tx, connection_id, [(group_id, user_id) for user_id in sorted(added)])
+    _see(tx, connection_id, [group_id], added)
     _unsee(tx, _CLEARING_GROUP, key, set(removed))
 
 
@@ -284,7 +296,7 @@ def hand_over(tx: Connection, connection_id: str, former_id: str, group_id: str)
         _OF_THE_FORMER, {"connection": connection_id, "group": former_id}
     ).all():
         columns = {"desired": desired, "observed": observed, "changed_at": changed_at, "doubtful": doubtful}
-        _put(tx, connection_id, [(group_id, user_id)], ("observed", "doubtful"), columns)
+        _put(tx, connection_id, ([group_id], [user_id]), ("observed", "doubtful"), columns)
 
 
 def observe_absence(tx: Connection, connection_id: str, group_id: str) -> list[str]:
@@ -305,7 +317,7 @@ def set_desired(
 ) -> None:
     """Want people in a group, or want them no longer, without a client having named them."""
     if desired:
-        _want(tx, connection_id, [(group_id, user_id) for user_id in sorted(user_ids)])
+        _want(tx, connection_id, group_id, user_ids)
     else:
         _unwant(tx, _CLEARING_GROUP, {"connection": connection_id, "group": group_id}, set(user_ids), doubtful=False)
 
@@ -391,30 +403,38 @@ def _memberships(
     return references
 
 
-def _want(tx: Connection, connection_id: str, pairs: list[tuple[str, str]], at: int = 0) -> None:
+def _want(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str], at: int = 0) -> None:
     """Set the desired flag of rows; of those that a call under way may be taking away, the other is in doubt.
 
     :param at: When a client named them; 0: none did.
     """
-    if not pairs:
+    if not user_ids:
         return
-    keys = [{"connection": connection_id, "group": group, "user": user} for group, user in pairs]
-    _DOUBT_TAKEN.write_all(tx, keys)
+    _DOUBT_TAKEN.write(tx, {"connection": connection_id, "group": group_id, "ids": array(user_ids)})
     columns = {"desired": True, "observed": False, "changed_at": at, "doubtful": False}
-    _put(tx, connection_id, pairs, ("desired", "changed_at") if at else ("desired",), columns)
+    _put(tx, connection_id, ([group_id], user_ids), ("desired", "changed_at") if at else ("desired",), columns)
 
 
-def _see(tx: Connection, connection_id: str, pairs: list[tuple[str, str]]) -> None:
+def _see(tx: Connection, connection_id: str, group_ids: Collection[str], user_ids: Collection[str]) -> None:
     columns = {"desired": False, "observed": True, "changed_at": 0, "doubtful": False}
-    _put(tx, connection_id, pairs, ("observed", "doubtful"), columns)
+    _put(tx, connection_id, (group_ids, user_ids), ("observed", "doubtful"), columns)
 
 
 def _put(
-    tx: Connection, connection_id: str, pairs: list[tuple[str, str]], columns: tuple[str, ...], values: dict[str, Any]
+    tx: Connection,
+    connection_id: str,
+    pairs: tuple[Collection[str], Collection[str]],
+    columns: tuple[str, ...],
+    values: dict[str, Any],
 ) -> None:
-    rows = [values | {"connection_id": connection_id, "group_id": group, "user_id": user} for group, user in pairs]
-    if rows:
-        upsert(tx, member, columns).write_all(tx, rows)
+    """Write a row of each person in each group; where there is one, only some columns of it.
+
+    :param pairs: The groups, and the people.
+    """
+    groups, users = map(set, pairs)
+    if groups and users:
+        given = {"connection": connection_id, "groups": array(groups), "users": array(users)}
+        upsert(tx, member, columns, _PAIRS).write(tx, given | values)
 
 
 def _unwant(

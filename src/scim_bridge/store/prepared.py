@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, bindparam
+from sqlalchemy import ColumnElement, TableValuedAlias, Text, bindparam
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
@@ -119,7 +119,7 @@ class Listed(FunctionElement[str]):
 
 @compiles(Listed)
 def _listed(element: Listed, compiler: SQLCompiler, **options: Any) -> str:
-    return f"(SELECT json_array_elements_text({compiler.process(element.clauses, **options)}::json))"
+    return f"(SELECT json_array_elements_text({compiler.process(element.clauses, **options)}::json) AS value)"
 
 
 @compiles(Listed, "sqlite")
@@ -133,6 +133,14 @@ def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     :param name: The parameter that they are, as :func:`array` makes it.
     """
     return column.op("IN", is_comparison=True)(Listed(bindparam(name)))
+
+
+def each(name: str) -> TableValuedAlias:
+    """Return some texts as a table of one column, ``value``.
+
+    :param name: The parameter that they are, as :func:`array` makes it.
+    """
+    return Listed(bindparam(name)).table_valued("value", name=f"each_{name}")
 
 
 def array(texts: Iterable[str]) -> str:
