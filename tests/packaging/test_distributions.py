@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -82,6 +84,21 @@ def test_the_command_lists_the_connectors_that_are_installed(run: Run) -> None:
     assert "scim_bridge_scim" in listing
     assert "github" in listing
     assert "memory" in listing
+
+
+def test_a_connector_that_was_begun_can_be_installed(run: Run, tmp_path: Path) -> None:
+    """What ``new-connector`` writes is a package, and the installed bridge finds the connector in it."""
+    run("scim-bridge", "new-connector", "my-saas", str(tmp_path))
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    run("python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps", str(wheel))
+    try:
+        assert "my-saas" in run("scim-bridge", "connectors")
+    finally:
+        run(
+            "python", "-m", "pip", "--disable-pip-version-check", "uninstall", "--quiet", "--yes", "scim-bridge-my-saas"
+        )
 
 
 def test_the_commands_tell_their_version(run: Run) -> None:

@@ -57,6 +57,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "backup": ("backup:backup", "Write a checked copy of the database to a file."),
         "restore": ("backup:restore", "Put a copy in place; nothing is sent before go-live."),
     },
+    "Write a connector": {
+        "new-connector": ("new_connector:new_connector", "Write a package to begin a connector with."),
+    },
     "Prove": {
         "audit": ("audit:audit", "Verify and export the audit chain of a connection."),
     },
