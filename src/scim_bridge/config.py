@@ -86,18 +86,39 @@ class ServerSettings(Table):
         return secrets.token_bytes(32) if secret is None else secret.get_secret_value().encode()
 
 
+class ConsoleProxySettings(Table):
+    """``[console.proxy]``: a proxy that signs people in, and says who has come.
+
+    :param secret: What it proves itself with, in the header field ``X-Scim-Bridge-Proxy``: 32 characters or more.
+    :param header: The header field that names the person.
+    :param operators: Who may decide.
+    :param auditors: Who may take files.
+    :param viewers: Who may look.
+    :param others: What everybody else is whom the proxy lets through.
+    """
+
+    secret: Annotated[SecretStr, Field(min_length=32)]
+    header: str = "X-Forwarded-User"
+    operators: frozenset[str] = frozenset()
+    auditors: frozenset[str] = frozenset()
+    viewers: frozenset[str] = frozenset()
+    others: Literal["nobody", "viewer", "auditor"] = "nobody"
+
+
 class ConsoleSettings(Table):
     """``[console]``: the operator's pages; without this table there are none.
 
     :param host: Where they are served. Off the loopback they need ``proxies`` and an ``https`` ``public_url``.
     :param public_url: What a browser opens them at, through a proxy that speaks TLS; of it scheme and authority count.
     :param proxies: The addresses that such a proxy comes from: nobody else is answered then.
+    :param proxy: How it says who has come; without it people come by one-time links alone.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8081
     public_url: str | None = None
     proxies: frozenset[str] = frozenset()
+    proxy: ConsoleProxySettings | None = None
 
     @model_validator(mode="after")
     def _is_not_open(self) -> "ConsoleSettings":
@@ -317,6 +338,9 @@ def _without_config(document: Mapping[str, Any], connectors: Collection[str] | N
         else {key: value for key, value in one.items() if key != "config"}
         for id_, one in connections.items()
     }
+    console = document.get("console")
+    if isinstance(console, Mapping):
+        document = {**document, "console": {key: value for key, value in console.items() if key != "proxy"}}
     return {**document, "connections": left}
 
 

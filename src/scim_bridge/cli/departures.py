@@ -54,11 +54,5 @@ def departures(
     answer.add(unended if only_open else found)
     answer.end()
     if face == "table":
-        _summarise([one.minutes for one in found if one.minutes is not None], len(found), len(unended))
+        click.echo(views.summary(found))
     raise SystemExit(NEEDED if exit_status and unended else 0)
-
-
-def _summarise(minutes: list[float], asked: int, unended: int) -> None:
-    ordered = sorted(minutes)
-    took = f"; half within {ordered[len(ordered) // 2]:.1f} minutes, all within {ordered[-1]:.1f}" if ordered else ""
-    click.echo(f"{asked} asked, {len(ordered)} confirmed, {unended} not ended{took}")

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from scim_bridge.console import entrance, pages
+from scim_bridge.console import acts, entrance, pages
 from scim_bridge.console.gate import Address, Gate, RefusedError, UnknownVisitorError, permit, visitor_of
 from scim_bridge.console.house import House
 from scim_bridge.console.lists import LISTINGS
@@ -59,6 +59,12 @@ def _doors() -> list[Door]:
         Door("GET", "/console/overview.json", "export", pages.overview_file),
         Door("GET", "/console/people/{connection}/{id}.json", "export", pages.person_file),
         Door("GET", "/console/people/{connection}/{id}", "look", pages.person),
+        Door("GET", "/console/connections/{connection}", "look", pages.connection),
+        Door("POST", "/console/held/decide", "decide", acts.decide),
+        Door("POST", "/console/tokens/create", "decide", acts.create_token),
+        Door("POST", "/console/tokens/{token}/revoke", "decide", acts.revoke_token),
+        Door("POST", "/console/audit/verify", "export", acts.verify),
+        Door("GET", "/console/audit/{connection}.jsonl", "export", pages.chain),
         Door("POST", "/console/sign-out", "look", entrance.sign_out),
         *lists,
     ]
@@ -68,15 +74,17 @@ def create_console(
     desk: Desk,
     connections: Mapping[str, str],
     *,
+    scim_url: str,
     address: Address | None = None,
     secret: bytes,
 ) -> Gate:
     """Return the operator's pages.
 
     :param connections: The client preset of each connection.
+    :param scim_url: Scheme and authority that clients reach the bridge at.
     :param secret: What links of pages are sealed with.
     """
-    house = House(desk, dict(connections), address or Address(), Seal(secret), Rendering())
+    house = House(desk, dict(connections), scim_url, address or Address(), Seal(secret), Rendering())
     routes = [Route(door.path, partial(_opened, house, door), methods=[door.method]) for door in _doors()]
     routes += [
         Route("/console/sign-in", partial(_open, house, entrance.invitation), methods=["GET"]),

@@ -21,6 +21,7 @@ NAVIGATION = (
     ("groups", "Groups"),
     ("drift", "Drift"),
     ("tokens", "Tokens"),
+    ("audit", "Audit"),
 )
 """The pages that stand above every page, by their segment under ``/console``."""
 
@@ -30,11 +31,13 @@ class House:
     """The console of a bridge.
 
     :param connections: The client preset of each connection.
+    :param scim_url: Scheme and authority that clients reach the bridge at.
     :param seal: Closes what links carry.
     """
 
     desk: Desk
     connections: Mapping[str, str]
+    scim_url: str
     address: Address
     seal: Seal
     rendering: Rendering

@@ -10,12 +10,22 @@ from typing import Any, Literal, Protocol
 from scim_bridge.desk import Desk
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import State
-from scim_bridge.views import Page, Position, departures, drift, people, work
+from scim_bridge.views import Page, Position, audit, departures, drift, people, work
 from scim_bridge.views import tokens as held_tokens
-from scim_bridge.views.faces import DEPARTURES, DRIFT, GROUPS, HELD, PENDING, PEOPLE, TOKENS, cells, lines, names, plain
-
-PAGE = 50
-"""How many rows a page has."""
+from scim_bridge.views.faces import (
+    AUDIT,
+    DEPARTURES,
+    DRIFT,
+    GROUPS,
+    HELD,
+    PENDING,
+    PEOPLE,
+    TOKENS,
+    cells,
+    lines,
+    names,
+    plain,
+)
 
 CHUNK = 500
 """How many rows a file is read by."""
@@ -56,6 +66,7 @@ class Listing:
     :param kind: The dataclass of its rows.
     :param columns: The heading of each column by the field of the rows.
     :param question: Makes the query from what is asked, the time, and the connections there are.
+    :param rows: How many a page has.
     """
 
     path: str
@@ -65,6 +76,7 @@ class Listing:
     columns: Mapping[str, str]
     question: Callable[[Asked, datetime, Sequence[str]], Query]
     fields: tuple[Field, ...] = ()
+    rows: int = 50
 
 
 def _people(asked: Asked, now: datetime, connections: Sequence[str]) -> Query:
@@ -134,6 +146,11 @@ def _tokens(asked: Asked, now: datetime, connections: Sequence[str]) -> Query:
     return query
 
 
+def _audit(asked: Asked, now: datetime, connections: Sequence[str]) -> Query:
+    del now, connections
+    return partial(audit.entries, about=asked.get("about") or None)
+
+
 def _slice(found: Sequence[Any], after: Position | None, limit: int) -> Page[Any]:
     """Return a page of an answer that does not come in pages."""
     begin = 0 if after is None else int(after[0])
@@ -187,7 +204,15 @@ LISTINGS: dict[str, Listing] = {
             _work,
             (_UNSETTLED,),
         ),
-        Listing("held", "Held", "What the mass-change guard holds for you.", work.Work, HELD, _held),
+        Listing(
+            "held",
+            "Held",
+            "What the mass-change guard holds for you. Without a decision it is let through when its time is over.",
+            work.Work,
+            HELD,
+            _held,
+            rows=500,  # a push stays in one piece
+        ),
         Listing(
             "groups",
             "Groups",
@@ -204,13 +229,22 @@ LISTINGS: dict[str, Listing] = {
             DRIFT,
             _drift,
         ),
+        Listing(
+            "audit",
+            "Audit",
+            "What was asked, decided and done, the last first; each entry is hashed with the one before it.",
+            audit.AuditRow,
+            AUDIT,
+            _audit,
+            (Field("about", "About", hint="the id of a person or group: its last entries"),),
+        ),
         Listing("tokens", "Tokens", "What clients come with, and until when.", held_tokens.TokenRow, TOKENS, _tokens),
     )
 }
 
 
 async def page(
-    desk: Desk, query: Query, connections: Sequence[str], after: Position | None, *, limit: int = PAGE
+    desk: Desk, query: Query, connections: Sequence[str], after: Position | None, *, limit: int
 ) -> Page[Any]:
     """Return a page of the answers of several connections, one connection after the other.
 

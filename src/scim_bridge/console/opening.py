@@ -4,9 +4,9 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from scim_bridge.config import ConsoleSettings, Settings
+from scim_bridge.config import ConsoleProxySettings, ConsoleSettings, Settings
 from scim_bridge.console.application import create_console
-from scim_bridge.console.gate import Address, Gate
+from scim_bridge.console.gate import Address, Gate, Proxied
 from scim_bridge.desk import Desk
 from scim_bridge.server.serve import Listen, beside
 
@@ -17,8 +17,19 @@ def console_of(settings: Settings, desk: Desk) -> Gate:
     """Return the operator's pages of a bridge."""
     chosen = settings.console or ConsoleSettings()
     clients = {id_: one.client for id_, one in settings.connections.items()}
-    address = Address(chosen.public_url, chosen.proxies)
-    return create_console(desk, clients, address=address, secret=settings.server.cursor_key())
+    scim_url = settings.server.public_url or f"http://{settings.server.host}:{settings.server.port}"
+    address = Address(chosen.public_url, chosen.proxies, _proxied(chosen.proxy))
+    secret = settings.server.cursor_key()
+    return create_console(desk, clients, scim_url=scim_url.rstrip("/"), address=address, secret=secret)
+
+
+def _proxied(proxy: ConsoleProxySettings | None) -> Proxied | None:
+    if proxy is None:
+        return None
+    named = {"viewer": proxy.viewers, "auditor": proxy.auditors, "operator": proxy.operators}  # the last one counts
+    roles = {person: role for role, people in named.items() for person in people}
+    default = None if proxy.others == "nobody" else proxy.others
+    return Proxied(proxy.secret.get_secret_value(), proxy.header, roles, default)
 
 
 @asynccontextmanager

@@ -1,9 +1,10 @@
 """The pages that look."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Literal
 
 from scim2_models import SCIMException
@@ -14,14 +15,15 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from scim_bridge.console import lists
 from scim_bridge.console.gate import RefusedError, form_of
 from scim_bridge.console.house import House
-from scim_bridge.console.lists import Asked, Listing
+from scim_bridge.console.lists import LISTINGS, Asked, Listing
 from scim_bridge.desk import SignIn
 from scim_bridge.store.engine import Connection
-from scim_bridge.views import Page, connections
+from scim_bridge.views import Page, audit, connections, departures
 from scim_bridge.views.connections import ConnectionStatus
 from scim_bridge.views.faces import plain
 from scim_bridge.views.person import Gone, Person
 from scim_bridge.views.person import person as look_up
+from scim_bridge.views.work import Work
 
 Face = Literal["json", "csv"]
 FACES: tuple[Face, ...] = ("json", "csv")
@@ -96,15 +98,17 @@ async def listed(house: House, request: Request, visitor: SignIn, *, listing: Li
     found: Page[Any] = Page(())
     try:
         query = listing.question(asked, house.desk.clock(), sorted(house.connections))
-        found = await lists.page(house.desk, query, chosen, asked.get("after"))
+        found = await lists.page(house.desk, query, chosen, asked.get("after"), limit=listing.rows)
     except (SCIMException, LookupError, ValueError) as error:
         problem = getattr(error, "detail", None) or "A field has a value that it cannot have."
         if isinstance(error, LookupError):
             problem = f'There is no group of the name "{asked.get("group")}" in {", ".join(chosen)}.'
-    narrowed = {name: value for name, value in asked.items() if name != "after"}
+    narrowed = {name: value for name, value in asked.items() if name not in {"after", "told"}}
+    extra = EXTRAS.get(listing.path)
     return house.page(
-        "list",
+        listing.path if extra else "list",
         request,
+        **({} if extra is None else await extra(house, asked, chosen, found.items)),
         title=listing.title,
         status=400 if problem else 200,
         listing=listing,
@@ -116,6 +120,8 @@ async def listed(house: House, request: Request, visitor: SignIn, *, listing: Li
         following=None if found.next is None else house.seal.close(narrowed | {"after": found.next}),
         view=house.seal.close(narrowed) if narrowed else None,
         is_first="after" not in asked,
+        told=asked.get("told"),
+        made=getattr(request.state, "made", None),
     )
 
 
@@ -141,6 +147,25 @@ async def file(house: House, request: Request, visitor: SignIn, *, listing: List
     await house.desk.export(chosen, f"{listing.path}.{face}", by=visitor.person)
     text = lists.file(house.desk, listing, query, chosen, face)
     return _attachment(text, f"{listing.path}.{face}", MEDIA[face])
+
+
+async def chain(house: House, request: Request, visitor: SignIn) -> Response:
+    """Hand over what ``scim-bridge audit export`` prints."""
+    id_ = request.path_params["connection"]
+    if id_ not in house.connections:
+        raise HTTPException(404)
+    await house.desk.export([id_], "audit.jsonl", by=visitor.person)
+
+    async def text() -> AsyncIterator[str]:
+        def some_after(tx: Connection, after: int) -> list[str]:
+            return list(islice(audit.lines(tx, id_, after), lists.CHUNK))
+
+        after = 0
+        while some := await house.desk.ask(partial(some_after, after=after)):
+            after += len(some)  # entries are numbered without gaps
+            yield "".join(f"{line}\n" for line in some)
+
+    return _attachment(text(), f"audit-{id_}.jsonl", "application/x-ndjson")
 
 
 def _attachment(text: AsyncIterator[str], name: str, media: str) -> Response:
@@ -172,6 +197,111 @@ def _columns(listing: Listing, chosen: list[str]) -> Mapping[str, str]:
     """Return the columns; a table of one connection does not name it in every row, and ids are on a person's page."""
     hidden = {"id"} | ({"connection"} if len(chosen) == 1 else set())
     return {name: heading for name, heading in listing.columns.items() if name not in hidden}
+
+
+# -- What some lists have besides their rows ---------------------------------------------------------------------------
+
+Extra = Callable[[House, Asked, list[str], Sequence[Any]], Awaitable[dict[str, Any]]]
+
+
+async def _of_departures(house: House, asked: Asked, chosen: list[str], rows: Sequence[Any]) -> dict[str, Any]:
+    """Return the summary, and those whose access is not ended."""
+    del rows
+    query = LISTINGS["departures"].question({**asked, "open": ""}, house.desk.clock(), sorted(house.connections))
+    found = [
+        one
+        for connection in chosen
+        for one in (await house.desk.ask(partial(query, connection_id=connection, after=None, limit=MANY))).items
+    ]
+    return {"summary": departures.summary(found), "unended": [one for one in found if departures.is_open(one)]}
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What one request, or comparison, had held."""
+
+    connection: str
+    by: str | None
+    request: str | None
+    items: list[Work]
+
+    @property
+    def first(self) -> Work:
+        """The one that is released first."""
+        return min(self.items, key=lambda one: (one.next_at is None, one.next_at or one.since))
+
+
+async def _of_held(house: House, asked: Asked, chosen: list[str], rows: Sequence[Any]) -> dict[str, Any]:
+    """Return what is held, push by push."""
+    del house, asked, chosen
+    pushes: dict[tuple[str, str], Push] = {}
+    for one in rows:
+        key = (one.connection, one.request or one.id)
+        pushes.setdefault(key, Push(one.connection, one.by, one.request, [])).items.append(one)
+    return {"pushes": list(pushes.values())}
+
+
+async def _of_tokens(house: House, asked: Asked, chosen: list[str], rows: Sequence[Any]) -> dict[str, Any]:
+    """Return what a new token is made with."""
+    del house, asked, rows
+    return {"choices": chosen, "days": DAYS}
+
+
+async def _of_audit(house: House, asked: Asked, chosen: list[str], rows: Sequence[Any]) -> dict[str, Any]:
+    """Return the connections whose chains can be verified."""
+    del house, asked, rows
+    return {"choices": chosen}
+
+
+EXTRAS: dict[str, Extra] = {
+    "departures": _of_departures,
+    "held": _of_held,
+    "tokens": _of_tokens,
+    "audit": _of_audit,
+}
+"""The lists that have a template of their own."""
+
+MANY = 100_000
+DAYS = 180
+"""For how long a token is valid unless something else is chosen."""
+
+
+# -- A connection ------------------------------------------------------------------------------------------------------
+
+
+async def connection(house: House, request: Request, visitor: SignIn) -> Response:
+    """Show how a connection stands, and what is pasted at its client."""
+    del visitor
+    id_ = request.path_params["connection"]
+    if id_ not in house.connections:
+        raise HTTPException(404)
+    standing = await house.desk.ask(lambda tx: connections.status(tx, id_, now=house.desk.clock()))
+    client = house.connections[id_]
+    paste = PASTED.get(client, PASTED["generic"])
+    url = f"{house.scim_url}/{id_}/scim/v2"
+    return house.page(
+        "connection",
+        request,
+        title=id_,
+        one=standing,
+        client=client,
+        paste=[(name, text.format(url=url)) for name, text in paste],
+    )
+
+
+_TOKEN = "a token: make one under Tokens; it is shown once"  # noqa: S105 - says where there is one
+PASTED: dict[str, tuple[tuple[str, str], ...]] = {
+    "okta": (
+        ("SCIM connector base URL", "{url}"),
+        ("Unique identifier field for users", "userName"),
+        ("Supported provisioning actions", "Import New Users, Push New Users, Push Profile Updates, Push Groups"),
+        ("Authentication Mode", "HTTP Header"),
+        ("Authorization", _TOKEN),
+    ),
+    "entra": (("Tenant URL", "{url}"), ("Secret Token", _TOKEN)),
+    "generic": (("SCIM base URL", "{url}"), ("Bearer token", _TOKEN)),
+}
+"""What is pasted where, by client preset."""
 
 
 # -- A person ----------------------------------------------------------------------------------------------------------

@@ -96,6 +96,13 @@ def is_open(one: Departure) -> bool:
     return one.state in {"pending", "held", "refused"} or bool(one.left)
 
 
+def summary(found: Collection[Departure]) -> str:
+    """Return how many were asked, and how long they took, in a sentence."""
+    took = sorted(one.minutes for one in found if one.minutes is not None)
+    times = f"; half within {took[len(took) // 2]:.1f} minutes, all within {took[-1]:.1f}" if took else ""
+    return f"{len(found)} asked, {len(took)} confirmed, {sum(map(is_open, found))} not ended{times}"
+
+
 def _told(events: Iterable[audit.AuditEvent]) -> dict[str, list[_Open]]:
     found: dict[str, list[_Open]] = {}
     held: dict[str, Any] = {}

@@ -91,6 +91,19 @@ TOKENS = {
     "used": "Last used",
     "state": "State",
 }
+AUDIT = {
+    "sequence": "Entry",
+    "at": "At (UTC)",
+    "event": "Event",
+    "what": "What",
+    "outcome": "Outcome",
+    "error": "Error",
+    "by": "By",
+    "reason": "Reason",
+    "request": "Request",
+    "about": "About",
+    "connection": "Connection",
+}
 HISTORY = {
     "at": "At (UTC)",
     "event": "Event",
@@ -99,6 +112,7 @@ HISTORY = {
     "error": "Error",
     "paths": "Changed",
     "by": "By",
+    "reason": "Reason",
     "request": "Request",
 }
 

@@ -46,6 +46,7 @@ class Entry:
     :param by: Who acted.
     :param request: The id of the request that caused it, as in the log.
     :param paths: The attribute paths that changed; their values are not kept.
+    :param reason: Why, in an operator's words.
     """
 
     at: datetime
@@ -56,6 +57,7 @@ class Entry:
     paths: tuple[str, ...]
     by: str | None
     request: str | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ def _entry(one: audit.AuditEvent) -> Entry:
         tuple(event.get("paths", ())),
         event.get("actor"),
         event.get("request"),
+        event.get("reason"),
     )
 
 
