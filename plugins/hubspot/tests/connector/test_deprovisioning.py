@@ -1,5 +1,6 @@
 """The three ways of deprovisioning, each reversible and believed only when read back, under every pair of readings."""
 
+import asyncio
 from typing import Any
 
 import httpx2
@@ -13,6 +14,7 @@ from scim_bridge.errors import (
     RemoteNotFoundError,
     RemoteUnavailableError,
 )
+from scim_bridge_hubspot.deprovision.scim import UNFOUND_SECONDS
 from scim_bridge_hubspot.emulator import FaultKind, Switches
 
 SEAT = "Core Seat"
@@ -70,7 +72,12 @@ async def test_whatever_is_taken_away_comes_back_as_the_groups_say(
             assert mode != "remove"
         except RemoteNotFoundError:
             assert mode == "remove" or portal.hubspot.switches.read_deactivated == "404"
-        answer = await connector.reactivate_user(remote_id, person(groups=[ops]))
+        try:
+            answer = await connector.reactivate_user(remote_id, person(groups=[ops]))
+        except RemoteUnavailableError:  # HubSpot's writes do not find the account, and do not say so in its words
+            assert (mode, portal.hubspot.switches.write_deactivated) == ("scim", "404")
+            await asyncio.sleep(UNFOUND_SECONDS)
+            answer = await connector.reactivate_user(remote_id, person(groups=[ops]))
         assert groups_of(answer) == {ops}
         assert answer.resource.active is not False
         await connector.reactivate_user(remote_id, person(groups=[ops]))
@@ -269,6 +276,32 @@ async def test_nobody_comes_back_with_what_could_not_be_taken_away(fault: FaultK
             await connector.reactivate_user(remote_id, person())
     assert portal.account().active is False
     assert portal.account().roles == ("Sales",)
+
+
+@pytest.mark.parametrize("form", ["named", "uncategorised", "empty"])
+@pytest.mark.parametrize("write", ["works", "404"])
+async def test_only_hubspots_own_word_puts_off_what_is_to_be_taken_away(form: str, write: str) -> None:
+    """A write that is answered 404 in no form of HubSpot's lets nobody in, unless that lasts; HubSpot's own does."""
+    portal = stocked(not_found_form=form, write_deactivated=write)
+    remote_id = portal.hubspot.member(ADA).id
+    async with portal.connector(**settings_of(portal, "scim")) as connector:
+        await connector.deactivate_user(remote_id, person())
+        if write == "works":
+            portal.hubspot.faults.add("edge", method="PUT", path="/settings/users", times=2)
+            for _ in range(2):
+                with pytest.raises(RemoteUnavailableError):
+                    await connector.reactivate_user(remote_id, person())
+                assert (portal.account().active, portal.account().roles) == (False, ("Sales",))
+        elif form != "named":
+            for _ in range(2):
+                with pytest.raises(RemoteUnavailableError):
+                    await connector.reactivate_user(remote_id, person())
+                assert (portal.account().active, portal.account().roles) == (False, ("Sales",))
+                await asyncio.sleep(UNFOUND_SECONDS / 2)
+        await connector.reactivate_user(remote_id, person())
+    assert (portal.account().active, portal.account().roles) == (True, ())
+    written = [f"{call.method} {call.status}" for call in portal.calls() if call.method in {"PUT", "PATCH"}]
+    assert written[-2:] == (["PUT 200", "PATCH 200"] if write == "works" else ["PATCH 200", "PUT 200"])
 
 
 async def test_several_permission_sets_are_stripped_as_readily_as_one() -> None:

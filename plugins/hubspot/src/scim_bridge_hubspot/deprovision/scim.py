@@ -5,6 +5,7 @@ published: this reads as little of it as RFC 7644 allows, finds people by userNa
 believes only what it reads back.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
@@ -37,6 +38,9 @@ PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 PAGE = 100
 REFUSED = (RemoteNotFoundError, RemoteInvalidValueError, RemoteConflictError)
 """What is about the account; anything else says nothing about it."""
+
+UNFOUND_SECONDS = 300.0
+"""For how long writes have to find no inactive account, without a word of HubSpot, before they are taken not to."""
 
 
 class ScimEndpoint:
@@ -147,6 +151,8 @@ class ScimDeactivation:
         self._accounts = accounts
         self._recreating = recreating
         self._endpoint = endpoint
+        self._unfound: dict[str, float] = {}
+        """Since when a write has not found an inactive account, by id, in seconds of the loop."""
 
     async def is_inactive(self, user: PublicUser) -> bool:
         """Whether the SCIM endpoint knows the account as inactive."""
@@ -235,13 +241,22 @@ class ScimDeactivation:
         return True
 
     async def _narrow(self, account: PublicUser | None, groups: tuple[str, ...], held: Assignment | None) -> None:
-        """Take away what the person should no longer have before they get in again, unless HubSpot refuses that."""
+        """Take away what the person should no longer have before they get in again, unless HubSpot refuses that.
+
+        Its writes may not find a deactivated account. A 404 that is not HubSpot's word may be anybody's for a while; so
+        it has to last.
+        """
         if account is None:
             return
         try:
             await self._accounts.apply_groups(account, groups, held)
-        except (*REFUSED, BareNotFoundError) as error:  # its writes may not find a deactivated account
+        except (*REFUSED, BareNotFoundError) as error:
+            now = asyncio.get_running_loop().time()
+            since = self._unfound.setdefault(account.id, now)
+            if isinstance(error, BareNotFoundError) and now - since < UNFOUND_SECONDS:
+                raise
             self._accounts.logger.info("a deactivated account is changed after its reactivation: %s", error.detail)
+        self._unfound.pop(account.id, None)
 
     async def _switch(self, found: dict[str, Any], *, active: bool) -> None:
         if await self._endpoint.set_active(str(found["id"]), active=active) is not active:
