@@ -59,6 +59,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Write a connector": {
         "new-connector": ("new_connector:new_connector", "Write a package to begin a connector with."),
+        "try-connector": ("try_connector:try_connector", "Call one hook of a connector, and show each request."),
     },
     "Prove": {
         "audit": ("audit:audit", "Verify and export the audit chain of a connection."),
