@@ -34,7 +34,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from scim_bridge.errors import ConfigurationError, ConnectionSettingsError
 from scim_bridge.protocol.clients import preset
-from scim_bridge.provisioning.policy import Budget, GuardPolicy, ProvisioningPolicy
+from scim_bridge.provisioning.policy import Budget, GuardPolicy, ProvisioningPolicy, Watch
 
 DEFAULT_PATH = Path("scim-bridge.toml")
 PATH_VARIABLE = "SCIM_BRIDGE_CONFIG"
@@ -275,12 +275,85 @@ class ConnectionSettings(Table):
         )
 
 
+class WebhookSettings(Table):
+    """``[alerts.webhook]``.
+
+    :param url: Where alerts are posted to; it may be a secret itself.
+    :param secret: What they are signed with, as Standard Webhooks says (``whsec_…``, or any text); without it they are
+        not signed.
+    """
+
+    url: SecretStr
+    secret: SecretStr | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_url_of_the_web(cls, url: SecretStr) -> SecretStr:
+        """Refuse what nothing can be posted to."""
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("not an http or https URL")
+        return url
+
+
+class MailSettings(Table):
+    """``[alerts.mail]``.
+
+    :param host: The SMTP server.
+    :param security: ``starttls``, ``tls`` from the first byte, or ``none``.
+    :param user: Who logs in; without it nobody does.
+    :param sender: The address in ``From``.
+    :param recipients: The addresses in ``To``.
+    """
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = None
+    password: SecretStr | None = None
+    sender: str
+    recipients: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @field_validator("sender", "recipients")
+    @classmethod
+    def _are_addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        """Refuse what cannot stand in a header field."""
+        for address in (value,) if isinstance(value, str) else value:
+            if not re.fullmatch(r"[!-~]+@[!-~]+", address):
+                raise ValueError("not an e-mail address")
+        return value
+
+
+class AlertSettings(Table):
+    """``[alerts]``: who is told of what needs an operator, and from when on.
+
+    :param names: Whether an alert names people; else it has numbers and ids.
+    :param removal_minutes: How long a removal may take.
+    :param token_days: How long before its end one is told of a token.
+    :param disk_free: Which share of the disk of an SQLite database is to be free.
+    :param remind_hours: After how long one is told again of what still lasts; 0: never.
+    """
+
+    webhook: WebhookSettings | None = None
+    mail: MailSettings | None = None
+    names: bool = False
+    removal_minutes: Annotated[int, Field(ge=1)] = 15
+    token_days: Annotated[int, Field(ge=0)] = 14
+    disk_free: Annotated[float, Field(ge=0, le=1)] = 0.1
+    remind_hours: Annotated[int, Field(ge=0)] = 24
+
+    def watch(self) -> Watch:
+        """Return what these settings have watched."""
+        return Watch(timedelta(minutes=self.removal_minutes), timedelta(days=self.token_days), self.disk_free)
+
+
 class Settings(Table):
     """The whole file."""
 
     server: ServerSettings = Field(default_factory=ServerSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     console: ConsoleSettings | None = None
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)
 
     def only(self, connection_id: str) -> "Settings":
@@ -307,11 +380,13 @@ def load_settings(
     *,
     environment: Mapping[str, str] | None = None,
     connectors: Collection[str] | None = None,
+    alerts: bool = False,
 ) -> Settings:
     """Read the settings from ``path``, else the file ``SCIM_BRIDGE_CONFIG`` names, else ``scim-bridge.toml``.
 
     :param connectors: Ids of the connections whose connectors are going to be opened; ``None``: all. Of the others the
         secrets are not asked for: a command needs those that it uses.
+    :param alerts: Whether alerts are going to be sent though not all connectors are opened.
     :raises ConfigurationError: with one line per mistake.
     """
     environment = os.environ if environment is None else environment
@@ -324,24 +399,28 @@ def load_settings(
         raise ConfigurationError(f"{path}: cannot be read: {type(error).__name__}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
-    return settings_of(_without_config(document, connectors), environment=environment, base=path.parent)
+    return settings_of(_used(document, connectors, alerts=alerts), environment=environment, base=path.parent)
 
 
-def _without_config(document: Mapping[str, Any], connectors: Collection[str] | None) -> Mapping[str, Any]:
-    """Return a parsed configuration without the connectors' own settings, but for some connections."""
-    connections = document.get("connections")
-    if connectors is None or not isinstance(connections, Mapping):
+def _used(document: Mapping[str, Any], connectors: Collection[str] | None, *, alerts: bool) -> Mapping[str, Any]:
+    """Return a parsed configuration without the tables whose secrets a command does not use."""
+    if connectors is None:
         return document
     left = {
-        id_: one
-        if id_ in connectors or not isinstance(one, Mapping)
-        else {key: value for key, value in one.items() if key != "config"}
-        for id_, one in connections.items()
+        "server": _without(document.get("server"), "cursor_secret"),
+        "alerts": document.get("alerts") if alerts else _without(document.get("alerts"), "webhook", "mail"),
+        "console": _without(document.get("console"), "proxy"),
+        "connections": document.get("connections"),
     }
-    console = document.get("console")
-    if isinstance(console, Mapping):
-        document = {**document, "console": {key: value for key, value in console.items() if key != "proxy"}}
-    return {**document, "connections": left}
+    if isinstance(connections := left["connections"], Mapping):
+        left["connections"] = {
+            id_: one if id_ in connectors else _without(one, "config") for id_, one in connections.items()
+        }
+    return {**document, **{key: table for key, table in left.items() if table is not None}}
+
+
+def _without(table: Any, *names: str) -> Any:
+    return {key: value for key, value in table.items() if key not in names} if isinstance(table, Mapping) else table
 
 
 def settings_of(

@@ -54,7 +54,17 @@ def check(path: Path | None, connection: str | None, *, as_json: bool) -> None:
 
 async def _findings(settings: Settings, only: str | None) -> dict[str, list[Finding]]:
     of_store, pins = await _store(settings)
-    found = {"": of_store}
+    return {"": of_store, **await _of_connectors(settings, only, pins)}
+
+
+async def of_connectors(settings: Settings) -> dict[str, list[Finding]]:
+    """Tell of each connection what its connector and the remote system say of it."""
+    _, pins = await _store(settings)
+    return await _of_connectors(settings, None, pins)
+
+
+async def _of_connectors(settings: Settings, only: str | None, pins: Mapping[str, Pin]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
     async with connectors_of(settings if only is None else settings.only(only)) as pool:
         remotes = await _remotes(settings, pool, pins)
         for connection_id in pool:

@@ -44,16 +44,18 @@ STYLES = {"live": "green", "observes": "yellow", "held": "bold red"}
 def status(path: Path | None, connection: str | None, *, as_json: bool, exit_status: bool) -> None:
     """Tell how CONNECTION, or each, stands, and what needs an operator, with the command for it. Times are UTC."""
     from scim_bridge.views import connections
+    from scim_bridge.views.needs import of_disk
 
     looking = Looking(path, connection)
-    now = datetime.now(UTC)
-    found = looking.ask(lambda tx: [connections.status(tx, one, now=now) for one in looking.connections])
+    watch, now = looking.settings.alerts.watch(), datetime.now(UTC)
+    found = looking.ask(lambda tx: [connections.status(tx, one, watch, now=now) for one in looking.connections])
     for one in found:
         if as_json:
             print_json(one)
         else:
             _print(one)
-    needs = [sentence for one in found for sentence in one.needs]
+    needs = [str(one) for one in of_disk(looking.settings.store.file, watch)]
+    needs += [sentence for one in found for sentence in one.needs]
     if not as_json:
         click.echo("\n".join(["needs you:", *(f"  {one}" for one in needs)]) if needs else "nothing needs you")
     raise SystemExit(NEEDED if exit_status and needs else 0)

@@ -47,6 +47,24 @@ class GuardPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """From when on an operator is told of something that lasts.
+
+    :param removal: How long a removal may take.
+    :param token: How long before its end one is told of a token.
+    :param disk_free: Which share of the database's disk is to be free.
+    """
+
+    removal: timedelta = timedelta(minutes=15)
+    token: timedelta = timedelta(days=14)
+    disk_free: float = 0.1
+
+
+USUAL = Watch()
+"""What is watched when nothing is configured."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProvisioningPolicy:
     """How writes of one connection are treated.
 

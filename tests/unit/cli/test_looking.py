@@ -18,10 +18,11 @@ from click.testing import CliRunner, Result
 
 from scim_bridge.app import opened
 from scim_bridge.cli import NEEDED, SECTIONS, main
-from scim_bridge.config import load_settings
+from scim_bridge.config import AlertSettings, load_settings
 from scim_bridge.errors import PendingError, RefusedError, RemoteForbiddenError, RemoteUnavailableError
 from scim_bridge.models import Group, User
 from scim_bridge.provisioning import Provisioning
+from scim_bridge.provisioning.policy import Watch
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.testing.memory_remote import MemoryRemote
@@ -351,9 +352,7 @@ def test_a_removal_that_is_late_is_told_beside_an_older_one_that_is_held(
     deciding: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one waits for an operator, the other for the remote system: the first does not hide the second."""
-    from scim_bridge.views import connections
-
-    monkeypatch.setattr(connections, "LATE", timedelta(0))
+    monkeypatch.setattr(AlertSettings, "watch", lambda _: Watch(removal=timedelta(0)))
     usual = deciding.file.read_text()
     deciding.file.write_text(usual.replace("grants_floor = 0", NO_REMOVALS))
     deciding.ask("deactivate fay")
