@@ -20,7 +20,7 @@ from tests.benchmarks import beside, operations
 from tests.benchmarks.measurement import Sample, compare, p99, percentile, throughput
 from tests.benchmarks.operations import Operation
 from tests.benchmarks.picture import picture
-from tests.benchmarks.report import Figures, beside_each_other, document, machine, milliseconds, show
+from tests.benchmarks.report import Figures, beside_each_other, document, machine, milliseconds, show, wholes
 from tests.benchmarks.systems import System, bridge_system
 
 CLIENTS = 8
@@ -118,17 +118,16 @@ def _p99(operation: Operation, sample: Sample, goal: str) -> tuple[str, ...]:
     return name, f"{milliseconds(p99(sample.wall))} ms", f"{milliseconds(p99(sample.busy))} ms", goal
 
 
-def sockets(directory: Path, sizes: Sizes, base: str | None) -> list[beside.Row]:
+def sockets(directory: Path, sizes: Sizes, base: str | None) -> tuple[list[beside.Row], list[beside.Whole]]:
     """Measure what is measured over sockets.
 
     :param base: The commit beside this build.
     """
     with contextlib.ExitStack() as stack:
         sources = None if base is None else stack.enter_context(beside.sources_of(base, directory))
-        everything, lists = beside.tables(
+        return beside.tables(
             directory, sources, users=sizes.large, huge=sizes.huge, rounds=sizes.rounds, seconds=sizes.seconds
         )
-        return everything + lists
 
 
 def main() -> None:
@@ -144,8 +143,9 @@ def main() -> None:
     sizes = Sizes(rounds=arguments.rounds, huge=arguments.huge)
     line = machine(arguments.seed)
     with tempfile.TemporaryDirectory() as temporary:
-        rows = sockets(arguments.directory or Path(temporary), sizes, arguments.base)
+        rows, seen = sockets(arguments.directory or Path(temporary), sizes, arguments.base)
         tables = beside_each_other(rows, sizes.large, sizes.huge, arguments.base)
+        tables.append(wholes(seen, arguments.base))
         _write(arguments.document, line, tables, picture(rows, arguments.base))  # what follows takes minutes again
         tables += asyncio.run(within(Path(temporary), sizes, arguments.seed))
     console = Console()

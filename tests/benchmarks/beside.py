@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.benchmarks.served import CORE, SPARE, id_of, sizes_of
-from tests.benchmarks.sockets import CONNECTIONS, Cost, measure, request
+from tests.benchmarks.sockets import CONNECTIONS, Amount, Cost, measure, request, resident
 
 ROOT = Path(__file__).resolve().parents[2]
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -34,6 +35,7 @@ class Measured:
     :param base: The URL its endpoints are below.
     :param ids: The ids of its Users, where they are not those of :func:`id_of`.
     :param group: The id of its largest group, likewise.
+    :param ready: Seconds from its start until it listened.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Measured:
     token: str
     ids: list[str] | None = None
     group: str | None = None
+    ready: float = 0.0
 
     def user(self, number: int) -> str:
         """Return the id of a User."""
@@ -65,6 +68,9 @@ class Operation:
     :param number: How many requests a round at most.
     :param connections: Over how many connections.
     :param slow: How many at most of scim2-server, which may need a second for each; 0: it is left out.
+    :param rounds: How many rounds at most, where each takes long.
+    :param after: Whether the CPU time contains what is done after the answer.
+    :param driven: Of how many Users each request has the driver change the account: the row is of one of them.
     """
 
     name: str
@@ -73,6 +79,9 @@ class Operation:
     number: int = 2_000
     connections: int = 1
     slow: int = 200
+    rounds: int = 100
+    after: bool = True
+    driven: Callable[[int], int] = lambda _: 0
 
 
 _chance = random.Random(11)
@@ -116,11 +125,22 @@ def _patches(
     return requests
 
 
-def _new_group(system: Measured, users: int) -> Iterator[bytes]:
-    members = [{"value": system.user(number)} for number in range(sizes_of(users)[0])]
-    for number in _new:
-        group = {"schemas": [f"{CORE}:Group"], "displayName": f"New {number}", "members": members}
-        yield system.ask("POST", "/Groups", group)
+def _new_groups(size: Callable[[int], int]) -> Requests:
+    def requests(system: Measured, users: int) -> Iterator[bytes]:
+        members = [{"value": system.user(number)} for number in range(size(users))]
+        for number in _new:
+            group = {"schemas": [f"{CORE}:Group"], "displayName": f"New {number}", "members": members}
+            yield system.ask("POST", "/Groups", group)
+
+    return requests
+
+
+def _all(users: int) -> int:
+    return sizes_of(users)[0]
+
+
+def _some(users: int) -> int:
+    return max(1, users // 5)
 
 
 def _group_path(system: Measured, _: int) -> str:
@@ -184,7 +204,8 @@ WRITES = (
         20,
         slow=1,
     ),
-    Operation("POST a group of as many", "≥ 10 ×", _new_group, 1, slow=1),
+    Operation("POST a group of as many", "≥ 10 ×", _new_groups(_all), 1, slow=1, rounds=2, after=False),
+    Operation("the driver, each change", "≥ 8 ×", _new_groups(_some), 1, slow=0, rounds=3, driven=_some),
     Operation("POST /Users, 32 at once", "≥ 12 × one client", _creations, 160, connections=32),
 )
 LISTS = (
@@ -199,10 +220,24 @@ LISTS = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What an operation cost each system."""
+    """What an operation cost each system, in a directory of so many users."""
 
     operation: Operation
+    users: int
     costs: dict[str, Cost]
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A figure of each system as a whole.
+
+    :param goal: What issue 11 asks of it, in its words.
+    """
+
+    name: str
+    unit: str
+    goal: str
+    of: dict[str, float]
 
 
 @contextlib.contextmanager
@@ -215,15 +250,16 @@ def running(name: str, kind: str, directory: Path, users: int, source: Path = RO
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "tests.benchmarks.served", kind, str(directory), str(users)]
     with (directory / "log").open("wb") as log:
+        began = time.monotonic()
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=directory)
         try:
             until = time.monotonic() + START_SECONDS
             while not told.exists():
                 if process.poll() is not None or time.monotonic() > until:
                     raise RuntimeError(f"{name} did not start: {(directory / 'log').read_text()[-2_000:]}")
-                time.sleep(0.05)
-            told_of = json.loads(told.read_text())
-            yield Measured(name, process.pid, **told_of)
+                time.sleep(0.005)
+            ready = time.monotonic() - began
+            yield Measured(name, process.pid, **json.loads(told.read_text()), ready=ready)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
@@ -248,23 +284,18 @@ def compare(
     rows = []
     for operation in operations:
         costs: dict[str, Cost] = {}
-        for turn in range(rounds + 1):
+        for turn in range(min(rounds, operation.rounds) + 1):
             for system in systems:
                 number = operation.number if system.name != "scim2-server" else min(operation.number, operation.slow)
                 if not number or (system.name == "floor" and operation not in (RETRIEVE, SEARCH)):
                     continue
                 # What is made on first use is made in the turn that does not count.
                 into = costs.setdefault(system.name, Cost()) if turn else Cost()
-                measure(
-                    system.process,
-                    system.base,
-                    operation.requests(system, users),
-                    into,
-                    number=number if turn else 1,
-                    seconds=seconds,
-                    connections=operation.connections,
+                amount = Amount(
+                    number if turn else 1, seconds, operation.connections, operation.after, operation.driven(users)
                 )
-        rows.append(Row(operation, costs))
+                measure(system.process, system.base, operation.requests(system, users), into, amount)
+        rows.append(Row(operation, users, costs))
         told = ", ".join(f"{name} {cost.median_busy * 1000:.3g} ms" for name, cost in costs.items())
         print(f"{operation.name}: {told} of CPU", file=sys.stderr, flush=True)
     return rows
@@ -272,8 +303,8 @@ def compare(
 
 def tables(
     directory: Path, base: Path | None, *, users: int, huge: int, rounds: int, seconds: float
-) -> tuple[list[Row], list[Row]]:
-    """Return the rows of everything, and those of the reads of a large directory (``huge`` 0: none)."""
+) -> tuple[list[Row], list[Whole]]:
+    """Return the rows of everything, those of the reads of a large directory (``huge`` 0: none), and the wholes."""
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         systems = [
@@ -281,12 +312,33 @@ def tables(
             enter(running("scim2-server", "peer", directory / "peer", users)),
             *bridges(stack, directory, base, users),
         ]
-        everything = compare(systems, READS + WRITES, users, rounds, seconds)
-    if not huge:
-        return everything, []
-    with contextlib.ExitStack() as stack:
-        systems = bridges(stack, directory, base, huge)
-        return everything, compare(systems, LISTS, huge, rounds, seconds)
+        rows = compare(systems, READS + WRITES, users, rounds, seconds)
+        wholes = [_memory(f"memory, {users:,} users and the remote system's, written", systems[1:])]
+    if huge:
+        with contextlib.ExitStack() as stack:
+            systems = bridges(stack, directory, base, huge)
+            rows += compare(systems, LISTS, huge, rounds, seconds)
+            wholes += [_memory(f"memory, {huge:,} users, read", systems)]
+    return rows, [*wholes, _starts(directory, base, huge or users, rounds)]
+
+
+def _memory(name: str, systems: list[Measured]) -> Whole:
+    return Whole(name, "MiB", "≤ 115", {system.name: resident(system.process) for system in systems})
+
+
+def _starts(directory: Path, base: Path | None, users: int, rounds: int) -> Whole:
+    """Return how long a bridge takes to start before a directory that is there."""
+    seen: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        with contextlib.ExitStack() as stack:
+            for system in bridges(stack, directory, base, users):
+                seen.setdefault(system.name, []).append(system.ready)
+    return Whole(
+        f"start to ready, {users:,} users",
+        "s",
+        "≤ 0.6 × base",
+        {name: statistics.median(all_) for name, all_ in seen.items()},
+    )
 
 
 def bridges(stack: contextlib.ExitStack, directory: Path, base: Path | None, users: int) -> list[Measured]:

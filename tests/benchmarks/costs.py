@@ -1,7 +1,8 @@
 """What a write costs in CPU time and in counts, which do not depend on what else the machine does.
 
 ``python -m tests.benchmarks.costs`` prints, for each write, CPU milliseconds, statements, commits, transactions of the
-store, JSON documents that were read and models that were validated; with what goes on after the answer.
+store, JSON documents that were read and models that were validated; with what goes on after the answer. With
+``--profile`` it prints how many Python calls each of them takes, and where the time goes.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from sqlalchemy.engine import Engine
 
 from scim_bridge.store.engine import Store
 from tests.benchmarks import operations
+from tests.benchmarks.measurement import settled
 from tests.benchmarks.operations import Operation
 from tests.benchmarks.systems import Request, System, bridge_system
 from tests.http.bridge import GROUP
@@ -43,16 +45,11 @@ def _whole_group(system: System, chance: random.Random, number: int) -> list[Req
     return [Request("POST", "/Groups", "", {"schemas": [GROUP], **body}) for body in bodies]
 
 
-def _without(system: System, requests: Sequence[Request], answers: Sequence[bytes]) -> list[Request]:
-    del system, requests
-    return [Request("DELETE", f"/Groups/{json.loads(answer)['id']}") for answer in answers]
-
-
 WRITES = {
     "POST /Users": operations.CREATE,
     "PATCH active=false": operations.DEACTIVATE,
     "PATCH group +1": operations.JOIN_LARGEST,
-    "POST group of all": Operation("POST /Groups, everybody in it", _whole_group, _without),
+    "POST group of all": Operation("POST /Groups, everybody in it", _whole_group, operations.CREATE.undo),
 }
 
 
@@ -83,7 +80,7 @@ class Counts:
             self.of["models"] += 1
             return validate(model, *arguments, **options)
 
-        BaseModel.model_validate = classmethod(validated)  # type: ignore[assignment,method-assign]
+        BaseModel.model_validate = classmethod(validated)  # type: ignore[assignment,method-assign] # counted
 
     def _patch(self, owner: Any, name: str, counted: str) -> None:
         inner = getattr(owner, name)
@@ -104,8 +101,7 @@ async def _send(system: System, requests: Sequence[Request], clients: int) -> li
             answers[place] = await system.send(requests[place])
 
     await asyncio.gather(*(client(first) for first in range(clients)))
-    assert system.settle is not None
-    await system.settle()
+    await settled(system)
     return [answers[place] for place in sorted(answers)]
 
 
@@ -113,7 +109,6 @@ async def _rounds(
     system: System, operation: Operation, number: int, rounds: int, clients: int, each: Callable[[], Any]
 ) -> None:
     chance = random.Random(20)
-    assert system.settle is not None
     for _ in range(rounds + 1):
         requests = operation.requests(system, chance, number)
         with each():
@@ -121,7 +116,7 @@ async def _rounds(
         for request in operation.undo(system, requests, answers):
             with contextlib.suppress(RuntimeError):  # of many members it may not be done within the budget
                 await system.send(request)
-        await system.settle()
+        await settled(system)
 
 
 async def measure(users: int, number: int, rounds: int, only: str, visit: Callable[..., Awaitable[None]]) -> None:
@@ -180,17 +175,15 @@ async def main_async(options: argparse.Namespace) -> None:
 
 
 async def profiled(options: argparse.Namespace) -> None:
-    """Print where the time goes."""
-    profiles: list[cProfile.Profile] = []
+    """Print how many calls a write takes, and where the time goes."""
 
     async def visit(system: System, operation: Operation, name: str, number: int, rounds: int, clients: int) -> None:
         if clients > 1:
             return
         profile = cProfile.Profile()
         await _rounds(system, operation, number, rounds, clients, lambda: profile)
-        profiles.append(profile)
-        stats = pstats.Stats(profile)
-        print(name)
+        stats: Any = pstats.Stats(profile)
+        print(f"{name}: {stats.total_calls / number / (rounds + 1):,.0f} Python calls each")
         stats.sort_stats(options.sort).print_stats(options.lines)
 
     await measure(options.users, options.number, options.rounds, options.only, visit)

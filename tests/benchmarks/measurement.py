@@ -46,7 +46,7 @@ async def measure(system: System, operation: Operation, chance: random.Random, n
     """Send some requests one after the other, add what they cost to a sample, and put the directory back."""
     requests = operation.requests(system, chance, number)
     answers = []
-    await _settled(system)
+    await settled(system)
     gc.collect()
     began = time.process_time()
     for request in requests:
@@ -54,11 +54,11 @@ async def measure(system: System, operation: Operation, chance: random.Random, n
         answers.append(await system.send(request))
         into.wall.append(time.perf_counter() - at)
         into.busy.append(time.process_time() - busy)
-    await _settled(system)
+    await settled(system)
     into.processor.append((time.process_time() - began) / len(requests))
     for request in operation.undo(system, requests, answers):
         await system.send(request)
-    await _settled(system)
+    await settled(system)
 
 
 async def compare(
@@ -106,7 +106,7 @@ async def throughput(system: System, chance: random.Random, number: int, clients
     wall, processor = time.perf_counter(), time.process_time()
     await asyncio.gather(*(_client(system, mixture[first::clients]) for first in range(clients)))
     wall = time.perf_counter() - wall
-    await _settled(system)
+    await settled(system)
     processor = time.process_time() - processor
     return len(mixture) / wall, len(mixture) / processor
 
@@ -116,6 +116,7 @@ async def _client(system: System, requests: Sequence[Request]) -> None:
         await system.send(request)
 
 
-async def _settled(system: System) -> None:
+async def settled(system: System) -> None:
+    """Wait until nothing of earlier requests is left to do."""
     if system.settle is not None:
         await system.settle()

@@ -61,7 +61,8 @@ def _creations(system: System, chance: random.Random, number: int) -> list[Reque
 
 
 def _deletions(system: System, requests: Sequence[Request], answers: Sequence[bytes]) -> list[Request]:
-    return [Request("DELETE", f"/Users/{json.loads(answer)['id']}") for answer in answers]
+    made = zip(requests, answers, strict=True)
+    return [Request("DELETE", f"{request.path}/{json.loads(answer)['id']}") for request, answer in made]
 
 
 def _deactivations(system: System, chance: random.Random, number: int) -> list[Request]:

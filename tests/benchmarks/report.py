@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.beside import Row
+from tests.benchmarks.beside import Row, Whole
 from tests.benchmarks.measurement import Sample
 
 
@@ -53,19 +53,40 @@ def beside_each_other(rows: list[Row], users: int, huge: int, base: str | None) 
     :param rows: Of a directory of ``users``, then of one of ``huge``.
     :param base: The commit beside this build.
     """
-    first = [row for row in rows if "scim2-server" in row.costs]
-    found = [_compared(f"Over sockets, {users:,} users", first, base)]
-    others = [row for row in rows if row not in first]
-    return [*found, _compared(f"Over sockets, {huge:,} users", others, base)] if others else found
+    sizes = (users, huge) if huge else (users,)
+    return [
+        _compared(f"Over sockets, {size:,} users", [row for row in rows if row.users == size], base) for size in sizes
+    ]
+
+
+def wholes(found: list[Whole], base: str | None) -> Figures:
+    """Return the table of what was seen of the systems as wholes."""
+    shown = [name for name in NAMES if any(name in whole.of for whole in found)]
+    figures = Figures(
+        "Memory and start",
+        "Resident memory after all requests above, that of the remote system included where writes reach one; and the "
+        "time from the start of the process until it listens, before a directory that is there, the median.",
+        ("", *(_named(name, base) for name in shown), "of the base", "goal"),
+    )
+    for whole in found:
+        cells = [f"{whole.of[name]:,.3g} {whole.unit}" if name in whole.of else "" for name in shown]
+        ratio = f"{whole.of['this'] / whole.of['base']:.2g} ×" if "base" in whole.of else ""
+        figures.rows.append((whole.name, *cells, ratio, whole.goal))
+    return figures
+
+
+def _named(name: str, base: str | None) -> str:
+    return f"`{base}`" if name == "base" else "this build" if name == "this" else name
 
 
 def _compared(title: str, rows: list[Row], base: str | None) -> Figures:
     shown = [name for name in NAMES if any(name in row.costs for row in rows)]
-    named = [f"`{base}`" if name == "base" else "this build" if name == "this" else name for name in shown]
+    named = [_named(name, base) for name in shown]
+    ratios = ("× base, CPU", "× base, wall", "of the floor", "goal")
     figures = Figures(
         title,
         "Milliseconds a request, of CPU time of the system and then of wall time; medians of the rounds.",
-        ("", *(f"{name}, {what}" for what in ("CPU", "wall") for name in named), "× base", "of the floor", "goal"),
+        ("", *(f"{name}, {what}" for what in ("CPU", "wall") for name in named), *ratios),
     )
     for row in rows:
         costs = [row.costs.get(name) for name in shown]
@@ -73,6 +94,7 @@ def _compared(title: str, rows: list[Row], base: str | None) -> Figures:
         cells += ["" if cost is None else milliseconds(cost.median_wall) for cost in costs]
         this, earlier, floor = row.costs["this"], row.costs.get("base"), row.costs.get("floor")
         cells.append("" if earlier is None else times(faster(earlier.busy, this.busy)))
+        cells.append("" if earlier is None else times(faster(earlier.wall, this.wall)))
         cells.append("" if floor is None else f"{faster(floor.busy, this.busy):.0%}")
         figures.rows.append((row.operation.name, *cells, row.operation.goal))
     return figures
@@ -131,14 +153,16 @@ Written by `make bench`, which runs `tests/benchmarks`. Figures, not verdicts: n
 
 ![How many times what the earlier commit needs this build needs](benchmarks.svg)
 
-The machine is a shared one with 2 cores, and other work ran on it: read the ratios and the CPU times, and take wall
+The machine is a shared one with 2 cores; where its load was high, read the ratios and the CPU times, and take wall
 times as upper bounds. `make bench BASE=8256e3b` runs each system in a process of its own and asks them in turn over
 real sockets, 8 connections at once for what is quickest, one for the rest. CPU times are of all threads of the system
-and contain what it does after it has answered; × and shares of the floor are of CPU time, the median of the rounds,
-pair by pair. The bridge has all it has in production: authentication, an SQLite file with `synchronous=FULL`, the
-access log, the audit chain, the mass-change guard and the driver, which confirms each write in a remote system that
-answers at once. scim2-server keeps its directory in memory, checks no token and confirms nothing. The floor is bare
-Starlette that answers the bytes of one User. The other tables are of requests in one process, without sockets.
+and contain what it does after it has answered, but for the POST of a large group, whose members are brought to the
+remote system afterwards: the row below it is of one of these changes, until the last is done. × and shares of the floor
+are the median of the rounds, pair by pair; shares are of CPU time. The bridge has all it has in production:
+authentication, an SQLite file with `synchronous=FULL`, the access log, the audit chain, the mass-change guard and the
+driver, which confirms each write in a remote system that answers at once. scim2-server keeps its directory in memory,
+checks no token and confirms nothing. The floor is bare Starlette that answers the bytes of one User. The other tables
+are of requests in one process, without sockets.
 
 A read that grows with the directory would be a defect; `tests/unit/store/test_query_plans.py` holds hot statements to
 their indexes.

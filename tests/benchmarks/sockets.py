@@ -9,10 +9,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from urllib.parse import urlsplit
 
 CONNECTIONS = 8
 LAST_CHUNK = b"0\r\n\r\n"
+
+LOOKS = 3
+"""How often in a row a system has to be idle: on a busy machine one that only waits for a processor looks so, too."""
+
+LONGEST = 120.0
+"""Seconds within which a system has done what was left."""
 
 
 @dataclass(slots=True)
@@ -40,6 +47,13 @@ class Cost:
 def busy_seconds(process: int) -> float:
     """Return the CPU seconds that a process has used (clock_getcpuclockid of Linux)."""
     return time.clock_gettime((~process << 3) | 2)
+
+
+def resident(process: int) -> float:
+    """Return the MiB of memory that a process has (``VmRSS``)."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    (kibibytes,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(kibibytes) / 1024
 
 
 def request(base: str, token: str, method: str, path: str, body: object = None) -> bytes:
@@ -104,19 +118,31 @@ class _Link:
         return not self.is_chunked
 
 
-def measure(
-    process: int, base: str, requests: Iterator[bytes], into: Cost, *, number: int, seconds: float, connections: int
-) -> None:
-    """Send requests, each connection one at a time, and add what they cost.
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How much is asked, and what of it counts.
 
-    :param number: How many at most; fewer when the seconds are over.
+    :param number: How many requests at most; fewer when the seconds are over.
+    :param after: Whether the CPU time contains what the system does after its answers.
+    :param changes: To how many changes of a remote system each request leads: then both times are of one of them, until
+        the last is done. 0: they are of a request.
     """
-    links = [_Link(base) for _ in range(min(connections, number))]
+
+    number: int
+    seconds: float
+    connections: int
+    after: bool = True
+    changes: int = 0
+
+
+def measure(process: int, base: str, requests: Iterator[bytes], into: Cost, amount: Amount) -> None:
+    """Send requests, each connection one at a time, and add what they cost."""
+    links = [_Link(base) for _ in range(min(amount.connections, amount.number))]
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
         for link in links:
             stack.callback(link.socket.close)
             selector.register(link.socket, selectors.EVENT_READ, link)
-        left = islice(requests, number)
+        left = islice(requests, amount.number)
         _settled(process)
         busy, began = busy_seconds(process), time.perf_counter()
         done = under_way = 0
@@ -128,21 +154,26 @@ def measure(
                 if not key.data.take():
                     continue
                 done += 1
-                following = next(left, None) if time.perf_counter() - began < seconds else None
+                following = next(left, None) if time.perf_counter() - began < amount.seconds else None
                 if following is None:
                     under_way -= 1
                 else:
                     key.data.socket.sendall(following)
-        wall = time.perf_counter() - began
-        _settled(process)
+        wall, until_then = time.perf_counter() - began, busy_seconds(process)
+        settled = _settled(process) - began
+        if amount.changes:
+            wall, done = settled, done * amount.changes
         into.wall.append(wall / done)
-        into.busy.append((busy_seconds(process) - busy) / done)
+        into.busy.append(((busy_seconds(process) if amount.after else until_then) - busy) / done)
 
 
-def _settled(process: int) -> None:
-    """Wait until a system has done what earlier requests left to do."""
-    for _ in range(200):
-        before = busy_seconds(process)
+def _settled(process: int) -> float:
+    """Wait until a system has done what earlier requests left to do, and return since when."""
+    began = since = time.perf_counter()
+    idle = 0
+    while idle < LOOKS and time.perf_counter() - began < LONGEST:
+        at, before = time.perf_counter(), busy_seconds(process)
         time.sleep(0.02)
-        if busy_seconds(process) - before < 0.001:
-            return
+        idle = idle + 1 if busy_seconds(process) - before < 0.001 else 0
+        since = at if idle <= 1 else since
+    return since
