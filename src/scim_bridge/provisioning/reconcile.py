@@ -244,7 +244,8 @@ class Reconciler:
         *,
         apply: bool,
     ) -> None:
-        if row.state not in COMPARED or row.modified_at >= read_at:
+        # A time that has not come yet is of before the clock was set back.
+        if row.state not in COMPARED or read_at <= row.modified_at <= self.clock():
             return
         drifts = await self.store.read(lambda tx: self._drifts(tx, row, remote))
         if not drifts:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -363,6 +364,20 @@ async def test_a_listing_that_lags_brings_nobody_back(
 
     assert await by_name(bridge, "ada@corp.example") is None
     assert await by_name(bridge, "bob@x.example") is not None
+
+
+async def test_a_clock_that_was_set_back_hides_no_drift(bridge: Bridge, remote: MemoryRemote) -> None:
+    """Somebody was written an hour from now, by the clock before: what is done to them by hand is found."""
+    person = (await bridge.provisioning.create_user(user())).row
+    row = await bridge.row("User", person.id)
+    later = replace(row, modified_at=row.modified_at + timedelta(hours=1))
+    await bridge.store.write(lambda tx: resources.replace(tx, later))
+    remote.account(str(person.remote_id)).active = False
+
+    found = await compared(bridge)
+
+    assert classes(found) == {DriftClass.MISSING}
+    assert not (await bridge.row("User", person.id)).shown_active
 
 
 async def test_a_comparison_waits_for_its_turn_as_long_as_its_patience_lasts(
