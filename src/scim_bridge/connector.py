@@ -25,6 +25,17 @@ from pydantic import BaseModel
 from scim_bridge.errors import DuplicateConnectorError, UnknownConnectorError
 from scim_bridge.models import RateLimit
 
+__all__ = [
+    "ClientFactory",
+    "Connector",
+    "ConnectorContext",
+    "ConnectorRegistry",
+    "ConnectorState",
+    "call_deadline",
+    "call_writes",
+    "describe",
+]
+
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 call_deadline: ContextVar[float | None] = ContextVar("scim_bridge_call_deadline", default=None)

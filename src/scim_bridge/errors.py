@@ -42,6 +42,40 @@ whatever is transient, because Okta retries by itself on 429 alone.
 from types import TracebackType
 from typing import ClassVar
 
+__all__ = [
+    "AddressUnavailableError",
+    "BridgeError",
+    "ConfigurationError",
+    "ConnectionSettingsError",
+    "ConnectorDefinitionError",
+    "ConnectorError",
+    "DuplicateConnectorError",
+    "LostLeadershipError",
+    "OperationNotSupportedError",
+    "PendingError",
+    "RefusedError",
+    "RemoteConflictError",
+    "RemoteCredentialsError",
+    "RemoteForbiddenError",
+    "RemoteFullError",
+    "RemoteImmutableError",
+    "RemoteInvalidValueError",
+    "RemoteMisroutedError",
+    "RemoteNotFoundError",
+    "RemoteRateLimitedError",
+    "RemoteSuspendedError",
+    "RemoteUnavailableError",
+    "ServingError",
+    "StoreConfigurationError",
+    "StoreError",
+    "StoreInUseError",
+    "StoreUnavailableError",
+    "StoreUnreachableError",
+    "UnknownConnectionError",
+    "UnknownConnectorError",
+    "without_text",
+]
+
 
 class BridgeError(Exception):
     """The root of the tree."""

@@ -40,6 +40,8 @@ from scim_bridge.connector import Connector, ConnectorRegistry, describe
 from scim_bridge.errors import ConnectorDefinitionError
 from scim_bridge.models import CoreUser, EnterpriseUser, Explanation, Finding, Group, MemberPage, Page, Remote, User
 
+__all__ = ["HOOKS", "ConnectorSpec", "DiscoverySpec", "check_definition", "hookimpl", "implemented"]
+
 PROJECT = "scim_bridge"
 
 hookspec = pluggy.HookspecMarker(PROJECT)

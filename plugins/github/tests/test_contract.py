@@ -46,7 +46,13 @@ class GitHubFixtures(ContractFixtures):
             github.person(f"contract-{number}")
         github.person("Sample-one")
         github.person("sample-two")
+        self.github = github
         return HttpRemote(github.transport(), own_error=own_error)
+
+    def truth(self, remote_id: str) -> bool | None:
+        """Look into the organisation."""
+        member = self.github.members.get(int(remote_id))
+        return member is not None and member.invited_at is None
 
     def make_user(self, number: int) -> User:
         """Return somebody whom GitHub knows."""

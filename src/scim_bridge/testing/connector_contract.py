@@ -56,6 +56,6 @@ class ConnectorContract(
     httpx2 transport, transports by the beginning of the base URL, an :class:`HttpRemote` around either, or a
     :class:`ContractRemote` for what does not speak HTTP. A ``remote`` must be fresh for each test.
 
-    To override where the remote system is particular: ``other_settings``, ``make_user``, ``samples``,
+    To override where the remote system is particular: ``other_settings``, ``make_user``, ``samples``, ``truth``,
     ``two_groups``, ``unknown_id``, ``fault_errors``, ``loop_factory``, ``required_operations``.
     """

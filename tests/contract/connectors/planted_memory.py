@@ -277,6 +277,31 @@ class BornInactive(MemoryConnector):
         return created
 
 
+class RemembersTheEnd(MemoryConnector):
+    """Notes who is out, and tells the remote system nothing."""
+
+    def __init__(self, context: ConnectorContext[MemoryConfig]) -> None:
+        super().__init__(context)
+        self.out: set[str] = set()
+
+    @hookimpl
+    async def deactivate_user(self, remote_id: str) -> None:
+        """Remember it."""
+        self.out.add(remote_id)
+
+    @hookimpl
+    async def reactivate_user(self, remote_id: str, user: User) -> Remote[User]:
+        """Forget it."""
+        self.out.discard(remote_id)
+        return await super().reactivate_user(remote_id, user)
+
+    def seen(self, remote_id: str, *, existed: bool = False) -> Remote[User]:
+        """Tell what is remembered."""
+        told = super().seen(remote_id, existed=existed)
+        told.resource.active = told.resource.active and remote_id not in self.out
+        return told
+
+
 class InvitesAsActive(MemoryConnector):
     """Tells an invitation as access."""
 

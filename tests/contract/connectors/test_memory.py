@@ -35,6 +35,11 @@ class MemoryFixtures(ContractFixtures):
         yield MemoryFaults(MemoryRemote.named("contract"))
         MemoryRemote.forget("contract")
 
+    def truth(self, remote_id: str) -> bool | None:
+        """Look into the remote system."""
+        account = MemoryRemote.named("contract").accounts.get(remote_id)
+        return account is not None and account.active
+
 
 class TestMemory(MemoryFixtures, ConnectorContract):
     """The connector that keeps the groups on the person."""

@@ -36,6 +36,7 @@ FOUND_BY = {
     "planted_memory.DeletesOnce": "deleting_twice_is_success",
     "planted_memory.ExplainsByWriting": "descriptions_change_nothing",
     "planted_memory.BornInactive": "a_new_account_reads_back_active",
+    "planted_memory.RemembersTheEnd": "the_remote_system_itself_agrees",
     "planted_memory.InvitesAsActive": "an_invitation_is_no_access",
     "planted_memory.LeavesTheInvitation": "a_deactivated_account_reads_back_inactive",
     "planted_memory.DeactivatesACopy": "a_deactivated_account_reads_back_inactive",
@@ -124,6 +125,7 @@ def plant(fixtures, connector_type, rule):
 """
 
 DEACTIVATION = "a_failed_deactivation_is_never_told_as_done"
+TRUTH = "the_remote_system_itself_agrees"
 ROAD = "an_answer_of_the_road_says_nothing_about_an_account"
 
 ALSO = {
@@ -134,12 +136,13 @@ ALSO = {
         "creating_twice_adopts",
         "find_user_finds_by_any_case_and_answers_none_otherwise",
     },
-    "planted_memory.DeactivatesACopy": {"deactivating_twice_is_success"},
+    "planted_memory.BornInactive": {TRUTH},
+    "planted_memory.DeactivatesACopy": {"deactivating_twice_is_success", TRUTH},
     "planted_memory.LeavesTheInvitation": {"deactivating_twice_is_success"},
     "planted_memory.InvitesAsActive": {"a_deactivated_account_reads_back_inactive", "deactivating_twice_is_success"},
     "planted_memory.NeverEnds": {"a_listing_and_a_read_agree"},
     "planted_groups.SwallowsAGrant": {"a_group_or_member_that_is_not_there_is_an_invalid_value"},
-    "planted_memory.NeverBack": {"reactivation_gives_no_more_groups_than_asked"},
+    "planted_memory.NeverBack": {"reactivation_gives_no_more_groups_than_asked", TRUTH},
     "planted_acme.CredentialsAsForbidden": {DEACTIVATION},
     "planted_acme.ForbiddenAsInvalid": {DEACTIVATION},
     "planted_acme.LimitAsOutage": {DEACTIVATION},

@@ -173,6 +173,10 @@ class ContractFixtures:
         """Return two different values of an attribute, by path, that the remote system takes."""
         return samples_of(path)
 
+    def truth(self, remote_id: str) -> bool | None:  # noqa: ARG002 - for those who override it
+        """Return whether the remote system itself lets somebody in, asked past the connector; ``None``: nobody can."""
+        return None
+
     @pytest.fixture
     def other_settings(self) -> Mapping[str, Any] | None:
         """Return settings that lead to another account of the same kind, to which ``remote`` has to lead, too.

@@ -102,6 +102,23 @@ class LifecycleRules(ContractFixtures):
         assert seen.active is True or told.invited, "the account is still inactive after reactivate_user"
         assert str(seen.user_name).casefold() == str(self.make_user(1).user_name).casefold()
 
+    def test_the_remote_system_itself_agrees(self, bench: Bench) -> None:
+        """What is told of access is so in the remote system, whatever the connector remembers: the kit asks itself."""
+
+        async def scenario(connector: BoundConnector) -> dict[str, bool | None]:
+            user = self.make_user(1)
+            created = await within_deadline(connector.create_user(user))
+            if self.truth(created.remote_id) is None:
+                pytest.skip("there is no `truth`: the remote system cannot be asked past the connector")
+            agrees: dict[str, bool | None] = {"create_user": self.truth(created.remote_id) or created.invited}
+            await within_deadline(connector.deactivate_user(created.remote_id, user))
+            agrees["deactivate_user"] = not self.truth(created.remote_id)
+            back = await within_deadline(connector.reactivate_user(created.remote_id, user))
+            return agrees | {"reactivate_user": self.truth(back.remote_id) or back.invited}
+
+        lies = [hook for hook, agrees in bench.run(scenario).items() if not agrees]
+        assert not lies, f"{', '.join(lies)} succeeded, and the remote system knows nothing of it"
+
     def test_reactivation_gives_no_more_groups_than_asked(self, bench: Bench) -> None:
         """A person who had two groups and should have one does not get the other back."""
         self.need(bench, "set_user_groups")

@@ -31,4 +31,9 @@ class TestNewsaas(ConnectorContract):
     @pytest.fixture
     def remote(self) -> HttpRemote:
         """Return a fresh Newsaas for each test."""
-        return HttpRemote(httpx2.ASGITransport(app=FakeNewsaas()), own_error=own_error)
+        self.fake = FakeNewsaas()
+        return HttpRemote(httpx2.ASGITransport(app=self.fake), own_error=own_error)
+
+    def truth(self, remote_id: str) -> bool | None:
+        """Look into it, past the connector: whether somebody is let in."""
+        return remote_id in self.fake.people and self.fake.people[remote_id].active
