@@ -35,6 +35,7 @@ from scim_bridge.server.application import Server, ServerOptions, create_server
 from scim_bridge.server.authentication import TokenAuthentication
 from scim_bridge.server.connections import ConnectionOptions, ServedConnection, served
 from scim_bridge.server.metrics import Metrics
+from scim_bridge.server.request_log import RequestLog
 from scim_bridge.server.serve import Listen, serve
 from scim_bridge.store import notifications, rate_windows, tokens
 from scim_bridge.store.engine import Store
@@ -123,12 +124,14 @@ async def open_bridge(
     *,
     surroundings: Surroundings | None = None,
     metrics: Metrics | None = None,
+    request_log: RequestLog | None = None,
     exclusive: bool = True,
     only: str | None = None,
 ) -> AsyncIterator[Bridge]:
     """Open store, connectors and drivers; on leaving, finish what is under way and leave the rest pending.
 
     :param surroundings: Replaces network, clock and chance, for emulators in process and simulations.
+    :param request_log: Keeps what is asked, and the calls that it causes.
     :param exclusive: Take the database for this process alone; a command does not, and drives only when nobody else has
         it.
     :param only: Open this connection alone.
@@ -144,8 +147,11 @@ async def open_bridge(
             wait_seconds=settings.store.wait_seconds if exclusive else 0.0,
         )
         stack.push_async_callback(store.close)
+        if request_log is not None:
+            await stack.enter_async_context(request_log.kept(store))
         if isinstance(around.http_client, HttpClients):
             _keep(around.http_client, store, around.clock)
+            around.http_client.calls = None if request_log is None else request_log.note_call
         state = partial(KeptState, store, clock=around.clock)
         pool = await stack.enter_async_context(connectors_of(chosen, http_client=around.http_client, state=state))
         bridge = Bridge(chosen, store, drives=store.alone)
@@ -300,7 +306,7 @@ def create_app(settings: Settings, *, surroundings: Surroundings | None = None) 
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with open_bridge(settings, surroundings=surroundings, metrics=serving.metrics) as bridge:
+        async with serving.bridge_of(surroundings) as bridge:
             serving.open(bridge)
             yield
 
@@ -315,7 +321,7 @@ async def run(settings: Settings, *, started: Callable[[str], None]) -> None:
     """
     settings.require_connections()
     serving = Serving(settings)
-    async with open_bridge(settings, metrics=serving.metrics) as bridge, shown(settings, desk_of(bridge)):
+    async with serving.bridge_of() as bridge, shown(settings, desk_of(bridge)):
         serving.open(bridge)
         await _warn_of_missing_tokens(bridge)
         await serve(serving.server(), Listen(settings.server.host, settings.server.port), started=started)
@@ -333,10 +339,16 @@ class Serving:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        lost = self.metrics.counter("request_log_lost", "Requests, and calls they caused, that could not be kept.")
+        self.request_log = RequestLog(settings.store.requests_days, lost=lost)
         self.connections: dict[str, ServedConnection] = {}
         self.authentication: TokenAuthentication | None = None
         self.bridge: Bridge | None = None
         self.opened_at = 0.0
+
+    def bridge_of(self, surroundings: Surroundings | None = None) -> AbstractAsyncContextManager[Bridge]:
+        """Return the bridge of these settings, to be opened."""
+        return open_bridge(self.settings, surroundings=surroundings, metrics=self.metrics, request_log=self.request_log)
 
     def open(self, bridge: Bridge) -> None:
         """Let requests in."""
@@ -351,6 +363,8 @@ class Serving:
         return create_server(
             self.connections,
             authenticate=self._authenticate,
+            request_log=self.request_log,
+            attribute=self._attribute,
             ready=self._ready,
             metrics=self.metrics,
             options=ServerOptions(
@@ -361,6 +375,11 @@ class Serving:
 
     async def _authenticate(self, connection_id: str, token: str) -> str | None:
         return None if self.authentication is None else await self.authentication(connection_id, token)
+
+    async def _attribute(self, connection_id: str, token: str) -> tuple[str | None, str]:
+        if self.authentication is None:
+            return None, "unknown token"
+        return await self.authentication.attribute(connection_id, token)
 
     async def _ready(self) -> Mapping[str, bool]:
         waited = asyncio.get_running_loop().time() - self.opened_at

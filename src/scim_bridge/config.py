@@ -146,12 +146,14 @@ class StoreSettings(Table):
     :param takeover_seconds: On PostgreSQL, after how many seconds without a sign of life another replica takes a
         connection over from one that is frozen. No call to a remote system outlasts it.
     :param wait_seconds: For how long a server waits at its start for a database that does not answer yet.
+    :param requests_days: For how many days it is kept what was asked, and the calls that it caused; 0: not at all.
     """
 
     url: str = "sqlite:///scim-bridge.db"
     production: bool = False
     takeover_seconds: Annotated[float, Field(ge=6, le=600)] = 60.0
     wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    requests_days: Annotated[int, Field(ge=0, le=3650)] = 30
 
     @property
     def file(self) -> Path | None:

@@ -48,6 +48,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "person": ("person:person", "All about one person: what waits, and why; the history."),
         "explain": ("person:explain", "Why a person has what they have; asks the remote system."),
         "departures": ("departures:departures", "Who lost access when, how that is known, what is left."),
+        "requests": ("requests:requests", "What clients asked, and how it was answered."),
+        "trace": ("requests:trace", "One request: what it asked, what it caused, how it is now."),
         "pending": ("work:pending", "What is not settled, since when, why, and when next."),
         "held": ("work:held", "What the mass-change guard holds for you."),
         "groups": ("people:groups", "Which groups there are, and what they stand for."),

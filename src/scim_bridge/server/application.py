@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -22,11 +21,21 @@ from scim_bridge.protocol import openapi, rendering
 from scim_bridge.provisioning.journal import actor
 from scim_bridge.server import access_log
 from scim_bridge.server.answers import Answer, error_answer, failure, internal_error, json_answer, unauthorized
-from scim_bridge.server.authentication import Authenticate, FailedAuthentications, FailureLimit, bearer_token
+from scim_bridge.server.authentication import Attribute, Authenticate, FailedAuthentications, FailureLimit, bearer_token
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.endpoints import Endpoints
 from scim_bridge.server.metrics import Metrics
-from scim_bridge.server.requests import ClientDisconnectedError, body_of, check_headers, origin_of, path_of, query_of
+from scim_bridge.server.reasons import REASONS, reason
+from scim_bridge.server.request_log import RequestLog
+from scim_bridge.server.requests import (
+    ClientDisconnectedError,
+    body_of,
+    check_headers,
+    origin_of,
+    own_id,
+    path_of,
+    query_of,
+)
 from scim_bridge.server.short import asked
 from scim_bridge.upstream import correlation_id
 
@@ -35,6 +44,7 @@ Ready = Callable[[], Awaitable[Mapping[str, bool]]]
 """Tells by name what is ready; all must be."""
 
 PREFIX = "scim/v2"
+BUSY = "The bridge is busy; not accepted, retry"
 logger = logging.getLogger("scim_bridge.server")
 
 
@@ -71,6 +81,8 @@ def create_server(
     connections: Mapping[str, ServedConnection],
     *,
     authenticate: Authenticate,
+    request_log: RequestLog | None = None,
+    attribute: Attribute | None = None,
     ready: Ready = _always_ready,
     metrics: Metrics | None = None,
     options: ServerOptions | None = None,
@@ -81,6 +93,8 @@ def create_server(
 
     :param connections: By the first segment of their URLs. The mapping is read on each request and may change.
     :param authenticate: Checks a bearer token.
+    :param request_log: Keeps what was asked.
+    :param attribute: Tells it whose token was refused.
     :param ready: Tells whether ``/readyz`` is.
     :param metrics: What ``/metrics`` shows.
     :param mounts: Other applications by the first segment of their paths (``console``); each has its own way in.
@@ -89,6 +103,8 @@ def create_server(
     return Server(
         connections=connections,
         authenticate=authenticate,
+        request_log=request_log or RequestLog(0),
+        attribute=attribute,
         ready=ready,
         metrics=metrics or Metrics(),
         options=options or ServerOptions(),
@@ -105,6 +121,8 @@ class Server:
         *,
         connections: Mapping[str, ServedConnection],
         authenticate: Authenticate,
+        request_log: RequestLog,
+        attribute: Attribute | None,
         ready: Ready,
         metrics: Metrics,
         options: ServerOptions,
@@ -114,6 +132,8 @@ class Server:
         self._connections = connections
         self._endpoints: dict[str, Endpoints] = {}
         self._authenticate = authenticate
+        self._request_log = request_log
+        self._attribute = attribute
         self._ready = ready
         self._options = options
         self._mounts = mounts
@@ -163,7 +183,7 @@ class Server:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        entry = access_log.Entry(request_id=secrets.token_hex(16), method=scope["method"])
+        entry = access_log.begun(scope["method"], scope["headers"])
         correlation_id.set(entry.request_id)
         head = scope["method"] == "HEAD"
         if head:  # RFC 9110 §9.3.2: what GET would answer, without the body
@@ -174,6 +194,7 @@ class Server:
             return
         except Exception as error:  # noqa: BLE001 - the last resort: nothing but our own words reaches a client
             entry.error = type(error).__name__
+            entry.reason = f"a fault of the bridge: {entry.error}"
             logger.error(  # noqa: TRY400 - the message of an unknown error may hold personal data, its place does not
                 "request %s failed: %s at\n%s",
                 entry.request_id,
@@ -186,6 +207,7 @@ class Server:
         self._count_request(operation=entry.operation, status=str(answer.status))
         self._count_seconds(seconds, operation=entry.operation)
         access_log.write(entry, answer.status, seconds)
+        self._request_log.note(entry, answer.status, seconds)
 
     # -- One request ---------------------------------------------------------------------------------------------------
 
@@ -205,16 +227,17 @@ class Server:
             if request.resource_id is not None:
                 answer = await reads.one(base_url, request.kind, request.resource_id)
             else:
-                answer = await reads.many(base_url, request.kind, scope)
+                answer = await reads.many(base_url, request.kind, scope, entry)
         except (SCIMException, ServingError):
             return None
         if answer is not None:
-            entry.connection, entry.token = request.connection_id, lookup_id
+            entry.connection, entry.token, entry.target = request.connection_id, lookup_id, request.resource_id
             entry.operation = "search" if request.resource_id is None else "query"
             entry.endpoint = rendering.ENDPOINTS[request.kind][1:]
         return answer
 
     async def _answer(self, scope: Scope, receive: Receive, entry: access_log.Entry) -> Answer:
+        access_log.current.set(entry)
         try:
             path = path_of(scope)
             check_headers(scope)
@@ -228,21 +251,29 @@ class Server:
             entry.connection = None if connection is None else connection_id
             public = self._options.public_configuration and rest.strip("/") == f"{PREFIX}/ServiceProviderConfig"
             if connection is None or not (public or await self._admitted(connection_id, scope, entry)):
+                entry.reason = REASONS[401]
                 return self._refused(scope)
         except (SCIMException, ServingError) as error:
+            entry.reason, entry.scim_type = reason(error)
             return failure(error)
         try:
             return await self._routed(scope, receive, entry, connection, rest)
         except (SCIMException, ServingError) as error:
+            entry.reason, entry.scim_type = reason(error)
             return failure(error, connection.options.transient_status)
 
     async def _admitted(self, connection_id: str, scope: Scope, entry: access_log.Entry) -> bool:
         token = bearer_token([value for name, value in scope["headers"] if name == b"authorization"])
         if token is None:
+            entry.refused = "no token"
             return False
         entry.token = await self._authenticate(connection_id, token)
+        if entry.token is None:
+            if self._attribute is not None:
+                entry.token, entry.refused = await self._attribute(connection_id, token)
+            return False
         actor.set(f"token {entry.token}")
-        return entry.token is not None
+        return True
 
     def _refused(self, scope: Scope) -> Answer:
         self._count_refused()
@@ -281,6 +312,7 @@ class Server:
             kind = cast("Kind", found.name)
             entry.endpoint = target.endpoint  # what else a path says may be a name, or a secret
         if len(self._tasks) >= self._options.concurrency:
+            entry.reason = BUSY
             return self._put_off(connection)
         if request.method in ("POST", "PUT", "PATCH"):
             limit = connection.service.limits.body_size(kind)
@@ -288,11 +320,12 @@ class Server:
             declared = headers.get("content-length")
             request.body = await body_of(receive, limit, declared, self._options.body_seconds, waits=waits)
         work = self._endpoints_of(connection).handle(request, target)
+        entry.target = own_id(target.resource_id) if kind else None
         return await (work if request.method == "GET" else self._finished(work))
 
     def _put_off(self, connection: ServedConnection) -> Answer:
         status = connection.options.transient_status
-        return error_answer(status, "The bridge is busy; not accepted, retry", headers={"Retry-After": "5"})
+        return error_answer(status, BUSY, headers={"Retry-After": "5"})
 
     def _endpoints_of(self, connection: ServedConnection) -> Endpoints:
         known = self._endpoints.get(connection.connection_id)

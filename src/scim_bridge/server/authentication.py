@@ -13,6 +13,9 @@ from scim_bridge.store.engine import Store
 Authenticate = Callable[[str, str], Awaitable[str | None]]
 """Takes a connection's id and a bearer token; returns the public id of the token, or ``None``: refused."""
 
+Attribute = Callable[[str, str], Awaitable[tuple[str | None, str]]]
+"""Takes the same of a request that was refused; returns the public id of the token, if it is one of ours, and why."""
+
 REMEMBER_SECONDS = 1.0
 """For how long a token that was valid is taken to be so: a revocation counts within a second, on every replica."""
 
@@ -85,6 +88,19 @@ class TokenAuthentication:
             self._valid.popitem(last=False)
         self._touch(lookup_id)
         return lookup_id
+
+    async def attribute(self, connection_id: str, token: str) -> tuple[str | None, str]:
+        """Return whose token was refused, and why: so that an operator finds the client that still sends an old one.
+
+        Only to who has the whole token it is one of ours; the client is told neither.
+        """
+        lookup_id = tokens.parse(token)
+        record = None if lookup_id is None else await self._store.read(lambda tx: tokens.find(tx, str(lookup_id)))
+        if record is None or not tokens.matches(token, record):
+            return None, "unknown token"
+        if record.connection_id != connection_id:
+            return lookup_id, f"token of {record.connection_id}"
+        return lookup_id, "revoked token" if record.revoked_at is not None else "expired token"
 
     def _touch(self, lookup_id: str) -> None:
         """Note the use of a token, now and then, without making the request wait."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from scim_bridge.protocol import BridgeProvider, BridgeService, ClientPreset, Limits
 from scim_bridge.protocol.clients import Recognition
 from scim_bridge.provisioning import Provisioning
+from scim_bridge.server.access_log import met
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import Ownership
 
@@ -74,7 +75,12 @@ def served(
     connection_id = provisioning.connection_id
     recognition = Recognition(preset.name, partial(_told_apart, connection_id, preset.name))
     key = _of_connection(secret, connection_id)
-    service = BridgeService(provider, preset, secret=key, limits=limits, count=count, met=recognition.form)
+
+    def counted(quirk: str) -> None:
+        count(quirk)
+        met(quirk)
+
+    service = BridgeService(provider, preset, secret=key, limits=limits, count=counted, met=recognition.form)
     return ServedConnection(
         connection_id, provisioning, provisioning.store, service, recognition, options or ConnectionOptions()
     )

@@ -1,10 +1,19 @@
 """Answers reads of one connection from the store (RFC 7644 §3.4); the remote system may be down."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from scim2_models import NotFoundException, ResourceType, ResponseParameters, SearchRequest
-from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
+from scim2_models.path import (
+    CompareOperator,
+    Comparison,
+    FilterNode,
+    LogicalExpr,
+    LogicalOperator,
+    Not,
+    Present,
+    ValuePath,
+)
 from scim2_server.requests import ScimRequest
 from scim2_server.routing import Target
 from scim2_server.storage import SearchPage
@@ -12,6 +21,7 @@ from scim2_server.storage import SearchPage
 from scim_bridge.models import Kind
 from scim_bridge.protocol import rendering
 from scim_bridge.protocol.rendering import Representation
+from scim_bridge.server.access_log import current
 from scim_bridge.server.answers import Answer, json_answer
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.requests import aside
@@ -137,6 +147,9 @@ class Reads:
     ) -> Answer:
         kinds = [cast("Kind", type_.name) for type_ in types]
         found, representations = await self._query(kinds, search_request, position)
+        entry = current.get()
+        if entry is not None and search_request.filter:  # which names attributes: it was answered
+            entry.filter = tuple(dict.fromkeys(_compared(search_request.filter.ast)))
         name = _sought_user_name(search_request.filter.ast) if search_request.filter else None
         if name is not None and "User" in kinds and not found.rows and not found.total:
             await self._connection.provisioning.find_user(name)
@@ -188,6 +201,20 @@ def _sought_user_name(node: FilterNode) -> str | None:
             return next((name for term in terms if (name := _sought_user_name(term)) is not None), None)
         case _:
             return None
+
+
+def _compared(node: FilterNode) -> Iterator[str]:
+    """Yield the names of the attributes that a filter compares, never what with."""
+    match node:
+        case LogicalExpr(terms=terms):
+            for term in terms:
+                yield from _compared(term)
+        case Not(expr=inner):
+            yield from _compared(inner)
+        case Comparison(attr_path=path) | Present(attr_path=path) | ValuePath(attr_path=path):
+            yield path.attr if path.sub_attr is None else f"{path.attr}.{path.sub_attr}"
+        case _:
+            return
 
 
 def _is_indexed(node: FilterNode) -> bool:

@@ -17,6 +17,7 @@ _CANONICAL = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?
 """A path whose segments are neither empty, ``.`` nor ``..``, without ``;``, ``\\`` and percent-encoding."""
 
 _PARAMETERS = {name.lower(): name for name in SEARCH_REQUEST_PARAMETERS}
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HOST = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
 
 
@@ -88,6 +89,11 @@ def path_of(scope: Scope) -> str:
         hint = ": it has an empty segment; does the base URL end with a slash that the client adds again?"
         raise InvalidSyntaxException(detail=f"The request path is not canonical{hint if '//' in path else ''}")
     return str(path)
+
+
+def own_id(text: str | None) -> str | None:
+    """Return the id that a path names, if it has the form of ours; anything else may be a name, or a secret."""
+    return text if text is not None and _UUID.fullmatch(text) else None
 
 
 def query_of(scope: Scope) -> dict[str, str]:

@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from scim_bridge.models import Kind
 from scim_bridge.protocol import rendering
+from scim_bridge.server.access_log import Entry
 from scim_bridge.server.answers import Answer
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.requests import HEADER_BYTES, origin_of, query_of
@@ -121,8 +122,11 @@ class ShortReads:
     def _user(self, base_url: str, user: shown.Shown, groups: Sequence[tuple[str, str]]) -> bytes:
         return rendering.user(base_url, user, groups, compared=self._compared)
 
-    async def many(self, base_url: str, kind: Kind, scope: Scope) -> Answer | None:
-        """Answer a list; ``None``: it asks for more than a page, or for somebody who is not known here."""
+    async def many(self, base_url: str, kind: Kind, scope: Scope, entry: Entry) -> Answer | None:
+        """Answer a list; ``None``: it asks for more than a page, or for somebody who is not known here.
+
+        :param entry: Where it is noted what is compared.
+        """
         listing = self._listing(kind, scope)
         if listing is None:
             return None
@@ -136,6 +140,7 @@ class ShortReads:
             return bodies, total
 
         sought = listing.sought
+        entry.filter = () if sought is None else (sought.attribute,)
         is_bounded = kind == "User" and listing.start <= NEAR and not (sought is not None and sought.contained)
         bodies, total = await (self._store.read(work) if is_bounded else self._store.scan(work))
         if sought is not None and sought.attribute == "userName" and not total:

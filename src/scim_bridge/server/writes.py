@@ -14,6 +14,7 @@ from scim_bridge.models import Kind
 from scim_bridge.protocol import Modification, rendering
 from scim_bridge.protocol.bulk import CircularPlan
 from scim_bridge.protocol.normalisation import PATCH_OP
+from scim_bridge.server.access_log import current
 from scim_bridge.server.answers import Answer, error_body, failure, json_answer
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.reads import Reads
@@ -43,6 +44,8 @@ class Writes:
         kind = self._service.kind_at(target.endpoint or "")
         parameters = self._reads.parameters(kind, request)
         row = await self._create(kind, await aside(request, lambda: self._payload(request, kind)), request)
+        if (entry := current.get()) is not None:
+            entry.target = row.id
         return await self._answer(request, row, parameters, 201)
 
     async def replace(self, request: ScimRequest, target: Target) -> Answer:
@@ -116,6 +119,8 @@ class Writes:
                 outcome, row = await self._run(request, plan, step)
                 plan.record(step, outcome, cast("Any", row))
         operations = [{**outcome, "status": str(outcome["status"])} for outcome in plan.outcomes()]
+        if (entry := current.get()) is not None:
+            entry.operations = (len(operations), sum(int(one["status"]) >= 400 for one in operations))
         shown = [{_BULK_NAMES.get(name, name): value for name, value in one.items() if value} for one in operations]
         return json_answer({"schemas": [BULK_RESPONSE], "Operations": shown})
 

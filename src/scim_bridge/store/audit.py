@@ -49,6 +49,7 @@ class AuditEvent:
 
     :param event: The event as it was appended, with its time under ``at``.
     :param resource_id: What the event is found by: its ``id``.
+    :param request_id: What it is found by, too: its ``request``.
     """
 
     sequence: int
@@ -57,6 +58,7 @@ class AuditEvent:
     previous_hash: bytes
     hash: bytes
     resource_id: str | None
+    request_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def append(tx: Connection, connection_id: str, event: Mapping[str, Any], *, now:
             "previous_hash": previous.hash,
             "hash": hash_,
             "resource_id": event.get("id"),
+            "request_id": event.get("request"),
         },
     )
     _ADVANCE.write(tx, {"connection": connection_id, "new_sequence": sequence, "new_hash": hash_})
@@ -137,6 +140,12 @@ def latest(tx: Connection, connection_id: str, *, limit: int, resource_id: str |
     return [_event(one) for one in found.mappings()]
 
 
+def of_request(tx: Connection, connection_id: str, request_id: str) -> list[AuditEvent]:
+    """Return the events that a request caused, in order."""
+    statement = select(audit).where(_OF_CONNECTION, audit.c.request_id == request_id).order_by(audit.c.sequence)
+    return [_event(one) for one in tx.execute(statement, {"connection": connection_id}).mappings()]
+
+
 def since(tx: Connection, connection_id: str, instant: datetime) -> Iterator[AuditEvent]:
     """Yield the events from a time on, in order; what is older is not read.
 
@@ -157,7 +166,7 @@ def verify(tx: Connection, connection_id: str) -> int | None:
     for entry in export(tx, connection_id):
         whole = entry.sequence == last.sequence + 1 and entry.previous_hash == last.hash
         dated = entry.event.get("at") == entry.at.isoformat(timespec="microseconds")
-        found = entry.event.get("id") == entry.resource_id
+        found = entry.event.get("id") == entry.resource_id and entry.event.get("request") == entry.request_id
         if not whole or not dated or not found or entry.hash != _link(last.hash, _canonical(entry.event)):
             return last.sequence + 1
         last = AuditHead(entry.sequence, entry.hash)
@@ -182,6 +191,7 @@ def _event(found: RowMapping) -> AuditEvent:
         found["previous_hash"],
         found["hash"],
         found["resource_id"],
+        found["request_id"],
     )
 
 

@@ -50,8 +50,8 @@ class Database(Protocol):
     async def ask(self, statement: Prepared, values: Mapping[str, Any]) -> Rows:
         """Run one statement that reads by key."""
 
-    async def write(self, work: Work[T]) -> T:
-        """Run a transaction; durable on return."""
+    async def write(self, work: Work[T], *, apart: bool = False) -> T:
+        """Run a transaction; durable on return. ``apart``: with a COMMIT that it shares with no other."""
 
     def read_inline(self, work: Work[T]) -> T:
         """Run a read."""
@@ -163,6 +163,16 @@ class Store:
 
         with self._translated("writing"):
             return await self._database.write(within) if self._threads else self._database.write_inline(within)
+
+    async def write_apart(self, work: Work[T]) -> T:
+        """Run a whole transaction that no request waits for: when it fails, nothing else does.
+
+        :raises StoreUnavailableError: when the database is locked, full or down.
+        """
+        with self._translated("writing"):
+            if self._threads:
+                return await self._database.write(work, apart=True)
+            return self._database.write_inline(work)
 
     async def close(self) -> None:
         """Finish the transactions that were begun and let go of the database."""

@@ -113,8 +113,9 @@ class PostgresqlDatabase:
         """Run one statement on a worker thread."""
         return await self._run(lambda tx: statement.rows(tx, values))
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, apart: bool = False) -> T:
         """Run a transaction on a worker thread; it goes on when the caller is cancelled."""
+        del apart  # each has a COMMIT of its own
         return await self._run(work)
 
     async def _run(self, work: Callable[[Connection], T]) -> T:

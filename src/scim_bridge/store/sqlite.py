@@ -296,9 +296,9 @@ class SqliteDatabase:
 
         return await asyncio.get_running_loop().run_in_executor(self._scans, run)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, apart: bool = False) -> T:
         """Run a transaction on the writer thread."""
-        result: T = await self._writer.submit(work)
+        result: T = await self._writer.submit(work, apart=apart)
         return result
 
     def read_inline(self, work: Callable[[Connection], T]) -> T:

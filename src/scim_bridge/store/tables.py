@@ -283,12 +283,21 @@ audit = Table(
     Column("previous_hash", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     Column("resource_id", TEXT),
+    Column("request_id", TEXT),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
-"""What happened, chained by hashes (:mod:`scim_bridge.store.audit`). ``resource_id`` repeats the event's ``id``."""
+"""What happened, chained by hashes (:mod:`scim_bridge.store.audit`). ``resource_id`` repeats the event's ``id``,
+``request_id`` its ``request``.
+"""
 
 Index("audit_resource", audit.c.connection_id, audit.c.resource_id, audit.c.sequence)
+Index(
+    "audit_request",
+    audit.c.request_id,
+    sqlite_where=audit.c.request_id.is_not(None),
+    postgresql_where=audit.c.request_id.is_not(None),
+)
 
 audit_head = Table(
     "audit_head",
@@ -326,3 +335,53 @@ sign_in = Table(
     sqlite_with_rowid=False,
 )
 """One-time links and sessions of the console, by the SHA-256 of what the browser holds (:mod:`.sign_ins`)."""
+
+request = Table(
+    "request",
+    metadata,
+    Column("sequence", NUMBER, Identity(always=True), primary_key=True),
+    Column("at", NUMBER, nullable=False),
+    Column("connection_id", TEXT, nullable=False),
+    Column("request_id", TEXT, nullable=False),
+    Column("method", TEXT, nullable=False),
+    Column("action", TEXT, nullable=False),
+    Column("kind", TEXT),
+    Column("target", TEXT),
+    Column("status", SMALL, nullable=False),
+    Column("microseconds", NUMBER, nullable=False),
+    Column("token", TEXT),
+    Column("told", TEXT),
+    sqlite_strict=True,
+)
+"""What each request asked for, and how it ended (:mod:`scim_bridge.store.request_log`)."""
+
+TOLD_APART = or_(request.c.method != "GET", request.c.status >= 400)
+"""What is more than a read that went well. Of the others there are many times more."""
+
+Index("request_connection", request.c.connection_id, request.c.sequence)
+Index(
+    "request_apart",
+    request.c.connection_id,
+    request.c.sequence,
+    sqlite_where=TOLD_APART,
+    postgresql_where=TOLD_APART,
+)
+Index("request_target", request.c.target, sqlite_where=TOLD_APART, postgresql_where=TOLD_APART)
+Index("request_id", request.c.request_id)
+
+call = Table(
+    "call",
+    metadata,
+    Column("sequence", NUMBER, Identity(always=True), primary_key=True),
+    Column("at", NUMBER, nullable=False),
+    Column("request_id", TEXT, nullable=False),
+    Column("method", TEXT, nullable=False),
+    Column("route", TEXT, nullable=False),
+    Column("outcome", TEXT, nullable=False),
+    Column("microseconds", NUMBER, nullable=False),
+    Column("attempt", SMALL, nullable=False),
+    sqlite_strict=True,
+)
+"""The calls to remote systems that requests caused (:mod:`scim_bridge.store.request_log`)."""
+
+Index("call_request", call.c.request_id)

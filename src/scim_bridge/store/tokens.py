@@ -100,6 +100,11 @@ def verify(clear: str, record: TokenRecord | None, now: datetime) -> bool:
     return matches and (record.expires_at is None or now < record.expires_at)
 
 
+def matches(clear: str, record: TokenRecord) -> bool:
+    """Tell whether a token is the one of a record, in force or not."""
+    return hmac.compare_digest(_digest(clear), record.digest)
+
+
 def create(tx: Connection, record: TokenRecord) -> None:
     """Keep a token."""
     tx.execute(

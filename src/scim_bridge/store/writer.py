@@ -30,11 +30,14 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="scim-bridge store writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[Connection], Any]) -> asyncio.Future[Any]:
-        """Queue a transaction; the future is done after its COMMIT. Cancelling the future does not undo the work."""
+    def submit(self, work: Callable[[Connection], Any], *, apart: bool = False) -> asyncio.Future[Any]:
+        """Queue a transaction; the future is done after its COMMIT. Cancelling the future does not undo the work.
+
+        :param apart: Whether it has a COMMIT of its own, so that its failure is nobody else's.
+        """
         if not self._thread.is_alive():
             raise StoreError("the store is closed")
-        write = _Write(work)
+        write = _Write(work, apart=apart)
         if not self._gathered:  # what is ready at the same moment shares a commit, too: it is handed over together
             write.loop.call_soon(self._hand_over)
         self._gathered.append(write)
@@ -58,8 +61,9 @@ class Writer:
                 batch.append(self._queue.get())
             stopping = None in batch
             writes = [write for gathered in batch if gathered is not None for write in gathered]
-            if writes:
-                self._commit(writes)
+            together = [write for write in writes if not write.apart]
+            for group in ([together] if together else []) + [[write] for write in writes if write.apart]:
+                self._commit(group)
 
     def _commit(self, writes: "list[_Write]") -> None:
         try:
@@ -84,8 +88,9 @@ class Writer:
 class _Write:
     """A transaction on its way through the writer thread."""
 
-    def __init__(self, work: Callable[[Connection], Any]) -> None:
+    def __init__(self, work: Callable[[Connection], Any], *, apart: bool) -> None:
         self.work = work
+        self.apart = apart
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
         self._result: Any = None

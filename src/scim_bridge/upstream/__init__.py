@@ -4,6 +4,7 @@ from scim_bridge.upstream.breaker import CircuitKeeper
 from scim_bridge.upstream.clients import HttpClients
 from scim_bridge.upstream.lanes import correlation_id, lane, urgent
 from scim_bridge.upstream.limiter import Share
+from scim_bridge.upstream.notes import Call
 from scim_bridge.upstream.responses import (
     About,
     OwnError,
@@ -20,6 +21,7 @@ from scim_bridge.upstream.transports import READING
 __all__ = [
     "READING",
     "About",
+    "Call",
     "CircuitKeeper",
     "HttpClients",
     "OwnError",

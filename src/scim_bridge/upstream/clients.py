@@ -13,6 +13,7 @@ from scim_bridge.errors import ConfigurationError
 from scim_bridge.models import RateLimit
 from scim_bridge.upstream.breaker import Breaker, CircuitKeeper
 from scim_bridge.upstream.limiter import RateLimiter, Share
+from scim_bridge.upstream.notes import Call, NoteLayer
 from scim_bridge.upstream.transports import (
     CircuitLayer,
     LimitLayer,
@@ -49,6 +50,7 @@ class HttpClients:
     :param logger: Takes one line per call.
     :param share: Tells of other processes that call a remote account, by its name; ``None``: there are none.
     :param circuit: Keeps whether the circuit of a remote account is open, by its name, beyond this process.
+    :param calls: Called after each attempt of a call.
     """
 
     def __init__(
@@ -59,9 +61,11 @@ class HttpClients:
         logger: logging.Logger | None = None,
         share: Callable[[str], Share] | None = None,
         circuit: Callable[[str], CircuitKeeper] | None = None,
+        calls: Callable[[Call], None] | None = None,
     ) -> None:
         self.share = share
         self.circuit = circuit
+        self.calls = calls
         self._transport = transport
         self._random = random
         self._logger = logging.getLogger("scim_bridge.upstream") if logger is None else logger
@@ -91,7 +95,9 @@ class HttpClients:
             self._accounts[account].breaker.kept = None if self.circuit is None else self.circuit(account)
         shared = self._accounts[account]
         shared.limiter.tighten(rate_limit)
-        limited = LimitLayer(self._network(base_url), shared.limiter, pause_after)
+        network = self._network(base_url)
+        noted = network if self.calls is None else NoteLayer(network, self.calls)
+        limited = LimitLayer(noted, shared.limiter, pause_after)
         retrying = RetryLayer(limited, shared.limiter, shared.budget, self._random)
         return httpx2.AsyncClient(
             base_url=base_url,

@@ -32,6 +32,9 @@ PROBE = "scim_bridge_probe"
 READING = "scim_bridge_reading"
 """The extension of a request that changes nothing, whatever its method: a search by POST, a token that is fetched."""
 
+ATTEMPT = "scim_bridge_attempt"
+"""The extension of a request that counts its attempts."""
+
 LOCKED = 2.0
 """Seconds to wait after 423: the object is locked by another call."""
 
@@ -206,11 +209,12 @@ class RetryLayer(Layer):
         self._budget.earn()
         outcome = await self._attempt(request)
         ambiguous = _is_ambiguous(request, outcome)
-        for _ in range(ATTEMPTS - 1):
+        for attempt in range(2, ATTEMPTS + 1):
             wait = self._wait_before_retry(request, outcome)
             if wait is None or not self._budget.spend():
                 break
             await asyncio.sleep(wait)
+            request.extensions |= {ATTEMPT: attempt}
             latest = await self._attempt(request)
             if isinstance(latest, RemoteRateLimitedError):
                 break

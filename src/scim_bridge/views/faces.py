@@ -82,6 +82,29 @@ DEPARTURES = {
     "connection": "Connection",
     "id": "Id",
 }
+REQUESTS = {
+    "status": "Status",
+    "at": "At (UTC)",
+    "action": "Asked to",
+    "kind": "Kind",
+    "name": "Name",
+    "paths": "Changed",
+    "filter": "Searched by",
+    "reason": "Why not",
+    "by": "By",
+    "quirks": "Quirks",
+    "milliseconds": "ms",
+    "connection": "Connection",
+    "id": "Request",
+}
+CALLS = {
+    "outcome": "Outcome",
+    "at": "At (UTC)",
+    "method": "Method",
+    "route": "Path",
+    "attempt": "Attempt",
+    "milliseconds": "ms",
+}
 TOKENS = {
     "token": "Token",
     "connection": "Connection",

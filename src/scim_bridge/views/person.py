@@ -136,10 +136,11 @@ def person(tx: Connection, connection_id: str, who: str, *, history: int = HISTO
 def trail(tx: Connection, connection_id: str, resource_id: str, *, limit: int) -> tuple[Entry, ...]:
     """Return what the audit chain has of a User or Group, the oldest of the last entries first."""
     found = audit.latest(tx, connection_id, resource_id=resource_id, limit=limit)
-    return tuple(_entry(one) for one in reversed(found))
+    return tuple(entry(one) for one in reversed(found))
 
 
-def _entry(one: audit.AuditEvent) -> Entry:
+def entry(one: audit.AuditEvent) -> Entry:
+    """Return what is told of an event."""
     event = one.event
     what = event.get("operation") or event.get("decision") or event.get("drift") or ""
     return Entry(

@@ -106,7 +106,8 @@ class World:
         self.graveyard: list[Process] = []
         self.trace: list[str] = []
         self.clients = self._clients()
-        self.store = StoreSettings(url=f"sqlite:///{database}")
+        # What requests ask is not kept: writing it would only shift what the seeds of known histories bring about.
+        self.store = StoreSettings(url=f"sqlite:///{database}", requests_days=0)
         self.options: dict[str, Any] = {}
         """Further settings of the connection."""
         self.preset = self.clients[0].name.split()[0]
