@@ -135,6 +135,7 @@ class Names:
         self.made: dict[str, int] = {}
         self._called: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
         self.spans: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._looks: defaultdict[str, list[int]] = defaultdict(list)
         asked: dict[tuple[str, str], int] = {}
         for ask in asks:
             made = (str(ask.document.get("userName")), str(ask.document.get("externalId")))
@@ -150,6 +151,10 @@ class Names:
         if record.moves:  # it may have made the account anew, though nobody was told
             for id_, given in self._called.items():
                 self.users[id_].update(person_named(name) for _, name in given if name)
+        self._watch(record)
+
+    def _watch(self, record: Record) -> None:
+        """Take over who had which address until when, which accounts the bridge made, and when it was shown them."""
         now = {key: person_named(account.email) for key, account in record.initial.items()}
         for change in record.changes:
             if change.by == "bridge" and change.before is None:
@@ -160,6 +165,9 @@ class Names:
                 now[change.key] = person_named(change.after.email)
         for key, email in now.items():
             self.spans[email].append((key, END))
+        for call in record.calls:
+            if call.status == 200 and not call.fault and (found := CALLED.match(call.path)):
+                self._looks[person_named(found[1])].append(call.order)
 
     def _learn(self, ask: Ask, asked: dict[tuple[str, str], int]) -> None:
         """Take over what an answer tells.
@@ -229,11 +237,16 @@ class Names:
         """Return the HubSpot ids of accounts that had one of these addresses at a moment, or got it later.
 
         So an id stands for no account whose address was another one before a client first heard of that id, but for one
-        that the bridge had made since the client asked for it.
+        that the bridge had made, or found under the address, since the client asked for it.
         """
         return frozenset(
             key
             for name in names
             for key, until in self.spans.get(name, ())
-            if until > since or asked < self.made.get(key, -1) < until
+            if until > since
+            or any(asked < order < until for order in (self.made.get(key, -1), *self._found(key, name)))
         )
+
+    def _found(self, key: str, name: str) -> list[int]:
+        """Return when an account, or an address, was looked at, and HubSpot showed it."""
+        return [*self._looks.get(key, ()), *self._looks.get(name, ())]

@@ -270,6 +270,15 @@ def _used_again() -> Tale:
     return _listed(tale, active=True)
 
 
+def _adopted_and_lost(*calls: tuple[Any, ...]) -> Tale:
+    """Let Ada, who was made by hand, be created and get another address by hand before she is told of, and end her."""
+    tale = Tale(k=ada()).created(status=429, retry_after="1")
+    for call in calls:
+        tale.record.called(*call)
+    tale.shows("hand", k=ada(email="new@corp.example")).created()
+    return tale.ask("PATCH", "/Users/1", OUT, meanwhile=lambda: tale.shows(k=None))
+
+
 KEPT: dict[str, Callable[[], Tale]] = {
     "an account is made and removed": lambda: removed(made(Tale())),
     "a removal is put off and done": lambda: made(Tale())
@@ -340,6 +349,7 @@ KEPT: dict[str, Callable[[], Tale]] = {
     "a deletion that nobody answered never arrived: the User is deleted after it": lambda: (tale := _never_deleted())
         .ask("DELETE", "/Users/1", status=204, meanwhile=lambda: tale.shows(k=None)),
     "an id is first told by a look, after the address was changed by hand": _looked_up,
+    "an address is changed by hand before anybody knows that the account was found": lambda: _adopted_and_lost(LOOK),
     "an address is changed by hand before anybody knows that the account was made": _lost,
     "an address is changed by hand, and nobody was shown the account before": lambda: _lost(HTML_404, LOST_LOOK),
     "a person whose address changed by hand is read under the client's name": lambda: _listed(
@@ -403,6 +413,7 @@ BROKEN: list[tuple[str, Callable[[], Tale]]] = [
     ("named-only", lambda: Tale(b=bob("Sales")).grouped("1").shows(b=bob())),
     ("named-only", lambda: made(Tale()).shows(k=None)),
     ("named-only", lambda: made(Tale()).grouped("1").shows(k=ada("Sales")).shows(k=ada())),
+    ("named-only", _adopted_and_lost),
     ("admins-untouched", lambda: removed(made(Tale(k=ada(admin=True))))),
     ("admins-untouched", lambda: Tale(c=Account("ceo@corp.example", access=True)).shows(c=None)),
     ("admins-untouched", lambda: made(Tale()).shows(k=ada(admin=True))),
