@@ -72,18 +72,18 @@ class Bridged:
 
 
 @asynccontextmanager
-async def bridged(path: Path, github: GitHubEmulator, **policy: Any) -> AsyncIterator[Bridged]:
+async def bridged(path: Path, github: GitHubEmulator, client: str = "okta") -> AsyncIterator[Bridged]:
     """Run a bridge before an organisation."""
     store = await Store.open(f"sqlite:///{path / 'bridge.db'}")
     settings = {"organization": github.login, "token": github.token, "requests_per_minute": 100_000}
     clients = HttpClients(github.transport())
     async with connected(GitHubConnector, settings, connection_id=CONNECTION, http_client=clients) as connector:
-        chosen = ProvisioningPolicy(budget=5.0, **policy)
-        provisioning = Provisioning(CONNECTION, store, connector, chosen, chance=lambda: 0.0)
+        policy = ProvisioningPolicy(budget=5.0)
+        provisioning = Provisioning(CONNECTION, store, connector, policy, chance=lambda: 0.0)
         running = asyncio.create_task(provisioning.driver.run())
         token, record = tokens.mint(CONNECTION, now=datetime.now(UTC), environment="test")
         await store.write(lambda tx: tokens.create(tx, record))
-        connection = served(provisioning, preset("okta"), BridgeProvider(), secret="s" * 32)
+        connection = served(provisioning, preset(client), BridgeProvider(policy=preset(client).policy), secret="s" * 32)
         server = create_server({CONNECTION: connection}, authenticate=TokenAuthentication(store), metrics=Metrics())
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/scim+json"}
         url = f"http://bridge.test/{CONNECTION}/scim/v2"

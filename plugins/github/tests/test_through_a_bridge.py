@@ -6,8 +6,12 @@ import httpx2
 import pytest
 
 from plugins.github.tests.bridged import PATCH, Bridged, Clock, bridged
+from scim_bridge.errors import ConnectorError
 from scim_bridge.store.rows import State
-from scim_bridge.testing.clients import OktaClient, Person
+from scim_bridge.testing.clients import EntraClient, OktaClient, Person
+from scim_bridge.testing.contexts import connected
+from scim_bridge.upstream import HttpClients
+from scim_bridge_github.connector import GitHubConnector
 from scim_bridge_github.emulator import GitHubEmulator, Switches
 from scim_bridge_github.emulator.organization import WEEK
 
@@ -34,7 +38,7 @@ async def test_okta_pushes_a_team_and_lets_somebody_go(tmp_path: Path) -> None:
     github = organization("ada", "bob")
     async with bridged(tmp_path, github) as bridge:
         client = okta(bridge)
-        ada, bob = Person("ada", "Ada", "Byron"), Person("bob", "Bob", "Moss")
+        ada, bob = Person("ada", "ada", "Ada", "Byron"), Person("bob", "bob", "Bob", "Moss")
         client.assign(ada)
         client.assign(bob)
         client.push_group("Engineering", [ada, bob])
@@ -233,3 +237,42 @@ async def test_no_seat_is_no_last_word(tmp_path: Path, caplog: pytest.LogCapture
         await bridge.active((await bridge.row("bob")).id, active=False)
         assert (await bridge.active(row.id, active=True)).status_code == 200
         assert github.snapshot() == {"members": OWNER, "invited": {"ada": "member"}, "teams": {}}
+
+
+@pytest.mark.parametrize("renamed", ["404", "301"])
+async def test_a_renamed_organisation_is_not_an_empty_one(tmp_path: Path, renamed: str) -> None:
+    """Nobody is told as gone, and no removal as done; under its new login it is the same one."""
+    github = organization(renamed=renamed)
+    github.add_member("ada")
+    async with bridged(tmp_path, github) as bridge:
+        await bridge.compare()
+        id_ = (await bridge.row("ada")).id
+        github.rename("acme-inc")
+        assert (await bridge.active(id_, active=False)).status_code == 429
+        assert (await bridge.http.get(f"/Users/{id_}")).json()["active"] is True
+        with pytest.raises(ConnectorError):
+            await bridge.compare()
+        assert "ada" in github.snapshot()["members"]
+    clients = HttpClients(github.transport())
+    settings = {"organization": "acme-inc", "token": github.token}
+    async with connected(GitHubConnector, settings, http_client=clients) as connector:
+        assert await connector.identify() == str(github.id)
+
+
+async def test_entra_reads_who_is_invited_as_out_and_invites_nobody_twice(tmp_path: Path) -> None:
+    """Entra ID sends what differs from what it reads: ``active`` in every cycle, which invites nobody again."""
+    github = organization("ada")
+    async with bridged(tmp_path, github, "entra") as bridge:
+        http = httpx2.AsyncClient(transport=bridge.http._transport, base_url=str(bridge.http.base_url))
+        entra = EntraClient(http, authorization=f"Bearer {bridge.token}")
+        ada = Person("ada", "ada", "Ada", "Byron")
+        entra.assign(ada)
+        for _ in range(3):
+            await entra.run_cycle()
+        assert [path for method, path, _ in github.log if method == "PUT"] == ["/orgs/acme/memberships/ada"]
+
+        github.accept("ada")
+        await bridge.compare()
+        entra.unassign(ada)
+        await entra.run_cycle()
+        assert github.snapshot() == {"members": OWNER, "invited": {}, "teams": {}}

@@ -19,6 +19,7 @@ MARKS = {
     "observes": ("wait", "◐"),
     "pending": ("wait", "◐"),
     "missing": ("wait", "◐"),
+    "invited": ("wait", "◐"),
     "attribute": ("wait", "◐"),
     "reported": ("wait", "◐"),
     "held": ("stop", "▲"),

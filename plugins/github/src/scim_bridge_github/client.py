@@ -127,7 +127,9 @@ class GitHubClient:
         try:
             answer = await self.call("GET", self._membership_path(own.login), MEMBERSHIP, "membership")
         except RemoteNotFoundError:
-            raise RemoteCredentialsError("GitHub hides the organisation's members from the token") from None
+            raise RemoteCredentialsError(
+                "GitHub shows the token nobody of the organisation: was it renamed, or does the token lack a right?"
+            ) from None
         membership = read_model(answer, Membership)
         if membership.user.id != own.id or membership.state != "active" or membership.role != OWNER:
             raise RemoteCredentialsError("the token's user is no owner of the organisation")

@@ -126,6 +126,10 @@ class GitHubEmulator(Organization):
                 if "/team" in pattern or "/mem" in pattern or "/inv" in pattern:
                     self._permit()
                 return handler(request, *found.groups())
+        parts = request.path.split("/")
+        if self.switches.renamed == "301" and parts[1] == "orgs" and parts[2] in self.former:
+            place = "/".join([documents.API, "organizations", str(self.id), *parts[3:]])
+            raise RefusalError(301, "Moved Permanently", headers={"Location": place})
         raise RefusalError(404, "Not Found")
 
     def _permit(self) -> None:

@@ -28,6 +28,9 @@ class Switches:
     limit_status: Literal["403", "429"] = "403"
     """The status that tells a rate limit; GitHub documents both."""
 
+    renamed: Literal["404", "301"] = "404"
+    """What the organisation's former logins answer."""
+
     secondary: Literal["retry_after", "message"] = "retry_after"
     """Whether a secondary limit says how long to wait, or only that it is one."""
 
@@ -92,6 +95,8 @@ class Organization:
     def __init__(self, login: str, *, now: Callable[[], float]) -> None:
         self.id = 4242
         self.login = login
+        self.former: list[str] = []
+        """Logins that it had before."""
         self.people: dict[int, Person] = {}
         self.members: dict[int, Member] = {}
         self.failed: list[int] = []
@@ -101,6 +106,11 @@ class Organization:
         self._minted = 1000
         self.owner = self.person(OWNER_LOGIN)
         self.members[self.owner.id] = Member("admin")
+
+    def rename(self, login: str) -> None:
+        """Give the organisation another login."""
+        self.former.append(self.login)
+        self.login = login
 
     def mint(self) -> int:
         """Return a new id."""
