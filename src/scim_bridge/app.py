@@ -26,7 +26,7 @@ from scim_bridge.desk import Desk
 from scim_bridge.errors import ConfigurationError
 from scim_bridge.models import User
 from scim_bridge.protocol import BridgeProvider, ClientPreset, preset
-from scim_bridge.provisioning import Provisioning
+from scim_bridge.provisioning import Provisioning, observing
 from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.journal import OPERATOR, actor
 from scim_bridge.provisioning.ownership import Schedule, drive, own
@@ -49,6 +49,7 @@ RECOVERY = 4.0
 
 
 now = partial(datetime.now, UTC)
+logger = logging.getLogger("scim_bridge.app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,6 @@ class Surroundings:
     def provisioning(self) -> Callable[..., Provisioning]:
         """What makes the provisioning of a connection, with this clock, these ids and this chance."""
         return partial(Provisioning, clock=self.clock, new_id=self.new_id, chance=self.chance)
-
-
-logger = logging.getLogger("scim_bridge.app")
 
 
 @dataclass
@@ -245,11 +243,13 @@ async def _start(
     around: Surroundings,
 ) -> None:
     """Drive a connection whenever this process leads it; on leaving, end what is under way."""
+    id_ = provisioning.connection_id
+    if connection.mode == "plan":
+        await provisioning.store.write(partial(observing.start, connection_id=id_, now=around.clock()))
     schedule = Schedule(at_start=connection.import_at_start, seconds=connection.reconcile_minutes * 60.0)
     driving = partial(drive, provisioning.driver, reconciler, schedule, chance=around.chance)
     owning = asyncio.create_task(
-        own(leading, provisioning.connection_id, driving, lost=provisioning.driver.abandon, chance=around.chance),
-        name=f"own {provisioning.connection_id}",
+        own(leading, id_, driving, lost=provisioning.driver.abandon, chance=around.chance), name=f"own {id_}"
     )
 
     async def stop() -> None:

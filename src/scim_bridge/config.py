@@ -210,6 +210,7 @@ class ConnectionSettings(Table):
 
     :param connector: The connector type (``hubspot``).
     :param client: The preset of client quirks (``okta``, ``entra``, …, ``generic``, ``strict``).
+    :param mode: Whether a new connection only plans until ``scim-bridge go-live``; it counts at its first start.
     :param config: The settings of the connector; its own model validates them.
     :param quirks_on: Quirks that are understood besides those of the preset.
     :param quirks_off: Quirks of the preset that are refused as the RFC says.
@@ -235,6 +236,7 @@ class ConnectionSettings(Table):
 
     connector: str
     client: str = "generic"
+    mode: Literal["live", "plan"] = "live"
     config: dict[str, Any] = Field(default_factory=dict)
     quirks_on: frozenset[str] = frozenset()
     quirks_off: frozenset[str] = frozenset()

@@ -37,10 +37,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Compare and decide": {
         "import": ("reconcile:import_", "Take over the accounts and groups that are there."),
         "reconcile": ("reconcile:reconcile", "Compare the remote system with what is desired."),
+        "plan": ("plan:plan", "What would be done there, removals first, by name."),
         "approve": ("guard:approve", "Let held changes through."),
         "reject": ("guard:reject", "Undo held changes in the bridge."),
-        "hold": ("hold:hold", "Have connections observe: nothing is changed there."),
-        "go-live": ("hold:go_live", "Show what would happen, ask, and let it happen."),
+        "hold": ("hold:hold", "Have connections observe, or plan: nothing is sent."),
+        "go-live": ("hold:go_live", "Show the plan, ask, and let it happen."),
     },
     "Look": {
         "status": ("status:status", "How each connection stands, and what needs you."),

@@ -118,10 +118,17 @@ async def _store(settings: Settings) -> tuple[list[Finding], dict[str, Pin]]:
     try:
         held = [await store.read(partial(observing.current, connection_id=id_)) for id_ in settings.connections]
         pins = {id_: await store.read(partial(pinned, connection_id=id_)) for id_ in settings.connections}
+        modes = [
+            await store.read(partial(observing.is_said_otherwise, connection_id=id_, mode=one.mode))
+            for id_, one in settings.connections.items()
+        ]
     finally:
         await store.close()
-    remedy = "scim-bridge reconcile ID tells what would happen; then scim-bridge go-live ID"
+    remedy = "scim-bridge plan ID and scim-bridge reconcile ID tell what would happen; then scim-bridge go-live ID"
     told = [Finding("observing", "warning", one.detail, remedy) for one in held if one is not None]
+    told += [
+        Finding("mode", "info", one, "scim-bridge hold ID --plan, or go-live ID, switches it") for one in modes if one
+    ]
     return [Finding("database", "ok", "it can be used"), *told], {id_: pin for id_, pin in pins.items() if pin != Pin()}
 
 

@@ -1,4 +1,4 @@
-"""``scim-bridge hold`` and ``scim-bridge go-live``: a connection that only observes, and its release."""
+"""``scim-bridge hold`` and ``scim-bridge go-live``: a connection that only observes, or plans, and its release."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -8,41 +8,50 @@ from pathlib import Path
 import click
 
 from scim_bridge.app import opened
-from scim_bridge.cli import REMOTE_DIFFERS
+from scim_bridge.cli import REMOTE_DIFFERS, TRY_LATER
+from scim_bridge.cli import plan as planning
 from scim_bridge.cli.reconcile import compare, tell
 from scim_bridge.cli.token import require_connection
 from scim_bridge.config import Settings, load_settings
 from scim_bridge.provisioning import identification, observing
 from scim_bridge.provisioning.journal import OPERATOR, actor
-from scim_bridge.store import resources
 from scim_bridge.store.engine import Connection, Store
-from scim_bridge.store.rows import State
+from scim_bridge.views import plan as view
+from scim_bridge.views.plan import Plan
 
 
 @click.command()
 @click.argument("connections", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every connection of the configuration.")
+@click.option("--plan", "plans", is_flag=True, help="Answer clients as if what they want were so.")
 @click.option("--restored", is_flag=True, help="The database is an older copy: make nobody because it says so.")
 @click.pass_obj
-def hold(path: Path | None, connections: tuple[str, ...], *, everything: bool, restored: bool) -> None:
-    """Have CONNECTIONS observe: writes are taken and answered 429, and nothing is changed in the remote system.
+def hold(path: Path | None, connections: tuple[str, ...], *, everything: bool, plans: bool, restored: bool) -> None:
+    """Have CONNECTIONS observe: writes are taken, and nothing is changed in the remote system.
 
-    Needs no secret of a connector, and works beside the server or, after a restore, before its start.
+    They are answered 429, unless with --plan. Needs no secret of a connector, and works beside the server or, after a
+    restore, before its start.
     """
     settings = load_settings(path, connectors=())
     chosen = tuple(settings.connections) if everything else connections
     if not chosen:
         raise click.UsageError("name connections, or use --all")
+    if plans and restored:
+        raise click.UsageError("--plan answers what an older copy cannot know; use --restored alone")
     for connection in chosen:
         require_connection(settings, connection)
-    asyncio.run(_hold(settings, chosen, "restored" if restored else "hold"))
+    asyncio.run(_hold(settings, chosen, "restored" if restored else "plan" if plans else "hold"))
     for connection in chosen:
-        click.echo(
-            f"{connection} observes; see scim-bridge reconcile {connection}, then scim-bridge go-live {connection}"
-        )
+        if plans:
+            click.echo(f"{connection} plans; see scim-bridge plan {connection}, then scim-bridge go-live {connection}")
+        else:
+            click.echo(
+                f"{connection} observes; see scim-bridge reconcile {connection}, then scim-bridge go-live {connection}"
+            )
 
 
 async def _hold(settings: Settings, chosen: tuple[str, ...], reason: observing.Reason) -> None:
+    actor.set(OPERATOR)
     store = await Store.open(settings.store.url, production=settings.store.production, exclusive=False)
     try:
         for connection in chosen:
@@ -54,12 +63,25 @@ async def _hold(settings: Settings, chosen: tuple[str, ...], reason: observing.R
 @click.command("go-live")
 @click.argument("connection")
 @click.option("--accept-remote", is_flag=True, help="The remote system is another one than before, and is right.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--accept-removals", type=click.IntRange(min=0), help="With --yes: the plan removes exactly so many.")
+@click.option(
+    "--accept-privileged", type=click.IntRange(min=0), help="With --yes: it gives exactly so many privileged groups."
+)
+@click.option("--yes", is_flag=True, help="Do not ask; refused where something is removed, or privileged, unseen.")
 @click.pass_obj
-def go_live(path: Path | None, connection: str, *, accept_remote: bool, yes: bool) -> None:
-    """Show what would happen in the remote system of CONNECTION, ask, and let it happen.
+def go_live(
+    path: Path | None,
+    connection: str,
+    *,
+    accept_remote: bool,
+    accept_removals: int | None,
+    accept_privileged: int | None,
+    yes: bool,
+) -> None:
+    """Compare the remote system of CONNECTION, show the plan, ask, and let it happen.
 
-    Exit status 3: the remote system is not the one that the connection had.
+    Exit status 1: the plan was not accepted. 3: the remote system is not the one that the connection had. 75: more is
+    to be removed, or privileged, than was shown: clients wrote meanwhile; or it could not be compared now.
     """
     settings = load_settings(path, connectors=(connection,))
     require_connection(settings, connection)
@@ -69,13 +91,18 @@ def go_live(path: Path | None, connection: str, *, accept_remote: bool, yes: boo
         raise SystemExit(REMOTE_DIFFERS)
     if pin.problem is not None:
         click.echo(f"the remote system was {pin.identity}, and is {told or 'one that does not tell'} from now on")
-    comparison, names = asyncio.run(compare(settings, connection, apply=False, drive=False))
-    tell(settings, connection, comparison, names, plan=True)
-    pending = asyncio.run(_pending(settings, connection))
-    click.echo(f"{pending} changes are pending and would be sent; a missing account is not made again by this")
-    if not yes:
+    shown = asyncio.run(_plan(settings, connection, other=pin.problem is not None))
+    click.echo("a missing account is not made again by this")
+    if yes:
+        for number, accepted, of in (
+            (shown.removed, accept_removals, "removals"),
+            (shown.privileged, accept_privileged, "privileged"),
+        ):
+            if number != (accepted or 0):
+                raise click.ClickException(f"not accepted: the plan has {number} of them; --accept-{of} {number}")
+    else:
         click.confirm("let it happen?", abort=True)
-    ended = asyncio.run(_release(settings, connection, told, accepted=pin.problem is not None))
+    ended = asyncio.run(_release(settings, connection, shown, told, accepted=pin.problem is not None))
     click.echo(f"{connection} is live" if ended else f"{connection} was live already")
 
 
@@ -88,22 +115,37 @@ async def _identified(settings: Settings, connection: str) -> tuple[identificati
     return pin, told
 
 
-async def _pending(settings: Settings, connection: str) -> int:
-    async with opened(settings, only=connection) as bridge:
-        counts = await bridge.store.read(lambda tx: resources.counts(tx, connection))
-    return sum(number for (_, state), number in counts.items() if state is State.PENDING)
+async def _plan(settings: Settings, connection: str, *, other: bool) -> Plan:
+    """Compare everything, and show what would be done; what is taken over while the connection plans is in the plan.
+
+    :param other: Whether the remote system is another one than before: then nothing is taken over.
+    """
+    async with planning.planning(settings, connection) as (store, _, _):
+        observes = await store.read(partial(observing.current, connection_id=connection))
+    plans = observes is not None and observes.plans and not other
+    comparison, names = await compare(settings, connection, apply=plans, drive=False)
+    if not plans:
+        tell(settings, connection, comparison, names, plan=True)
+    shown = await planning.planned(settings, connection)
+    planning.tell(shown)
+    return shown
 
 
-async def _release(settings: Settings, connection: str, told: str | None, *, accepted: bool) -> bool:
+async def _release(settings: Settings, connection: str, shown: Plan, told: str | None, *, accepted: bool) -> bool:
+    """Let it happen, with its numbers in the audit chain, unless clients wrote meanwhile and it takes or gives more."""
     actor.set(OPERATOR)
+    async with planning.planning(settings, connection) as (store, capabilities, guard):
 
-    def release(tx: Connection) -> bool:
-        if accepted:
-            identification.accept(tx, connection, told, now=datetime.now(UTC))
-        return observing.end(tx, connection, now=datetime.now(UTC)) or accepted
+        def release(tx: Connection) -> bool | None:
+            if view.plan(tx, connection, capabilities, guard).exceeds(shown):
+                return None
+            if accepted:
+                identification.accept(tx, connection, told, now=datetime.now(UTC))
+            numbers = {"removed": shown.removed, "changed": shown.changed, "created": shown.created}
+            return observing.end(tx, connection, now=datetime.now(UTC), seen=numbers) or accepted
 
-    store = await Store.open(settings.store.url, production=settings.store.production, exclusive=False)
-    try:
-        return await store.write(release)
-    finally:
-        await store.close()
+        ended = await store.write(release)
+    if ended is None:
+        click.echo("clients wrote meanwhile, and more is to be removed or privileged; look again", err=True)
+        raise SystemExit(TRY_LATER)
+    return ended

@@ -111,7 +111,7 @@ async def compare(
                 reconciler.missing_accounts = "enforce"
             reconciler.patience = PATIENCE
             try:
-                if told := await _held(bridge, connection):
+                if told := await _held(bridge, connection, imports=apply and not drive):
                     if apply:
                         raise click.ClickException(told)
                     click.echo(told, err=True)
@@ -127,12 +127,15 @@ async def compare(
         return comparison, await bridge.store.scan(lambda tx: _names(tx, connection, comparison))
 
 
-async def _held(bridge: Bridge, connection: str) -> str:
-    """Return why nothing may be changed in the remote system now; empty when it may."""
+async def _held(bridge: Bridge, connection: str, *, imports: bool) -> str:
+    """Return why a comparison may only tell now; empty when it need not: what is taken over changes nothing there.
+
+    :param imports: Whether nothing is to be repaired.
+    """
     if problem := await bridge.provisioning(connection).identification.problem():
         return problem
     observes = await bridge.store.read(lambda tx: observing.current(tx, connection))
-    return "" if observes is None else observes.detail
+    return "" if observes is None or (imports and observes.plans) else observes.detail
 
 
 def _names(tx: Connection, connection: str, comparison: Comparison) -> dict[str, str]:

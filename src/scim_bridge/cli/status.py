@@ -33,7 +33,7 @@ LINES = {
     "driver": "Driven by",
     "driver_seen": "… last heard of",
 }
-STYLES = {"live": "green", "observes": "yellow", "held": "bold red"}
+STYLES = {"live": "green", "plans": "yellow", "observes": "yellow", "held": "bold red"}
 
 
 @click.command()

@@ -17,6 +17,7 @@ MARKS = {
     "active": ("good", "●"),
     "repaired": ("good", "●"),
     "observes": ("wait", "◐"),
+    "plans": ("wait", "◐"),
     "pending": ("wait", "◐"),
     "missing": ("wait", "◐"),
     "invited": ("wait", "◐"),

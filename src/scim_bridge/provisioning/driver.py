@@ -217,8 +217,8 @@ class Driver:
         return self._changed.setdefault(resource_id, asyncio.Event())
 
     async def _look_after_held(self) -> None:
-        """Look after what is held, and forget the refused."""
-        if self._guard_watch is not None and self._guard_watch.is_due():
+        """Look after what is held, and forget the refused; what is held while nothing is sent waits for an operator."""
+        if self._guard_watch is not None and not self.observes and self._guard_watch.is_due():
             await self.store.write(self.outcomes.forget_refused)
             await self._guard_watch.look()
 

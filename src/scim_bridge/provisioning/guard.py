@@ -18,7 +18,7 @@ from scim_bridge.provisioning.policy import Budget, GuardPolicy
 from scim_bridge.store import audit, connector_state, documents, memberships, notifications, resources
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
-from scim_bridge.store.rows import MembershipChange, Refusal, ResourceRow, State
+from scim_bridge.store.rows import Membership, MembershipChange, Refusal, ResourceRow, State
 
 REMOVALS = "bridge:guard:removals"
 PRIVILEGED = "bridge:guard:privileged"
@@ -118,7 +118,7 @@ class Guard:
         now = self.clock()
         return self._over(tx, REMOVALS, [sum(one <= now - budget.window for one in created) for budget in budgets])
 
-    def is_privileged(self, tx: Connection, group: ResourceRow) -> bool:
+    def is_privileged(self, tx: Connection, group: ResourceRow | Membership) -> bool:
         """Tell whether grants of a group are counted."""
         return self._is_one_of(tx, self._privileged, group.id, group.name)
 
@@ -169,8 +169,12 @@ class Guard:
     def _over(self, tx: Connection, key: str, numbers: Sequence[int]) -> bool:
         """Count changes in sliding windows; those beyond a budget are not counted, they are held.
 
+        While the connection plans nothing is: an operator is shown all of it before anything happens.
+
         :param numbers: How many there are now, for each budget of the kind.
         """
+        if any(numbers) and connector_state.get(tx, self.connection_id, connector_state.PLANS) is not None:
+            return False
         now = self.clock()
         windows: dict[str, dict[str, int]] = {}
         saved = connector_state.get(tx, self.connection_id, key) if any(numbers) else None

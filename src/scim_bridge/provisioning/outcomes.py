@@ -15,6 +15,7 @@ from typing import Any
 from scim_bridge.errors import ConnectorError, RemoteConflictError, RemoteInvalidValueError
 from scim_bridge.models import Group, Kind, Lane, Remote, User
 from scim_bridge.paths import with_values
+from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.observation import Answer, Observation
 from scim_bridge.provisioning.plan import Step, differing, same
@@ -383,6 +384,9 @@ class Outcomes:
             return None
         if situation.step is None and not situation.probe:
             self._settle(tx, row)
+            return None
+        if observing.current(tx, self.connection_id) is not None:
+            resources.replace(tx, row)  # it began meanwhile, nothing is sent: what is left stays pending
             return None
         # A call is about to be sent. Should the process die before its outcome is recorded, whoever goes on has to ask
         # first; so the row says "ambiguous" while a call is under way.

@@ -80,6 +80,8 @@ class Reconciler:
         """What had the name of another account or group that was found."""
         self._left_alone: set[str] = set()
         """What was in the way last time: nothing of it is tried again, so that it rests and gives its name up."""
+        self._plans = False
+        """Whether what is pending is not on its way: the connection plans."""
         self.rosters = Rosters(self.connection_id, self.store, self.connector, clock=self.clock)
         self.observation = Observation(self.connection_id, self.capabilities, clock=self.clock)
         self.logger = logging.getLogger(f"scim_bridge.reconcile.{self.connection_id}")
@@ -93,8 +95,9 @@ class Reconciler:
         current_lane.set(Lane.READ)
         actor.set("reconcile")
         right = await self.identification.confirmed()
-        observes = await self.store.read(partial(observing.current, connection_id=self.connection_id)) is not None
-        if apply and (observes or not right):
+        observes = await self.store.read(partial(observing.current, connection_id=self.connection_id))
+        self._plans = observes is not None and observes.plans
+        if apply and (not right or (observes is not None and not self._plans)):
             self.logger.warning("the connection observes: what differs is told and left")
             apply = False
         comparison = Comparison()
@@ -244,6 +247,8 @@ class Reconciler:
         *,
         apply: bool,
     ) -> None:
+        if apply and self._is_planned(row):
+            await self._write(lambda tx: self._note(tx, row, remote))
         # A time that has not come yet is of before the clock was set back.
         if row.state not in COMPARED or read_at <= row.modified_at <= self.clock():
             return
@@ -262,6 +267,19 @@ class Reconciler:
             await self._confirm(row, remote.remote_id, comparison, apply=apply)
             return
         await self._hand_over(row, remote, drifts, comparison, apply=apply)
+
+    def _is_planned(self, row: ResourceRow) -> bool:
+        """Whether a change waits for the connection to go live: somebody may make it true by hand meanwhile."""
+        return self._plans and row.state is State.PENDING
+
+    def _note(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group] | None) -> None:
+        """Note what is there of something planned. It is looked at again before that is relied on."""
+        fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True, deleted=True)
+        if fresh != row or (remote is not None and row.remote_id not in {None, remote.remote_id}):
+            return
+        seen = self.observation.absent(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
+        if seen != fresh:
+            resources.replace(tx, replace(seen, ambiguous=True))
 
     def _try_deferred(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> bool:
         """Let the driver try again what the remote system did not take when it was written, if it still differs.
@@ -481,7 +499,11 @@ class Reconciler:
             page = partial(resources.iterate, connection_id=self.connection_id, kind=kind, after=after, limit=PAGE)
             rows = await self.store.scan(page)
             for row in rows:
-                if row.deleted or row.remote_id is None or row.remote_id in listed or row.state not in COMPARED:
+                if row.remote_id is None or row.remote_id in listed:
+                    continue
+                if apply and self._is_planned(row):
+                    await self._note_if_gone(row, row.remote_id)
+                if row.deleted or row.state not in COMPARED:
                     continue
                 if row.ownership is Ownership.DISCOVERED:
                     await self._forget_if_gone(row, str(row.remote_id), apply=apply)
@@ -490,6 +512,13 @@ class Reconciler:
             if len(rows) < PAGE:
                 return
             after = rows[-1].id
+
+    async def _note_if_gone(self, row: ResourceRow, remote_id: str) -> None:
+        """Note that something planned is not there any more."""
+        try:
+            await self._read(row.kind, remote_id)
+        except RemoteNotFoundError:
+            await self._write(lambda tx: self._note(tx, row, None))
 
     async def _forget_if_gone(self, row: ResourceRow, remote_id: str, *, apply: bool) -> None:
         """Forget what nobody manages and is not there any more, instead of showing it for ever."""

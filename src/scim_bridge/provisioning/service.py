@@ -210,9 +210,9 @@ class Provisioning:
             self.logger.warning("%s %s: %d were left out", accepted.row.kind, accepted.row.id, len(accepted.warnings))
         if accepted.stayed:
             self.logger.info("Group %s: %d members whom no client manages stay in it", accepted.row.id, accepted.stayed)
-        if observes:  # also what changes nothing: what the store says of the remote system may be old
+        if observes and not observes.plans:  # also what changes nothing: what the store says may be old
             raise self._observing(observes)
-        if accepted.waits or accepted.then_members:
+        if observes is None and (accepted.waits or accepted.then_members):
             if accepted.waits.keys() - begun.keys() or accepted.then_members:
                 self.driver.wake()
             await self._confirmed(accepted, deadline, begun)

@@ -1,6 +1,7 @@
 """Answers reads of one connection from the store (RFC 7644 §3.4); the remote system may be down."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from scim2_models import NotFoundException, ResourceType, ResponseParameters, SearchRequest
@@ -25,7 +26,7 @@ from scim_bridge.server.access_log import current
 from scim_bridge.server.answers import Answer, json_answer
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.requests import aside
-from scim_bridge.store import memberships, resources
+from scim_bridge.store import connector_state, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.query import QueryPage, query
 from scim_bridge.store.rows import Membership, ResourceRow
@@ -100,6 +101,9 @@ class Reads:
                 references |= memberships.groups_of(tx, self._id, ids, deleted=False)
             else:
                 references |= memberships.members_of_many(tx, self._id, ids)
+        ending = any(row.shown_active and not row.active for row in rows)
+        if ending and connector_state.get(tx, self._id, connector_state.PLANS) is not None:
+            rows = [replace(row, shown_active=row.shown_active and row.active) for row in rows]
         return [Representation(row, references.get(row.id), compared=self._service.preset.compares) for row in rows]
 
     async def current(self, row: ResourceRow, parameters: ResponseParameters[Any] | None) -> Representation:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, exists, select
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.engine import Connection
 
@@ -22,6 +22,12 @@ _GET_MANY = Prepared(
     )
 )
 _DELETE = Prepared(sql_delete(connector_state).where(*_KEY))
+
+PLANS = "bridge:plans"
+"""The key that a connection has while it only plans: whatever is shown of it is what is wanted."""
+
+IS_PLANNING = exists().where(connector_state.c.connection_id == bindparam("connection"), connector_state.c.key == PLANS)
+"""The condition that the connection only plans; a statement looks once, and not before it matters."""
 
 
 def get(tx: Connection, connection_id: str, key: str) -> dict[str, Any] | None:

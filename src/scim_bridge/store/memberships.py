@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Kind
 from scim_bridge.store.clock import to_microseconds
+from scim_bridge.store.connector_state import IS_PLANNING
 from scim_bridge.store.dialects import upsert
 from scim_bridge.store.prepared import Prepared, among, array, each
 from scim_bridge.store.rows import MemberDelta, Membership, MembershipChange, Ownership, State, net
@@ -65,24 +66,26 @@ _USERS_KNOWN = Prepared(
     )
 )
 # Who is only suspected to be in a group, because a client named them in a removal, is not told to be in it.
-TOLD = or_(member.c.desired, ~member.c.doubtful, member.c.changed_at != 0)
+_TOLD = or_(member.c.desired, ~member.c.doubtful, member.c.changed_at != 0)
+SHOWN = and_(_TOLD, or_(member.c.desired, ~IS_PLANNING))
+"""The condition that clients are shown a membership: of a connection that only plans, what is wanted."""
 _MEMBERS = (
     select(member.c.group_id, *_REFERENCE)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.user_id))
-    .where(_CONNECTION, _GROUPS_GIVEN, ~resource.c.deleted, TOLD)
+    .where(_CONNECTION, _GROUPS_GIVEN, ~resource.c.deleted, _TOLD)
     .order_by(member.c.group_id, member.c.user_id)
 )
-_MEMBERS_OF = Prepared(_MEMBERS)
+_MEMBERS_SHOWN = Prepared(_MEMBERS.where(SHOWN))
 _ALL_GROUPS = (
     select(member.c.user_id, *_REFERENCE)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.group_id))
     .order_by(member.c.user_id, member.c.group_id)
 )
 _GROUPS = Prepared(_ALL_GROUPS.where(_CONNECTION, _USERS_GIVEN))
-_LIVE_GROUPS = Prepared(_ALL_GROUPS.where(_CONNECTION, _USERS_GIVEN, ~resource.c.deleted, TOLD))
+_SHOWN_GROUPS = Prepared(_ALL_GROUPS.where(_CONNECTION, _USERS_GIVEN, ~resource.c.deleted, SHOWN))
 # One person is the most frequent question.
 _GROUPS_OF_ONE = Prepared(_ALL_GROUPS.where(_USER))
-_LIVE_GROUPS_OF_ONE = Prepared(_ALL_GROUPS.where(_USER, ~resource.c.deleted, TOLD))
+_SHOWN_GROUPS_OF_ONE = Prepared(_ALL_GROUPS.where(_USER, ~resource.c.deleted, SHOWN))
 _UNSETTLED = Prepared(
     select(member.c.user_id, member.c.desired)
     .where(_GROUP, or_(member.c.desired != member.c.observed, member.c.doubtful))
@@ -228,8 +231,8 @@ def those_of(tx: Connection, connection_id: str, group_id: str, user_ids: Collec
 
 
 def members_of_many(tx: Connection, connection_id: str, group_ids: Collection[str]) -> dict[str, list[Membership]]:
-    """Return the live members of several groups, desired or observed; every given id is a key."""
-    return _memberships(tx, _MEMBERS_OF, connection_id, group_ids, "User")
+    """Return the members of several groups that clients are shown; every given id is a key."""
+    return _memberships(tx, _MEMBERS_SHOWN, connection_id, group_ids, "User")
 
 
 def groups_of(
@@ -237,14 +240,15 @@ def groups_of(
 ) -> dict[str, list[Membership]]:
     """Return the groups of people, desired or observed; every given id is a key.
 
-    :param deleted: Whether groups count that a client deleted while people still hold them.
+    :param deleted: Whether groups count that a client deleted while people still hold them; else those that clients are
+        shown.
     """
     if len(user_ids) == 1:
         (user_id,) = user_ids
-        of_one = _GROUPS_OF_ONE if deleted else _LIVE_GROUPS_OF_ONE
+        of_one = _GROUPS_OF_ONE if deleted else _SHOWN_GROUPS_OF_ONE
         found = of_one.rows(tx, {"connection": connection_id, "user": user_id})
         return {user_id: [_membership(record, "Group") for record in found]}
-    statement = _GROUPS if deleted else _LIVE_GROUPS
+    statement = _GROUPS if deleted else _SHOWN_GROUPS
     return _memberships(tx, statement, connection_id, user_ids, "Group")
 
 

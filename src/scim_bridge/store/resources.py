@@ -23,7 +23,7 @@ from scim_bridge.store.dialects import refusable
 from scim_bridge.store.prepared import Prepared, among, array
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 from scim_bridge.store.tables import NAME_LENGTH, member, resource
-from scim_bridge.store.work import at_least, bump, counts, make_nobody, next_due, pending, touch
+from scim_bridge.store.work import at_least, bump, counts, make_nobody, next_due, pending, shown_otherwise, touch
 
 __all__ = [
     "ANY",
@@ -49,6 +49,7 @@ __all__ = [
     "remove",
     "remove_refused",
     "replace",
+    "shown_otherwise",
     "touch",
 ]
 

@@ -16,7 +16,8 @@ from sqlalchemy.sql.expression import ColumnElement
 from scim_bridge.models import Kind
 from scim_bridge.store.comparison import exact, fold
 from scim_bridge.store.conditions import Position
-from scim_bridge.store.memberships import TOLD
+from scim_bridge.store.connector_state import IS_PLANNING
+from scim_bridge.store.memberships import SHOWN
 from scim_bridge.store.prepared import Prepared, among, array
 from scim_bridge.store.rows import Ownership, entity_tag
 from scim_bridge.store.tables import attribute_value, listed, member, resource
@@ -75,7 +76,10 @@ class Sought:
     value: str
 
 
-_SHOWN = [resource.c[name] for name in Shown._fields]
+SHOWN_ACTIVE = and_(resource.c.shown_active, or_(resource.c.active, ~IS_PLANNING))
+"""What clients are shown of ``active``: of a connection that only plans, what is wanted."""
+
+_SHOWN = [*(resource.c[name] for name in Shown._fields[:-1]), SHOWN_ACTIVE.label("shown_active")]
 _KEY = and_(
     resource.c.connection_id == bindparam("connection"),
     resource.c.id == bindparam("id"),
@@ -89,7 +93,7 @@ _ONE_WITH_GROUPS = Prepared(
     select(*_SHOWN, _GROUP.c.id, _GROUP.c.name)
     .select_from(
         resource.outerjoin(
-            member, and_(member.c.connection_id == resource.c.connection_id, member.c.user_id == resource.c.id, TOLD)
+            member, and_(member.c.connection_id == resource.c.connection_id, member.c.user_id == resource.c.id, SHOWN)
         ).outerjoin(_GROUP, _IS_HELD)
     )
     .where(_KEY)
@@ -98,7 +102,7 @@ _ONE_WITH_GROUPS = Prepared(
 _GROUPS = Prepared(
     select(member.c.user_id, _GROUP.c.id, _GROUP.c.name)
     .select_from(member.join(_GROUP, _IS_HELD))
-    .where(member.c.connection_id == bindparam("connection"), among(member.c.user_id, "ids"), TOLD)
+    .where(member.c.connection_id == bindparam("connection"), among(member.c.user_id, "ids"), SHOWN)
     .order_by(member.c.user_id, member.c.group_id)
 )
 # Whoever is deleted and still held is in few rows of one index; to look each member up would take most of the time.
@@ -110,7 +114,7 @@ _MEMBERS = Prepared(
     .where(
         member.c.connection_id == bindparam("connection"),
         member.c.group_id == bindparam("id"),
-        TOLD,
+        SHOWN,
         member.c.user_id.not_in(_GONE),
     )
     .order_by(member.c.user_id)

@@ -26,8 +26,10 @@ from sqlalchemy.sql.expression import FromClause
 from scim_bridge.models import Kind
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.conditions import Columns
+from scim_bridge.store.connector_state import IS_PLANNING
 from scim_bridge.store.index import path_of
 from scim_bridge.store.rows import entity_tag
+from scim_bridge.store.shown import SHOWN_ACTIVE
 from scim_bridge.store.tables import attribute_value, member, resource
 
 Condition = Callable[[Columns], ColumnElement[bool]]
@@ -224,7 +226,12 @@ def some_member(kind: Kind, condition: Callable[[MemberScope], ColumnElement[boo
     return resource.c.id.in_(
         select(own)
         .join(other, and_(other.c.connection_id == row.c.connection_id, other.c.id == theirs))
-        .where(row.c.connection_id == CONNECTION, not_(other.c.deleted), condition(MemberScope(kind, other)))
+        .where(
+            row.c.connection_id == CONNECTION,
+            or_(row.c.desired, not_(IS_PLANNING)),
+            not_(other.c.deleted),
+            condition(MemberScope(kind, other)),
+        )
     )
 
 
@@ -283,7 +290,7 @@ NAME = ColumnSource(Columns(text=resource.c.name_key))
 COLUMNS: dict[str, Source] = {
     "id": ColumnSource(Columns(text=resource.c.id)),
     "external_id": ColumnSource(Columns(text=resource.c.external_id_key), nullable=True),
-    "active": ColumnSource(Columns(number=case((resource.c.shown_active, 1), else_=0))),
+    "active": ColumnSource(Columns(number=case((SHOWN_ACTIVE, 1), else_=0))),
     "password": Nothing(),
 }
 _TAG = [literal(part) for part in entity_tag(0).split("0")]

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, select, union_all
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, union_all
 from sqlalchemy import update as sql_update
 from sqlalchemy.engine import Connection
 
@@ -11,7 +11,7 @@ from scim_bridge.models import Kind, Lane
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.prepared import Prepared, among, array
 from scim_bridge.store.rows import PendingKey, State
-from scim_bridge.store.tables import resource
+from scim_bridge.store.tables import member, resource
 
 _CHOSEN = and_(resource.c.connection_id == bindparam("connection"), among(resource.c.id, "ids"))
 _PENDING = resource.c.state == State.PENDING.value
@@ -99,6 +99,18 @@ def touch(tx: Connection, connection_id: str, ids: Collection[str]) -> None:
     """Give resources a new version (ETag) because what they show has changed."""
     if ids:
         _TOUCH.write(tx, {"connection": connection_id, "ids": array(ids)})
+
+
+def shown_otherwise(tx: Connection, connection_id: str) -> None:
+    """Give a new version to whatever a removal concerns: what is wanted of it and what is are shown in turn."""
+    leaving = and_(member.c.connection_id == connection_id, ~member.c.desired, member.c.observed)
+    concerned = or_(
+        and_(resource.c.shown_active, ~resource.c.active),
+        resource.c.id.in_(select(member.c.user_id).where(leaving)),
+        resource.c.id.in_(select(member.c.group_id).where(leaving)),
+    )
+    chosen = and_(resource.c.connection_id == connection_id, concerned)
+    tx.execute(sql_update(resource).where(chosen).values(version=resource.c.version + 1))
 
 
 def pending(

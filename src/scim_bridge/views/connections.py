@@ -12,17 +12,18 @@ from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import State
 from scim_bridge.views.needs import answered, needs
 
-Mode = Literal["live", "observes", "held"]
+Mode = Literal["live", "plans", "observes", "held"]
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStatus:
     """How a connection stands.
 
-    :param mode: *live*; *observes*: an operator has it take writes and send nothing; *held*: it does so by itself,
+    :param mode: *live*; *plans*: clients are answered as if what they want were so, and nothing is sent; *observes*: an
+        operator has it take writes and send nothing; *held*: it does so by itself,
         since its remote system is not the one it had.
     :param why: Why it is not live.
-    :param since: Since when.
+    :param since: Since when; of one that is live, when an operator last let it go live.
     :param pending: How many changes wait; ``removals`` of them end somebody's access, or take a group away.
     :param held: How many changes wait for an operator.
     :param refused: How many changes the remote system refused; they wait for their client.
@@ -73,9 +74,9 @@ def status(tx: Connection, connection_id: str, watch: Watch = USUAL, *, now: dat
     last, _ = answered(tx, connection_id, None if compared is None else compared.at)
     return ConnectionStatus(
         connection_id,
-        "live" if observes is None else "held" if observes.reason == "remote" else "observes",
+        _mode(observes),
         None if observes is None else observes.detail,
-        None if observes is None else observes.since,
+        observing.live_since(tx, connection_id) if observes is None else observes.since,
         inventory.total(tx, connection_id, "User"),
         inventory.total(tx, connection_id, "Group"),
         _sum(numbers, State.PENDING),
@@ -92,6 +93,12 @@ def status(tx: Connection, connection_id: str, watch: Watch = USUAL, *, now: dat
         None if driver is None else driver[1],
         tuple(str(one) for one in needs(tx, connection_id, watch, now=now) if one.asks),
     )
+
+
+def _mode(observes: observing.Observing | None) -> Mode:
+    if observes is None:
+        return "live"
+    return "held" if observes.reason == "remote" else "plans" if observes.plans else "observes"
 
 
 def _sum(numbers: dict[tuple[State, Lane], int], state: State) -> int:

@@ -465,7 +465,7 @@ def test_a_held_connection_observes_until_it_goes_live(tmp_path: Path) -> None:
         live = run(tmp_path, configuration, "go-live", "acme", "--yes")
 
         assert live.exit_code == 0
-        assert "0 changes are pending" in live.output
+        assert "− 0 removed, ~ 0 changed, + 0 created" in live.output
         assert "acme is live" in live.output
         assert run(tmp_path, configuration, "reconcile", "acme", "--apply").exit_code == 0
     finally:

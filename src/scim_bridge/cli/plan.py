@@ -1,0 +1,112 @@
+"""``scim-bridge plan``: what would be done in the remote system, removals first."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scim_bridge.cli import NEEDED
+from scim_bridge.cli.tables import Answer, Face, faces, print_json
+
+if TYPE_CHECKING:
+    from scim_bridge.config import Settings
+    from scim_bridge.provisioning.guard import Guard
+    from scim_bridge.provisioning.situation import Capabilities
+    from scim_bridge.store.engine import Connection, Store
+    from scim_bridge.views.plan import Plan
+
+COLUMNS = {"group": "Group", "name": "Name", "kind": "Kind", "what": "What", "privileged": "Privileged", "held": "Held"}
+
+
+@click.command("plan")
+@click.argument("connection", required=False)
+@faces
+@click.option("--exit-status", is_flag=True, help=f"End with {NEEDED} when something would be done; else with 0.")
+@click.pass_obj
+def plan(path: Path | None, connection: str | None, *, face: Face, exit_status: bool) -> None:
+    """Tell what would be done in the remote system of CONNECTION, or each; removals first. Nothing is done.
+
+    JSON is one object for each connection, with has_removals and all changes.
+    """
+    from scim_bridge.cli.token import require_connection
+    from scim_bridge.config import load_settings
+    from scim_bridge.views.plan import Change
+
+    settings = load_settings(path, connectors=None if connection is None else (connection,))
+    if connection is None:
+        settings.require_connections()
+    else:
+        require_connection(settings, connection)
+    chosen = sorted(settings.connections) if connection is None else [connection]
+    found = [asyncio.run(planned(settings, one)) for one in chosen]
+    if face == "csv":
+        answer = Answer(Change, "", COLUMNS, face)
+        answer.add(change for one in found for change in one.changes)
+    for one in found:
+        if face == "json":
+            print_json(one)
+        elif face == "table":
+            tell(one)
+    raise SystemExit(NEEDED if exit_status and not all(one.is_empty for one in found) else 0)
+
+
+async def planned(settings: "Settings", connection: str) -> "Plan":
+    """Return the plan of a connection, with a progress bar."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
+    async with planning(settings, connection) as (store, capabilities, guard):
+        from scim_bridge.views import plan as view
+
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task(f"planning {connection}", total=None)
+
+            def ask(tx: "Connection") -> "Plan":
+                told = partial(progress.update, task)
+                return view.plan(tx, connection, capabilities, guard, progress=lambda done: told(completed=done))
+
+            return await store.scan(ask)
+
+
+@asynccontextmanager
+async def planning(settings: "Settings", connection: str) -> "AsyncIterator[tuple[Store, Capabilities, Guard]]":
+    """Open what a plan is made of: neither a driver nor the remote system is."""
+    from scim_bridge.app import connectors_of
+    from scim_bridge.provisioning.guard import Guard
+    from scim_bridge.provisioning.situation import Capabilities
+    from scim_bridge.store.engine import Store
+
+    store = await Store.open(settings.store.url, production=settings.store.production, exclusive=False)
+    try:
+        async with connectors_of(settings.only(connection)) as pool:
+            guard = Guard(connection, settings.connections[connection].policy().guard, clock=partial(datetime.now, UTC))
+            yield store, Capabilities.of(pool[connection]), guard
+    finally:
+        await store.close()
+
+
+def tell(found: "Plan") -> None:
+    """Print a plan: what is read first comes last, the numbers and under them, by name, what is taken away."""
+    from scim_bridge.views.plan import Change
+
+    for title, action in (("Created", "create"), ("Changed", "change")):
+        changes = [one for one in found.changes if one.action == action]
+        if changes:
+            answer = Answer(Change, f"{title} in {found.connection}", COLUMNS, "table")
+            answer.add(changes)
+            answer.end()
+            click.echo()
+    compared = "never" if found.compared is None else f"{found.compared:%Y-%m-%d %H:%M} UTC"
+    looks = f"; {found.looks} have to be looked at first" if found.looks else ""
+    click.echo(f"at least {found.calls} calls; the remote system was last compared: {compared}{looks}")
+    click.echo(f"{found.connection}: {found.sentence}")
+    for one in found.removals:
+        marks = [word for word, so in (("privileged", one.privileged), ("held", one.held)) if so]
+        of = one.kind if one.group is None else f"group {one.group}"
+        click.echo(f"  − {one.name} ({of}): {', '.join([one.what, *marks])}")
