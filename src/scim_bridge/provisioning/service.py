@@ -189,10 +189,13 @@ class Provisioning:
     # -- Writing and waiting ---------------------------------------------------------------------------------------
 
     async def _created(self, work: Callable[[Connection], Accepted], *, about: str | None = None) -> Outcome:
-        """Run a creation, and note that the client is about to be told of it."""
+        """Run a creation, and note that the client is about to be told of it.
+
+        Where that note is lost, a repetition is answered as if it were the first.
+        """
         outcome = await self._write(work, creates=True, about=about)
         if not outcome.row.answered:
-            await self.store.write(lambda tx: resources.note_answered(tx, self.connection_id, outcome.row.id))
+            await self.store.write_later(lambda tx: resources.note_answered(tx, self.connection_id, outcome.row.id))
         return outcome
 
     async def _write(

@@ -53,6 +53,9 @@ class Database(Protocol):
     async def write(self, work: Work[T], *, apart: bool = False) -> T:
         """Run a transaction; durable on return. ``apart``: with a COMMIT that it shares with no other."""
 
+    async def write_later(self, work: Work[T]) -> None:
+        """Run a transaction, before any that is begun afterwards; it need not be durable on return."""
+
     def read_inline(self, work: Work[T]) -> T:
         """Run a read."""
 
@@ -155,12 +158,7 @@ class Store:
 
         :raises StoreUnavailableError: when the database is locked, full or down; nothing was accepted.
         """
-        # Who acts, and for which request, is known in the caller's context; the work runs on another thread.
-        context = copy_context()
-
-        def within(tx: Connection) -> T:
-            return context.run(work, tx)
-
+        within = _in_this_context(work)
         with self._translated("writing"):
             return await self._database.write(within) if self._threads else self._database.write_inline(within)
 
@@ -173,6 +171,17 @@ class Store:
             if self._threads:
                 return await self._database.write(work, apart=True)
             return self._database.write_inline(work)
+
+    async def write_later(self, work: Work[T]) -> None:
+        """Run a transaction that may be lost if the process dies within a moment: SQLite adds it to the next commit.
+
+        What this process writes afterwards comes after it.
+
+        :raises StoreUnavailableError: when the database is locked, full or down; on SQLite nobody is told.
+        """
+        within = _in_this_context(work)
+        with self._translated("writing"):
+            await self._database.write_later(within) if self._threads else self._database.write_inline(within)
 
     async def close(self) -> None:
         """Finish the transactions that were begun and let go of the database."""
@@ -200,6 +209,12 @@ class Store:
                 raise StoreUnavailableError("the store is not available; nothing was accepted, retry") from error
             raise StoreError("the store failed") from error
         self._availability.worked(access)
+
+
+def _in_this_context(work: Work[T]) -> Work[T]:
+    """Let work know who acts, and for which request, on another thread, too."""
+    context = copy_context()
+    return lambda tx: context.run(work, tx)
 
 
 @contextmanager

@@ -118,6 +118,10 @@ class PostgresqlDatabase:
         del apart  # each has a COMMIT of its own
         return await self._run(work)
 
+    async def write_later(self, work: Callable[[Connection], T]) -> None:
+        """Run a transaction; without the caller's waiting, what is written next might come before it."""
+        await self._run(work)
+
     async def _run(self, work: Callable[[Connection], T]) -> T:
         # Without the shield, the cancellation of a caller would take back a function that is still queued.
         running = asyncio.get_running_loop().run_in_executor(self._threads, self.write_inline, work)

@@ -301,6 +301,11 @@ class SqliteDatabase:
         result: T = await self._writer.submit(work, apart=apart)
         return result
 
+    async def write_later(self, work: Callable[[Connection], T]) -> None:
+        """Queue a transaction that waits for others, and is waited for by nobody."""
+        # Nobody would look at its error, and asyncio would log that with a traceback.
+        self._writer.submit(work, later=True).add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+
     def read_inline(self, work: Callable[[Connection], T]) -> T:
         """Run a read on the calling thread."""
         with self._reader_connection.begin():

@@ -16,6 +16,9 @@ from sqlalchemy.engine import Connection
 from scim_bridge.errors import StoreError
 from scim_bridge.store.failures import is_transient
 
+LATER = 0.05
+"""Seconds that a transaction waits at most for others to share their commit, if it may."""
+
 
 class Writer:
     """One thread that runs all writes, with group commit.
@@ -26,26 +29,34 @@ class Writer:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._gathered: list[_Write] = []
+        self._due = False
         self._queue: SimpleQueue[list[_Write] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="scim-bridge store writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[Connection], Any], *, apart: bool = False) -> asyncio.Future[Any]:
+    def submit(
+        self, work: Callable[[Connection], Any], *, apart: bool = False, later: bool = False
+    ) -> asyncio.Future[Any]:
         """Queue a transaction; the future is done after its COMMIT. Cancelling the future does not undo the work.
 
         :param apart: Whether it has a COMMIT of its own, so that its failure is nobody else's.
+        :param later: Whether it may wait for others to share their commit.
         """
         if not self._thread.is_alive():
             raise StoreError("the store is closed")
         write = _Write(work, apart=apart)
-        if not self._gathered:  # what is ready at the same moment shares a commit, too: it is handed over together
-            write.loop.call_soon(self._hand_over)
         self._gathered.append(write)
+        if later:
+            write.loop.call_later(LATER, self._hand_over)
+        elif not self._due:  # what is ready at the same moment shares a commit, too: it is handed over together
+            self._due = True
+            write.loop.call_soon(self._hand_over)
         return write.future
 
     def _hand_over(self) -> None:
-        gathered, self._gathered = self._gathered, []
-        self._queue.put(gathered)
+        gathered, self._gathered, self._due = self._gathered, [], False
+        if gathered:
+            self._queue.put(gathered)
 
     async def stop(self) -> None:
         """Finish what is queued, then end the thread."""

@@ -90,6 +90,12 @@ async def test_a_write_is_seen_by_the_next_read(store: Store) -> None:
         assert await store.scan(got(f"key-{number}")) is not None
 
 
+async def test_what_may_be_written_later_comes_before_what_is_written_next(store: Store) -> None:
+    """Its caller need not wait until it is durable, and yet no transaction that it begins afterwards misses it."""
+    await store.write_later(put("earlier"))
+    assert await store.write(got("earlier")) == {"x": 1}
+
+
 async def test_a_statement_that_is_wrong_is_a_failure_of_the_store(store: Store) -> None:
     """An error of the database that is no outage is told as such, without its SQL."""
     nonsense = select(resource.c.id).where(resource.c.sequence == bindparam("missing"))

@@ -184,6 +184,31 @@ async def test_writes_that_are_ready_at_the_same_moment_share_one_commit(sqlite_
     assert commits == 3
 
 
+async def test_what_may_wait_shares_the_next_commit_and_comes_before_it(sqlite_url: str) -> None:
+    """It costs no commit of its own; when nothing follows it is written all the same, at the latest on closing."""
+    store = await Store.open(sqlite_url)
+    commits = 0
+
+    def count(_connection: Connection) -> None:
+        nonlocal commits
+        commits += 1
+
+    event.listen(Engine, "commit", count)
+    await store.write_later(put("first", 1))
+    await store.write(put("first", 2))
+    assert commits == 1
+    await store.write_later(put("alone"))
+    while not await store.read(got("alone")):
+        await asyncio.sleep(0.01)
+    event.remove(Engine, "commit", count)
+    await store.write_later(put("last"))
+    await store.close()
+    store = await Store.open(sqlite_url)
+    assert await store.read(got("first")) == {"x": "xx"}
+    assert await store.read(got("last")) == {"x": "x"}
+    await store.close()
+
+
 async def test_a_full_disk_accepts_nothing_and_the_store_recovers(sqlite_url: str) -> None:
     """When the database cannot grow, every write of the batch is refused as transient; with room again, writes work."""
     store = await Store.open(sqlite_url)
