@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from scim_bridge.config import ConsoleProxySettings, ConsoleSettings, Settings
-from scim_bridge.console.application import create_console
 from scim_bridge.console.gate import Address, Gate, Proxied
 from scim_bridge.desk import Desk
 from scim_bridge.server.serve import Listen, beside
@@ -15,6 +14,9 @@ logger = logging.getLogger("scim_bridge.console")
 
 def console_of(settings: Settings, desk: Desk) -> Gate:
     """Return the operator's pages of a bridge."""
+    # Templates and forms: a bridge without these pages starts faster, and holds 10 MiB less.
+    from scim_bridge.console.application import create_console
+
     chosen = settings.console or ConsoleSettings()
     clients = {id_: one.client for id_, one in settings.connections.items()}
     scim_url = settings.server.public_url or f"http://{settings.server.host}:{settings.server.port}"
