@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from scim_bridge.connector import ConnectorContext
+from scim_bridge.models import GroupMembership, Remote, User
 from scim_bridge.testing.memory import MemoryConfig, MemoryConnector
 from scim_bridge.testing.memory_remote import Account, MemoryRemote
 
@@ -52,6 +53,13 @@ class IndexedConnector(MemoryConnector):
     def __init__(self, context: ConnectorContext[MemoryConfig]) -> None:
         IndexedRemote.named(context.config.remote or context.connection_id)
         super().__init__(context)
+
+    def seen(self, remote_id: str, *, existed: bool = False) -> Remote[User]:
+        """Return an account as it is now; the bridge changes no answer, so that a copy of its outside is enough."""
+        account = self.remote.account(remote_id)
+        groups = [GroupMembership(value=group) for group in sorted(self.remote.groups_of(remote_id))]
+        user = account.user.model_copy(update={"active": account.active, "groups": groups})
+        return Remote(remote_id, user, existed=existed)
 
     def grant(self, remote_id: str, groups: Sequence[str]) -> None:
         """Make the groups of an account exactly these."""
