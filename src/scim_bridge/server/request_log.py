@@ -6,10 +6,12 @@ take it, it is lost: counted, told in the log once, and no matter to any request
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from scim_bridge.errors import StoreError
 from scim_bridge.models import Kind
@@ -31,6 +33,9 @@ KINDS: dict[str, Kind] = {"Users": "User", "Groups": "Group"}
 ACTIONS = {"query": "read", "search_with_body": "search"}
 """What operators call an operation, where the routes have another word."""
 
+Noted = tuple[float, Entry, int, float]
+"""When a request was answered, what it asked for, its status, and the seconds that the answer took."""
+
 logger = logging.getLogger("scim_bridge.server")
 
 
@@ -38,7 +43,7 @@ class RequestLog:
     """Keeps requests for some days.
 
     :param days: For how long; 0: nothing is kept.
-    :param clock: Tells the time in UTC.
+    :param clock: Tells the seconds since 1970.
     :param lost: Called with how many entries were lost.
     """
 
@@ -46,13 +51,13 @@ class RequestLog:
         self,
         days: int,
         *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.time,
         lost: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._days = days
         self._clock = clock
         self._count_lost = lost
-        self._requests: list[tuple[datetime, Entry, int, float]] = []
+        self._requests: list[Noted] = []
         self._calls: list[KeptCall] = []
         self._noted = asyncio.Event()
         self._open = False
@@ -65,7 +70,7 @@ class RequestLog:
         if not self._open or entry.connection is None:
             return
         at = self._clock()
-        if status == 401 and self._is_flood(int(at.timestamp() // 60)):
+        if status == 401 and self._is_flood(int(at // 60)):
             return
         if len(self._requests) >= MOST:
             self._count_lost(1)
@@ -80,10 +85,9 @@ class RequestLog:
         if len(self._calls) >= MOST:
             self._count_lost(1)
             return
-        kept = KeptCall(
-            self._clock(), call.request_id, call.method, call.route, call.outcome, call.seconds, call.attempt
-        )
-        self._calls.append(kept)
+        at = datetime.fromtimestamp(self._clock(), UTC)
+        told = (call.method, call.route, call.outcome, call.seconds, call.attempt)
+        self._calls.append(KeptCall(at, call.request_id, *told))
         self._noted.set()
 
     def _is_flood(self, minute: int) -> bool:
@@ -124,8 +128,8 @@ class RequestLog:
             requests, self._requests = self._requests[:PORTION], self._requests[PORTION:]
             calls, self._calls = self._calls[:PORTION], self._calls[PORTION:]
             try:
-                rows = [_kept(*one) for one in requests]
-                await store.write_apart(partial(store_log.write, requests=rows, calls=calls))
+                reads, others = _parted(requests)
+                await store.write_apart(partial(store_log.write, requests=others, calls=calls, reads=reads))
             except Exception as error:  # noqa: BLE001 - whatever it is, the next portion is written
                 self._lost(len(requests) + len(calls), error)
             else:
@@ -133,7 +137,7 @@ class RequestLog:
 
     async def _forget(self, store: Store) -> None:
         """Delete what is old, a portion at a time; what cannot be deleted now is deleted an hour later."""
-        before = self._clock() - timedelta(days=self._days)
+        before = datetime.fromtimestamp(self._clock(), UTC) - timedelta(days=self._days)
         more = True
         with suppress(StoreError):
             while more:
@@ -149,7 +153,23 @@ class RequestLog:
             )
 
 
-def _kept(at: datetime, entry: Entry, status: int, seconds: float) -> KeptRequest:
+def _parted(requests: Sequence[Noted]) -> tuple[list[dict[str, Any]], list[KeptRequest]]:
+    """Return the rows of the reads that went well, and the others."""
+    reads: dict[tuple[str, str | None], list[Sequence[Any]]] = {}
+    others = []
+    for at, entry, status, seconds in requests:
+        if status != 200 or entry.method != "GET":
+            others.append(_kept(at, entry, status, seconds))
+            continue
+        action, kind = ACTIONS.get(entry.operation, entry.operation), KINDS.get(entry.endpoint or "")
+        read = [round(at - seconds, 3), entry.request_id, action, kind, entry.target, round(seconds, 6)]
+        if entry.filter or entry.quirks or entry.trace_id:
+            read.append(_told(entry))
+        reads.setdefault((str(entry.connection), entry.token), []).append(read)
+    return [store_log.reads(*key, those) for key, those in reads.items()], others
+
+
+def _told(entry: Entry) -> dict[str, Any]:
     told = {
         "filter": entry.filter,
         "quirks": sorted(entry.quirks),
@@ -159,8 +179,12 @@ def _kept(at: datetime, entry: Entry, status: int, seconds: float) -> KeptReques
         "trace": entry.trace_id,
         "operations": entry.operations,
     }
+    return {name: value for name, value in told.items() if value}
+
+
+def _kept(at: float, entry: Entry, status: int, seconds: float) -> KeptRequest:
     return KeptRequest(
-        at - timedelta(seconds=seconds),
+        datetime.fromtimestamp(at - seconds, UTC),
         str(entry.connection),
         entry.request_id,
         entry.method if entry.method.isalpha() and len(entry.method) <= 10 else "unknown",
@@ -170,5 +194,5 @@ def _kept(at: datetime, entry: Entry, status: int, seconds: float) -> KeptReques
         status,
         seconds,
         entry.token,
-        {name: value for name, value in told.items() if value},
+        _told(entry),
     )

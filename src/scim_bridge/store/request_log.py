@@ -2,6 +2,8 @@
 
 Never a body, a secret or the value of an attribute. Written in portions, apart from what clients wait for
 (:class:`scim_bridge.server.request_log.RequestLog`).
+
+Reads that went well are by far the most, and one is worth little: those of one portion with one token are one row.
 """
 
 import json
@@ -19,13 +21,17 @@ from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.tables import TOLD_APART, audit, call, request
 
 PORTION = 500
-"""How many rows one transaction writes or deletes at most: nobody else waits for longer than that takes."""
+"""How many requests one transaction writes, or rows it deletes, at most: nobody else waits for longer than that."""
+
+READS = "reads"
+"""The action of a row of several reads; ``told`` has them."""
 
 _COLUMNS = [column.name for column in request.columns if column.name != "sequence"]
 _CALL_COLUMNS = [column.name for column in call.columns if column.name != "sequence"]
 _INSERT = Prepared(sql_insert(request), _COLUMNS)
 _INSERT_CALL = Prepared(sql_insert(call), _CALL_COLUMNS)
 _NEWEST = request.c.sequence.desc()
+_READS = request.c.action == READS
 _CALLS = select(call).where(call.c.request_id == bindparam("request")).order_by(call.c.sequence)
 
 
@@ -38,6 +44,7 @@ class KeptRequest:
     :param target: The id of the User or Group that it is about.
     :param seconds: What the answer took.
     :param token: The public id of the token, also of one that was refused.
+    :param place: Where it is kept, for the page after it.
     :param told: What few requests have: ``filter`` (attribute names), ``quirks``, ``reason``, ``scimType``, ``refused``
         (why there was no valid token), ``trace`` (the id of the client's trace).
     """
@@ -53,7 +60,7 @@ class KeptRequest:
     seconds: float
     token: str | None
     told: Mapping[str, Any] = field(default_factory=dict)
-    sequence: int = 0
+    place: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +99,38 @@ class Chosen:
     token: str | None = None
 
 
-def write(tx: Connection, requests: Sequence[KeptRequest], calls: Sequence[KeptCall]) -> None:
-    """Keep requests and calls."""
-    if requests:
-        _INSERT.write_all(tx, [_values(one) for one in requests])
+def write(
+    tx: Connection, requests: Sequence[KeptRequest], calls: Sequence[KeptCall], reads: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Keep requests and calls.
+
+    :param reads: Rows of reads, as :func:`reads` returns them.
+    """
+    rows = [*reads, *(_values(one) for one in requests)]
+    if rows:
+        _INSERT.write_all(tx, rows)
     if calls:
         _INSERT_CALL.write_all(tx, [_call_values(one) for one in calls])
+
+
+def reads(connection_id: str, token: str | None, those: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return the row of reads that went well, of one connection and with one token, in order.
+
+    :param those: Of each the time in seconds since 1970, id, action, kind, target and seconds, and what few have.
+    """
+    return {
+        "at": int(those[-1][0] * 1_000_000),
+        "connection_id": connection_id,
+        "request_id": "",
+        "method": "GET",
+        "action": READS,
+        "kind": None,
+        "target": None,
+        "status": 200,
+        "microseconds": 0,
+        "token": token,
+        "told": json.dumps(those, separators=(",", ":")),
+    }
 
 
 def _values(one: KeptRequest) -> dict[str, Any]:
@@ -143,15 +176,28 @@ def forget(tx: Connection, before: datetime) -> bool:
     return more
 
 
-def newest(tx: Connection, connection_id: str, chosen: Chosen, *, before: int | None, limit: int) -> list[KeptRequest]:
-    """Return requests of a connection, the newest first.
+def newest(
+    tx: Connection, connection_id: str, chosen: Chosen, *, before: tuple[int, int] | None, limit: int
+) -> list[KeptRequest]:
+    """Return requests of a connection, those that were written last first.
 
-    :param before: Those that were written before the one with this sequence only.
+    :param before: Those only that were written before the one with this place.
     """
     statement = select(request).where(request.c.connection_id == connection_id, *_conditions(connection_id, chosen))
-    if before is not None:
-        statement = statement.where(request.c.sequence < before)
-    return [_kept(one) for one in tx.execute(statement.order_by(_NEWEST).limit(limit)).mappings()]
+    found: list[KeptRequest] = []
+    last = None if before is None else before[0]
+    while True:
+        page = statement if last is None else statement.where(request.c.sequence <= last)
+        rows = tx.execute(page.order_by(_NEWEST).limit(limit)).mappings().all()
+        for row in rows:
+            for one in reversed(_kept(row)):
+                if (before is None or one.place < before) and (chosen.since is None or one.at >= chosen.since):
+                    found.append(one)
+                    if len(found) == limit:
+                        return found
+        if len(rows) < limit:
+            return found
+        last = rows[-1]["sequence"] - 1
 
 
 def _conditions(connection_id: str, chosen: Chosen) -> list[ColumnElement[bool]]:
@@ -177,9 +223,15 @@ def _conditions(connection_id: str, chosen: Chosen) -> list[ColumnElement[bool]]
 
 
 def of_id(tx: Connection, request_id: str) -> list[KeptRequest]:
-    """Return the requests with an id, the newest first: clients may have chosen the same one twice."""
-    found = tx.execute(select(request).where(request.c.request_id == request_id).order_by(_NEWEST))
-    return [_kept(one) for one in found.mappings()]
+    """Return the requests with an id, the newest first: clients may have chosen the same one twice.
+
+    A read that went well is looked for last, among all of them.
+    """
+    found = tx.execute(select(request).where(request.c.request_id == request_id).order_by(_NEWEST)).mappings().all()
+    if not found:
+        told = request.c.told.contains(json.dumps(request_id), autoescape=True)
+        found = tx.execute(select(request).where(_READS, told).order_by(_NEWEST)).mappings().all()
+    return [one for row in found for one in reversed(_kept(row)) if one.id == request_id]
 
 
 def calls_of(tx: Connection, request_id: str) -> list[KeptCall]:
@@ -214,18 +266,43 @@ def paths_of(tx: Connection, connection_id: str, ids: Collection[str]) -> dict[s
     return {id_: tuple(paths) for id_, paths in told.items()}
 
 
-def _kept(one: RowMapping) -> KeptRequest:
+def _kept(row: RowMapping) -> list[KeptRequest]:
+    """Return what is kept in a row, in order."""
+    sequence, told = row["sequence"], json.loads(row["told"] or "{}")
+    if row["action"] == READS:
+        return [_read(row, (sequence, number), one) for number, one in enumerate(told)]
+    return [
+        KeptRequest(
+            from_microseconds(row["at"]),
+            row["connection_id"],
+            row["request_id"],
+            row["method"],
+            row["action"],
+            row["kind"],
+            row["target"],
+            row["status"],
+            row["microseconds"] / 1_000_000,
+            row["token"],
+            told,
+            (sequence, 0),
+        )
+    ]
+
+
+def _read(row: RowMapping, place: tuple[int, int], one: Sequence[Any]) -> KeptRequest:
+    at, id_, action, kind, target, seconds, *told = one
+    instant = from_microseconds(int(at * 1_000_000))
     return KeptRequest(
-        from_microseconds(one["at"]),
-        one["connection_id"],
-        one["request_id"],
-        one["method"],
-        one["action"],
-        one["kind"],
-        one["target"],
-        one["status"],
-        one["microseconds"] / 1_000_000,
-        one["token"],
-        json.loads(one["told"] or "{}"),
-        one["sequence"],
+        instant,
+        row["connection_id"],
+        id_,
+        "GET",
+        action,
+        kind,
+        target,
+        200,
+        seconds,
+        row["token"],
+        told[0] if told else {},
+        place,
     )

@@ -130,15 +130,15 @@ class Trace:
 def requests(
     tx: Connection, connection_id: str, chosen: Chosen, after: Position | None, *, limit: int | None = None
 ) -> Page[Request]:
-    """Return a page of requests, the newest first.
+    """Return a page of requests, the newest first; what was written together may be in the order of the writing.
 
     :param chosen: Which; its ``target`` may be a userName or displayName, too.
     """
     limit = limit or PAGE
-    before = None if after is None else int(after[0])
+    before = None if after is None else (int(after[0]), int(after[1]))
     found = request_log.newest(tx, connection_id, _with_id(tx, connection_id, chosen), before=before, limit=limit)
-    items = _told(tx, connection_id, found)
-    return Page(items, (found[-1].sequence,) if len(found) == limit else None)
+    items = _told(tx, connection_id, sorted(found, key=lambda one: one.at, reverse=True))
+    return Page(items, found[-1].place if len(found) == limit else None)
 
 
 def trace(tx: Connection, request_id: str, *, connection_id: str | None = None) -> tuple[Trace, ...]:
