@@ -72,10 +72,11 @@ class Bridged:
 
 
 @asynccontextmanager
-async def bridged(path: Path, github: GitHubEmulator, client: str = "okta") -> AsyncIterator[Bridged]:
+async def bridged(path: Path, github: GitHubEmulator, client: str = "okta", **pace: int) -> AsyncIterator[Bridged]:
     """Run a bridge before an organisation."""
     store = await Store.open(f"sqlite:///{path / 'bridge.db'}")
-    settings = {"organization": github.login, "token": github.token, "requests_per_minute": 100_000}
+    pace = {"invitations_per_minute": 100_000} | pace
+    settings = {"organization": github.login, "token": github.token, "requests_per_minute": 100_000, **pace}
     clients = HttpClients(github.transport())
     async with connected(GitHubConnector, settings, connection_id=CONNECTION, http_client=clients) as connector:
         policy = ProvisioningPolicy(budget=5.0)

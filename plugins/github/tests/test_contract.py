@@ -36,7 +36,7 @@ class GitHubFixtures(ContractFixtures):
     @pytest.fixture
     def settings(self) -> Mapping[str, Any]:
         """Say where it is."""
-        return {"organization": "acme", "token": GitHubEmulator.token, "requests_per_minute": 80}
+        return {"organization": "acme", "token": GitHubEmulator.token, "invitations_per_minute": 1000}
 
     @pytest.fixture
     def remote(self) -> HttpRemote:

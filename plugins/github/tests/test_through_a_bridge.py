@@ -276,3 +276,28 @@ async def test_entra_reads_who_is_invited_as_out_and_invites_nobody_twice(tmp_pa
         entra.unassign(ada)
         await entra.run_cycle()
         assert github.snapshot() == {"members": OWNER, "invited": {}, "teams": {}}
+
+
+async def test_no_removal_waits_for_the_pace_of_invitations(tmp_path: Path) -> None:
+    """One invitation a minute: the second person waits, and who is to leave is out at once."""
+    github = organization("ada", "eve")
+    github.add_member("bob")
+    async with bridged(tmp_path, github, invitations_per_minute=1) as bridge:
+        await bridge.compare()
+        assert (await bridge.create("ada")).status_code == 201
+        assert (await bridge.create("eve")).status_code == 429
+        assert (await bridge.active((await bridge.row("bob")).id, active=False)).status_code == 200
+        assert github.snapshot() == {"members": OWNER, "invited": {"ada": "member"}, "teams": {}}
+        assert (await bridge.row("eve")).state is State.PENDING
+
+
+async def test_the_invitations_of_a_day_are_no_last_word(tmp_path: Path) -> None:
+    """Whoever comes after them stays wanted."""
+    github = organization("ada")
+    github.invitations_left = 0
+    async with bridged(tmp_path, github) as bridge:
+        assert (await bridge.create("ada")).status_code == 429
+        row = await bridge.row("ada")
+        github.invitations_left = 1
+        assert (await bridge.active(row.id, active=True)).status_code == 200
+        assert github.snapshot()["invited"] == {"ada": "member"}

@@ -55,10 +55,12 @@ class GitHubClient:
 
     :param http: What sends the requests, relative to the API's root.
     :param login: The organisation's login.
+    :param inviting: What sends invitations.
     """
 
-    def __init__(self, http: httpx2.AsyncClient, login: str) -> None:
+    def __init__(self, http: httpx2.AsyncClient, login: str, *, inviting: httpx2.AsyncClient) -> None:
         self._http = http
+        self._inviting = inviting
         self._login = login
         self._lock = asyncio.Lock()
         self._organization: Organization | None = None
@@ -66,12 +68,15 @@ class GitHubClient:
 
     # -- Requests --------------------------------------------------------------------------------------------------
 
-    async def call(self, method: str, path: str, route: str, subject: str, **options: Any) -> httpx2.Response:
+    async def call(
+        self, method: str, path: str, route: str, subject: str, *, invites: bool = False, **options: Any
+    ) -> httpx2.Response:
         """Send a request, and return its 2xx answer.
 
         :param route: How the path stands in the log, in which nobody is named.
         """
-        answer = await self._http.request(method, path, headers=HEADERS, extensions={"route": route}, **options)
+        http = self._inviting if invites else self._http
+        answer = await http.request(method, path, headers=HEADERS, extensions={"route": route}, **options)
         return checked(answer, subject)
 
     async def page(
@@ -183,9 +188,9 @@ class GitHubClient:
 
         :raises RemoteInvalidValueError: When GitHub refuses them.
         """
-        body = {"role": "member"}
+        path, body = self._membership_path(person.login), {"role": "member"}
         try:
-            answer = await self.call("PUT", self._membership_path(person.login), MEMBERSHIP, "membership", json=body)
+            answer = await self.call("PUT", path, MEMBERSHIP, "membership", invites=True, json=body)
         except RemoteNotFoundError:
             await self.control()
             raise RemoteInvalidValueError("GitHub invites no user of this login") from None

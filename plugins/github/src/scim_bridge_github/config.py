@@ -24,8 +24,9 @@ class GitHubConfig(BaseModel):
     :param token: A personal access token of one of its owners: a classic one with ``admin:org``, or a fine-grained one
         with the organisation permission "Members: read and write".
     :param base_url: Where the REST API is; of GitHub Enterprise Server ``https://HOST/api/v3``.
-    :param requests_per_minute: The pace. 80 keeps within 5,000 requests an hour, and within what GitHub's secondary
-        limits allow of requests that notify people.
+    :param requests_per_minute: The pace. 80 keeps within 5,000 requests an hour.
+    :param invitations_per_minute: The pace of invitations alone: GitHub takes 500 requests an hour that notify people,
+        and meets more by refusing everything, removals included.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,3 +35,4 @@ class GitHubConfig(BaseModel):
     token: SecretStr
     base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.github.com"
     requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 80
+    invitations_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 8

@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Self
 
+import httpx2
+
 from scim_bridge import Connector, hookimpl
 from scim_bridge.connector import ConnectorContext
 from scim_bridge.errors import (
@@ -49,20 +51,25 @@ class GitHubConnector(Connector[GitHubConfig]):
         self.account = f"{self.config.base_url} {self.config.organization.casefold()}"
 
     async def __aenter__(self) -> Self:
-        """Open the client."""
-        self._http = self.context.http_client(
-            base_url=self.config.base_url,
-            account=self.account,
-            rate_limit=RateLimit(requests=self.config.requests_per_minute, seconds=60.0),
-            headers={"Authorization": f"Bearer {self.config.token.get_secret_value()}"},
-            pause_after=pause_after,
-        )
-        self.client = GitHubClient(self._http, self.config.organization)
+        """Open the clients: invitations have a limit of their own, so that no removal waits for it."""
+        self._http = self._open(self.account, self.config.requests_per_minute)
+        self._inviting = self._open(f"{self.account} invitations", self.config.invitations_per_minute)
+        self.client = GitHubClient(self._http, self.config.organization, inviting=self._inviting)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close it."""
+        """Close them."""
         await self._http.aclose()
+        await self._inviting.aclose()
+
+    def _open(self, account: str, per_minute: int) -> httpx2.AsyncClient:
+        return self.context.http_client(
+            base_url=self.config.base_url,
+            account=account,
+            rate_limit=RateLimit(requests=per_minute, seconds=60.0),
+            headers={"Authorization": f"Bearer {self.config.token.get_secret_value()}"},
+            pause_after=pause_after,
+        )
 
     @hookimpl
     async def identify(self) -> str | None:

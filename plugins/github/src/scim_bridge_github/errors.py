@@ -69,15 +69,20 @@ def _message(response: httpx2.Response) -> str:
     return str(body.get("message", "")).lower() if is_github_error(body) else ""
 
 
-def _is_full(response: httpx2.Response) -> bool:
-    """Tell whether the organisation has no seat left (``no_seat``, as owners of organisations have reported it)."""
+def _used_up(response: httpx2.Response) -> str | None:
+    """Tell what the organisation has none left of: seats (``no_seat``, as owners report it), or a day's invitations."""
     if response.status_code != 422:
-        return False
+        return None
     try:
         errors = read_json(response).get("errors")
     except (RemoteUnavailableError, AttributeError):
-        return False
-    return isinstance(errors, list) and any(isinstance(one, dict) and one.get("code") == "no_seat" for one in errors)
+        return None
+    for one in errors if isinstance(errors, list) else ():
+        if isinstance(one, dict) and one.get("code") == "no_seat":
+            return "the organisation has no seat left: buy one, or remove somebody"
+        if isinstance(one, dict) and "rate limit" in str(one.get("message", "")).lower():
+            return "GitHub takes no more invitations of the organisation today"
+    return None
 
 
 def checked(response: httpx2.Response, subject: str) -> httpx2.Response:
@@ -87,8 +92,8 @@ def checked(response: httpx2.Response, subject: str) -> httpx2.Response:
     """
     if (pause := pause_after(response)) is not None:
         raise RemoteRateLimitedError("GitHub's rate limit is used up", retry_after=pause)
-    if _is_full(response):
-        raise RemoteFullError("the organisation has no seat left: buy one, or remove somebody")
+    if (used_up := _used_up(response)) is not None:
+        raise RemoteFullError(used_up)
     if response.status_code in {301, 302, 307, 308}:
         raise RemoteMisroutedError(
             "GitHub says that this has moved: was the organisation renamed? See `organization`", ambiguous=False

@@ -74,6 +74,8 @@ class GitHubEmulator(Organization):
         """So many further requests meet a secondary limit."""
         self.seats: int | None = None
         """How many people the organisation pays for; ``None``: as many as there are."""
+        self.invitations_left: int | None = None
+        """How many people GitHub lets it invite today; ``None``: any number."""
         self.sees_members = True
         """Whether the token may see the organisation's members."""
         self.log: list[tuple[str, str, int]] = []
@@ -179,6 +181,12 @@ class GitHubEmulator(Organization):
                 if self.seats is not None and len(self.members) >= self.seats:
                     message = "You must purchase at least one more seat to add this user as a member."
                     raise RefusalError(422, message, [{"code": "no_seat", "field": "user"}])
+                if self.invitations_left is not None:
+                    if self.invitations_left == 0:
+                        error = {"resource": "OrganizationInvitation", "code": "unprocessable"}
+                        error["message"] = "Over invitation rate limit"
+                        raise RefusalError(422, "Validation Failed", [error])
+                    self.invitations_left -= 1
                 self.invite(person, request.body.get("role", "member"))
                 if self.switches.accepts == "at_once":
                     self.accept(person.login)
