@@ -5,10 +5,7 @@ lifespan; :func:`run` serves it.
 """
 
 import asyncio
-import logging
-import os
 import random
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -17,6 +14,7 @@ from functools import partial
 from typing import cast
 from uuid import uuid4
 
+from scim_bridge.alerts.running import alerting
 from scim_bridge.config import ConnectionSettings, Settings
 from scim_bridge.connections import BoundConnector, ConnectionPool, discover
 from scim_bridge.connections.pool import StateFactory
@@ -27,17 +25,18 @@ from scim_bridge.errors import ConfigurationError
 from scim_bridge.models import User
 from scim_bridge.protocol import BridgeProvider, ClientPreset, preset
 from scim_bridge.provisioning import Provisioning, observing
+from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.journal import OPERATOR, actor
 from scim_bridge.provisioning.ownership import Schedule, drive, own
 from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.server.application import Server, ServerOptions, create_server
-from scim_bridge.server.authentication import TokenAuthentication
+from scim_bridge.server.authentication import TokenAuthentication, warn_of_missing_tokens
 from scim_bridge.server.connections import ConnectionOptions, ServedConnection, served
 from scim_bridge.server.metrics import Metrics
 from scim_bridge.server.request_log import RequestLog
 from scim_bridge.server.serve import Listen, serve
-from scim_bridge.store import notifications, rate_windows, tokens
+from scim_bridge.store import notifications, rate_windows
 from scim_bridge.store.engine import Store
 from scim_bridge.store.kept import KeptCircuit, KeptState, NoState
 from scim_bridge.store.leadership import Leadership, leadership
@@ -49,7 +48,6 @@ RECOVERY = 4.0
 
 
 now = partial(datetime.now, UTC)
-logger = logging.getLogger("scim_bridge.app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +87,11 @@ class Bridge:
     connections: dict[str, ServedConnection] = field(default_factory=dict)
     reconcilers: dict[str, Reconciler] = field(default_factory=dict)
     drives: bool = True
+
+    @property
+    def drivers(self) -> dict[str, Driver]:
+        """What drives each connection, where this process leads it."""
+        return {id_: connection.provisioning.driver for id_, connection in self.connections.items()}
 
     def provisioning(self, connection_id: str) -> Provisioning:
         """Return the provisioning of a connection."""
@@ -153,7 +156,7 @@ async def open_bridge(
         state = partial(KeptState, store, clock=around.clock)
         pool = await stack.enter_async_context(connectors_of(chosen, http_client=around.http_client, state=state))
         bridge = Bridge(chosen, store, drives=store.alone)
-        leading = _leadership(settings, store)
+        leading = leadership(store, takeover_seconds=settings.store.takeover_seconds)
         stack.push_async_callback(leading.close)
         secret = settings.server.cursor_key()
         for connection_id, connection in chosen.connections.items():
@@ -192,11 +195,6 @@ def preset_of(connection: ConnectionSettings) -> ClientPreset:
     :raises ConnectionSettingsError: When its preset, or a quirk, is none; the message lists them.
     """
     return preset(connection.client).switched(on=connection.quirks_on, off=connection.quirks_off)
-
-
-def _leadership(settings: Settings, store: Store) -> Leadership:
-    owner = f"{socket.gethostname()}:{os.getpid()}"
-    return leadership(store, owner=owner, takeover_seconds=settings.store.takeover_seconds)
 
 
 async def _provider(connector: BoundConnector, connection: ConnectionSettings) -> BridgeProvider:
@@ -321,9 +319,13 @@ async def run(settings: Settings, *, started: Callable[[str], None]) -> None:
     """
     settings.require_connections()
     serving = Serving(settings)
-    async with serving.bridge_of() as bridge, shown(settings, desk_of(bridge)):
+    async with (
+        serving.bridge_of() as bridge,
+        shown(settings, desk_of(bridge)),
+        alerting(settings, bridge.store, bridge.drivers, now),
+    ):
         serving.open(bridge)
-        await _warn_of_missing_tokens(bridge)
+        await warn_of_missing_tokens(bridge.store, bridge.connections)
         await serve(serving.server(), Listen(settings.server.host, settings.server.port), started=started)
 
 
@@ -387,14 +389,3 @@ class Serving:
         recovered = waited > RECOVERY or all(driver.places.recovered for driver in drivers)
         store = None if self.bridge is None else self.bridge.store
         return {"open": store is not None, "store": store is not None and await store.answers(), "recovered": recovered}
-
-
-async def _warn_of_missing_tokens(bridge: Bridge) -> None:
-    for connection_id in bridge.connections:
-        known = await bridge.store.read(partial(tokens.list_tokens, connection_id=connection_id))
-        if not any(record.revoked_at is None for record in known):
-            logger.warning(
-                'connection "%s" has no token and refuses every request; run: scim-bridge token create %s',
-                connection_id,
-                connection_id,
-            )

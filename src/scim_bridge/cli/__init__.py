@@ -57,6 +57,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "drift": ("drift:drift", "What the last comparison found, and since when."),
     },
     "Keep": {
+        "alerts": ("alerts:alerts", "Send a test to whom [alerts] names."),
         "doctor": ("doctor:doctor", "Examine everything the bridge needs; changes nothing."),
         "backup": ("backup:backup", "Write a checked copy of the database to a file."),
         "restore": ("backup:restore", "Put a copy in place; nothing is sent before go-live."),

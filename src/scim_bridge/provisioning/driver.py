@@ -112,9 +112,9 @@ class Driver:
         self._refusals = Refusals(self.logger, clock)
         self._wake, self._worked = asyncio.Event(), asyncio.Event()
         self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
-        self._stopping = True
-        self._suspension = Suspension()
+        self._stopping, self._suspension = True, Suspension()
         self._began = -inf
+        self.turned_at: float | None = None  # the loop's time at which it last looked for work, while it does
         self._removal_failed = False  # whether the latest call that failed was a removal's
 
     # -- The loop --------------------------------------------------------------------------------------------------
@@ -127,6 +127,7 @@ class Driver:
     async def _run(self) -> None:
         self._began = asyncio.get_running_loop().time()
         while not self._stopping:
+            self.turned_at = asyncio.get_running_loop().time()
             self._wake.clear()
             try:
                 delay = await self._dispatch()
@@ -140,7 +141,7 @@ class Driver:
 
     async def stop(self) -> None:
         """Take no new work and let the calls under way end; what is left stays pending in the store."""
-        self._stopping = True
+        self._stopping, self.turned_at = True, None
         self._wake.set()
         if self.places.running:
             await asyncio.wait([task for task, _ in self.places.running.values()])

@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import logging
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from scim_bridge.store import tokens
 from scim_bridge.store.engine import Store
@@ -21,6 +23,8 @@ REMEMBER_SECONDS = 1.0
 
 REMEMBERED = 1_000
 """How many valid tokens are remembered."""
+
+logger = logging.getLogger("scim_bridge.tokens")
 
 TOUCH_SECONDS = 60.0
 """How often the last use of a token is written down at most."""
@@ -159,3 +163,15 @@ class FailedAuthentications:
             return max(1, round(times[0] + self._limit.seconds - now))
         times.append(now)
         return 0
+
+
+async def warn_of_missing_tokens(store: Store, connections: Iterable[str]) -> None:
+    """Tell in the log of connections that refuse every request."""
+    for connection_id in connections:
+        known = await store.read(partial(tokens.list_tokens, connection_id=connection_id))
+        if not any(record.revoked_at is None for record in known):
+            logger.warning(
+                'connection "%s" has no token and refuses every request; run: scim-bridge token create %s',
+                connection_id,
+                connection_id,
+            )

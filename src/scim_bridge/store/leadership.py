@@ -8,6 +8,8 @@ ends the leader's session and takes over. On SQLite there is one process, which 
 
 import asyncio
 import hashlib
+import os
+import socket
 from collections.abc import Coroutine, Mapping
 from math import inf
 from types import MappingProxyType
@@ -102,12 +104,13 @@ class Leadership(Protocol):
         """Let go of everything."""
 
 
-def leadership(store: Store, *, owner: str, takeover_seconds: float = TAKEOVER_SECONDS) -> Leadership:
+def leadership(store: Store, *, owner: str = "", takeover_seconds: float = TAKEOVER_SECONDS) -> Leadership:
     """Return the leadership of a process over the connections of a store.
 
-    :param owner: Names the process, for people.
+    :param owner: Names the process, for people; by default by its machine and number.
     :param takeover_seconds: How old a leader's heartbeat must be before its session is ended.
     """
+    owner = owner or f"{socket.gethostname()}:{os.getpid()}"
     if store.dialect == "sqlite":
         return SoleLeadership(owner)
     return SessionLeadership(store, owner=owner, takeover_seconds=takeover_seconds)

@@ -12,12 +12,15 @@ from pydantic_core import PydanticUndefined
 from scim_bridge.cli.clients import told
 from scim_bridge.config import (
     RESERVED_IDS,
+    AlertSettings,
     ConnectionSettings,
     ConsoleProxySettings,
     ConsoleSettings,
     GuardSettings,
+    MailSettings,
     ServerSettings,
     StoreSettings,
+    WebhookSettings,
 )
 from scim_bridge.errors import StoreUnavailableError
 from scim_bridge.protocol.clients import FORMS, PRESETS, QUIRKS, ClientPreset
@@ -35,6 +38,9 @@ TABLES: dict[str, type[BaseModel]] = {
     "### `[store]`": StoreSettings,
     "### `[console]`": ConsoleSettings,
     "### `[console.proxy]`": ConsoleProxySettings,
+    "### `[alerts]`": AlertSettings,
+    "### `[alerts.webhook]`": WebhookSettings,
+    "### `[alerts.mail]`": MailSettings,
     "### `[connections.ID]`": ConnectionSettings,
     "### `[connections.ID.guard]`": GuardSettings,
 }
@@ -56,7 +62,7 @@ def test_every_setting_is_told_with_its_default(heading: str) -> None:
     expected = {
         name: written(field.get_default(call_default_factory=True))
         for name, field in model.model_fields.items()
-        if name not in {"guard", "proxy"}
+        if name not in {"guard", "proxy", "webhook", "mail"}
     }
     told = {row[0].strip("`"): row[1] for row in table(text("docs/operating.md"), heading)}
     assert told == expected

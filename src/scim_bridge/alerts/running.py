@@ -1,0 +1,89 @@
+"""Runs the teller beside a bridge: in one process of a store; and notes in each process which driver stands still."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from functools import partial
+
+from scim_bridge.alerts.channels import channels_of
+from scim_bridge.alerts.teller import LOOK_SECONDS, Teller
+from scim_bridge.config import Settings
+from scim_bridge.errors import StoreError
+from scim_bridge.provisioning.driver import Driver
+from scim_bridge.provisioning.ownership import own
+from scim_bridge.store import connector_state
+from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.leadership import leadership
+from scim_bridge.views.needs import STILL
+
+ALERTS = "bridge:alerts"
+"""What the process leads that tells; no connection can be called so."""
+
+STILL_SECONDS = 120.0
+"""For how long a driver may not have turned: it does every few seconds, whatever it waits for."""
+
+
+@asynccontextmanager
+async def alerting(
+    settings: Settings, store: Store, drivers: Mapping[str, Driver], clock: Callable[[], datetime]
+) -> AsyncIterator[None]:
+    """Tell what needs somebody, for the length of a ``with`` block.
+
+    :param drivers: Those of this process, by connection.
+    """
+    tasks = [asyncio.create_task(_watch(store, drivers, clock), name="watch drivers")]
+    channels = channels_of(settings.alerts)
+    leading = leadership(store, takeover_seconds=settings.store.takeover_seconds)
+    if channels:
+        telling = partial(_running, Teller(settings, store, channels, clock))
+        owning = own(leading, ALERTS, telling, lost=lambda: None, chance=random.random)
+        tasks.append(asyncio.create_task(owning, name="own alerts"))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await leading.close()
+
+
+@asynccontextmanager
+async def _running(teller: Teller) -> AsyncIterator[None]:
+    task = asyncio.create_task(teller.run(), name="tell alerts")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _watch(store: Store, drivers: Mapping[str, Driver], clock: Callable[[], datetime]) -> None:
+    told: dict[str, bool] = {}
+    while True:
+        with suppress(StoreError):
+            await note_still(store, drivers, told, clock())
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def note_still(store: Store, drivers: Mapping[str, Driver], told: dict[str, bool], now: datetime) -> None:
+    """Note which driver of this process does not turn, and take back what was noted of one that does.
+
+    :param told: What was noted of each; changed.
+    """
+    since = asyncio.get_running_loop().time() - STILL_SECONDS
+    for id_, driver in drivers.items():
+        still = None if driver.turned_at is None else driver.turned_at <= since  # None: another process drives
+        if still is not None and told.get(id_) != still:
+            await store.write(partial(_note, connection_id=id_, still=still, now=now))
+            told[id_] = still
+
+
+def _note(tx: Connection, *, connection_id: str, still: bool, now: datetime) -> None:
+    if still:
+        connector_state.put(tx, connection_id, STILL, {"since": now.isoformat()}, now)
+    else:
+        connector_state.delete(tx, connection_id, STILL)
