@@ -143,6 +143,23 @@ async def test_what_is_hidden_is_not_taken_for_gone(tmp_path: Path) -> None:
         assert github.snapshot()["members"] == OWNER
 
 
+async def test_a_new_login_is_the_persons_own(tmp_path: Path) -> None:
+    """The client follows whoever changed theirs; somebody else's account is refused, and nobody is invited."""
+    github = organization("eve")
+    ada = github.add_member("ada")
+    async with bridged(tmp_path, github) as bridge:
+        id_ = (await bridge.create("ada")).json()["id"]
+        ada.login = "countess"
+        answers = []
+        for login in ("countess", "eve"):
+            operation = {"op": "replace", "path": "userName", "value": login}
+            body = {"schemas": [PATCH], "Operations": [operation]}
+            answers.append((await bridge.http.patch(f"/Users/{id_}", json=body)).status_code)
+        assert answers == [200, 400]
+        assert (await bridge.http.get(f"/Users/{id_}")).json()["userName"] == "countess"
+        assert github.snapshot() == {"members": OWNER | {"countess": "member"}, "invited": {}, "teams": {}}
+
+
 async def test_who_takes_a_login_is_not_who_had_it(tmp_path: Path) -> None:
     """The person is the id: they are removed under their new login, and whoever has the old one stays."""
     github = organization()

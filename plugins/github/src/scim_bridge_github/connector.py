@@ -119,12 +119,14 @@ class GitHubConnector(Connector[GitHubConfig]):
 
     @hookimpl
     async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
-        """Refuse another login: it is the person's own to change."""
-        if str(before.user_name).casefold() != str(after.user_name).casefold():
+        """Refuse another person's login. The person may have changed their own; then nothing is to be written."""
+        told = await self.get_user(remote_id)
+        names = {str(user.user_name).casefold() for user in (told.resource, before)}
+        if str(after.user_name).casefold() not in names:
             raise RemoteImmutableError(
                 "a GitHub account cannot be exchanged for another: deactivate this User, and create the other"
             )
-        return await self.get_user(remote_id)
+        return told
 
     @hookimpl
     async def deactivate_user(self, remote_id: str) -> None:
