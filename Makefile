@@ -13,7 +13,7 @@ PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick faults planted evidence bench coverage format lint types imports package
+.PHONY: help install demo test quick faults planted evidence bench browser screenshots coverage format lint types imports package
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -37,7 +37,8 @@ demo: $(STAMP) ## Show an IdP provisioning HubSpot, with failures in the middle
 # Planted defects show that the instruments can fail: `make planted`, and a row of `make evidence`.
 test: $(STAMP) ## Run all tests (ARGS="--ignore tests/faults": in a quarter of the time)
 	$(BIN)/python -m pytest tests/faults tests plugins --numprocesses $(WORKERS) --dist worksteal \
-	  --durations 15 --durations-min 1 --ignore tests/packaging --ignore tests/faults/test_planted_defects.py $(ARGS)
+	  --durations 15 --durations-min 1 --ignore tests/packaging --ignore tests/browser \
+	  --ignore tests/faults/test_planted_defects.py $(ARGS)
 
 quick: $(STAMP) ## Run the quick tests (PYTHON=python3.13 VENV=.venv-3.13: on another Python)
 	$(BIN)/python -m pytest tests/unit tests/contract/store tests/http --numprocesses $(WORKERS) --dist worksteal $(ARGS)
@@ -57,9 +58,16 @@ evidence: $(STAMP) ## Run the fault instruments at full size (two hours; or ARGS
 bench: $(STAMP) ## Measure the bridge beside scim2-server, BASE=8256e3b and the floor (half an hour); write docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks --document docs/benchmarks.md $(if $(BASE),--base $(BASE)) $(ARGS)
 
+browser: $(STAMP) ## Drive the console in Debian's Chromium (.ci/chromium installs it)
+	$(BIN)/python -m pytest tests/browser $(ARGS)
+
+screenshots: $(STAMP) ## The same, and write the pictures of the documentation
+	SCIM_BRIDGE_PICTURES=1 $(BIN)/python -m pytest tests/browser $(ARGS)
+
 coverage: $(STAMP) ## Run the tests and show what they leave out
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --ignore tests/packaging --ignore tests/faults $(ARGS)
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --ignore tests/packaging --ignore tests/faults \
+	  --ignore tests/browser $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -1,0 +1,131 @@
+"""A bridge and a HubSpot that is none, each in a process of its own, after a day's work of an identity provider."""
+
+import asyncio
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import Any
+
+import httpx2
+
+from scim_bridge.cli.demo.bridge import BridgeProcess, free_port, write_configuration
+from scim_bridge.cli.demo.portal import start_portal
+from scim_bridge.cli.demo.processes import executable, process_group
+
+USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
+PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+GUARD = """
+[connections.okta.guard]
+grants_floor = 0
+privileged = ["Marketing"]
+"""
+PEOPLE = ("ada", "bob", "cleo", "dan", "eve")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What runs.
+
+    :param configuration: The configuration file of the bridge.
+    :param remote: The address of the HubSpot that is none.
+    """
+
+    configuration: Path
+    url: str
+    remote: str
+
+    def command(self, *arguments: str) -> str:
+        """Return what a command of the bridge prints."""
+        line = [executable("scim-bridge"), "--config", str(self.configuration), *arguments]
+        return subprocess.run(line, capture_output=True, text=True, check=True).stdout
+
+    def link(self, role: str) -> str:
+        """Return a link that signs somebody in."""
+        return self.command("console", "login", "--name", "Grace", "--role", role).strip()
+
+    def held_in_hubspot(self, name: str) -> list[str]:
+        """Return the permission sets that somebody has in HubSpot."""
+        answer = httpx2.get(f"{self.remote}/emulator/snapshot").json()
+        roles: list[str] = answer[f"{name}@example.com"]["roles"]
+        return roles
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """Run everything, in an event loop of its own, for the length of a ``with`` block."""
+    ready: Queue[Stage | BaseException] = Queue()
+    loop, over = asyncio.new_event_loop(), asyncio.Event()
+
+    async def play() -> None:
+        async with _played() as made:
+            ready.put(made)
+            await over.wait()
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(play())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the stage is waited for
+            ready.put(error)
+        finally:
+            loop.close()
+
+    thread = Thread(target=run)
+    thread.start()
+    try:
+        made = ready.get()
+        if isinstance(made, BaseException):
+            raise made
+        yield made
+    finally:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(over.set)
+        thread.join()
+
+
+@asynccontextmanager
+async def _played() -> AsyncIterator[Stage]:
+    with tempfile.TemporaryDirectory(prefix="scim-bridge-browser-") as name:
+        directory = Path(name)
+        async with process_group(directory) as processes:
+            portal = await start_portal(processes, "okta", number=1, seed=7)
+            try:
+                file = write_configuration(directory, {"okta": "okta"}, {"okta": portal})
+                file.write_text(file.read_text() + GUARD + f"\n[console]\nport = {free_port()}\n")
+                bridge = BridgeProcess(processes, file)
+                await bridge.start()
+                await _work(bridge, await bridge.create_token("okta"))
+                yield Stage(file, bridge.url, portal.url)
+            finally:
+                await portal.close()
+
+
+async def _work(bridge: BridgeProcess, token: str) -> None:
+    """Do what an identity provider does, so that each page has something to show."""
+    headers = {"Authorization": f"Bearer {token}", "User-Agent": "Okta SCIM Client 1.0.0"}
+    async with httpx2.AsyncClient(base_url=f"{bridge.url}/okta/scim/v2", headers=headers, timeout=60) as http:
+
+        async def send(method: str, path: str, body: dict[str, Any], status: int) -> dict[str, Any]:
+            answer = await http.request(method, path, json=body)
+            assert answer.status_code == status, answer.text
+            return answer.json() if answer.content else {}
+
+        ids = {}
+        for one in PEOPLE:
+            user = {"schemas": [USER], "userName": f"{one}@example.com", "active": True}
+            user["name"] = {"givenName": one.title(), "familyName": "Example"}
+            ids[one] = (await send("POST", "/Users", user, 201))["id"]
+
+        def group(name: str, *members: str) -> dict[str, Any]:
+            return {"schemas": [GROUP], "displayName": name, "members": [{"value": ids[one]} for one in members]}
+
+        await send("POST", "/Groups", group("Sales", "ada", "bob", "dan"), 201)
+        await send("POST", "/Groups", group("Marketing", "cleo"), 429)  # privileged: held
+        leave = {"schemas": [PATCH_OP], "Operations": [{"op": "replace", "value": {"active": False}}]}
+        await send("PATCH", f"/Users/{ids['dan']}", leave, 200)
