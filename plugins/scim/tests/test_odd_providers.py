@@ -24,6 +24,8 @@ from scim_bridge.upstream import HttpClients
 from scim_bridge_scim.config import ScimConfig
 from scim_bridge_scim.connector import ScimConnector
 
+OAUTH = {"token_url": "http://localhost/token", "client_id": "bridge", "client_secret": "s"}
+
 
 @asynccontextmanager
 async def connector_to(provider: Odd, **settings: Any) -> AsyncIterator[BoundConnector]:
@@ -323,6 +325,8 @@ async def test_what_is_missing_is_found_by_the_check() -> None:
         {"base_url": "https://user@wiki.example.com/scim", "token": "t"},
         {"base_url": "https://wiki.example.com/scim"},
         {"base_url": "https://wiki.example.com/scim", "token": "t", "basic": {"user": "u", "password": "p"}},
+        {"base_url": "https://wiki.example.com/scim", "token": "t", "oauth": OAUTH},
+        {"base_url": "https://wiki.example.com/scim", "oauth": OAUTH | {"token_url": "http://login.example.com/token"}},
         {"base_url": "https://wiki.example.com/scim", "token": "t", "attributes": ["title"]},
         {"base_url": "https://wiki.example.com/scim", "token": "t", "attributes": ["userName", "groups"]},
     ],
@@ -331,6 +335,22 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]) -> None
     """A token goes nowhere without TLS, there is one way to sign, and only attributes of a User are sent."""
     with pytest.raises(ValidationError):
         ScimConfig.model_validate(settings)
+
+
+async def test_a_token_of_the_clients_credentials_is_asked_for_and_sent() -> None:
+    """It is asked for once; without it the service provider answers nobody."""
+    asked = []
+
+    def before(request: httpx2.Request) -> httpx2.Response | None:
+        if request.url.path == "/token":
+            asked.append(request.content)
+            return httpx2.Response(200, json={"access_token": "given", "token_type": "bearer", "expires_in": 600})
+        return None if request.headers["Authorization"] == "Bearer given" else httpx2.Response(401)
+
+    async with connector_to(Odd(scim2_server(), before=before), token=None, oauth=OAUTH) as connector:
+        made = await connector.create_user(ada())
+        assert (await connector.get_user(made.remote_id)).resource.active
+    assert asked == [b"grant_type=client_credentials"]
 
 
 async def test_where_get_turns_no_pages_search_does() -> None:

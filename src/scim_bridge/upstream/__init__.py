@@ -5,6 +5,7 @@ from scim_bridge.upstream.clients import HttpClients
 from scim_bridge.upstream.lanes import correlation_id, lane, urgent
 from scim_bridge.upstream.limiter import Share
 from scim_bridge.upstream.notes import Call
+from scim_bridge.upstream.oauth import ClientCredentials
 from scim_bridge.upstream.responses import (
     About,
     OwnError,
@@ -23,6 +24,7 @@ __all__ = [
     "About",
     "Call",
     "CircuitKeeper",
+    "ClientCredentials",
     "HttpClients",
     "OwnError",
     "Share",

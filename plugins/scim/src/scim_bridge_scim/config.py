@@ -53,11 +53,22 @@ class BasicConfig(BaseModel):
     password: SecretStr
 
 
+class OAuthConfig(BaseModel):
+    """The client credentials grant of OAuth 2.0 (RFC 6749 §4.4)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    token_url: Annotated[str, AfterValidator(_base_url)]
+    client_id: Annotated[str, Field(min_length=1)]
+    client_secret: SecretStr
+    scope: str = ""
+
+
 class ScimConfig(BaseModel):
     """Settings of ``connector = "scim"``.
 
     :param base_url: Where the service provider's ``/Users`` is, without it.
-    :param token: A bearer token; or ``basic``.
+    :param token: A bearer token; or ``basic``, or ``oauth``.
     :param attributes: The attribute paths of a User that the service provider keeps as they are written. What it
         rewrites would differ for ever.
     :param requests_per_second: The service provider's rate limit.
@@ -72,6 +83,7 @@ class ScimConfig(BaseModel):
     base_url: Annotated[str, AfterValidator(_base_url)]
     token: SecretStr | None = None
     basic: BasicConfig | None = None
+    oauth: OAuthConfig | None = None
     attributes: frozenset[Attribute] = frozenset({"userName", "name.givenName", "name.familyName", "displayName"})
     requests_per_second: Annotated[float, Field(gt=0, le=1000)] = 10.0
     patch: bool | Literal["auto"] = "auto"
@@ -80,8 +92,8 @@ class ScimConfig(BaseModel):
 
     @model_validator(mode="after")
     def _one_way_to_sign(self) -> Self:
-        if (self.token is None) == (self.basic is None):
-            raise ValueError("needs either token or basic")
+        if [self.token, self.basic, self.oauth].count(None) != 2:
+            raise ValueError("needs one of token, basic and oauth")
         if "userName" not in self.attributes:
             raise ValueError("attributes: userName is always sent")
         return self

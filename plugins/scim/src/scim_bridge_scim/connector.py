@@ -20,6 +20,7 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import Explanation, Finding, Group, MemberPage, Page, RateLimit, Remote, User
 from scim_bridge.paths import names_of, with_values
+from scim_bridge.upstream import ClientCredentials
 
 from .client import ScimClient
 from .config import ScimConfig
@@ -48,7 +49,8 @@ class ScimConnector(Connector[ScimConfig]):
             base_url=self.config.base_url,
             account=self.config.base_url,
             rate_limit=RateLimit(requests=max(1, round(self.config.requests_per_second * 10)), seconds=10.0),
-            headers={"Authorization": self._authorization()},
+            auth=self._tokens(),
+            headers={} if self.config.oauth else {"Authorization": self._authorization()},
         )
         self.client = ScimClient(self._http, patch=self.config.patch)
         self.roster = Roster(self.client, looks_up=not self.config.refuses_unknown_members)
@@ -57,6 +59,11 @@ class ScimConnector(Connector[ScimConfig]):
     async def __aexit__(self, *_: object) -> None:
         """Close it."""
         await self._http.aclose()
+
+    def _tokens(self) -> ClientCredentials | None:
+        if (oauth := self.config.oauth) is None:
+            return None
+        return ClientCredentials(oauth.token_url, oauth.client_id, oauth.client_secret.get_secret_value(), oauth.scope)
 
     def _authorization(self) -> str:
         if self.config.basic is not None:
