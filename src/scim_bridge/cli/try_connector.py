@@ -5,6 +5,7 @@ import inspect
 import json
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from importlib import import_module
@@ -129,6 +130,7 @@ async def _try(
                 result = await getattr(connector, hook)(**given)
             except ConnectorError as error:
                 click.echo(f"{type(error).__name__} ({error.status}): {error.detail}")
+                _show_own_fault(error)
                 return True
             click.echo(json.dumps(_plain(result), indent=2, ensure_ascii=False))
             if isinstance(result, Remote) and trace.wrote:
@@ -136,6 +138,13 @@ async def _try(
     finally:
         await trace.aclose()
     return False
+
+
+def _show_own_fault(error: ConnectorError) -> None:
+    """Show an exception that a connector did not mean to raise, with its text, which the bridge's log leaves out."""
+    cause = error.__cause__
+    if cause is not None and not isinstance(cause, ConnectorError | httpx2.HTTPError | TimeoutError):
+        click.echo("".join(traceback.format_exception(cause)), err=True, nl=False)
 
 
 async def _read_back(connector: BoundConnector, hook: str, given: Mapping[str, Any], result: Remote[Any]) -> None:

@@ -69,6 +69,16 @@ def test_a_refusal_is_told_with_its_class(saas: FakeNewsaas) -> None:
     assert "this is no JSON" in tried("create_user", "user=ada").stderr
 
 
+def test_an_exception_of_its_own_is_shown_whole(saas: FakeNewsaas) -> None:
+    """The bridge's log hides its text, which may be about people; whoever writes the connector needs it."""
+    source = Path("tried/src/scim_bridge_tried/connector.py")
+    source.write_text(source.read_text("utf-8").replace("    name = user.name or Name()", '    raise KeyError("oops")'))
+    done = tried("create_user", f"user={ADA}")
+    assert "RemoteUnavailableError (429): the connector failed unexpectedly" in done.stdout
+    assert "in attributes" in done.stderr
+    assert "KeyError: 'oops'" in done.stderr
+
+
 def test_a_change_of_the_connector_is_tried_at_once(saas: FakeNewsaas, monkeypatch: pytest.MonkeyPatch) -> None:
     """``--watch`` goes on with what the files say now, until it is ended."""
     source = Path("tried/src/scim_bridge_tried/connector.py")

@@ -32,16 +32,24 @@ seen_states = st.builds(
     attributes=attributes,
     links=links,
     unfinished=st.booleans(),
-).map(lambda seen: replace(seen, known=seen.known or seen.present, active=seen.active and seen.present))
+    invited=st.booleans(),
+).map(
+    lambda seen: replace(
+        seen,
+        known=seen.known or seen.present,
+        active=seen.active and seen.present,
+        invited=seen.invited and seen.present and not seen.active,
+    )
+)
 
 
 def take_user_step(step: Step, desired: Desired, seen: Seen) -> Seen:
     """Do to a remote account what a faithful connector does."""
     match step:
         case Step.DELETE_USER:
-            return replace(seen, present=False, active=False, links=frozenset(), unfinished=False)
+            return replace(seen, present=False, active=False, links=frozenset(), unfinished=False, invited=False)
         case Step.DEACTIVATE_USER:
-            return replace(seen, active=False, unfinished=False)
+            return replace(seen, active=False, unfinished=False, invited=False)
         case Step.FINISH_USER:
             return replace(seen, unfinished=False)
         case Step.CREATE_USER | Step.REACTIVATE_USER:
@@ -82,7 +90,7 @@ def test_taking_the_steps_reaches_what_is_desired_of_an_account(desired: Desired
         seen = take_user_step(step, desired, seen)
 
     assert next_user_step(desired, seen, USER_HOOKS) is None
-    assert seen.active == (desired.exists and desired.active)
+    assert (seen.active or seen.invited) == (desired.exists and desired.active)
     if not desired.exists:
         assert not seen.present
     if seen.active:
@@ -96,7 +104,7 @@ def test_removals_come_before_anything_else(desired: Desired, seen: Seen) -> Non
     """While an active account holds what it should not, the next step takes it away."""
     step = next_user_step(desired, seen, USER_HOOKS)
 
-    if seen.active and not (desired.exists and desired.active):
+    if (seen.active or seen.invited) and not (desired.exists and desired.active):
         assert step in {Step.DELETE_USER, Step.DEACTIVATE_USER}
     elif seen.active and seen.links - desired.links:
         assert step is Step.SET_USER_GROUPS
@@ -132,8 +140,16 @@ def test_nobody_is_made_or_let_in_unless_that_is_asked_for(desired: Desired, see
     step = next_user_step(replace(desired, make=False), seen, USER_HOOKS)
 
     assert step not in {Step.CREATE_USER, Step.REACTIVATE_USER}
-    if not seen.active and desired.exists:
+    if not (seen.active or seen.invited) and desired.exists:
         assert step in {None, Step.FINISH_USER}
+
+
+@settings(max_examples=600, derandomize=True, deadline=None)
+@given(desired_states, seen_states)
+def test_whoever_is_invited_is_left_to_accept(desired: Desired, seen: Seen) -> None:
+    """Nobody is invited twice, and nothing is given through an account that gives no access."""
+    if desired.exists and desired.active and seen.invited:
+        assert next_user_step(desired, seen, USER_HOOKS) in {None, Step.FINISH_USER}
 
 
 @settings(max_examples=300, derandomize=True, deadline=None)
