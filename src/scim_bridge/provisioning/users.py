@@ -101,7 +101,8 @@ class UserIntake:
         """Take a creation that was already made, and what it says differently this time."""
         user = self._completed(row, user)
         user.active = row.active
-        if documents.encode(user, row.id) != row.document or (row.missing and not row.may_make):
+        found = row.ownership is Ownership.DISCOVERED
+        if found or documents.encode(user, row.id) != row.document or (row.missing and not row.may_make):
             return replace(self._changed(tx, row, user), repeated=True)
         row = self._kept_out(tx, row) if self._may_have_returned(row) else self.intake.untouched(tx, row)
         return Accepted(row, self.intake.waits_of(row), self._removals(row), repeated=True)
@@ -165,7 +166,8 @@ class UserIntake:
         wanted = active and (make or not (row.missing or row.is_invited))
         # A creation that went unanswered may have made the account.
         shown = wanted or row.is_seen_active or (row.is_unsure and row.shown_active)
-        ambiguous = row.ambiguous or look
+        found = active and row.ownership is Ownership.DISCOVERED  # and was last seen in a listing, some time ago
+        ambiguous = row.ambiguous or look or found
         updated = replace(row, active=active, shown_active=shown, ambiguous=ambiguous, may_make=make)
         updated = replace(updated, observed=_asked_anew(row, user))
         updated = self.intake.store(tx, updated, user, lane=lane, matters=matters or look, hold=hold)

@@ -339,3 +339,18 @@ async def test_only_what_a_client_asked_for_is_given_back(tmp_path: Path, *, nam
         assert bool(here.bridge.remote.effects[calls:]) is named
         assert (await here.named("User", MARY)).version > before.version or named
         assert (await compared(here.bridge)).drifts == []
+
+
+@SHAPES
+async def test_whom_a_client_takes_over_is_looked_at(tmp_path: Path, groups: bool) -> None:
+    """Mary was deactivated by hand since she was listed: a creation that finds her is not answered by what was."""
+    async with portal(tmp_path, groups=groups) as here:
+        account = here.bridge.remote.find(MARY)
+        assert account is not None
+        account.active = False
+
+        created = await here.bridge.provisioning.create_user(user(MARY))
+
+        assert created.row.id == here.mary
+        assert created.row.shown_active
+        assert account.active
