@@ -3,6 +3,9 @@
 They connect straight to PostgreSQL: behind a transaction-pooling proxy neither would hold.
 """
 
+import asyncio
+from contextlib import suppress
+
 import psycopg
 from sqlalchemy.engine import URL
 
@@ -26,4 +29,12 @@ async def connect(url: URL) -> psycopg.AsyncConnection:
     :raises psycopg.OperationalError: when the server cannot be reached.
     """
     address = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return await psycopg.AsyncConnection.connect(address, autocommit=True, **connect_arguments(url, SETTINGS))
+    arguments = connect_arguments(url, SETTINGS)
+    opening = asyncio.ensure_future(psycopg.AsyncConnection.connect(address, autocommit=True, **arguments))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # Cancelled itself, psycopg would leave a session half open, and its place at the server taken.
+        with suppress(psycopg.Error):
+            await (await opening).close()
+        raise
