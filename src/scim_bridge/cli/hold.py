@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from scim_bridge.app import opened
 from scim_bridge.cli import REMOTE_DIFFERS, TRY_LATER
 from scim_bridge.cli import plan as planning
 from scim_bridge.cli.reconcile import compare, tell
@@ -15,6 +14,7 @@ from scim_bridge.cli.token import require_connection
 from scim_bridge.config import Settings, load_settings
 from scim_bridge.provisioning import identification, observing
 from scim_bridge.provisioning.journal import OPERATOR, actor
+from scim_bridge.provisioning.situation import Capabilities
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.views import plan as view
 from scim_bridge.views.plan import Plan
@@ -108,10 +108,12 @@ def go_live(
 
 async def _identified(settings: Settings, connection: str) -> tuple[identification.Pin, str | None]:
     """Ask the remote system who it is; return what is to be said of it, and what it told."""
-    async with opened(settings, only=connection) as bridge:
-        provisioning = bridge.provisioning(connection)
-        told = await identification.identity_of(provisioning.connector)
-        _, pin = await bridge.store.read(lambda tx: provisioning.identification.judged(tx, told))
+    async with planning.planning(settings, connection) as (store, connector, _):
+        told = await identification.identity_of(connector)
+        judge = identification.Identification(
+            connection, store, connector, clock=partial(datetime.now, UTC), apart=settings.apart(connection)
+        )
+        _, pin = await store.read(lambda tx: judge.judged(tx, told))
     return pin, told
 
 
@@ -134,10 +136,10 @@ async def _plan(settings: Settings, connection: str, *, other: bool) -> Plan:
 async def _release(settings: Settings, connection: str, shown: Plan, told: str | None, *, accepted: bool) -> bool:
     """Let it happen, with its numbers in the audit chain, unless clients wrote meanwhile and it takes or gives more."""
     actor.set(OPERATOR)
-    async with planning.planning(settings, connection) as (store, capabilities, guard):
+    async with planning.planning(settings, connection) as (store, connector, guard):
 
         def release(tx: Connection) -> bool | None:
-            if view.plan(tx, connection, capabilities, guard).exceeds(shown):
+            if view.plan(tx, connection, Capabilities.of(connector), guard).exceeds(shown):
                 return None
             if accepted:
                 identification.accept(tx, connection, told, now=datetime.now(UTC))

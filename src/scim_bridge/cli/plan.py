@@ -15,8 +15,8 @@ from scim_bridge.cli.tables import Answer, Face, faces, print_json
 
 if TYPE_CHECKING:
     from scim_bridge.config import Settings
+    from scim_bridge.connections import BoundConnector
     from scim_bridge.provisioning.guard import Guard
-    from scim_bridge.provisioning.situation import Capabilities
     from scim_bridge.store.engine import Connection, Store
     from scim_bridge.views.plan import Plan
 
@@ -61,32 +61,36 @@ async def planned(settings: "Settings", connection: str) -> "Plan":
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
-    async with planning(settings, connection) as (store, capabilities, guard):
+    async with planning(settings, connection) as (store, connector, guard):
+        from scim_bridge.provisioning.situation import Capabilities
         from scim_bridge.views import plan as view
 
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task(f"planning {connection}", total=None)
 
+            def told(done: int) -> None:
+                progress.update(task, completed=done)
+
             def ask(tx: "Connection") -> "Plan":
-                told = partial(progress.update, task)
-                return view.plan(tx, connection, capabilities, guard, progress=lambda done: told(completed=done))
+                return view.plan(tx, connection, Capabilities.of(connector), guard, progress=told)
 
             return await store.scan(ask)
 
 
 @asynccontextmanager
-async def planning(settings: "Settings", connection: str) -> "AsyncIterator[tuple[Store, Capabilities, Guard]]":
-    """Open what a plan is made of: neither a driver nor the remote system is."""
+async def planning(settings: "Settings", connection: str) -> "AsyncIterator[tuple[Store, BoundConnector, Guard]]":
+    """Open what a plan is made of, without a driver; the remote system is not asked by that."""
     from scim_bridge.app import connectors_of
     from scim_bridge.provisioning.guard import Guard
-    from scim_bridge.provisioning.situation import Capabilities
     from scim_bridge.store.engine import Store
+    from scim_bridge.store.kept import KeptState
 
     store = await Store.open(settings.store.url, production=settings.store.production, exclusive=False)
     try:
-        async with connectors_of(settings.only(connection)) as pool:
-            guard = Guard(connection, settings.connections[connection].policy().guard, clock=partial(datetime.now, UTC))
-            yield store, Capabilities.of(pool[connection]), guard
+        clock = partial(datetime.now, UTC)
+        async with connectors_of(settings.only(connection), state=partial(KeptState, store, clock=clock)) as pool:
+            guard = Guard(connection, settings.connections[connection].policy().guard, clock=clock)
+            yield store, pool[connection], guard
     finally:
         await store.close()
 
