@@ -452,10 +452,11 @@ class Reconciler:
         comparison.drifts += [replace(one, repaired=repair) for one in found]
 
     def _fresh(self, tx: Connection, row: ResourceRow, *, lock: bool = False) -> ResourceRow | None:
-        """Return a row as it is now, unless it was written, or is on its way, since it was read."""
+        """Return a row as it is now, unless it was written, lost its account or is on its way since it was read."""
         fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=lock)
-        unchanged = fresh is not None and fresh.generation == row.generation and fresh.state in COMPARED
-        return fresh if unchanged else None
+        if fresh is None or (fresh.generation, fresh.remote_id) != (row.generation, row.remote_id):
+            return None
+        return fresh if fresh.state in COMPARED else None
 
     def _rearm(
         self,

@@ -380,6 +380,38 @@ async def test_a_clock_that_was_set_back_hides_no_drift(bridge: Bridge, remote: 
     assert not (await bridge.row("User", person.id)).shown_active
 
 
+async def test_an_account_that_is_another_users_by_now_is_left(
+    bridge: Bridge, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is handed over to somebody who is created while the comparison reads it: they are not removed for another."""
+    former = (await bridge.provisioning.create_user(user())).row
+    await bridge.provisioning.modify_user(former.id, setting(active=False), always)
+    account = str(former.remote_id)
+    remote.account(account).active = True  # they were created, and the remote system gave the account back
+    new = (await bridge.provisioning.create_user(user("bob@x.example"))).row
+    comparing = reconciler(bridge)
+    read = comparing.connector.get_user
+
+    def hand_over(tx: Any) -> None:
+        left = resources.get(tx, CONNECTION, "User", former.id)
+        assert left is not None
+        resources.replace(tx, replace(left, remote_id=None))
+        resources.replace(tx, replace(new, remote_id=account))
+
+    async def reading(_kind: str, remote_id: str) -> Remote[User]:
+        if remote_id == account:
+            await bridge.store.write(hand_over)
+        return await read(remote_id)
+
+    monkeypatch.setattr(comparing, "_read", reading)
+    found = await comparing.run()
+    await bridge.idle()
+
+    assert not found.security
+    assert remote.account(account).active
+    assert (await bridge.row("User", new.id)).remote_id == account
+
+
 async def test_a_comparison_waits_for_its_turn_as_long_as_its_patience_lasts(
     bridge: Bridge, remote: MemoryRemote
 ) -> None:
