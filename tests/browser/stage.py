@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 
-from scim_bridge.cli.demo.bridge import BridgeProcess, free_port, write_configuration
+from scim_bridge.cli.demo.bridge import BridgeProcess, write_configuration
 from scim_bridge.cli.demo.portal import start_portal
 from scim_bridge.cli.demo.processes import executable, process_group
 
@@ -97,7 +97,7 @@ async def _played() -> AsyncIterator[Stage]:
             portal = await start_portal(processes, "okta", number=1, seed=7)
             try:
                 file = write_configuration(directory, {"okta": "okta"}, {"okta": portal})
-                file.write_text(file.read_text() + GUARD + f"\n[console]\nport = {free_port()}\n")
+                file.write_text(file.read_text() + GUARD)
                 bridge = BridgeProcess(processes, file)
                 await bridge.start()
                 await _work(bridge, await bridge.create_token("okta"))

@@ -34,7 +34,7 @@ def test_every_page_has_no_barrier(visit: Visiting, width: int, dark: bool) -> N
             one.picture("person-390")
 
 
-def test_the_story_from_a_link_to_the_report(visit: Visiting, played: Stage) -> None:
+def test_the_story_from_a_link_to_the_report(visit: Visiting, played: Stage) -> None:  # noqa: PLR0915 - one story
     """Sign in, find why somebody has a set, approve a held push by name, rotate a token, take the leavers' report."""
     with visit("operator") as one:
         page = one.page
@@ -48,6 +48,12 @@ def test_the_story_from_a_link_to_the_report(visit: Visiting, played: Stage) -> 
         page.get_by_role("link", name="ada@example.com").click()
         expect(page.locator(".sentence")).to_have_text("ada@example.com has access, in Sales.")
         one.picture("person")
+
+        page.get_by_role("link", name=re.compile("^[0-9a-f]{32}$")).first.click()  # from the person to the request
+        expect(page.get_by_role("heading", name="Request", level=1)).to_be_visible()
+        expect(page.get_by_role("table", name="Calls to the remote system")).to_contain_text("PUT")
+        one.is_in_order()
+        one.picture("request")
 
         page.get_by_role("link", name="Held", exact=True).click()
         assert played.held_in_hubspot("cleo") == []

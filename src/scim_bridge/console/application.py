@@ -59,6 +59,7 @@ def _doors() -> list[Door]:
         Door("GET", "/console/overview.json", "export", pages.overview_file),
         Door("GET", "/console/people/{connection}/{id}.json", "export", pages.person_file),
         Door("GET", "/console/people/{connection}/{id}", "look", pages.person),
+        Door("GET", "/console/requests/{id}", "look", pages.request_told),
         Door("GET", "/console/connections/{connection}", "look", pages.connection),
         Door("POST", "/console/held/decide", "decide", acts.decide),
         Door("POST", "/console/tokens/create", "decide", acts.create_token),

@@ -20,6 +20,7 @@ NAVIGATION = (
     ("held", "Held"),
     ("groups", "Groups"),
     ("drift", "Drift"),
+    ("requests", "Requests"),
     ("tokens", "Tokens"),
     ("audit", "Audit"),
 )

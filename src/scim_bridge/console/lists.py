@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from scim_bridge.desk import Desk
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import State
-from scim_bridge.views import Page, Position, audit, departures, drift, people, work
+from scim_bridge.views import Page, Position, audit, departures, drift, people, requests, work
 from scim_bridge.views import tokens as held_tokens
 from scim_bridge.views.faces import (
     AUDIT,
@@ -20,6 +20,7 @@ from scim_bridge.views.faces import (
     HELD,
     PENDING,
     PEOPLE,
+    REQUESTS,
     TOKENS,
     cells,
     lines,
@@ -151,6 +152,17 @@ def _audit(asked: Asked, now: datetime, connections: Sequence[str]) -> Query:
     return partial(audit.entries, about=asked.get("about") or None)
 
 
+def _requests(asked: Asked, now: datetime, connections: Sequence[str]) -> Query:
+    del now, connections
+    which = asked.get("which") or ""
+    chosen = requests.Chosen(target=asked.get("who") or None, failed=which == "failed", writes=which == "writes")
+
+    def query(tx: Connection, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
+        return requests.requests(tx, connection_id, chosen, after, limit=limit)
+
+    return query
+
+
 def _slice(found: Sequence[Any], after: Position | None, limit: int) -> Page[Any]:
     """Return a page of an answer that does not come in pages."""
     begin = 0 if after is None else int(after[0])
@@ -228,6 +240,18 @@ LISTINGS: dict[str, Listing] = {
             drift.DriftRow,
             DRIFT,
             _drift,
+        ),
+        Listing(
+            "requests",
+            "Requests",
+            "What clients asked, the newest first, how it was answered, why not. Neither bodies nor values are kept.",
+            requests.Request,
+            REQUESTS,
+            _requests,
+            (
+                Field("who", "About", hint="the name or id of a person or group"),
+                Field("which", "Which", {"": "all", "writes": "without reads that went well", "failed": "failed"}),
+            ),
         ),
         Listing(
             "audit",

@@ -20,9 +20,10 @@ from scim_bridge.desk import SignIn
 from scim_bridge.store.engine import Connection
 from scim_bridge.views import Page, audit, connections, departures
 from scim_bridge.views.connections import ConnectionStatus
-from scim_bridge.views.faces import plain
+from scim_bridge.views.faces import CALLS, plain
 from scim_bridge.views.person import Gone, Person
 from scim_bridge.views.person import person as look_up
+from scim_bridge.views.requests import trace
 from scim_bridge.views.work import Work
 
 Face = Literal["json", "csv"]
@@ -264,6 +265,19 @@ EXTRAS: dict[str, Extra] = {
 MANY = 100_000
 DAYS = 180
 """For how long a token is valid unless something else is chosen."""
+
+
+# -- A request ---------------------------------------------------------------------------------------------------------
+
+
+async def request_told(house: House, request: Request, visitor: SignIn) -> Response:
+    """Show one request, from what was asked to the calls that it caused and how it stands now."""
+    del visitor
+    found = await house.desk.ask(partial(trace, request_id=request.path_params["id"]))
+    told = [one for one in found if one.request.connection in house.connections]
+    if not told:
+        raise HTTPException(404)
+    return house.page("request", request, title="Request", traces=told, columns=CALLS)
 
 
 # -- A connection ------------------------------------------------------------------------------------------------------

@@ -67,6 +67,11 @@ class BridgeProcess:
         """Return the end of its log."""
         return self._processes.last_words("bridge")
 
+    async def console_link(self) -> str:
+        """Return a link into the operator's pages: ``scim-bridge console login``."""
+        command = ("--config", str(self.configuration), "console", "login", "--minutes", "60", "--name", "demo")
+        return await self._processes.output("console", executable("scim-bridge"), *command)
+
     async def create_token(self, connection: str) -> str:
         """Create a bearer token as an operator does: ``scim-bridge token create``."""
         command = ("--config", str(self.configuration), "token", "create", connection, "--name", "demo")
@@ -79,7 +84,7 @@ def write_configuration(directory: Path, clients: Mapping[str, str], portals: Ma
     :param clients: The preset of client quirks, by connection id.
     """
     database = f"sqlite:///{directory / 'scim-bridge.db'}"
-    lines = ["[store]", f"url = {json.dumps(database)}"]
+    lines = ["[store]", f"url = {json.dumps(database)}", "", "[console]", f"port = {free_port()}"]
     for connection, portal in portals.items():
         secret = directory / f"{connection}.token"
         secret.touch(mode=0o600)

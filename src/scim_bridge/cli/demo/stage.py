@@ -85,6 +85,8 @@ async def explore(
         f"curl '{first.portal.url}/emulator/snapshot'",
     ):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
+    console.print("\nThe operator's pages, for one browser:")
+    console.print(await bridge.console_link(), soft_wrap=True, highlight=False, markup=False)
     console.print("\nCtrl-C ends everything.")
     await _interrupted()
 
