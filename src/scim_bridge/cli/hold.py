@@ -14,9 +14,7 @@ from scim_bridge.cli.token import require_connection
 from scim_bridge.config import Settings, load_settings
 from scim_bridge.provisioning import identification, observing
 from scim_bridge.provisioning.journal import OPERATOR, actor
-from scim_bridge.provisioning.situation import Capabilities
 from scim_bridge.store.engine import Connection, Store
-from scim_bridge.views import plan as view
 from scim_bridge.views.plan import Plan
 
 
@@ -108,12 +106,12 @@ def go_live(
 
 async def _identified(settings: Settings, connection: str) -> tuple[identification.Pin, str | None]:
     """Ask the remote system who it is; return what is to be said of it, and what it told."""
-    async with planning.planning(settings, connection) as (store, connector, _):
-        told = await identification.identity_of(connector)
+    async with planning.planning(settings, connection) as bench:
+        told = await identification.identity_of(bench.connector)
         judge = identification.Identification(
-            connection, store, connector, clock=partial(datetime.now, UTC), apart=settings.apart(connection)
+            connection, bench.store, bench.connector, clock=partial(datetime.now, UTC), apart=settings.apart(connection)
         )
-        _, pin = await store.read(lambda tx: judge.judged(tx, told))
+        _, pin = await bench.store.read(lambda tx: judge.judged(tx, told))
     return pin, told
 
 
@@ -122,8 +120,8 @@ async def _plan(settings: Settings, connection: str, *, other: bool) -> Plan:
 
     :param other: Whether the remote system is another one than before: then nothing is taken over.
     """
-    async with planning.planning(settings, connection) as (store, _, _):
-        observes = await store.read(partial(observing.current, connection_id=connection))
+    async with planning.planning(settings, connection) as bench:
+        observes = await bench.store.read(partial(observing.current, connection_id=connection))
     plans = observes is not None and observes.plans and not other
     comparison, names = await compare(settings, connection, apply=plans, drive=False)
     if not plans:
@@ -136,17 +134,17 @@ async def _plan(settings: Settings, connection: str, *, other: bool) -> Plan:
 async def _release(settings: Settings, connection: str, shown: Plan, told: str | None, *, accepted: bool) -> bool:
     """Let it happen, with its numbers in the audit chain, unless clients wrote meanwhile and it takes or gives more."""
     actor.set(OPERATOR)
-    async with planning.planning(settings, connection) as (store, connector, guard):
+    async with planning.planning(settings, connection) as bench:
 
         def release(tx: Connection) -> bool | None:
-            if view.plan(tx, connection, Capabilities.of(connector), guard).exceeds(shown):
+            if bench.plan(tx).exceeds(shown):
                 return None
             if accepted:
                 identification.accept(tx, connection, told, now=datetime.now(UTC))
             numbers = {"removed": shown.removed, "changed": shown.changed, "created": shown.created}
             return observing.end(tx, connection, now=datetime.now(UTC), seen=numbers) or accepted
 
-        ended = await store.write(release)
+        ended = await bench.store.write(release)
     if ended is None:
         click.echo("clients wrote meanwhile, and more is to be removed or privileged; look again", err=True)
         raise SystemExit(TRY_LATER)

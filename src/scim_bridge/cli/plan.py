@@ -1,8 +1,9 @@
 """``scim-bridge plan``: what would be done in the remote system, removals first."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from scim_bridge.cli.tables import Answer, Face, faces, print_json
 if TYPE_CHECKING:
     from scim_bridge.config import Settings
     from scim_bridge.connections import BoundConnector
+    from scim_bridge.models import RateLimit
     from scim_bridge.provisioning.guard import Guard
     from scim_bridge.store.engine import Connection, Store
     from scim_bridge.views.plan import Plan
@@ -61,36 +63,51 @@ async def planned(settings: "Settings", connection: str) -> "Plan":
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
-    async with planning(settings, connection) as (store, connector, guard):
-        from scim_bridge.provisioning.situation import Capabilities
-        from scim_bridge.views import plan as view
-
+    async with planning(settings, connection) as bench:
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task(f"planning {connection}", total=None)
 
             def told(done: int) -> None:
                 progress.update(task, completed=done)
 
-            def ask(tx: "Connection") -> "Plan":
-                return view.plan(tx, connection, Capabilities.of(connector), guard, progress=told)
+            return await bench.store.scan(partial(bench.plan, progress=told))
 
-            return await store.scan(ask)
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a plan is made of."""
+
+    store: "Store"
+    connector: "BoundConnector"
+    guard: "Guard"
+    limit: "RateLimit | None"
+
+    def plan(self, tx: "Connection", *, progress: "Callable[[int], None] | None" = None) -> "Plan":
+        """Return the plan as it is in a transaction."""
+        from scim_bridge.provisioning.situation import Capabilities
+        from scim_bridge.views import plan as view
+
+        capabilities = Capabilities.of(self.connector)
+        return view.plan(tx, self.guard.connection_id, capabilities, self.guard, limit=self.limit, progress=progress)
 
 
 @asynccontextmanager
-async def planning(settings: "Settings", connection: str) -> "AsyncIterator[tuple[Store, BoundConnector, Guard]]":
+async def planning(settings: "Settings", connection: str) -> "AsyncIterator[Bench]":
     """Open what a plan is made of, without a driver; the remote system is not asked by that."""
     from scim_bridge.app import connectors_of
     from scim_bridge.provisioning.guard import Guard
     from scim_bridge.store.engine import Store
     from scim_bridge.store.kept import KeptState
+    from scim_bridge.upstream import HttpClients
 
     store = await Store.open(settings.store.url, production=settings.store.production, exclusive=False)
     try:
-        clock = partial(datetime.now, UTC)
-        async with connectors_of(settings.only(connection), state=partial(KeptState, store, clock=clock)) as pool:
+        clients, clock = HttpClients(), partial(datetime.now, UTC)
+        state = partial(KeptState, store, clock=clock)
+        async with connectors_of(settings.only(connection), http_client=clients, state=state) as pool:
             guard = Guard(connection, settings.connections[connection].policy().guard, clock=clock)
-            yield store, pool[connection], guard
+            strictest = min(clients.limits(), key=lambda one: one.requests / one.seconds, default=None)
+            yield Bench(store, pool[connection], guard, strictest)
     finally:
         await store.close()
 
@@ -108,7 +125,8 @@ def tell(found: "Plan") -> None:
             click.echo()
     compared = "never" if found.compared is None else f"{found.compared:%Y-%m-%d %H:%M} UTC"
     looks = f"; {found.looks} have to be looked at first" if found.looks else ""
-    click.echo(f"at least {found.calls} calls; the remote system was last compared: {compared}{looks}")
+    minutes = "" if found.minutes is None else f", {found.minutes} minutes of the remote system's limit"
+    click.echo(f"at least {found.calls} calls{minutes}; the remote system was last compared: {compared}{looks}")
     click.echo(f"{found.connection}: {found.sentence}")
     for one in found.removals:
         marks = [word for word, so in (("privileged", one.privileged), ("held", one.held)) if so]

@@ -3,7 +3,7 @@
 import logging
 import random as chance
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -107,6 +107,10 @@ class HttpClients:
             transport=TraceLayer(CircuitLayer(retrying, shared.breaker), self._logger),
             follow_redirects=False,
         )
+
+    def limits(self) -> Sequence[RateLimit]:
+        """Return the limit of each remote account that a client was opened for."""
+        return [account.limiter.limit for account in self._accounts.values()]
 
     def _network(self, base_url: str) -> NetworkLayer:
         if self._transport is None:

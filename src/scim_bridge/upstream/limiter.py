@@ -228,6 +228,11 @@ class RateLimiter:
         """Return the time at which the pause ends; it may be past."""
         return self._window.paused_until()
 
+    @property
+    def limit(self) -> RateLimit:
+        """What is kept."""
+        return self._window.limit
+
     def tighten(self, limit: RateLimit) -> None:
         """Keep the stricter of both limits."""
         self._window = self._window.tightened(limit)

@@ -6,7 +6,7 @@ from datetime import datetime
 from math import ceil
 from typing import Literal
 
-from scim_bridge.models import Kind
+from scim_bridge.models import Kind, RateLimit
 from scim_bridge.provisioning import drift, observing
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.plan import Step, differing
@@ -68,6 +68,7 @@ class Plan:
     :param compared: When the remote system was last compared: it may have changed since.
     :param looks: Of how many accounts and groups nothing certain is known: they are looked at before anything is done.
     :param calls: How many calls of hooks it takes at least; one of them may be several requests.
+    :param minutes: For how long that takes up the remote system's limit at least; ``None``: there is no limit.
     :param changes: All of it, removals first, by group.
     """
 
@@ -81,6 +82,7 @@ class Plan:
     privileged: int
     looks: int
     calls: int
+    minutes: float | None
     changes: tuple[Change, ...]
 
     @property
@@ -115,11 +117,13 @@ def plan(
     capabilities: Capabilities,
     guard: Guard,
     *,
+    limit: RateLimit | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Plan:
     """Return what a connection would do. Costs what is not settled, not how many people there are.
 
     :param guard: Tells which groups are privileged.
+    :param limit: That of the remote system.
     :param progress: Called with the number of accounts and groups looked at so far.
     """
     working = _Planning(tx, connection_id, capabilities, guard)
@@ -148,6 +152,7 @@ def plan(
         sum(one.privileged and one.action != "remove" for one in changes),
         working.looks,
         working.calls,
+        None if limit is None else round(working.calls * limit.seconds / limit.requests / 60, 1),
         tuple(changes),
     )
 

@@ -13,6 +13,7 @@ from scim_bridge.provisioning import ProvisioningPolicy, observing
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
 from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.store import audit, resources
+from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from scim_bridge.views import plan as view
@@ -250,6 +251,31 @@ async def test_a_plan_that_takes_or_gives_more_is_another_one(bridge: Bridge) ->
     await bridge.provisioning.modify_user(bob, setting(active=True), always)
     await bridge.provisioning.modify_user(ada, setting(active=True), always)
     assert not (await planned(bridge)).exceeds(shown)
+
+
+async def test_whoever_dies_between_the_switch_and_the_first_call_loses_nothing(
+    remote: MemoryRemote, any_store_url: str
+) -> None:
+    """The switch is durable and what was planned is pending: the next process does it, removals and all."""
+    async with bridge_on(any_store_url, remote) as bridge:
+        ada, bob = await people(bridge, ADA, BOB)
+        sales = await bridge.group_with("Sales", ada, bob)
+        await plan_from_now_on(bridge)
+        # The driver has not looked since: the transaction of the write does.
+        await bridge.provisioning.modify_user(ada, setting(active=False), always)
+        await bridge.provisioning.modify_group(sales, None, [MemberDelta("remove", (bob,))], always)
+        before = written(remote)
+    store = await Store.open(any_store_url)
+    assert await store.write(lambda tx: observing.end(tx, CONNECTION, now=datetime.now(UTC)))
+    await store.close()
+    assert written(remote) == before
+
+    async with bridge_on(any_store_url, remote) as bridge:
+        await bridge.settle()
+
+        account = remote.find(ADA)
+        assert account is None or not account.active
+        assert remote_groups(remote, BOB) == set()
 
 
 async def test_a_call_under_way_is_the_last_one(bridge: Bridge, remote: MemoryRemote) -> None:
