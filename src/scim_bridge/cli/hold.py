@@ -97,7 +97,7 @@ def go_live(
             (shown.privileged, accept_privileged, "privileged"),
         ):
             if number != (accepted or 0):
-                raise click.ClickException(f"not accepted: the plan has {number} of them; --accept-{of} {number}")
+                raise click.ClickException(f"not accepted: it takes --accept-{of} {number} to say yes to this plan")
     else:
         click.confirm("let it happen?", abort=True)
     ended = asyncio.run(_release(settings, connection, shown, told, accepted=pin.problem is not None))

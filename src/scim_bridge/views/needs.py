@@ -158,6 +158,9 @@ def _of_removals(tx: Connection, connection_id: str, watch: Watch, now: datetime
     oldest = inventory.oldest_removal(tx, connection_id, states=(State.PENDING,))
     if oldest is None or now - oldest.modified_at < watch.removal:
         return []
+    observes = observing.current(tx, connection_id)
+    if observes is not None and observes.plans:
+        return []  # it waits for the operator, who is told so
     minutes = int((now - oldest.modified_at).total_seconds() // 60)
     return [
         Need(
