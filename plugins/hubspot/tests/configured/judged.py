@@ -59,6 +59,7 @@ class Judged(History):
         self.people = {email: Employee(email) for email in PEOPLE}
         self.groups: dict[str, Known] = {}
         self.renamed: dict[str, str] = {}
+        self.last_renamed = ("", "")
         self.stripped_ever: set[str] = set()
         hank = self.portal.held(HANK)
         self.people[HANK].by_hand |= (hank.teams | hank.seats) if hank else set()
@@ -82,7 +83,7 @@ class Judged(History):
 
     def _is_in(self, one: Employee, what: str) -> None:
         held = self.portal.held(one.email)
-        if one.active and self.model.is_out(held, self.stripped_ever):
+        if one.active and self.model.is_out(held, self.stripped_ever) and not self._hopeless():
             self.broke("said-in-is-in", f"{what} was confirmed, and {one.email} has {held}")
 
     def _holds_nothing_of(self, one: Employee, name: str) -> None:
@@ -132,7 +133,7 @@ class Judged(History):
             was = before.get(email)
             if email in named or was is None:
                 continue
-            named_anew = {*self.renamed, *self.renamed.values()}
+            named_anew = {*self.renamed, *self.renamed.values(), *self.last_renamed}
             if lost := was.things - held.things - self._floor() - named_anew:
                 self.broke("nobody-else", f"{event}: {email} lost {self._names(lost)}")
         for email in before.keys() - self.portal.everybody().keys() - named:

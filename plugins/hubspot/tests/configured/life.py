@@ -129,6 +129,8 @@ class Life(Judged):
             one.groups.discard(name)
             one.doubt.discard(name)
             self._holds_nothing_of(one, name)
+            if held := self.portal.held(one.email):  # what the group gives is no longer theirs by hand
+                one.by_hand -= self.model.grant(self.groups[name]).things - held.things
             self._holds_what_groups_say(one, f"leaving {name}")
         elif answer.waits:
             one.doubt.add(name)
@@ -148,10 +150,9 @@ class Life(Judged):
             one.active = False
             if wrong := self.model.ended(self.portal.held(one.email), self.stripped_ever):
                 self.broke("removed-is-out", f"{one.email} {wrong}")
-        elif answer.waits:
-            one.active = False
         else:
             self._excused(answer, "a deactivation", one, removes=True)
+            one.active, one.waits = False, True  # it stays wanted, refused or not
         return {one.email}
 
     async def reactivate(self) -> set[str] | None:
@@ -172,6 +173,9 @@ class Life(Judged):
             one.active = True
         else:
             self._excused(answer, "a reactivation", one, grants=tuple(one.groups), before=before)
+            # Some ways let somebody in before they give what groups come to, and only that may be refused.
+            one.active = not self.model.is_out(self.portal.held(one.email), self.stripped_ever)
+            one.doubt |= one.groups if one.active else set()
         return {one.email}
 
     async def delete(self) -> set[str] | None:
@@ -245,6 +249,7 @@ class Life(Judged):
             return None
         if new not in ENTRIES:
             self.renamed[new] = name
+        self.last_renamed = (name, new)
         self.world.note(f"by hand: {name} is renamed {new}")
         for one in self.people.values():  # a seat's name is all there is of it
             one.by_hand = {new if thing == name else thing for thing in one.by_hand}

@@ -14,7 +14,7 @@ from plugins.hubspot.tests.connector.pairwise import covering_array
 
 ROOT = Path(__file__).parents[4]
 ROWS = covering_array(COMBINED)
-SHARES = 2
+SHARES = 3
 
 
 def lived(first: int, number: int) -> dict[str, Any]:
