@@ -19,7 +19,7 @@ from scim_bridge.config import ConnectionSettings, Settings
 from scim_bridge.connections import BoundConnector, ConnectionPool, discover
 from scim_bridge.connections.pool import StateFactory
 from scim_bridge.connector import ClientFactory, ConnectorRegistry
-from scim_bridge.console.opening import shown
+from scim_bridge.console.opening import Plans, shown
 from scim_bridge.desk import Desk
 from scim_bridge.errors import ConfigurationError
 from scim_bridge.models import User
@@ -42,6 +42,7 @@ from scim_bridge.store.kept import KeptCircuit, KeptState, NoState
 from scim_bridge.store.leadership import Leadership, leadership
 from scim_bridge.store.notifications import Listener
 from scim_bridge.upstream import HttpClients, Share
+from scim_bridge.views.plan import plan
 
 RECOVERY = 4.0
 """Seconds that readiness waits at most for pending removals to be tried after a start."""
@@ -321,7 +322,7 @@ async def run(settings: Settings, *, started: Callable[[str], None]) -> None:
     serving = Serving(settings)
     async with (
         serving.bridge_of() as bridge,
-        shown(settings, desk_of(bridge)),
+        shown(settings, desk_of(bridge), plans_of(bridge)),
         alerting(settings, bridge.store, bridge.drivers, now),
     ):
         serving.open(bridge)
@@ -333,6 +334,13 @@ def desk_of(bridge: Bridge) -> Desk:
     """Return where operators of a bridge do what they do."""
     guards = {one: bridge.provisioning(one).guard for one in bridge.connections}
     return Desk(bridge.store, guards, decided=lambda one: bridge.provisioning(one).driver.wake())
+
+
+def plans_of(bridge: Bridge) -> Plans:
+    """Return what asks for the plan of each connection."""
+    each = [bridge.provisioning(one) for one in bridge.connections]
+    asks = {one.connection_id: partial(plan, capabilities=one.capabilities, guard=one.guard) for one in each}
+    return {id_: partial(ask, connection_id=id_) for id_, ask in asks.items()}
 
 
 class Serving:

@@ -15,7 +15,7 @@ from tests.hang_guard import HANG_SECONDS
 
 Visiting = Callable[..., AbstractContextManager[Visit]]
 
-PAGES = ["", "/connections/okta", *(f"/{path}" for path in LISTINGS)]
+PAGES = ["", "/connections/okta", "/plan", *(f"/{path}" for path in LISTINGS)]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from scim_bridge.app import Bridge, desk_of, open_bridge
+from scim_bridge.app import Bridge, desk_of, open_bridge, plans_of
 from scim_bridge.config import load_settings
 from scim_bridge.console.opening import console_of
 from scim_bridge.desk import Desk, Role
@@ -57,7 +57,8 @@ class Site:
     async def browser(self, role: Role | None = None, *, person: str = "Grace") -> AsyncIterator[Browser]:
         """Yield a browser in which somebody is signed in as a role, or nobody."""
         transport = httpx2.ASGITransport(
-            app=console_of(self.bridge.settings, desk_of(self.bridge)), client=("127.0.0.1", 4711)
+            app=console_of(self.bridge.settings, desk_of(self.bridge), plans_of(self.bridge)),
+            client=("127.0.0.1", 4711),
         )
         async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as http:
             browser = Browser(http)

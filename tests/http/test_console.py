@@ -19,11 +19,12 @@ from scim_bridge.desk import Desk, Role
 from scim_bridge.store import sign_ins
 from scim_bridge.store.engine import Connection
 from tests.http.consoles import Browser, Site, site, used
+from tests.statements import asked
 from tests.unit.cli.test_looking import Operator
 
 T = TypeVar("T")
 
-PAGES = ("", "/overview.json", *(f"/{path}" for path in LISTINGS))
+PAGES = ("", "/overview.json", "/plan.json", *(f"/{path}" for path in LISTINGS))
 
 
 @pytest.fixture(scope="module")
@@ -287,6 +288,8 @@ async def test_the_overview_tokens_and_a_person_are_the_command_lines(operator: 
     """As JSON."""
     await told(operator.run, "token", "create", "acme", "--name", "okta")
     assert (await grace.get("/console/overview.json")).json() == await told(operator.rows, "status")
+    assert (await grace.get("/console/plan.json")).json() == await told(operator.rows, "plan")
+    assert "eve@x.example" in (await grace.get("/console/plan")).text
     assert (await grace.get("/console/tokens.json")).json() == await told(operator.rows, "token", "list")
     (expected,) = await told(operator.rows, "person", "acme", "dan@x.example")
     assert (await grace.get(f"/console/people/acme/{expected['id']}.json")).json() == expected
@@ -300,3 +303,26 @@ async def test_a_file_is_an_entry_with_the_person(open_site: Site, grace: Browse
     (entry,) = (await open_site.entries("beta"))[before:]
     assert (entry["event"], entry["operation"], entry["actor"]) == ("export", "people.csv", "operator Grace")
     assert json.dumps(entry)
+
+
+# -- What a page costs -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["", *(f"/{path}" for path in LISTINGS)])
+async def test_no_page_goes_through_everything(open_site: Site, grace: Browser, path: str) -> None:
+    """Each statement finds its rows by an index: a page costs the same with a hundred thousand people."""
+    with asked() as statements:
+        assert (await grace.get(f"/console{path}")).status_code == 200
+
+    def plans(tx: Connection) -> list[str]:
+        return [
+            str(row[3])
+            for sql, values in statements
+            if sql.lstrip().startswith("SELECT")
+            for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", tuple(values))
+        ]
+
+    found = await open_site.bridge.store.read(plans)
+    assert found
+    assert not [one for one in found if re.match(r"SCAN (resource|member|audit|attribute_value|request)\b", one)]
+    assert len(statements) < 60

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import httpx2
 import pytest
 
-from scim_bridge.app import desk_of, open_bridge
+from scim_bridge.app import desk_of, open_bridge, plans_of
 from scim_bridge.config import load_settings
 from scim_bridge.console.gate import Address, Proxied
 from scim_bridge.console.opening import console_of
@@ -214,7 +214,7 @@ async def behind(operator: Operator) -> AsyncIterator[Callable[..., Any]]:
     """A console behind a proxy: what sends a request of it."""
     operator.file.write_text(operator.file.read_text() + PROXY)
     async with open_bridge(load_settings(operator.file)) as bridge:
-        application = console_of(bridge.settings, desk_of(bridge))
+        application = console_of(bridge.settings, desk_of(bridge), plans_of(bridge))
 
         async def send(path: str, peer: str = "127.0.0.1", **headers: str) -> int:
             transport = httpx2.ASGITransport(app=application, client=(peer, 1))

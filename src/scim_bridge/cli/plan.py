@@ -13,6 +13,7 @@ import click
 
 from scim_bridge.cli import NEEDED
 from scim_bridge.cli.tables import Answer, Face, faces, print_json
+from scim_bridge.views.faces import PLAN
 
 if TYPE_CHECKING:
     from scim_bridge.config import Settings
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from scim_bridge.provisioning.guard import Guard
     from scim_bridge.store.engine import Connection, Store
     from scim_bridge.views.plan import Plan
-
-COLUMNS = {"group": "Group", "name": "Name", "kind": "Kind", "what": "What", "privileged": "Privileged", "held": "Held"}
 
 
 @click.command("plan")
@@ -47,7 +46,7 @@ def plan(path: Path | None, connection: str | None, *, face: Face, exit_status: 
     chosen = sorted(settings.connections) if connection is None else [connection]
     found = [asyncio.run(planned(settings, one)) for one in chosen]
     if face == "csv":
-        answer = Answer(Change, "", COLUMNS, face)
+        answer = Answer(Change, "", PLAN, face)
         answer.add(change for one in found for change in one.changes)
     for one in found:
         if face == "json":
@@ -119,7 +118,7 @@ def tell(found: "Plan") -> None:
     for title, action in (("Created", "create"), ("Changed", "change")):
         changes = [one for one in found.changes if one.action == action]
         if changes:
-            answer = Answer(Change, f"{title} in {found.connection}", COLUMNS, "table")
+            answer = Answer(Change, f"{title} in {found.connection}", PLAN, "table")
             answer.add(changes)
             answer.end()
             click.echo()

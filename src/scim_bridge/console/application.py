@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from scim_bridge.console import acts, entrance, pages
 from scim_bridge.console.gate import Address, Gate, RefusedError, UnknownVisitorError, permit, visitor_of
-from scim_bridge.console.house import House
+from scim_bridge.console.house import House, Plans
 from scim_bridge.console.lists import LISTINGS
 from scim_bridge.console.rendering import Rendering
 from scim_bridge.console.sealed import Seal
@@ -59,6 +59,8 @@ def _doors() -> list[Door]:
         Door("GET", "/console/overview.json", "export", pages.overview_file),
         Door("GET", "/console/people/{connection}/{id}.json", "export", pages.person_file),
         Door("GET", "/console/people/{connection}/{id}", "look", pages.person),
+        Door("GET", "/console/plan", "look", pages.plan),
+        Door("GET", "/console/plan.json", "export", pages.plan_file),
         Door("GET", "/console/requests/{id}", "look", pages.request_told),
         Door("GET", "/console/connections/{connection}", "look", pages.connection),
         Door("POST", "/console/held/decide", "decide", acts.decide),
@@ -75,6 +77,7 @@ def create_console(
     desk: Desk,
     connections: Mapping[str, str],
     *,
+    plans: Plans,
     scim_url: str,
     address: Address | None = None,
     secret: bytes,
@@ -82,10 +85,11 @@ def create_console(
     """Return the operator's pages.
 
     :param connections: The client preset of each connection.
+    :param plans: What asks for the plan of each connection.
     :param scim_url: Scheme and authority that clients reach the bridge at.
     :param secret: What links of pages are sealed with.
     """
-    house = House(desk, dict(connections), scim_url, address or Address(), Seal(secret), Rendering())
+    house = House(desk, dict(connections), plans, scim_url, address or Address(), Seal(secret), Rendering())
     routes = [Route(door.path, partial(_opened, house, door), methods=[door.method]) for door in _doors()]
     routes += [
         Route("/console/sign-in", partial(_open, house, entrance.invitation), methods=["GET"]),

@@ -1,6 +1,6 @@
 """What every page of the console stands on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,14 @@ from scim_bridge.console.gate import Address
 from scim_bridge.console.rendering import Rendering
 from scim_bridge.console.sealed import Seal
 from scim_bridge.desk import MAY, Desk
+from scim_bridge.store.engine import Connection
+from scim_bridge.views.plan import Plan
 
 NAVIGATION = (
     ("", "Overview"),
     ("people", "People"),
     ("departures", "Departures"),
+    ("plan", "Plan"),
     ("work", "Work"),
     ("held", "Held"),
     ("groups", "Groups"),
@@ -27,17 +30,22 @@ NAVIGATION = (
 """The pages that stand above every page, by their segment under ``/console``."""
 
 
+Plans = Mapping[str, Callable[[Connection], Plan]]
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """The console of a bridge.
 
     :param connections: The client preset of each connection.
+    :param plans: What asks for the plan of each connection.
     :param scim_url: Scheme and authority that clients reach the bridge at.
     :param seal: Closes what links carry.
     """
 
     desk: Desk
     connections: Mapping[str, str]
+    plans: Plans
     scim_url: str
     address: Address
     seal: Seal

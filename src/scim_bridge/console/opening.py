@@ -6,13 +6,16 @@ from contextlib import asynccontextmanager
 
 from scim_bridge.config import ConsoleProxySettings, ConsoleSettings, Settings
 from scim_bridge.console.gate import Address, Gate, Proxied
+from scim_bridge.console.house import Plans
 from scim_bridge.desk import Desk
 from scim_bridge.server.serve import Listen, beside
+
+__all__ = ["Plans", "console_of", "shown"]
 
 logger = logging.getLogger("scim_bridge.console")
 
 
-def console_of(settings: Settings, desk: Desk) -> Gate:
+def console_of(settings: Settings, desk: Desk, plans: Plans) -> Gate:
     """Return the operator's pages of a bridge."""
     # Templates and forms: a bridge without these pages starts faster, and holds 10 MiB less.
     from scim_bridge.console.application import create_console
@@ -22,7 +25,7 @@ def console_of(settings: Settings, desk: Desk) -> Gate:
     scim_url = settings.server.public_url or f"http://{settings.server.host}:{settings.server.port}"
     address = Address(chosen.public_url, chosen.proxies, _proxied(chosen.proxy))
     secret = settings.server.cursor_key()
-    return create_console(desk, clients, scim_url=scim_url.rstrip("/"), address=address, secret=secret)
+    return create_console(desk, clients, plans=plans, scim_url=scim_url.rstrip("/"), address=address, secret=secret)
 
 
 def _proxied(proxy: ConsoleProxySettings | None) -> Proxied | None:
@@ -35,7 +38,7 @@ def _proxied(proxy: ConsoleProxySettings | None) -> Proxied | None:
 
 
 @asynccontextmanager
-async def shown(settings: Settings, desk: Desk) -> AsyncIterator[None]:
+async def shown(settings: Settings, desk: Desk, plans: Plans) -> AsyncIterator[None]:
     """Serve the operator's pages for the length of a ``with`` block, if there are to be any."""
     chosen = settings.console
     if chosen is None:
@@ -43,6 +46,6 @@ async def shown(settings: Settings, desk: Desk) -> AsyncIterator[None]:
         return
     listen = Listen(chosen.host, chosen.port, graceful_seconds=5, connections=200, of_one_address=100, proxies="")
     async with beside(
-        console_of(settings, desk), listen, started=lambda url: logger.info("console at %s/console", url)
+        console_of(settings, desk, plans), listen, started=lambda url: logger.info("console at %s/console", url)
     ):
         yield

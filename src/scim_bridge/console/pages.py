@@ -20,7 +20,7 @@ from scim_bridge.desk import SignIn
 from scim_bridge.store.engine import Connection
 from scim_bridge.views import Page, audit, connections, departures
 from scim_bridge.views.connections import ConnectionStatus
-from scim_bridge.views.faces import CALLS, plain
+from scim_bridge.views.faces import CALLS, PLAN, plain
 from scim_bridge.views.person import Gone, Person
 from scim_bridge.views.person import person as look_up
 from scim_bridge.views.requests import trace
@@ -265,6 +265,27 @@ EXTRAS: dict[str, Extra] = {
 MANY = 100_000
 DAYS = 180
 """For how long a token is valid unless something else is chosen."""
+
+
+# -- What would be done ------------------------------------------------------------------------------------------------
+
+
+async def plan(house: House, request: Request, visitor: SignIn) -> Response:
+    """Show what would be done in each remote system, removals first."""
+    del visitor
+    found = [await house.desk.ask(house.plans[one]) for one in sorted(house.plans)]
+    return house.page("plan", request, title="Plan", plans=found, columns=PLAN, most=MOST)
+
+
+async def plan_file(house: House, request: Request, visitor: SignIn) -> Response:
+    """Hand over what ``scim-bridge plan --json`` tells."""
+    del request
+    await house.desk.export(house.plans, "plan.json", by=visitor.person)
+    return _document([asdict(await house.desk.ask(house.plans[one])) for one in sorted(house.plans)])
+
+
+MOST = 500
+"""How many changes of a plan are shown; removals are all shown."""
 
 
 # -- A request ---------------------------------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ DEPARTURES = {
     "connection": "Connection",
     "id": "Id",
 }
+PLAN = {"group": "Group", "name": "Name", "kind": "Kind", "what": "What", "privileged": "Privileged", "held": "Held"}
 REQUESTS = {
     "status": "Status",
     "at": "At (UTC)",
