@@ -42,6 +42,10 @@ call_deadline: ContextVar[float | None] = ContextVar("scim_bridge_call_deadline"
 """The running loop's time by which the current hook call ends; ``None`` outside of one. The bridge sets it around each
 hook; HTTP clients read it, so that no wait and no retry outlives the call it serves."""
 
+correlation_id: ContextVar[str | None] = ContextVar("scim_bridge_correlation_id", default=None)
+"""The id of the request that caused what is done in this context: log lines, calls and audit entries carry it, and so
+does the work that a write leaves to be done later."""
+
 call_writes: ContextVar[list[str] | None] = ContextVar("scim_bridge_call_writes", default=None)
 """The methods of those writes of the current hook call that took effect or may have. HTTP clients add to it: when a
 later call of the same hook fails, nobody has seen what the first ones left, and the driver has to look."""

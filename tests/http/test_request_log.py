@@ -57,11 +57,18 @@ async def kept_bridge(directory: Path, transport: httpx2.AsyncBaseTransport) -> 
     path = directory / "bridge.db"
     path.write_bytes(template.database)
     path.chmod(0o600)
-    serving = Serving(settings(path, "http://127.0.0.1:1"))
+    async with again(directory, transport, template.token) as one:
+        yield one
+
+
+@asynccontextmanager
+async def again(directory: Path, transport: httpx2.AsyncBaseTransport, token: str) -> AsyncIterator[RunningBridge]:
+    """Run it on the database of one that has ended."""
+    serving = Serving(settings(directory / "bridge.db", "http://127.0.0.1:1"))
     around = Surroundings(http_client=FastClients(transport), chance=lambda: 0.0)
     async with serving.bridge_of(around) as bridge:
         serving.open(bridge)
-        yield RunningBridge(bridge, serving.server(), template.token)
+        yield RunningBridge(bridge, serving.server(), token)
 
 
 async def asked(directory: Path, chosen: Chosen = Chosen()) -> list[Request]:  # noqa: B008 - it is frozen
@@ -137,6 +144,7 @@ async def test_a_trace_leads_from_the_request_to_the_calls_it_caused(tmp_path: P
         provisioning.policy = replace(provisioning.policy, budget=0.0)
         answer = await one.send("PATCH", f"/Users/{ada}", patch({"op": "replace", "path": "active", "value": False}))
         assert answer.status == 429
+    async with again(tmp_path, hubspot, one.token) as one:  # noqa: PLW2901 - it is the same, started again
         await one.idle()
 
     (trace,) = await look(tmp_path, lambda tx: views.trace(tx, answer.headers["x-request-id"]))

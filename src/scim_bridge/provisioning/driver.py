@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from scim_bridge.connections.bound import BoundConnector
-from scim_bridge.connector import call_deadline
+from scim_bridge.connector import call_deadline, correlation_id
 from scim_bridge.errors import (
     ConnectorError,
     LostLeadershipError,
@@ -47,8 +47,8 @@ from scim_bridge.store import audit, notifications, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, leads, owns
 from scim_bridge.store.rows import PendingKey
-from scim_bridge.upstream.lanes import correlation_id, permission
 from scim_bridge.upstream.lanes import lane as current_lane
+from scim_bridge.upstream.lanes import permission
 
 T = TypeVar("T")
 
@@ -184,7 +184,8 @@ class Driver:
         """Drive a claimed resource that was loaded; return an event that is set when that has ended."""
         row = situation.row
         event = self.watch(row.id)
-        self._start(PendingKey(row.id, row.kind, row.lane, row.generation, None), situation)
+        key = PendingKey(row.id, row.kind, row.lane, row.generation, None, correlation_id.get())
+        self._start(key, situation)
         return event
 
     def release(self, resource_id: str) -> None:
@@ -258,7 +259,7 @@ class Driver:
     async def _work(self, key: PendingKey, situation: Situation | None) -> None:
         """Drive one resource, whatever happens, and make room again."""
         current_lane.set(key.lane)
-        correlation_id.set(self._requests.get(key.id))
+        correlation_id.set(self._requests.get(key.id, key.request_id))
         actor.set("bridge")
         permission.set(self._permit)
         try:
@@ -302,8 +303,11 @@ class Driver:
         if situation is not None and situation.row.ambiguous:
             await asyncio.sleep(self._began + ON_THE_WIRE - asyncio.get_running_loop().time())
         last: tuple[object, ...] | None = None
-        taken = 0
+        taken, generation = 0, None if situation is None else situation.row.generation
         while situation is not None and not self._stopping:
+            if situation.row.generation != generation:  # from here on it is whose wish is newer
+                generation = situation.row.generation
+                correlation_id.set(self._requests.get(resource_id, correlation_id.get()))
             this = (situation.step, situation.row.generation, situation.desired.links, situation.seen.links)
             # A long list of members goes portion by portion, each another one, for as long as that takes.
             taken += situation.probe or not situation.portion

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
+from scim_bridge.connector import correlation_id
 from scim_bridge.errors import ConnectorError, StoreUnavailableError, without_text
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.identification import Identification
 from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.store.leadership import Leadership
-from scim_bridge.upstream.lanes import correlation_id
 
 TRY_SECONDS = 3.0
 """How often a process tries to become the leader of a connection, with jitter."""

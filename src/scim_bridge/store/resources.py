@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from scim2_models import InvalidValueException, Resource, UniquenessException
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import Boolean, and_, bindparam, case, select
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
 from sqlalchemy import update as sql_update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from scim_bridge.connector import correlation_id
 from scim_bridge.errors import RemoteConflictError
 from scim_bridge.models import Kind, Lane
 from scim_bridge.store import index
@@ -100,7 +101,15 @@ _BY_EXTERNAL_ID = Prepared(
 _BY_REMOTE_ID = Prepared(select(*COLUMNS).where(_KIND, resource.c.remote_id == bindparam("key")))
 _WRITTEN = [column.name for column in resource.columns if column.name != "sequence"]
 _INSERT = Prepared(sql_insert(resource).returning(resource.c.sequence), _WRITTEN)
-_REPLACE = Prepared(sql_update(resource).where(_KEY).returning(resource.c.sequence), _WRITTEN)
+_CAUSE = case(
+    (bindparam("is_settled", type_=Boolean), None),
+    (bindparam("new_generation") > resource.c.generation, bindparam("request")),
+    else_=resource.c.request_id,
+)
+_REPLACE = Prepared(
+    sql_update(resource).where(_KEY).values(request_id=_CAUSE).returning(resource.c.sequence),
+    [name for name in _WRITTEN if name != "request_id"],
+)
 _ITERATE = (
     select(*COLUMNS).where(_KIND, resource.c.id > bindparam("after")).order_by(resource.c.id).limit(bindparam("count"))
 )
@@ -164,7 +173,12 @@ def replace(tx: Connection, row: ResourceRow, resource: Resource[Any] | None = N
     :raises RemoteConflictError: when another resource already has the remote id.
     """
     key = {"connection": row.connection_id, "key": row.id}
-    sequence = _written(tx, row, _REPLACE, _values(row) | key)
+    cause = {
+        "is_settled": row.state is State.SETTLED,
+        "new_generation": row.generation,
+        "request": correlation_id.get(),
+    }
+    sequence = _written(tx, row, _REPLACE, _values(row) | key | cause)
     if resource is not None:
         index.write(tx, row.connection_id, sequence, resource)
 
@@ -353,6 +367,7 @@ def _values(row: ResourceRow) -> dict[str, Any]:
         "answered": row.answered,
         "version": row.version,
         "may_make": row.may_make,
+        "request_id": None if row.state is State.SETTLED else correlation_id.get(),
     }
 
 

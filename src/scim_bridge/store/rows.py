@@ -158,13 +158,17 @@ def entity_tag(version: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PendingKey:
-    """A resource that the driver has to work on."""
+    """A resource that the driver has to work on.
+
+    :param request_id: The request that caused the generation; ``None``: none did.
+    """
 
     id: str
     kind: Kind
     lane: Lane
     generation: int
     not_before: datetime | None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,11 +94,15 @@ resource = Table(
     Column("answered", Flag, nullable=False),
     Column("version", NUMBER, nullable=False),
     Column("may_make", Flag, nullable=False, server_default=false()),
+    Column("request_id", TEXT),
     UniqueConstraint("connection_id", "id"),
     UniqueConstraint("connection_id", "kind", "remote_id"),
     sqlite_strict=True,
 )
-"""One row per User and Group (:class:`~scim_bridge.store.rows.ResourceRow`). ``due_at`` 0 means now."""
+"""One row per User and Group (:class:`~scim_bridge.store.rows.ResourceRow`). ``due_at`` 0 means now.
+
+``request_id`` is that of the request that caused the generation, while it is not settled.
+"""
 
 Index(
     "resource_unique_name",

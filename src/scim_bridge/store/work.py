@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, 
 from sqlalchemy import update as sql_update
 from sqlalchemy.engine import Connection
 
+from scim_bridge.connector import correlation_id
 from scim_bridge.models import Kind, Lane
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.prepared import Prepared, among, array
@@ -31,11 +32,12 @@ _BUMP = Prepared(
             (and_(_PENDING, resource.c.lane < bindparam("new_lane")), resource.c.lane), else_=bindparam("new_lane")
         ),
         modified_at=bindparam("now"),
+        request_id=bindparam("request"),
     )
     .returning(resource.c.id, resource.c.generation)
 )
 _TOUCH = Prepared(sql_update(resource).where(_CHOSEN).values(version=resource.c.version + 1))
-_WORK_COLUMNS = ("id", "kind", "lane", "generation", "due_at", "sequence")
+_WORK_COLUMNS = ("id", "kind", "lane", "generation", "due_at", "request_id", "sequence")
 
 
 def _due(lane: Lane) -> ColumnElement[bool]:
@@ -86,7 +88,7 @@ def bump(tx: Connection, connection_id: str, ids: Collection[str], *, lane: Lane
     if not ids:
         return {}
     values = {"connection": connection_id, "new_lane": lane.value, "now": to_microseconds(now)}
-    found = _BUMP.rows(tx, values | {"ids": array(ids)})
+    found = _BUMP.rows(tx, values | {"ids": array(ids), "request": correlation_id.get()})
     return {row[0]: row[1] for row in found}
 
 
@@ -124,11 +126,11 @@ def pending(
     values = {"connection": connection_id, "now": to_microseconds(now), "count": limit + len(exclude)}
     keys: list[PendingKey] = []
     left = dict.fromkeys(map(int, Lane), limit)
-    for id_, kind, lane, generation, due_at, _ in _DUE.rows(tx, values):
+    for id_, kind, lane, generation, due_at, request_id, _ in _DUE.rows(tx, values):
         if id_ not in exclude and left[lane]:
             left[lane] -= 1
             due = from_microseconds(due_at) if due_at else None
-            keys.append(PendingKey(id_, kind, Lane(lane), generation, due))
+            keys.append(PendingKey(id_, kind, Lane(lane), generation, due, request_id))
     return keys
 
 

@@ -1,8 +1,9 @@
 """For connector authors: HTTP clients whose transport limits, retries, breaks and traces, and readers of answers."""
 
+from scim_bridge.connector import correlation_id
 from scim_bridge.upstream.breaker import CircuitKeeper
 from scim_bridge.upstream.clients import HttpClients
-from scim_bridge.upstream.lanes import correlation_id, lane, urgent
+from scim_bridge.upstream.lanes import lane, urgent
 from scim_bridge.upstream.limiter import Share
 from scim_bridge.upstream.notes import Call
 from scim_bridge.upstream.oauth import ClientCredentials

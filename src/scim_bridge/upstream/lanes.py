@@ -1,4 +1,4 @@
-"""On whose behalf an HTTP call is made: priority, permission and correlation id, as context variables.
+"""On whose behalf an HTTP call is made: priority and permission, as context variables.
 
 The driver sets them around a hook call; the transports read them.
 """
@@ -26,9 +26,6 @@ def urgent() -> Iterator[None]:
     finally:
         lane.reset(token)
 
-
-correlation_id: ContextVar[str | None] = ContextVar("scim_bridge_correlation_id", default=None)
-"""What the log lines of calls made in this context carry, so that they are found by the request that caused them."""
 
 permission: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("scim_bridge_permission", default=None)
 """Awaited right before every call that is made in this context. It raises when the call must not be made any more: a

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import httpx2
 
+from scim_bridge.connector import correlation_id
 from scim_bridge.errors import RemoteUnavailableError
-from scim_bridge.upstream.lanes import correlation_id
 from scim_bridge.upstream.transports import ATTEMPT, Layer, route
 
 

@@ -1,11 +1,15 @@
 """The driver's work list."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import Text, cast, literal, select, true
 from sqlalchemy import insert as sql_insert
 from sqlalchemy.engine import Connection
 
+from scim_bridge.connector import correlation_id
 from scim_bridge.models import Kind, Lane
 from scim_bridge.store import resources
 from scim_bridge.store.engine import Store
@@ -155,5 +159,31 @@ async def test_a_connection_has_at_least_as_many_as_it_has(store: Store) -> None
         insert(tx, "elsewhere", connection_id="other")
         assert resources.at_least(tx, CONNECTION, "User", 3)
         assert not resources.at_least(tx, CONNECTION, "User", 4)
+
+    await store.write(work)
+
+
+async def test_a_generation_remembers_which_request_caused_it(store: Store) -> None:
+    """Until it is settled, whatever else is written to the row; a generation that nobody asked for has none."""
+
+    def work(tx: Connection) -> None:
+        made = user("ada")
+        row = row_of(made, id="ada", state=State.PENDING)
+
+        def caused(request: str | None, change: Callable[[], object]) -> str | None:
+            correlation_id.set(request)
+            change()
+            (key,) = resources.pending(tx, CONNECTION, now=NOON, limit=9)
+            return key.request_id
+
+        assert caused("first", lambda: resources.insert(tx, row, made)) == "first"
+        assert caused("driver", lambda: resources.replace(tx, replace(row, attempt=1))) == "first"
+        assert caused("second", lambda: resources.replace(tx, replace(row, generation=2))) == "second"
+        bump = partial(resources.bump, tx, CONNECTION, ["ada"], lane=Lane.UPDATE, now=NOON)
+        assert caused("third", bump) == "third"
+        assert caused(None, bump) is None
+        assert caused("fourth", bump) == "fourth"
+        resources.replace(tx, replace(row, generation=5, state=State.SETTLED))
+        assert tx.execute(select(resource.c.request_id)).scalar_one() is None
 
     await store.write(work)
