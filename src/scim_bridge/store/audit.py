@@ -6,7 +6,7 @@ the chain. A cut-off tail shows only against a head that was kept elsewhere. Eve
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -171,6 +171,28 @@ def verify(tx: Connection, connection_id: str) -> int | None:
             return last.sequence + 1
         last = AuditHead(entry.sequence, entry.hash)
     return None if last == head(tx, connection_id) else last.sequence + 1
+
+
+def verify_exported(lines: Iterable[Mapping[str, Any]]) -> tuple[AuditHead, AuditHead] | int:
+    """Recompute the hashes of exported entries, without the database.
+
+    :param lines: What each line of the export has: ``sequence``, ``at``, ``previous_hash``, ``hash`` and ``event``.
+    :returns: The entry before the first one, and the last one; or the number of the first line that does not fit.
+    """
+    first = last = AuditHead(0, START)
+    for number, line in enumerate(lines, 1):
+        try:
+            event, hash_ = dict(line["event"]), bytes.fromhex(line["hash"])
+            if number == 1:
+                first = last = AuditHead(line["sequence"] - 1, bytes.fromhex(line.get("previous_hash", START.hex())))
+            dated = datetime.fromisoformat(line["at"]) == datetime.fromisoformat(event["at"])
+            whole = line["sequence"] == last.sequence + 1 and hash_ == _link(last.hash, _canonical(event))
+        except (KeyError, TypeError, ValueError):
+            return number
+        if not whole or not dated or (last.sequence == 0 and last.hash != START):
+            return number
+        last = AuditHead(line["sequence"], hash_)
+    return first, last
 
 
 def _lock_head(tx: Connection, connection_id: str) -> AuditHead:

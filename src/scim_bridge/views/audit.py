@@ -82,7 +82,8 @@ def verdict(tx: Connection, connection_id: str) -> Verdict:
 def lines(tx: Connection, connection_id: str, after: int = 0) -> Iterator[str]:
     """Yield the entries after a sequence number, each as one JSON object; valid inside the transaction only."""
     for one in audit.export(tx, connection_id, after):
-        line = {"sequence": one.sequence, "at": one.at.isoformat(), "hash": one.hash.hex(), "event": one.event}
+        hashes = {"previous_hash": one.previous_hash.hex(), "hash": one.hash.hex()}
+        line = {"sequence": one.sequence, "at": one.at.isoformat(), **hashes, "event": one.event}
         yield json.dumps(line, sort_keys=True)
 
 

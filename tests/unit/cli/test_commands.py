@@ -165,6 +165,37 @@ def test_what_becomes_of_a_token_is_in_the_audit_chain(tmp_path: Path) -> None:
     assert "unbroken" in run(tmp_path, GOOD, "audit", "verify", "acme").stdout
 
 
+def test_an_exported_file_is_verified_without_the_database(tmp_path: Path) -> None:
+    """Also one that goes on from a former one; a change of any line, or a dropped one, is told by its number."""
+    for name in ("one", "two", "three"):
+        run(tmp_path, GOOD, "token", "create", "acme", "--name", name)
+    lines = run(tmp_path, GOOD, "audit", "export", "acme").stdout.splitlines()
+    (tmp_path / "scim-bridge.db").unlink(missing_ok=True)
+    file = tmp_path / "acme.jsonl"
+
+    def verified(*written: str) -> Result:
+        file.write_text("".join(f"{line}\n" for line in written), "utf-8")
+        return CliRunner().invoke(main, ["--config", str(tmp_path / "none.toml"), "audit", "verify", str(file)])
+
+    head = json.loads(lines[-1])["hash"]
+    assert f"entries 1 to 3, unbroken; the last hash is {head}" in verified(*lines).output
+    assert f"from entry 1, whose hash has to be {json.loads(lines[0])['hash']}" in verified(*lines[1:]).output
+    for broken, number in [
+        ((lines[0], lines[2]), 2),
+        ((lines[0], lines[1].replace("operator", "somebody"), lines[2]), 2),
+        ((lines[0], lines[1], lines[2].replace('{"at": "20', '{"at": "19')), 3),
+        ((lines[0].replace('"hash": "', '"hash": "0'), lines[1]), 1),
+        ((lines[0].replace('"sequence": 1', '"sequence": 1, "sequence": 1'), lines[1]), 1),
+        ((lines[0].replace(f'"previous_hash": "{"0" * 64}"', f'"previous_hash": "{"1" * 64}"'), lines[1]), 1),
+        ((lines[0], "[]"), 2),
+        ((lines[0], "nonsense"), 2),
+    ]:
+        result = verified(*broken)
+        assert result.exit_code == 1, result.output
+        assert f"is broken at line {number}" in result.output
+    assert run(tmp_path, GOOD, "audit", "verify", str(tmp_path / "none.jsonl")).exit_code == 1
+
+
 def test_somebody_who_was_deleted_is_explained_by_their_id(tmp_path: Path) -> None:
     """Also when they were inactive: the chain has the deletion, the look before its answer, its end, and who asked."""
     MemoryRemote.named("gone")
