@@ -1,6 +1,7 @@
 """What is kept of requests, of a whole bridge before a HubSpot that answers badly: enough to explain, and no value."""
 
 import asyncio
+import json
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Mapping
@@ -13,10 +14,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from click.testing import CliRunner
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from scim_bridge.app import Serving, Surroundings
+from scim_bridge.cli import main
 from scim_bridge.errors import StoreUnavailableError
 from scim_bridge.server import access_log
 from scim_bridge.server import request_log as server_log
@@ -144,7 +147,7 @@ async def test_a_trace_leads_from_the_request_to_the_calls_it_caused(tmp_path: P
         provisioning.policy = replace(provisioning.policy, budget=0.0)
         answer = await one.send("PATCH", f"/Users/{ada}", patch({"op": "replace", "path": "active", "value": False}))
         assert answer.status == 429
-    async with again(tmp_path, hubspot, one.token) as one:  # noqa: PLW2901 - it is the same, started again
+    async with again(tmp_path, hubspot, one.token) as one:
         await one.idle()
 
     (trace,) = await look(tmp_path, lambda tx: views.trace(tx, answer.headers["x-request-id"]))
@@ -314,3 +317,43 @@ async def test_nothing_is_kept_for_no_days(tmp_path: Path) -> None:
     found = await store.read(lambda tx: request_log.newest(tx, CONNECTION, Chosen(), before=None, limit=10))
     await store.close()
     assert found == []
+
+
+# -- The commands ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_commands_tell_what_was_asked(tmp_path: Path) -> None:
+    """As a table, JSON and CSV; a person's requests with the person; exit status 1 for an id that is none."""
+    async with kept_bridge(tmp_path, portal().transport()) as one:
+        ada = (await one.send("POST", "/Users", person())).document["id"]
+        sales = (await one.send("GET", "/Groups?filter=displayName%20eq%20%22Sales%22")).document["Resources"][0]["id"]
+        joined = patch({"op": "add", "path": "members", "value": [{"value": ada}]})
+        answer = await one.send("PATCH", f"/Groups/{sales}", joined)
+    configuration = tmp_path / "scim-bridge.toml"
+    database = tmp_path / "bridge.db"
+    configuration.write_text(
+        f'[store]\nurl = "sqlite:///{database}"\n[connections.{CONNECTION}]\nconnector = "hubspot"\n'
+    )
+
+    def run(*arguments: str, status: int = 0) -> str:
+        result = CliRunner().invoke(main, ["--config", str(configuration), *arguments])
+        assert result.exit_code == status, result.output
+        return result.output
+
+    id_ = answer.headers["x-request-id"]
+    asked_of_all = await asyncio.to_thread(run, "requests", "--json")
+    assert [json.loads(line)["action"] for line in asked_of_all.splitlines()] == ["patch", "search", "create"]
+    csv = (await asyncio.to_thread(run, "requests", CONNECTION, "--writes", "--csv")).splitlines()
+    assert len(csv) == 3
+    assert csv[1].endswith(f",{id_}")
+    table = await asyncio.to_thread(run, "requests", "--who", "Sales")
+    assert id_ in table
+    assert "members" in table
+    told = await asyncio.to_thread(run, "person", NAME, "--json")
+    assert [each["id"] for each in json.loads(told)["requests"]][:1] == [id_]
+    trace = await asyncio.to_thread(run, "trace", id_)
+    assert "asked to change Group Sales which changed members. It was answered 204" in trace
+    assert "/settings/users/" in trace
+    assert f"{NAME} has access, in Sales." in trace
+    assert json.loads(await asyncio.to_thread(run, "trace", id_, "--json"))["request"]["id"] == id_
+    assert "no request" in await asyncio.to_thread(run, "trace", "nothing", status=1)

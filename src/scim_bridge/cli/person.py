@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import click
 
 from scim_bridge.cli.looking import Looking
 from scim_bridge.cli.tables import as_json, show
-from scim_bridge.views.faces import HISTORY, plain
+from scim_bridge.views.faces import HISTORY, REQUESTS, plain
 
 if TYPE_CHECKING:  # loaded by whoever looks, not by whoever asks for help
     from scim_bridge.config import Settings
@@ -24,6 +25,10 @@ if TYPE_CHECKING:  # loaded by whoever looks, not by whoever asks for help
 
 ATTRIBUTES = {"path": "", "wanted": "Wanted", "there": "There", "note": ""}
 GROUPS = {"name": "Group", "wanted": "Wanted", "there": "There", "note": "", "remote_id": "Remote id"}
+PUSHES = {name: REQUESTS[name] for name in ("status", "at", "action", "kind", "paths", "reason", "by", "id")}
+LATEST = 20
+"""So many requests about somebody are told."""
+
 BY_HAND = "by hand: no client manages it"
 MISSING = """\
 missing: the account is not there, or inactive; it is made again when a client writes active = true,
@@ -73,6 +78,7 @@ def explain(path: Path | None, connection: str, user_name: str, *, as_json: bool
 
 def _tell(path: Path | None, connection: str | None, who: str, *, ask: bool, history: int, as_json: bool) -> None:
     from scim_bridge.views import person as views
+    from scim_bridge.views.requests import Chosen, requests
 
     looking = Looking(path, connection)
     told = looking.ask(lambda tx: [views.person(tx, one, who, history=history) for one in looking.connections])
@@ -84,13 +90,17 @@ def _tell(path: Path | None, connection: str | None, who: str, *, ask: bool, his
         )
     for one in found:
         asked = asyncio.run(_ask(path, one.connection, one.id)) if ask and isinstance(one, views.Person) else None
+        query = partial(requests, connection_id=one.connection, chosen=Chosen(target=one.id), after=None, limit=LATEST)
+        pushes = [asdict(each) for each in looking.ask(query).items]
         if as_json:
-            document = asdict(one) | ({} if asked is None else {"asked": asdict(asked)})
+            document = asdict(one) | {"requests": pushes} | ({} if asked is None else {"asked": asdict(asked)})
             click.echo(json.dumps(document, default=plain))
         elif isinstance(one, views.Person):
             _print(one, asked or Asked())
         else:
             _print_gone(one)
+        if not as_json and pushes:
+            show("Requests, the newest first", PUSHES, pushes, as_json=False)
 
 
 def _print(one: "Person", asked: Asked) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select
+from sqlalchemy import ColumnElement, bindparam, delete, select
 from sqlalchemy import insert as sql_insert
 from sqlalchemy.engine import Connection, RowMapping
 
@@ -218,7 +218,9 @@ def _conditions(connection_id: str, chosen: Chosen) -> list[ColumnElement[bool]]
             audit.c.resource_id == chosen.target,
             audit.c.request_id.is_not(None),
         )
-        found.append(or_(and_(request.c.target == chosen.target, TOLD_APART), request.c.request_id.in_(caused)))
+        asked = select(request.c.sequence).where(request.c.target == chosen.target, TOLD_APART)
+        changed = select(request.c.sequence).where(request.c.request_id.in_(caused))
+        found.append(request.c.sequence.in_(asked.union(changed)))
     return found
 
 
