@@ -184,8 +184,7 @@ class Driver:
         """Drive a claimed resource that was loaded; return an event that is set when that has ended."""
         row = situation.row
         event = self.watch(row.id)
-        key = PendingKey(row.id, row.kind, row.lane, row.generation, None, correlation_id.get())
-        self._start(key, situation)
+        self._start(PendingKey(row.id, row.kind, row.lane, row.generation, None), situation)
         return event
 
     def release(self, resource_id: str) -> None:
@@ -303,11 +302,9 @@ class Driver:
         if situation is not None and situation.row.ambiguous:
             await asyncio.sleep(self._began + ON_THE_WIRE - asyncio.get_running_loop().time())
         last: tuple[object, ...] | None = None
-        taken, generation = 0, None if situation is None else situation.row.generation
+        taken = 0
         while situation is not None and not self._stopping:
-            if situation.row.generation != generation:  # from here on it is whose wish is newer
-                generation = situation.row.generation
-                correlation_id.set(self._requests.get(resource_id, correlation_id.get()))
+            correlation_id.set(self._requests.get(resource_id, correlation_id.get()))  # somebody else's, meanwhile
             this = (situation.step, situation.row.generation, situation.desired.links, situation.seen.links)
             # A long list of members goes portion by portion, each another one, for as long as that takes.
             taken += situation.probe or not situation.portion
