@@ -26,9 +26,6 @@ if TYPE_CHECKING:  # loaded by whoever looks, not by whoever asks for help
 ATTRIBUTES = {"path": "", "wanted": "Wanted", "there": "There", "note": ""}
 GROUPS = {"name": "Group", "wanted": "Wanted", "there": "There", "note": "", "remote_id": "Remote id"}
 PUSHES = {name: REQUESTS[name] for name in ("status", "at", "action", "kind", "paths", "reason", "by", "id")}
-LATEST = 20
-"""So many requests about somebody are told."""
-
 BY_HAND = "by hand: no client manages it"
 MISSING = """\
 missing: the account is not there, or inactive; it is made again when a client writes active = true,
@@ -78,7 +75,7 @@ def explain(path: Path | None, connection: str, user_name: str, *, as_json: bool
 
 def _tell(path: Path | None, connection: str | None, who: str, *, ask: bool, history: int, as_json: bool) -> None:
     from scim_bridge.views import person as views
-    from scim_bridge.views.requests import Chosen, requests
+    from scim_bridge.views.requests import about
 
     looking = Looking(path, connection)
     told = looking.ask(lambda tx: [views.person(tx, one, who, history=history) for one in looking.connections])
@@ -90,8 +87,9 @@ def _tell(path: Path | None, connection: str | None, who: str, *, ask: bool, his
         )
     for one in found:
         asked = asyncio.run(_ask(path, one.connection, one.id)) if ask and isinstance(one, views.Person) else None
-        query = partial(requests, connection_id=one.connection, chosen=Chosen(target=one.id), after=None, limit=LATEST)
-        pushes = [asdict(each) for each in looking.ask(query).items]
+        pushes = [
+            asdict(each) for each in looking.ask(partial(about, connection_id=one.connection, resource_id=one.id))
+        ]
         if as_json:
             document = asdict(one) | {"requests": pushes} | ({} if asked is None else {"asked": asdict(asked)})
             click.echo(json.dumps(document, default=plain))

@@ -23,7 +23,7 @@ from scim_bridge.views.connections import ConnectionStatus
 from scim_bridge.views.faces import CALLS, PLAN, plain
 from scim_bridge.views.person import Gone, Person
 from scim_bridge.views.person import person as look_up
-from scim_bridge.views.requests import trace
+from scim_bridge.views.requests import about, trace
 from scim_bridge.views.work import Work
 
 Face = Literal["json", "csv"]
@@ -355,7 +355,8 @@ async def person_file(house: House, request: Request, visitor: SignIn) -> Respon
     """Hand over what ``scim-bridge person --json`` tells."""
     found = await _person(house, request)
     await house.desk.export([found.connection], "person.json", by=visitor.person)
-    return _document(asdict(found))
+    pushes = await house.desk.ask(partial(about, connection_id=found.connection, resource_id=found.id))
+    return _document(asdict(found) | {"requests": [asdict(each) for each in pushes]})
 
 
 async def _person(house: House, request: Request) -> Person | Gone:

@@ -18,6 +18,8 @@ from scim_bridge.views.work import work
 __all__ = ["Call", "Chosen", "Effect", "Request", "Trace", "requests", "trace"]
 
 PAGE = 200
+ABOUT = 20
+"""So many requests are told of one person."""
 
 ASKED = {
     "read": "read {}",
@@ -139,6 +141,11 @@ def requests(
     found = request_log.newest(tx, connection_id, _with_id(tx, connection_id, chosen), before=before, limit=limit)
     items = _told(tx, connection_id, sorted(found, key=lambda one: one.at, reverse=True))
     return Page(items, found[-1].place if len(found) == limit else None)
+
+
+def about(tx: Connection, connection_id: str, resource_id: str) -> tuple[Request, ...]:
+    """Return the last requests that asked about a User or Group, or changed it, the newest first."""
+    return requests(tx, connection_id, Chosen(target=resource_id), None, limit=ABOUT).items
 
 
 def trace(tx: Connection, request_id: str, *, connection_id: str | None = None) -> tuple[Trace, ...]:
