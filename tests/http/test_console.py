@@ -210,6 +210,13 @@ async def test_the_overview_says_what_needs_somebody(grace: Browser) -> None:
     assert "beta" in page
 
 
+async def test_who_only_observes_is_led_to_the_plan(operator: Operator, grace: Browser) -> None:
+    """Going live is the command line's, which compares once more; what it would do is seen here."""
+    await told(operator.run, "hold", "beta")
+    page = (await grace.get("/console")).text
+    assert 'href="/console/plan">See the plan' in page
+
+
 async def test_a_person_is_found_and_told_by_one_sentence(operator: Operator, grace: Browser) -> None:
     """From a part of the name to the page; no URL on the way has the name in it."""
     answer = await grace.post("/console/people", {"find": "DAN", "connection": "acme"})

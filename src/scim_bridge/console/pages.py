@@ -69,6 +69,8 @@ class Need:
 
 def _need(connection: str, told: str) -> Need:
     sentence, _, command = told.partition(": scim-bridge ")
+    if "scim-bridge go-live" in told:
+        return Need(connection, told, "plan", "See the plan")
     found = PAGES.get(command.partition(" ")[0])
     return Need(connection, told) if found is None else Need(connection, f"{sentence}.", *found)
 
