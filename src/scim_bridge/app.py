@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import cast
+from typing import Literal, cast
 from uuid import uuid4
 
 from scim_bridge.alerts.running import alerting
@@ -201,7 +201,9 @@ def preset_of(connection: ConnectionSettings) -> ClientPreset:
 async def _provider(connector: BoundConnector, connection: ConnectionSettings) -> BridgeProvider:
     """Return the schemas of a connection, the connector's own included."""
     extensions = await connector.schemas() if "schemas" in connector.operations else ()
-    return BridgeProvider(extensions, preset_of(connection).policy)
+    told = "list_entitlements" in connector.operations
+    entitlements: Literal["asked", "shown", "kept"] = "asked" if connection.assign != "groups" else "shown"
+    return BridgeProvider(extensions, preset_of(connection).policy, entitlements=entitlements if told else "kept")
 
 
 def _served(

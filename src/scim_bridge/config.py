@@ -220,6 +220,10 @@ class ConnectionSettings(Table):
         deletes what a list shows and it did not make.
     :param unknown_members: Whether unknown members of a group are dropped with a warning or refuse the request.
     :param unmanaged_members: Whether members whom no client manages stay in a group that is replaced or deleted.
+    :param assign: Whether what a person holds is asked for by the members of ``groups``, by the ``roles`` of Users, or
+        by ``both``.
+    :param unknown_roles: Whether a role that does not exist refuses the write that asks for it, or is dropped.
+    :param role_attribute: A further attribute of a User that names one role.
     :param delete_unowned: What DELETE does to an account or group that no client has written.
     :param duplicate_group_names: Whether two groups may share a displayName.
     :param idempotent_create_seconds: For how long a repeated creation that was answered is answered 201 again; ``None``
@@ -245,6 +249,9 @@ class ConnectionSettings(Table):
     list_unmanaged: bool | None = None
     unknown_members: Literal["drop", "refuse"] = "drop"
     unmanaged_members: Literal["keep", "remove"] = "keep"
+    assign: Literal["groups", "roles", "both"] = "groups"
+    unknown_roles: Literal["refuse", "drop"] = "refuse"
+    role_attribute: Literal["title", "userType"] | None = None
     delete_unowned: Literal["refuse", "deactivate", "delete"] = "refuse"
     duplicate_group_names: bool = False
     idempotent_create_seconds: Annotated[int, Field(ge=0)] | None = None
@@ -273,6 +280,9 @@ class ConnectionSettings(Table):
             duplicate_group_names=self.duplicate_group_names,
             unknown_members=self.unknown_members,
             unmanaged_members=self.unmanaged_members,
+            assign=self.assign,
+            unknown_roles=self.unknown_roles,
+            role_attribute="user_type" if self.role_attribute == "userType" else self.role_attribute,
             delete_unowned=self.delete_unowned,
             outage_retry_after=self.outage_retry_after,
             guard=self.guard.policy(),

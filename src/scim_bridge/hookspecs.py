@@ -38,7 +38,18 @@ from scim2_models import BaseModel as ScimModel
 
 from scim_bridge.connector import Connector, ConnectorRegistry, describe
 from scim_bridge.errors import ConnectorDefinitionError
-from scim_bridge.models import CoreUser, EnterpriseUser, Explanation, Finding, Group, MemberPage, Page, Remote, User
+from scim_bridge.models import (
+    CoreUser,
+    EnterpriseUser,
+    Entitlement,
+    Explanation,
+    Finding,
+    Group,
+    MemberPage,
+    Page,
+    Remote,
+    User,
+)
 
 __all__ = ["HOOKS", "ConnectorSpec", "DiscoverySpec", "check_definition", "hookimpl", "implemented"]
 
@@ -206,6 +217,16 @@ class ConnectorSpec:
         :raises RemoteNotFoundError: when the *group* is not there.
         """
 
+    # -- Entitlements ------------------------------------------------------------------------------------------------
+
+    @hookspec(firstresult=True)
+    async def list_entitlements(self) -> list[Entitlement]:
+        """Return everything that people can hold, also what cannot be given through the bridge.
+
+        Clients are shown it, and who holds it (``Remote.holds``). To ask for an assignable one is to ask for membership
+        of the group of its remote id: ``list_groups`` has that group, and no hook of its own gives it.
+        """
+
     # -- Descriptions ----------------------------------------------------------------------------------------------
 
     @hookspec(firstresult=True)
@@ -331,5 +352,7 @@ def _faults_of_membership(operations: frozenset[str]) -> Iterator[str]:
         yield "implements both shapes of membership; take set_user_groups or add/remove_group_members"
     if "list_group_members" in operations and "add_group_members" not in operations:
         yield "list_group_members is of systems that keep members on the group; it needs add/remove_group_members"
+    if "list_entitlements" in operations and "list_groups" not in operations:
+        yield "list_entitlements needs list_groups: what is assignable is given by a group"
     if "list_groups" in operations and not shapes:
         yield "has groups but neither set_user_groups nor add/remove_group_members"

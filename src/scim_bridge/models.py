@@ -11,13 +11,14 @@ from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
 import scim2_models
 from pydantic import Field
-from scim2_models import CaseExact, Group, GroupMembership, Name, Reference, Required
+from scim2_models import CaseExact, Group, GroupMembership, Mutability, Name, Reference, Required
 from scim2_models.resources import enterprise_user
 
 __all__ = [
     "CoreUser",
     "Email",
     "EnterpriseUser",
+    "Entitlement",
     "Explanation",
     "Finding",
     "Group",
@@ -58,10 +59,29 @@ class EnterpriseUser(scim2_models.EnterpriseUser):
     manager: Manager | None = None
 
 
+class RoleValue(scim2_models.Role):
+    """A role of a User, and whether it is in force."""
+
+    state: Annotated[str | None, Mutability.read_only] = None
+
+
+class EntitlementValue(scim2_models.Entitlement):
+    """An entitlement of a User, and whether it is in force."""
+
+    state: Annotated[str | None, Mutability.read_only] = None
+
+
 class CoreUser(scim2_models.User[scim2_models.AnyExtension]):
     """The core User (RFC 7643 §4.1)."""
 
     emails: list[Email] | None = None  # type: ignore[assignment] # narrower than there
+
+
+class EntitledUser(CoreUser[scim2_models.AnyExtension]):
+    """The core User where the remote system tells what people hold."""
+
+    roles: list[RoleValue] | None = None  # type: ignore[assignment] # narrower than there
+    entitlements: list[EntitlementValue] | None = None  # type: ignore[assignment] # narrower than there
 
 
 User: TypeAlias = CoreUser[EnterpriseUser]
@@ -106,6 +126,8 @@ class Remote(Generic[ResourceT]):
     :param invited: Of a User that is not active: whether the person has only to accept an invitation to be let in. That
         is no access yet; nobody is invited again meanwhile, and who is to be out has the invitation withdrawn by
         ``deactivate_user``.
+    :param holds: Of a User: the remote ids of the entitlements in force, whoever gave them (``list_entitlements``);
+        ``None``: this call could not tell.
     """
 
     remote_id: str
@@ -114,6 +136,30 @@ class Remote(Generic[ResourceT]):
     existed: bool = False
     unfinished: bool = False
     invited: bool = False
+    holds: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """Something that a person can hold in the remote system: a role, a licence, a team.
+
+    :param remote_id: Its id; of an assignable one also that of the group which gives it.
+    :param name: What people call it there.
+    :param resource_type: Whether clients find it among ``/Roles`` and in ``roles`` of a User, or among
+        ``/Entitlements`` and in ``entitlements``.
+    :param type: What it is, in the remote system's own word (``Team``).
+    :param several: Whether others of its type can be in force beside it.
+    :param assignable: Whether it can be given through the bridge; else it is only shown.
+    :param privileged: Whether it is on a list of those that need an operator's leave.
+    """
+
+    remote_id: str
+    name: str
+    resource_type: Literal["Role", "Entitlement"]
+    type: str
+    several: bool = True
+    assignable: bool = True
+    privileged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pluggy
 from scim_bridge.connector import Connector
 from scim_bridge.errors import OperationNotSupportedError
 from scim_bridge.hookspecs import HOOKS, implemented
-from scim_bridge.models import Explanation, Finding, Group, MemberPage, Page, Remote, User
+from scim_bridge.models import Entitlement, Explanation, Finding, Group, MemberPage, Page, Remote, User
 
 
 class BoundConnector:
@@ -138,6 +138,11 @@ class BoundConnector:
         """Return a page of the accounts in a group."""
         page: MemberPage = await self._call("list_group_members", remote_id=remote_id, cursor=cursor, limit=limit)
         return page
+
+    async def list_entitlements(self) -> list[Entitlement]:
+        """Return everything that people can hold."""
+        found: list[Entitlement] = await self._call("list_entitlements")
+        return found
 
     async def schemas(self) -> list[dict[str, Any]]:
         """Return the connector's own extension schemas."""

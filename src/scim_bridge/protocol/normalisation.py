@@ -14,7 +14,7 @@ from scim2_models import (
 
 from scim_bridge.protocol.clients import Quirks
 from scim_bridge.protocol.filters import Filters
-from scim_bridge.protocol.schemas import ENTERPRISE_USER, Attribute, ResourceDefinition
+from scim_bridge.protocol.schemas import ENTERPRISE_USER, HELD, Attribute, ResourceDefinition
 from scim_bridge.protocol.values import Values
 
 OPERATIONS = ("add", "remove", "replace")
@@ -182,7 +182,7 @@ class Normaliser:
         unknown: list[str] = []
         for operation in operations:
             path, value = operation.get("path"), operation.get("value")
-            if isinstance(path, str) and path and not self._is_defined(model, path):
+            if isinstance(path, str) and path and (self._is_shown(path) or not self._is_defined(model, path)):
                 unknown.append(path)
                 continue
             if not path and isinstance(value, dict):
@@ -192,10 +192,17 @@ class Normaliser:
                     continue
                 operation = {**operation, "value": {k: v for k, v in value.items() if k not in keys}}  # noqa: PLW2901 - as above
             known.append(operation)
+        shown = [path for path in unknown if self._is_shown(path)]
         for path in unknown:
             if not ((known or beside) and self._quirks.take("unknown_attribute")):
-                raise InvalidPathException(path=path, detail=f"No schema defines the path {path!r}")
+                why = "is only shown here (assign)" if path in shown else "is defined by no schema"
+                raise InvalidPathException(path=path, detail=f"The path {path!r} {why}")
         return known
+
+    def _is_shown(self, path: str) -> bool:
+        """Whether a path is about what a person holds, where clients do not ask for it in this way."""
+        attribute = self._attribute(path.partition("[")[0].partition(".")[0])
+        return attribute is not None and attribute.name in HELD and _is_read_only(attribute)
 
     def _is_key(self, model: type[Any], key: str) -> bool:
         with suppress(InvalidPathException):

@@ -11,6 +11,7 @@ from scim2_models import ResourceType
 from scim2_server.routing import ROUTES, Operation, Route
 
 from scim_bridge.protocol.json_schemas import NAMES, PROJECTION, Json, component, components, search_parameters
+from scim_bridge.protocol.schemas import CATALOGUE
 from scim_bridge.protocol.service import BridgeService
 
 PATH = "/openapi.json"
@@ -89,7 +90,8 @@ def _served(service: BridgeService) -> Iterator[tuple[Route, ResourceType | None
             yield route, None
             continue
         for type_ in service.provider.resource_types:
-            yield route, type_
+            if type_.name not in CATALOGUE or route.operation in {Operation.query, *_SEARCHES}:
+                yield route, type_
 
 
 def _operation(service: BridgeService, route: Route, type_: ResourceType | None, transient: list[int]) -> Json:

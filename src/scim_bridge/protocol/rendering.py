@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from scim_bridge.models import Kind
+from scim_bridge.protocol.entitlements import Values
 from scim_bridge.store.clock import from_microseconds
 from scim_bridge.store.rows import Membership, ResourceRow, entity_tag
 from scim_bridge.store.shown import Shown
@@ -25,11 +26,13 @@ class Representation:
     :param row: The stored row.
     :param references: The groups of a User, or the members of a Group; ``None``: not loaded, not to be shown.
     :param compared: Whether the client sends what differs from what it reads.
+    :param held: Of a User, what they hold; ``None``: the remote system does not tell.
     """
 
     row: ResourceRow
     references: Sequence[Membership] | None
     compared: bool = False
+    held: Values | None = None
 
     @property
     def active(self) -> bool | None:
@@ -66,12 +69,21 @@ def resource(base_url: str, representation: Representation) -> bytes:
     """Return the whole representation of a resource."""
     row = representation.row
     is_user = row.kind == "User"  # a Group has no ``active``, whatever its row says of it
-    parts = [_user_document(row.document, row.active, representation.active) if is_user else row.document[:-1]]
+    document = row.document if representation.held is None else with_held(row.document, representation.held)
+    parts = [_user_document(document, row.active, representation.active) if is_user else document[:-1]]
     if representation.references or (row.kind == "Group" and representation.references is not None):
         parts.append(b'"groups":' if row.kind == "User" else b'"members":')
         parts[-1] += _compact([reference(base_url, row.kind, item) for item in representation.references])
     parts.append(_meta(base_url, row.kind, row.id, timestamp(row.created_at), timestamp(row.modified_at), row.version))
     return b",".join(parts)
+
+
+def with_held(document: bytes, held: Values) -> bytes:
+    """Return the document of a User with what they hold, instead of what was asked for."""
+    if any(f'"{name}"'.encode() in document for name in held):
+        document = _compact({name: value for name, value in json.loads(document).items() if name not in held})
+    told = {name: values for name, values in held.items() if values}
+    return document[:-1] + b"," + _compact(told)[1:] if told else document
 
 
 def _meta(base_url: str, kind: Kind, id: str, created: str, modified: str, version: int) -> bytes:  # noqa: PLR0917 - the columns of a row

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from scim2_models import (
     Extension,
@@ -19,11 +19,19 @@ from scim2_models import (
 )
 
 import scim_bridge
-from scim_bridge.models import CoreUser, EnterpriseUser, Kind
+from scim_bridge.models import CoreUser, EnterpriseUser, EntitledUser
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
+CATALOGUE = ("Role", "Entitlement")
+"""The resource types of what people can hold: only to be read."""
+
+HELD = ("roles", "entitlements")
+"""The attributes of a User that tell what they hold."""
+
+STATES = ("pending", "shadowed")
+"""What is told of a role that is asked for and not in force: it is on its way, or another one takes its place."""
 
 
 def directory() -> Path:
@@ -89,7 +97,7 @@ class ResourceDefinition:
     :param extensions: URN of each extension → its attributes, by name in lower case.
     """
 
-    kind: Kind
+    kind: str
     urn: str
     core: Mapping[str, Attribute]
     extensions: Mapping[str, Mapping[str, Attribute]]
@@ -144,17 +152,30 @@ class BridgeProvider(ScimProvider):
 
     :param extensions: Further schemas of the connector, as JSON; each extends User unless its URN ends in ``:Group``.
     :param policy: What the client's requests may depart from the RFC in.
+    :param entitlements: What ``roles`` and ``entitlements`` of a User are: ``asked`` for by clients, only ``shown``,
+        or, where the remote system tells of none, just ``kept``.
     """
 
-    def __init__(self, extensions: Iterable[Mapping[str, Any]] = (), policy: ScimPolicy | None = None) -> None:
+    def __init__(
+        self,
+        extensions: Iterable[Mapping[str, Any]] = (),
+        policy: ScimPolicy | None = None,
+        *,
+        entitlements: Literal["asked", "shown", "kept"] = "kept",
+    ) -> None:
         added = [dict(extension) for extension in extensions]
-        self.documents = (load("schemas/User"), load("schemas/EnterpriseUser"), load("schemas/Group"), *added)
-        types = [_resource_type(name, added) for name in ("User", "Group")]
+        self.entitlements = entitlements
+        user = load("schemas/User") if entitlements == "kept" else _entitled(read_only=entitlements == "shown")
+        catalogue = [] if entitlements == "kept" else [load(f"schemas/{name}") for name in CATALOGUE]
+        self.documents = (user, load("schemas/EnterpriseUser"), load("schemas/Group"), *catalogue, *added)
+        names = ("User", "Group", *(() if entitlements == "kept" else CATALOGUE))
+        types = [_resource_type(name, added) for name in names]
         super().__init__(
             models=[
-                CoreUser,
+                CoreUser if entitlements == "kept" else EntitledUser,
                 EnterpriseUser,
                 Group,
+                *(Resource.from_schema(Schema.model_validate(document)) for document in catalogue),
                 *(Extension.from_schema(Schema.model_validate(extension)) for extension in added),
             ],
             resource_types=[ResourceType.model_validate(type_) for type_ in types],
@@ -162,7 +183,7 @@ class BridgeProvider(ScimProvider):
             policy=policy,
         )
         by_urn = {document["id"]: document["attributes"] for document in self.documents}
-        self.definitions: dict[Kind, ResourceDefinition] = {
+        self.definitions: dict[str, ResourceDefinition] = {
             type_["name"]: ResourceDefinition(
                 kind=type_["name"],
                 urn=type_["schema"],
@@ -175,9 +196,38 @@ class BridgeProvider(ScimProvider):
             for type_ in types
         }
 
-    def model(self, kind: Kind) -> type[Resource[Any]]:
+    def model(self, kind: str) -> type[Resource[Any]]:
         """Return the class that a resource type's requests are validated with, extensions included."""
         return cast("type[Resource[Any]]", self.model_for(kind))
+
+
+@cache
+def _entitled(*, read_only: bool) -> dict[str, Any]:
+    """Return the schema of Users of whom the remote system tells what they hold.
+
+    :param read_only: Whether clients do not ask for it in this way.
+    """
+    state = {
+        "name": "state",
+        "type": "string",
+        "multiValued": False,
+        "description": "What keeps it from being in force; not there when it is.",
+        "required": False,
+        "caseExact": True,
+        "mutability": "readOnly",
+        "returned": "default",
+        "uniqueness": "none",
+        "canonicalValues": list(STATES),
+    }
+
+    def held(attribute: dict[str, Any]) -> dict[str, Any]:
+        if attribute["name"] not in HELD:
+            return attribute
+        mutability = "readOnly" if read_only else "readWrite"
+        return {**attribute, "mutability": mutability, "subAttributes": [*attribute["subAttributes"], state]}
+
+    document = load("schemas/User")
+    return {**document, "attributes": [held(attribute) for attribute in document["attributes"]]}
 
 
 def _resource_type(name: str, extensions: list[dict[str, Any]]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from scim2_server.service import ScimService, scim_exception_of
 
 from scim_bridge.errors import ServingError
 from scim_bridge.models import Kind, User
-from scim_bridge.protocol import bulk, members, rendering, simple_patches, strict_json
+from scim_bridge.protocol import bulk, entitlements, members, rendering, simple_patches, strict_json
 from scim_bridge.protocol.clients import ClientPreset, Quirks
 from scim_bridge.protocol.limits import (
     Limits,
@@ -49,9 +49,9 @@ from scim_bridge.protocol.limits import (
 )
 from scim_bridge.protocol.names import require_name, require_visible
 from scim_bridge.protocol.normalisation import Normaliser
-from scim_bridge.protocol.schemas import BridgeProvider
+from scim_bridge.protocol.schemas import CATALOGUE, BridgeProvider
 from scim_bridge.store.documents import decode
-from scim_bridge.store.rows import MemberDelta
+from scim_bridge.store.rows import NOT_ASKING, Asking, MemberDelta
 
 _ON_A_RESOURCE = {
     "GET": Operation.query,
@@ -76,10 +76,12 @@ class Modification:
 
     :param change: The change of attributes; ``None``: none is asked for.
     :param deltas: The changes of members, of a Group.
+    :param asking: How it asks for roles, of a User.
     """
 
     change: Change | None
     deltas: tuple[MemberDelta, ...] = ()
+    asking: Asking = NOT_ASKING
 
 
 @lru_cache(maxsize=64)
@@ -122,6 +124,11 @@ class BridgeService(ScimService):
         self._normalisers = {
             kind: Normaliser(definition, self._quirks) for kind, definition in provider.definitions.items()
         }
+
+    def searched_types(self, endpoint: str | None) -> list[ResourceType]:
+        """Return the resource types that a search covers; at the root only what clients manage."""
+        found = super().searched_types(endpoint)
+        return [type_ for type_ in found if endpoint is not None or type_.name not in CATALOGUE]
 
     def kind_at(self, endpoint: str) -> Kind:
         """Return the name of the resource type that an endpoint serves.
@@ -214,7 +221,7 @@ class BridgeService(ScimService):
                 _keep_active(current, replacement)
                 return self.apply_replacement(current, replacement, Conditions())
 
-        return Modification(change, deltas)
+        return Modification(change, deltas, Asking(whole=True))
 
     def modification(self, kind: Kind, payload: dict[str, Any]) -> Modification:
         """Return what a PATCH asks for (RFC 7644 §3.5.2).
@@ -227,16 +234,19 @@ class BridgeService(ScimService):
         deltas: list[MemberDelta] = []
         if kind == "Group":
             operations, deltas = members.split_operations(operations, self._quirks, self.limits)
+        named: tuple[str, ...] = ()
+        if kind == "User" and self.provider.entitlements == "asked":
+            operations, named = entitlements.split(operations)
         check_paths(operations, self.limits)
         check_values((operation.get("value") for operation in operations), self.limits)
         check_text(operations, self.limits)
         with self.provider:
             body = self._normalisers[kind].patch(payload, operations)
             model = self.provider.model(kind)
-            body["Operations"] = self._normalisers[kind].known(model, body["Operations"], beside=bool(deltas))
+            body["Operations"] = self._normalisers[kind].known(model, body["Operations"], beside=bool(deltas or named))
             if not body["Operations"]:
-                return Modification(None, tuple(deltas))
-            if kind == "User" and (active := simple_patches.activation(body)) is not None:
+                return Modification(None, tuple(deltas), Asking(named))
+            if kind == "User" and not named and (active := simple_patches.activation(body)) is not None:
                 return Modification(partial(simple_patches.with_active, active=active))
             patch_op: Any = self._validated(cast("Any", PatchOp)[model], body, Context.RESOURCE_PATCH_REQUEST)
         # The library asks of every string of the model whether it can be compared; ours all can, and that costs most.
@@ -254,7 +264,7 @@ class BridgeService(ScimService):
                     require_visible(patched, before)
                 return patched
 
-        return Modification(change, tuple(deltas))
+        return Modification(change, tuple(deltas), Asking(named))
 
     # -- Searches ------------------------------------------------------------------------------------------------------
 
@@ -302,6 +312,9 @@ class BridgeService(ScimService):
             if row.kind == "User":
                 resource.active = representation.active
             references = [rendering.reference(base_url, row.kind, item) for item in representation.references or ()]
+            for held, values in (representation.held or {}).items():
+                item = type(resource).get_field_root_type(held)
+                setattr(resource, held, [item.model_validate(value) for value in values] or None)
             if representation.references is not None:
                 name = "groups" if row.kind == "User" else "members"
                 model = type(resource).get_field_root_type(name)

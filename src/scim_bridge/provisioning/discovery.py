@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from scim_bridge.models import Group, Kind, Lane, Remote, User
+from scim_bridge.models import Entitlement, Group, Kind, Lane, Remote, User
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.situation import Capabilities, groups_seen, name_of, observed_of
 from scim_bridge.provisioning.succession import take_name
@@ -80,6 +80,14 @@ class Discovery:
         if kind == "User":
             self._memberships(tx, row, remote, asked=asked)
         return row
+
+    def group_of(self, tx: Connection, one: Entitlement) -> ResourceRow | None:
+        """Return the group that gives an entitlement; one that the store does not have is taken over."""
+        row = resources.find_by_remote_id(tx, self.connection_id, "Group", one.remote_id)
+        if row is not None:
+            return row
+        group = Remote(one.remote_id, Group(display_name=one.name))
+        return self.take(tx, "Group", group, asked=self.clock())
 
     def refresh(
         self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group], *, asked: datetime

@@ -19,6 +19,8 @@ from scim_bridge.store.rows import MemberDelta, MembershipChange, Ownership, Res
 
 Change = Callable[[Group], Group | None]
 
+BY_ROLES = 'the operator of the bridge has set assign = "roles"'
+
 
 class GroupIntake:
     """Accepts creations, changes and deletions of the Groups of one connection."""
@@ -103,7 +105,11 @@ class GroupIntake:
                 detail="no client has written this group, nothing was changed; delete_unowned may allow its deletion"
             )
         change = memberships.remove_group(
-            tx, self.intake.connection_id, row.id, keep_unmanaged=self.intake.policy.unmanaged_members == "keep"
+            tx,
+            self.intake.connection_id,
+            row.id,
+            keep_unmanaged=self.intake.policy.unmanaged_members == "keep",
+            two_ways=self.intake.policy.assign == "both",
         )
         self.intake.guard.permit_members(tx, row, change)
         hold = not self.intake.capabilities.user_centric and self.intake.guard.hold_removals(tx, change.removed)
@@ -134,18 +140,39 @@ class GroupIntake:
         now = self.intake.clock()
         return resources.bump(tx, self.intake.connection_id, self._look_again(tx, leaving), lane=Lane.REMOVE, now=now)
 
+    def asked_by_role(self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta]) -> Accepted:
+        """Accept that the roles of a person ask for a group, or no longer do."""
+        return self._members(tx, row, deltas, by_role=True)
+
     def _members(
-        self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta], *, new: bool = False
+        self,
+        tx: Connection,
+        row: ResourceRow,
+        deltas: Sequence[MemberDelta],
+        *,
+        new: bool = False,
+        by_role: bool = False,
     ) -> Accepted:
         """Apply member deltas and hand what they change to the driver.
 
         :param new: Whether the group was just made: its first members are part of its first version (RFC 7643 §3.1).
+        :param by_role: Whether it is the roles of the members that say so.
+        :raises ForbiddenException: When a group adds people though only roles are to.
         """
         policy = self.intake.policy
         keep = policy.unmanaged_members == "keep"
         change = memberships.apply(
-            tx, self.intake.connection_id, row.id, deltas, self.intake.clock(), keep_unmanaged=keep
+            tx,
+            self.intake.connection_id,
+            row.id,
+            deltas,
+            self.intake.clock(),
+            keep_unmanaged=keep,
+            by_role=by_role,
+            two_ways=policy.assign == "both",
         )
+        if change.added and not by_role and policy.assign == "roles":
+            raise ForbiddenException(detail=f"nobody is added through groups here: {BY_ROLES}; nothing was changed")
         named, _, complete = net(deltas)
         # A list of which nobody is known is one of ids that are no longer true, not one of nobody.
         if change.unknown and (policy.unknown_members == "refuse" or (complete and change.unknown == named)):

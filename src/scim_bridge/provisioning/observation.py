@@ -46,7 +46,7 @@ class Observation:
         if former is not None:
             row = self._in_place_of(tx, former, row, anew=first and made and not answer.existed)
         observed = _called(row, observed_of(answer, self.capabilities.attributes(row.kind)))
-        row = replace(row, remote_id=answer.remote_id, observed=observed)
+        row = replace(holding(row, answer), remote_id=answer.remote_id, observed=observed)
         adopted = first and (answer.existed or not made)
         if adopted:
             row = replace(row, ownership=Ownership.ADOPTED)
@@ -84,12 +84,8 @@ class Observation:
             row = self._seen_in(tx, row, [])
             before = row.observed or Observed()
             name = {path: value for path, value in before.attributes.items() if path == "userName"}
-            return replace(
-                row,
-                observed=replace(
-                    before, present=False, active=False, invited=False, attributes=name, deferred=(), sent=""
-                ),
-            )
+            gone = replace(before, present=False, active=False, invited=False, attributes=name, deferred=(), sent="")
+            return replace(row, observed=replace(gone, holds=None if gone.holds is None else ()))
         if not row.deleted:
             resources.touch(tx, self.connection_id, memberships.observe_absence(tx, self.connection_id, row.id))
             row = replace(row, remote_id=None)
@@ -129,7 +125,7 @@ class Observation:
         kept = {path: value for path, value in observed.attributes.items() if path in deferred}
         called = observed.called if "userName" in deferred else ""
         observed = replace(observed, attributes=values | kept, deferred=tuple(sorted(deferred)), called=called)
-        return replace(row, observed=replace(observed, unfinished=answer.unfinished))
+        return holding(replace(row, observed=replace(observed, unfinished=answer.unfinished)), answer)
 
     def _moved(self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group]) -> ResourceRow:
         """Let a User stand for the account that takes the place of its own; it holds what the answer tells."""
@@ -165,7 +161,7 @@ class Observation:
         for group in held:
             if keep_unmanaged and group.ownership is Ownership.DISCOVERED:
                 memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=True)
-        return row
+        return row if answer is None else holding(row, answer)
 
     def _memberships(
         self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group], *, anew: bool
@@ -270,6 +266,14 @@ class Observation:
             resources.bump(tx, self.connection_id, to_add, lane=Lane.UPDATE, now=self.clock())
 
 
+def holding(row: ResourceRow, answer: Remote[User] | Remote[Group]) -> ResourceRow:
+    """Note what entitlements of a person an answer shows to be in force; others shown are a new version."""
+    observed = row.observed or Observed()
+    if answer.holds is None or observed.holds == (holds := tuple(sorted(answer.holds))):
+        return row
+    return replace(row, observed=replace(observed, holds=holds), version=row.version + 1)
+
+
 def _called(row: ResourceRow, observed: Observed) -> Observed:
     """Note of what was just seen of an account how clients call the person, if it is not the account's own userName.
 
@@ -277,7 +281,8 @@ def _called(row: ResourceRow, observed: Observed) -> Observed:
     noted as they are made. Where the remote system would not take the client's, that is not asked for again.
     """
     before = row.observed or Observed()
-    observed = replace(observed, cleared=before.cleared)
+    holds = before.holds if observed.holds is None else observed.holds
+    observed = replace(observed, cleared=before.cleared, holds=holds)
     was, now = before.attributes.get("userName"), observed.attributes.get("userName")
     if row.kind != "User" or now is None or same("userName", now, row.name):
         return observed

@@ -74,6 +74,10 @@ class ProvisioningPolicy:
         always repeated calmly.
     :param duplicate_group_names: Whether two groups may share a displayName.
     :param unknown_members: ``drop`` them with a warning, or ``refuse`` the request.
+    :param assign: Whether what a person holds is asked for by the members of groups, by the person's ``roles`` and
+        ``entitlements``, or by both.
+    :param unknown_roles: ``refuse`` a write that asks for a role which does not exist, or ``drop`` the role.
+    :param role_attribute: A further attribute of a User that names one role (``title``); Python name.
     :param unmanaged_members: Whether members whom no client manages and whom a write does not name ``keep`` the group
         when its whole list is replaced or it is deleted, or ``remove`` them.
     :param delete_unowned: What DELETE does to an account or group that no client has written: ``refuse``,
@@ -93,6 +97,9 @@ class ProvisioningPolicy:
     unknown_members: Literal["drop", "refuse"] = "drop"
     unmanaged_members: Literal["keep", "remove"] = "keep"
     delete_unowned: Literal["refuse", "deactivate", "delete"] = "refuse"
+    assign: Literal["groups", "roles", "both"] = "groups"
+    unknown_roles: Literal["refuse", "drop"] = "refuse"
+    role_attribute: str | None = None
     deferrable_additions: int = 20
     outage_retry_after: int = 60
     apart: frozenset[str] = frozenset()

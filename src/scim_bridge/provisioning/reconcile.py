@@ -22,12 +22,12 @@ from scim_bridge.models import Group, Kind, Lane, Page, Remote, User
 from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.drift import SECURITY, Comparison, Drift, DriftClass, keep, last
 from scim_bridge.provisioning.journal import actor, record
-from scim_bridge.provisioning.observation import Observation, follow_loss, unnamed_of
+from scim_bridge.provisioning.observation import Observation, follow_loss, holding, unnamed_of
 from scim_bridge.provisioning.plan import Desired, Seen, differing, same
 from scim_bridge.provisioning.roster import Rosters, comparable
 from scim_bridge.provisioning.service import Provisioning
 from scim_bridge.provisioning.situation import groups_seen, observed_of, rearmed, situation_of
-from scim_bridge.store import audit, connector_state, resources
+from scim_bridge.store import audit, connector_state, entitlements, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
 from scim_bridge.upstream.lanes import lane as current_lane
@@ -114,6 +114,8 @@ class Reconciler:
                 comparison.compared += len(page.items)
                 if progress is not None:
                     progress(comparison.compared)
+            if kind == "Group" and apply:
+                await self._list_entitlements()
             if LISTINGS[kind] in self.connector.operations:
                 await self._look_for_missing(kind, seen[kind], comparison, apply=apply)
         await self._compare_members(comparison, apply=apply)
@@ -126,6 +128,12 @@ class Reconciler:
         if missing := comparison.missing_accounts:
             self.logger.error("%d accounts are missing, and are not made again unasked", len(missing))
         return comparison
+
+    async def _list_entitlements(self) -> None:
+        """Keep what people can hold, for clients to read; what people hold is told of each account."""
+        if "list_entitlements" in self.connector.operations:
+            listed = await self._in_turn(self.connector.list_entitlements)
+            await self.store.write(lambda tx: entitlements.save(tx, self.connection_id, listed, self.clock()))
 
     async def _compare_members(self, comparison: Comparison, *, apply: bool) -> None:
         """Compare who is in each group, where members are listed there."""
@@ -261,6 +269,8 @@ class Reconciler:
                 self.wake()
             elif apply and await self._write(lambda tx: self._try_deferred(tx, row, remote)):
                 self.wake()
+            elif apply and holding(row, remote) is not row:
+                await self._write(lambda tx: self._note_holding(tx, row, remote))
             return
         if row.kind == "User":
             # Listings lag: HubSpot still lists an account seconds after its removal. A direct read is believed.
@@ -301,6 +311,12 @@ class Reconciler:
         tried = replace(fresh, observed=replace(fresh.observed, deferred=tuple(kept)))
         resources.replace(tx, rearmed(tried, Lane.UPDATE))
         return True
+
+    def _note_holding(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> None:
+        """Note what a person holds, which differs in nothing that is the bridge's to mend."""
+        fresh = self._fresh(tx, row, lock=True)
+        if fresh is not None:
+            resources.replace(tx, holding(fresh, remote))
 
     async def _confirm(self, row: ResourceRow, remote_id: str, comparison: Comparison, *, apply: bool) -> None:
         """Read one account or group directly and act on what that shows."""

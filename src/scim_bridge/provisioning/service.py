@@ -30,6 +30,7 @@ from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.intake import Accepted, Check, Intake
 from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.policy import ProvisioningPolicy
+from scim_bridge.provisioning.roles import RoleIntake
 from scim_bridge.provisioning.search import Search
 from scim_bridge.provisioning.situation import Capabilities, Situation
 from scim_bridge.provisioning.users import UserIntake
@@ -37,7 +38,7 @@ from scim_bridge.provisioning.waiting import happened
 from scim_bridge.store import audit, memberships, notifications, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership
-from scim_bridge.store.rows import MemberDelta, ResourceRow, State
+from scim_bridge.store.rows import NOT_ASKING, Asking, MemberDelta, ResourceRow, State
 
 POLL = 5.0
 """Seconds between looks at a row that another replica may settle: a notification is only a wake-up."""
@@ -103,12 +104,14 @@ class Provisioning:
         self.connection_id, self.store, self.connector = connection_id, store, connector
         self.policy, self.clock = policy, clock
         intake = Intake(connection_id, capabilities, policy, new_id=new_id, clock=clock)
-        self.users, self.groups = UserIntake(intake), GroupIntake(intake)
+        self.groups = GroupIntake(intake)
         self.outcomes = Outcomes(connection_id, capabilities, new_id=new_id, clock=clock)
         self.guard = intake.guard
         self.discovery = Discovery(
             connection_id, capabilities, self.guard, new_id=new_id, clock=clock, forgotten=self.outcomes.forgotten
         )
+        roles = policy.assign != "groups" and "list_entitlements" in capabilities.operations
+        self.users = UserIntake(intake, RoleIntake(intake, self.groups, self.discovery.group_of) if roles else None)
         self.leadership = leadership
         self.identification = Identification(
             connection_id, store, connector, clock=clock, apart=policy.apart, leadership=leadership
@@ -139,13 +142,20 @@ class Provisioning:
         new_id = self.users.intake.new_id()
         return await self._created(lambda tx: self.users.create(tx, user, new_id), about=new_id)
 
-    async def modify_user(self, user_id: str, change: Callable[[User], User | None], check: Check) -> Outcome:
+    async def modify_user(
+        self,
+        user_id: str,
+        change: Callable[[User], User | None],
+        check: Check,
+        asking: Asking = NOT_ASKING,
+    ) -> Outcome:
         """Replace or modify a User (RFC 7644 §3.5).
 
         :param change: Runs inside the store's transaction; returns the new state, or ``None`` when nothing changes.
         :param check: Evaluates the request's conditions against the entity tag.
+        :param asking: How it asks for roles.
         """
-        return await self._write(lambda tx: self.users.modify(tx, user_id, change, check), about=user_id)
+        return await self._write(lambda tx: self.users.modify(tx, user_id, change, check, asking), about=user_id)
 
     async def delete_user(self, user_id: str, check: Check) -> None:
         """Delete a User (RFC 7644 §3.6); returns when the remote system agrees."""

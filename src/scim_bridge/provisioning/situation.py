@@ -207,6 +207,7 @@ def observed_of(remote: Remote[User] | Remote[Group], paths: frozenset[str]) -> 
         deferred=deferred,
         unfinished=remote.unfinished,
         invited=remote.invited and not active,
+        holds=None if remote.holds is None else tuple(sorted(remote.holds)),
     )
 
 

@@ -10,18 +10,23 @@ from scim_bridge.errors import PendingError
 from scim_bridge.models import Lane, User
 from scim_bridge.paths import attributes_of, with_values
 from scim_bridge.provisioning.intake import Accepted, Check, Intake, taken
+from scim_bridge.provisioning.roles import RoleIntake
 from scim_bridge.provisioning.succession import part
 from scim_bridge.store import documents, memberships, resources
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
-from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
+from scim_bridge.store.rows import NOT_ASKING, Asking, Observed, Ownership, ResourceRow, State
 
 
 class UserIntake:
-    """Accepts creations, changes and deletions of the Users of one connection."""
+    """Accepts creations, changes and deletions of the Users of one connection.
 
-    def __init__(self, intake: Intake) -> None:
+    :param roles: Accepts what their roles ask for; ``None``: they are only kept, or only shown.
+    """
+
+    def __init__(self, intake: Intake, roles: RoleIntake | None = None) -> None:
         self.intake = intake
+        self.roles = roles
 
     def create(self, tx: Connection, user: User, new_id: str | None = None) -> Accepted:
         """Accept a creation (RFC 7644 §3.3).
@@ -34,6 +39,13 @@ class UserIntake:
         :raises UniquenessException: When an active User of this connection has the userName.
         :raises PendingError: While the access of the person who had the address before is still being taken away.
         """
+        if self.roles is None:
+            return self._created(tx, user, new_id)
+        known = resources.find_by_name(tx, self.intake.connection_id, "User", str(user.user_name), lock=True)
+        carry_out = self.roles.accept(tx, known, user, Asking())
+        return carry_out(self._created(tx, user, new_id))
+
+    def _created(self, tx: Connection, user: User, new_id: str | None) -> Accepted:
         name = str(user.user_name)
         row = resources.find_by_name(tx, self.intake.connection_id, "User", name, lock=True)
         if row is None:
@@ -51,17 +63,34 @@ class UserIntake:
             return self._changed(tx, row, self._completed(row, user))
         raise taken("User")
 
-    def modify(self, tx: Connection, user_id: str, change: Callable[[User], User | None], check: Check) -> Accepted:
+    def modify(
+        self,
+        tx: Connection,
+        user_id: str,
+        change: Callable[[User], User | None],
+        check: Check,
+        asking: Asking = NOT_ASKING,
+    ) -> Accepted:
         """Accept a replacement or a modification (RFC 7644 §3.5).
 
         :param change: Returns the new state, or ``None`` when nothing changes.
+        :param asking: How the write asks for roles.
         :raises NotFoundException: When there is no such User.
         """
         row = self.intake.live(tx, "User", user_id)
         check(row.etag)
         current = documents.decode(row, self.intake.capabilities.user_model)
         current.active = None  # so that what comes back tells whether the client says something about it
+        if self.roles is None:
+            return self._modified(tx, row, change(current))
+        self.roles.prune(tx, row, current)
+        before = self.roles.attribute_of(current)
         user = change(current)
+        written = current if user is None else user
+        carry_out = self.roles.accept(tx, row, written, asking, before)
+        return carry_out(self._modified(tx, row, written if asking.named else user))
+
+    def _modified(self, tx: Connection, row: ResourceRow, user: User | None) -> Accepted:
         if user is not None and not self._is_as_it_was(row, user):
             return self._changed(tx, row, user)
         row = self._kept_out(tx, row) if self._may_have_returned(row) else self.intake.untouched(tx, row)

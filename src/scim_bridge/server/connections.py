@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
+from scim_bridge.models import Kind
 from scim_bridge.protocol import BridgeProvider, BridgeService, ClientPreset, Limits
 from scim_bridge.protocol.clients import Recognition
 from scim_bridge.provisioning import Provisioning
@@ -47,6 +48,10 @@ class ServedConnection:
     service: BridgeService
     recognition: Recognition
     options: ConnectionOptions = field(default_factory=ConnectionOptions)
+
+    def tells(self, kind: Kind) -> bool:
+        """Whether what is shown of a resource is more than is in its document and its groups: what people hold."""
+        return kind == "User" and self.service.provider.entitlements != "kept"
 
     @property
     def listed(self) -> frozenset[Ownership]:

@@ -11,7 +11,9 @@ from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation, Target
 
 from scim_bridge.protocol import openapi
+from scim_bridge.protocol.schemas import CATALOGUE
 from scim_bridge.server.answers import Answer, json_answer
+from scim_bridge.server.catalogue import CatalogueReads
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.reads import Reads
 from scim_bridge.server.short import ShortReads
@@ -28,6 +30,12 @@ class Endpoints:
         self.connection = connection
         self.short = ShortReads(connection)
         reads = Reads(connection)
+        catalogue = CatalogueReads(connection)
+        self._of_catalogue: dict[Operation, Callable[[ScimRequest, Target], Awaitable[Answer]]] = {
+            Operation.query: catalogue.retrieve,
+            Operation.search: catalogue.search,
+            Operation.search_with_body: catalogue.search_with_body,
+        }
         writes = Writes(connection, reads)
         self._handlers: dict[Operation, Callable[[ScimRequest, Target], Awaitable[Answer]]] = {
             Operation.query: reads.retrieve,
@@ -64,6 +72,10 @@ class Endpoints:
         """
         if target.me:
             raise NotImplementedException(detail="/Me is not supported: a token stands for a client, not for a person")
+        if target.endpoint and self.connection.service.resource_type_at(target.endpoint).name in CATALOGUE:
+            if target.operation not in self._of_catalogue:
+                raise MethodNotAllowedException(allowed=["GET"])
+            return await self._of_catalogue[target.operation](request, target)
         handler = self._handlers.get(target.operation)
         if handler is not None:
             return await handler(request, target)

@@ -21,12 +21,14 @@ from scim2_server.storage import SearchPage
 
 from scim_bridge.models import Kind
 from scim_bridge.protocol import rendering
+from scim_bridge.protocol.entitlements import held
 from scim_bridge.protocol.rendering import Representation
 from scim_bridge.server.access_log import current
 from scim_bridge.server.answers import Answer, json_answer
+from scim_bridge.server.catalogue import NOTHING
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.requests import aside
-from scim_bridge.store import connector_state, memberships, resources
+from scim_bridge.store import connector_state, entitlements, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.query import QueryPage, query
 from scim_bridge.store.rows import Membership, ResourceRow
@@ -104,7 +106,21 @@ class Reads:
         ending = any(row.shown_active and not row.active for row in rows)
         if ending and connector_state.get(tx, self._id, connector_state.PLANS) is not None:
             rows = [replace(row, shown_active=row.shown_active and row.active) for row in rows]
-        return [Representation(row, references.get(row.id), compared=self._service.preset.compares) for row in rows]
+        compared = self._service.preset.compares
+        if not self._connection.tells("User") or not any(row.kind == "User" for row in rows):
+            return [Representation(row, references.get(row.id), compared=compared) for row in rows]
+        catalogue = entitlements.load(tx, self._id) or NOTHING
+        users = [row.id for row in rows if row.kind == "User" and row.id not in references]
+        groups = references | (memberships.groups_of(tx, self._id, users, deleted=False) if users else {})
+        return [
+            Representation(
+                row,
+                references.get(row.id),
+                compared=compared,
+                held=held(row, groups[row.id], catalogue) if row.kind == "User" else None,
+            )
+            for row in rows
+        ]
 
     async def current(self, row: ResourceRow, parameters: ResponseParameters[Any] | None) -> Representation:
         """Return the representation of a row just written."""

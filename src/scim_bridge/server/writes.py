@@ -97,7 +97,7 @@ class Writes:
         if kind == "Group":
             outcome = await self._provisioning.modify_group(resource_id, wanted.change, wanted.deltas, check)
         else:
-            outcome = await self._provisioning.modify_user(resource_id, wanted.change or _nothing, check)
+            outcome = await self._provisioning.modify_user(resource_id, wanted.change or _nothing, check, wanted.asking)
         return outcome.row
 
     async def _delete(self, kind: Kind, resource_id: str, check: Callable[[str], None]) -> None:

@@ -39,6 +39,12 @@ def get(tx: Connection, connection_id: str, key: str) -> dict[str, Any] | None:
     return document
 
 
+def text(tx: Connection, connection_id: str, key: str) -> str | None:
+    """Return the value of a key as the text that it is stored as, or ``None``."""
+    found = _GET.first(tx, {"connection": connection_id, "name": key})
+    return None if found is None else str(found[0])
+
+
 def get_many(tx: Connection, connection_id: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return the values of those of some keys that have one."""
     found = _GET_MANY.rows(tx, {"connection": connection_id, "names": array(keys)})

@@ -4,6 +4,9 @@
 a removal is never claimed before it is true. What a client changes while a call about it is under way is *doubtful*:
 whatever it wants in the end is sent once more, unless the call's answer tells what is held.
 
+A membership may be asked for in two ways: by the group (its ``members``) and by the person (their ``roles`` and
+``entitlements``); ``by_role`` tells. It is desired as long as one of them asks.
+
 A membership is *unmanaged* while no client has written the person, nor named the membership (``changed_at`` tells when
 one did; 0: never).
 """
@@ -12,7 +15,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, true
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import update as sql_update
 from sqlalchemy.engine import Connection
@@ -57,6 +60,21 @@ _UNMANAGED = Prepared(
     .where(_UNNAMED, resource.c.ownership == Ownership.DISCOVERED.value)
 )
 _NAME = Prepared(sql_update(member).where(_UNNAMED).values(changed_at=bindparam("at")))
+_ASKED = Prepared(select(member.c.group_id).where(_USER, member.c.desired, member.c.by_role > 0))
+_ALSO_BY_ROLE = Prepared(select(member.c.user_id).where(_OF_GROUP, member.c.desired, member.c.by_role > 0))
+_ALSO_BY_GROUP = Prepared(
+    select(member.c.user_id).where(
+        _OF_GROUP, member.c.desired, or_(member.c.by_role == 2, and_(member.c.by_role == 0, member.c.changed_at != 0))
+    )
+)
+_LEFT_TO_ROLE = Prepared(sql_update(member).where(_OF_GROUP, member.c.by_role > 0).values(by_role=1))
+_LEFT_TO_GROUP = Prepared(sql_update(member).where(_OF_GROUP, member.c.by_role > 0).values(by_role=0))
+_GROUP_TOO = Prepared(sql_update(member).where(_OF_GROUP, member.c.by_role == 1).values(by_role=2))
+_ROLE_TOO = Prepared(
+    sql_update(member)
+    .where(_OF_GROUP, member.c.desired, member.c.by_role == 0)
+    .values(by_role=case((member.c.changed_at == 0, 1), else_=2), changed_at=bindparam("at"))
+)
 _USERS_KNOWN = Prepared(
     select(resource.c.id).where(
         resource.c.connection_id == bindparam("connection"),
@@ -130,6 +148,7 @@ _OF_THE_FORMER = (
         member.c.desired,
         member.c.observed,
         member.c.changed_at,
+        member.c.by_role,
         or_(member.c.doubtful, and_(~member.c.desired, _UNDER_WAY)),
     )
     .where(_GROUP, member.c.observed)
@@ -175,12 +194,16 @@ def apply(
     now: datetime,
     *,
     keep_unmanaged: bool = False,
+    by_role: bool = False,
+    two_ways: bool = False,
 ) -> MembershipChange:
     """Apply a client's changes of a group's members, in order, without loading the group.
 
     Ids that name no live User are reported, not stored. To remove an absent member changes nothing.
 
     :param keep_unmanaged: Whether unmanaged members whom the deltas do not name stay when the whole list is replaced.
+    :param by_role: Whether it is the roles of the members that say so.
+    :param two_ways: Whether what the other way asks for stays.
     """
     added, removed, complete = net(deltas)
     key = {"connection": connection_id, "group": group_id}
@@ -195,13 +218,28 @@ def apply(
     else:
         desired = set(_ids(tx, _DESIRED_OF, key, known | removed))
         removed &= desired
+    if two_ways and removed:
+        others, left = (_ALSO_BY_GROUP, _LEFT_TO_GROUP) if by_role else (_ALSO_BY_ROLE, _LEFT_TO_ROLE)
+        also = set(_ids(tx, others, key, removed))
+        if also:
+            left.write(tx, key | {"ids": array(also)})
+        removed, stayed = removed - also, stayed | also
     new = known - desired
     at = to_microseconds(now)
-    _want(tx, connection_id, group_id, new, at)
+    _want(tx, connection_id, group_id, new, at, by_role=by_role)
+    if by_role and known & desired:
+        _ROLE_TOO.write(tx, key | {"ids": array(known & desired), "at": at})
+    elif two_ways and known & desired:
+        _GROUP_TOO.write(tx, key | {"ids": array(known & desired)})
     if known & desired:
         _NAME.write(tx, key | {"ids": array(known & desired), "at": at})
     _unwant(tx, _CLEARING_GROUP, key, removed)
     return MembershipChange(frozenset(new), frozenset(removed), frozenset(added - known), frozenset(stayed))
+
+
+def asked_by_role(tx: Connection, connection_id: str, user_id: str) -> set[str]:
+    """Return the ids of the groups that the roles of a person ask for."""
+    return set(_ids(tx, _ASKED, {"connection": connection_id, "user": user_id}))
 
 
 def unmanaged(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str]) -> set[str]:
@@ -277,7 +315,7 @@ def doubt(tx: Connection, connection_id: str, user_id: str, group_ids: Collectio
 def suspect(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str]) -> list[str]:
     """Note that people of whom nothing is known may be in a group, and return who they are."""
     new = sorted(set(user_ids) - those_of(tx, connection_id, group_id, user_ids))
-    columns = {"desired": False, "observed": True, "changed_at": 0, "doubtful": True}
+    columns = {"desired": False, "observed": True, "changed_at": 0, "doubtful": True, "by_role": 0}
     _put(tx, connection_id, ([group_id], new), ("observed", "doubtful"), columns)
     return new
 
@@ -296,10 +334,11 @@ def hand_over(tx: Connection, connection_id: str, former_id: str, group_id: str)
 
     Whom a call under way may be taking out of the former is in doubt.
     """
-    for user_id, desired, observed, changed_at, doubtful in tx.execute(
+    for user_id, desired, observed, changed_at, by_role, doubtful in tx.execute(
         _OF_THE_FORMER, {"connection": connection_id, "group": former_id}
     ).all():
         columns = {"desired": desired, "observed": observed, "changed_at": changed_at, "doubtful": doubtful}
+        columns["by_role"] = by_role
         _put(tx, connection_id, ([group_id], [user_id]), ("observed", "doubtful"), columns)
 
 
@@ -366,16 +405,26 @@ def remove_user(tx: Connection, connection_id: str, user_id: str, *, doubtful: b
 
 
 def remove_group(
-    tx: Connection, connection_id: str, group_id: str, *, doubtful: bool = True, keep_unmanaged: bool = False
+    tx: Connection,
+    connection_id: str,
+    group_id: str,
+    *,
+    doubtful: bool = True,
+    keep_unmanaged: bool = False,
+    two_ways: bool = False,
 ) -> MembershipChange:
     """Want nobody in a group any more; ``removed`` are the people who are or were to be in it.
 
     :param doubtful: Whether a grant that may have taken effect unseen counts as held.
     :param keep_unmanaged: Whether unmanaged members stay.
+    :param two_ways: Whether those stay whose roles ask for it.
     """
     key = {"connection": connection_id, "group": group_id}
     users = set(_ids(tx, _ALL, key))
     stayed = unmanaged(tx, connection_id, group_id, users) if keep_unmanaged else set[str]()
+    if two_ways and (also := set(_ids(tx, _ALSO_BY_ROLE, key, users))):
+        _LEFT_TO_ROLE.write(tx, key | {"ids": array(also)})
+        stayed |= also
     _unwant(tx, _CLEARING_GROUP, key, users - stayed, doubtful=doubtful)
     return MembershipChange(frozenset(), frozenset(users - stayed), frozenset(), frozenset(stayed))
 
@@ -407,20 +456,31 @@ def _memberships(
     return references
 
 
-def _want(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str], at: int = 0) -> None:
+def _want(
+    tx: Connection,
+    connection_id: str,
+    group_id: str,
+    user_ids: Collection[str],
+    at: int = 0,
+    *,
+    by_role: bool = False,
+) -> None:
     """Set the desired flag of rows; of those that a call under way may be taking away, the other is in doubt.
 
     :param at: When a client named them; 0: none did.
+    :param by_role: Whether it was their roles that did.
     """
     if not user_ids:
         return
     _DOUBT_TAKEN.write(tx, {"connection": connection_id, "group": group_id, "ids": array(user_ids)})
-    columns = {"desired": True, "observed": False, "changed_at": at, "doubtful": False}
-    _put(tx, connection_id, ([group_id], user_ids), ("desired", "changed_at") if at else ("desired",), columns)
+    columns = {"desired": True, "observed": False, "changed_at": at, "doubtful": False, "by_role": int(by_role)}
+    _put(
+        tx, connection_id, ([group_id], user_ids), ("desired", "changed_at", "by_role") if at else ("desired",), columns
+    )
 
 
 def _see(tx: Connection, connection_id: str, group_ids: Collection[str], user_ids: Collection[str]) -> None:
-    columns = {"desired": False, "observed": True, "changed_at": 0, "doubtful": False}
+    columns = {"desired": False, "observed": True, "changed_at": 0, "doubtful": False, "by_role": 0}
     _put(tx, connection_id, (group_ids, user_ids), ("observed", "doubtful"), columns)
 
 
@@ -474,7 +534,7 @@ class _Clearing:
     def __init__(self, which: ColumnElement[bool]) -> None:
         granted = sql_update(member).where(which, member.c.desired, ~member.c.observed, _UNDER_WAY)
         self.granted = Prepared(granted.values(observed=True, doubtful=True))
-        self.desired = Prepared(sql_update(member).where(which, member.c.desired).values(desired=False))
+        self.desired = Prepared(sql_update(member).where(which, member.c.desired).values(desired=False, by_role=0))
         self.observed = Prepared(sql_update(member).where(which).values(observed=False, doubtful=False))
         self.drop = Prepared(sql_delete(member).where(which, ~member.c.desired, ~member.c.observed))
 

@@ -327,6 +327,8 @@ def _observed(text: str) -> Observed:
     document = json.loads(text)
     document["deferred"] = tuple(document["deferred"])
     document["cleared"] = tuple(document.get("cleared", ()))
+    if (holds := document.get("holds")) is not None:
+        document["holds"] = tuple(holds)
     return Observed(**document)
 
 

@@ -48,6 +48,7 @@ class Observed:
     :param cleared: Paths that a client has unassigned, until the remote system was seen to hold no value of them; what
         no client knows a value of is not theirs to clear.
     :param invited: Whether the person has only to accept an invitation, as :class:`~scim_bridge.models.Remote` says.
+    :param holds: Of a User, the remote ids of the entitlements in force; ``None``: the remote system has not told.
     """
 
     present: bool = False
@@ -59,6 +60,7 @@ class Observed:
     unfinished: bool = False
     cleared: tuple[str, ...] = ()
     invited: bool = False
+    holds: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,22 @@ class MemberDelta:
 
     action: str
     ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a write of a User asks for roles.
+
+    :param named: What it takes away by name, whoever gave it.
+    :param whole: Whether it is a whole representation, which its client may have read before: what it repeats of what
+        others gave is not asked for.
+    """
+
+    named: tuple[str, ...] = ()
+    whole: bool = False
+
+
+NOT_ASKING = Asking()
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,12 +217,14 @@ member = Table(
     Column("observed", Flag, nullable=False),
     Column("changed_at", NUMBER, nullable=False),
     Column("doubtful", Flag, nullable=False, server_default=false()),
+    Column("by_role", NUMBER, nullable=False, server_default="0"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
 """Who is in which group: as the client wants it (desired), as the remote system was seen to hold it (observed).
 
 Observed and *doubtful*: it may be held, or not, since a call about it was under way when the client changed its mind.
+``by_role``: whether a User's ``roles`` or ``entitlements`` ask for it: 1 alone, 2 besides the group, 0 not.
 """
 
 _UNSETTLED = or_(member.c.desired != member.c.observed, member.c.doubtful)

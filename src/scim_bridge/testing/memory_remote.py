@@ -79,6 +79,10 @@ class MemoryRemote:
         """Groups by remote id."""
         self.members: set[tuple[str, str]] = set()
         """Membership as pairs (remote id of the group, remote id of the account)."""
+        self.order: list[str] | None = None
+        """Remote ids of groups, strongest first, where one group of a person is in force (``memory-roles``)."""
+        self.roots: set[str] = set()
+        """Remote ids of the accounts that were given a right which no group gives (``memory-roles``)."""
         self.calls: list[Call] = []
         """Every hook call that arrived, but for the question which remote system it is: that is no work."""
         self.identified = 0

@@ -17,7 +17,7 @@ from scim_bridge.errors import (
     RemoteRateLimitedError,
 )
 from scim_bridge.hookspecs import hookimpl
-from scim_bridge.models import Explanation, Finding, Group, Page, RateLimit, Remote, User
+from scim_bridge.models import Entitlement, Explanation, Finding, Group, Page, RateLimit, Remote, User
 
 from .accounts import Accounts
 from .authentication import account_of, authentication_of, digest
@@ -28,6 +28,7 @@ from .deactivated import DeactivatedAccounts, advanced
 from .deprovision import Deprovisioning, Removal, ScimDeactivation, Stripping
 from .deprovision.returning import take_back
 from .deprovision.scim import ScimEndpoint
+from .entitlements import entitlements_of, holds
 from .errors import INTERVAL_SECONDS, NamesNotAcceptedError
 from .guard import Guard
 from .holding import explanation_of, held_by
@@ -174,7 +175,8 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
     async def _listed(self, user: PublicUser, *, active: bool) -> Remote[User]:
         groups = await self._groups_held(user)
-        return Remote(user.id, resource_of(user, groups, active=active, title=self._titles.get(user.id)))
+        resource = resource_of(user, groups, active=active, title=self._titles.get(user.id))
+        return Remote(user.id, resource, holds=holds(await self.inventory.mapper(), user, groups))
 
     @hookimpl
     async def find_user(self, user_name: str) -> Remote[User] | None:
@@ -354,6 +356,11 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         return await self._answer(account, wanted)
 
     @hookimpl
+    async def list_entitlements(self) -> list[Entitlement]:
+        """Return permission sets and aliases, teams and seats as far as they are read, and Super Admin; lately read."""
+        return entitlements_of(await self.inventory.mapper())
+
+    @hookimpl
     async def explain_user(self, remote_id: str, groups: Sequence[str]) -> Explanation:
         """Tell what a person's groups come to, which of them give way, and why the account is left alone, if it is."""
         account = await self.presence.user(remote_id)
@@ -394,4 +401,5 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         kept = await self.records.tombstone(account.id, account.normal_email) if active else None
         midway = kept is not None and kept.bares(account)
         unfinished = midway or await self.accounts.recreations.of(account.id) is not None
-        return Remote(account.id, resource, frozenset(deferred or ()), unfinished=unfinished)
+        held = holds(await self.inventory.mapper(), account, groups)
+        return Remote(account.id, resource, frozenset(deferred or ()), unfinished=unfinished, holds=held)

@@ -361,6 +361,11 @@ class Mapper:
         if self.is_barred(role_id):
             raise privileged(self.set_name(role_id))
 
+    def is_privileged_group(self, remote_id: str) -> bool:
+        """Whether a group gives a permission set that is privileged and not allow-listed."""
+        role_id = self.grant_of(remote_id).role_id
+        return role_id is not None and self.is_barred(role_id)
+
     def is_barred(self, role_id: str) -> bool:
         """Whether a permission set is privileged, by the configuration or by its own name, and not allow-listed."""
         names = {role_id, self.set_name(role_id).casefold()}

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
+from scim2_models import ScimPolicy
 
 from plugins.hubspot.tests.connector.portals import World
 from scim_bridge.models import Group, Kind, User
@@ -22,6 +23,7 @@ from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, ResourceRow
 
 CONNECTION = "connection"
+DEFAULT = ProvisioningPolicy()
 
 
 def always(etag: str) -> None:
@@ -34,13 +36,20 @@ class Bridged:
 
     provisioning: Provisioning
     store: Store
+    client: str = "generic"
+
+    def provider(self, policy: ScimPolicy | None = None) -> BridgeProvider:
+        """Return what the connection publishes."""
+        asks = self.provisioning.policy.assign != "groups"
+        return BridgeProvider(policy=policy, entitlements="asked" if asks else "shown")
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator[httpx2.AsyncClient]:
         """Serve the connection; return a client below its base URL, with a token."""
         token, record = tokens.mint(CONNECTION, now=datetime.now(UTC), environment="test")
         await self.store.write(lambda tx: tokens.create(tx, record))
-        connection = served(self.provisioning, preset("generic"), BridgeProvider(), secret="s" * 32)
+        chosen = preset(self.client)
+        connection = served(self.provisioning, chosen, self.provider(chosen.policy), secret="s" * 32)
         server = create_server(
             {CONNECTION: connection}, authenticate=TokenAuthentication(self.store), metrics=Metrics()
         )
@@ -64,6 +73,12 @@ class Bridged:
         row = await self.store.read(lambda tx: resources.find_by_name(tx, CONNECTION, kind, name))
         assert row is not None
         return row
+
+    async def stored(self, kind: Kind, id_: str) -> str:
+        """Return the stored document of a User or Group."""
+        row = await self.store.read(lambda tx: resources.get(tx, CONNECTION, kind, id_))
+        assert row is not None
+        return row.document.decode()
 
     async def user(self, email: str, **attributes: Any) -> str:
         """Create a User; return its id."""
@@ -105,7 +120,15 @@ class Bridged:
 
 
 @asynccontextmanager
-async def bridged(path: Path, portal: World, *, budget: float = 5.0, **settings: Any) -> AsyncIterator[Bridged]:
+async def bridged(
+    path: Path,
+    portal: World,
+    *,
+    budget: float = 5.0,
+    policy: ProvisioningPolicy = DEFAULT,
+    client: str = "generic",
+    **settings: Any,
+) -> AsyncIterator[Bridged]:
     """Open a bridge on a portal.
 
     :param settings: Settings of the connector.
@@ -113,11 +136,19 @@ async def bridged(path: Path, portal: World, *, budget: float = 5.0, **settings:
     store = await Store.open(f"sqlite:///{path / 'bridge.db'}")
     try:
         async with portal.connector(**settings) as connector:
-            policy = ProvisioningPolicy(budget=budget)
-            provisioning = Provisioning(CONNECTION, store, connector, policy, chance=lambda: 0.0)
+            asks = policy.assign != "groups"
+            model = BridgeProvider(entitlements="asked" if asks else "shown").model("User")
+            provisioning = Provisioning(
+                CONNECTION,
+                store,
+                connector,
+                replace(policy, budget=budget),
+                chance=lambda: 0.0,
+                user_model=cast("type[User]", model),
+            )
             running = asyncio.create_task(provisioning.driver.run())
             try:
-                yield Bridged(provisioning, store)
+                yield Bridged(provisioning, store, client)
             finally:
                 running.cancel()
                 provisioning.driver.abandon()

@@ -14,7 +14,7 @@ from scim_bridge.store.migrations import sqlite_statistics
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0009"
+HEAD = "0010"
 """The revision this code works with."""
 
 _version = Table("alembic_version", MetaData(), Column("version_num", String(32)))
