@@ -21,7 +21,7 @@ def own_error(status: int, message: str) -> dict[str, Any]:
 class ScimFixtures(ContractFixtures):
     """What all service providers share."""
 
-    required_operations = HOOKS - {"finish_user", "identify", "set_user_groups", "schemas"}
+    required_operations = HOOKS - {"finish_user", "identify", "list_entitlements", "set_user_groups", "schemas"}
 
     @pytest.fixture
     def connector_type(self) -> type[Connector[Any]]:

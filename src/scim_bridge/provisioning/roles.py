@@ -60,6 +60,12 @@ class RoleIntake:
         self._intake, self._groups, self._find_group = intake, groups, find_group
         self._attribute = intake.policy.role_attribute
 
+    @classmethod
+    def of(cls, intake: Intake, groups: GroupIntake, find_group: FindGroup) -> "RoleIntake | None":
+        """Return it where roles are asked for; ``None`` where they are only kept, or only shown."""
+        asked = intake.policy.assign != "groups" and "list_entitlements" in intake.capabilities.operations
+        return cls(intake, groups, find_group) if asked else None
+
     def prune(self, tx: Connection, row: ResourceRow, user: User) -> None:
         """Leave in the attributes of a User only what still asks: what was refused, or taken away, does not."""
         asked = memberships.asked_by_role(tx, self._intake.connection_id, row.id)

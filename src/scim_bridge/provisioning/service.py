@@ -104,14 +104,12 @@ class Provisioning:
         self.connection_id, self.store, self.connector = connection_id, store, connector
         self.policy, self.clock = policy, clock
         intake = Intake(connection_id, capabilities, policy, new_id=new_id, clock=clock)
-        self.groups = GroupIntake(intake)
+        self.groups, self.guard = GroupIntake(intake), intake.guard
         self.outcomes = Outcomes(connection_id, capabilities, new_id=new_id, clock=clock)
-        self.guard = intake.guard
         self.discovery = Discovery(
             connection_id, capabilities, self.guard, new_id=new_id, clock=clock, forgotten=self.outcomes.forgotten
         )
-        roles = policy.assign != "groups" and "list_entitlements" in capabilities.operations
-        self.users = UserIntake(intake, RoleIntake(intake, self.groups, self.discovery.group_of) if roles else None)
+        self.users = UserIntake(intake, RoleIntake.of(intake, self.groups, self.discovery.group_of))
         self.leadership = leadership
         self.identification = Identification(
             connection_id, store, connector, clock=clock, apart=policy.apart, leadership=leadership

@@ -28,6 +28,7 @@ from scim_bridge.testing.contract_remote import ContractRemote, HttpRemote, Remo
 from scim_bridge.testing.contract_rules.accounts import ConvergenceRules, HonestyRules, IdentityRules  # noqa: E402 - as above
 from scim_bridge.testing.contract_rules.candour import CandourRules  # noqa: E402 - as above
 from scim_bridge.testing.contract_rules.definition import DefinitionRules, IsolationRules  # noqa: E402 - as above
+from scim_bridge.testing.contract_rules.entitlements import EntitlementRules  # noqa: E402 - as above
 from scim_bridge.testing.contract_rules.faults import FaultRules  # noqa: E402 - as above
 from scim_bridge.testing.contract_rules.identification import IdentificationRules  # noqa: E402 - as above
 from scim_bridge.testing.contract_rules.lifecycle import LifecycleRules, ListingRules  # noqa: E402 - as above
@@ -48,6 +49,7 @@ class ConnectorContract(
     ListingRules,
     GroupRules,
     MembershipRules,
+    EntitlementRules,
     FaultRules,
 ):
     """Everything that the bridge relies on in a connector, as tests to inherit.

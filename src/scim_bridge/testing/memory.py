@@ -1,15 +1,13 @@
 """Connectors to a remote system in memory: for tests, for a first look, and as an example of both shapes of membership.
 
 ``memory`` keeps the groups on the person (``set_user_groups``), ``memory-groups`` keeps the members on the group, and
-``memory-rosters`` does so without telling the groups of an account: it lists the members (``list_group_members``).
-``memory-roles`` is ``memory`` that also tells what people hold (``list_entitlements``). What they drive is a
-:class:`~scim_bridge.testing.memory_remote.MemoryRemote`, which a test reaches by the name that the connection
-configures.
+``memory-rosters`` does so without telling the groups of an account: it lists the members (``list_group_members``). What
+they drive is a :class:`~scim_bridge.testing.memory_remote.MemoryRemote`, which a test reaches by the name that the
+connection configures.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -26,7 +24,6 @@ from scim_bridge.errors import (
 )
 from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import (
-    Entitlement,
     Explanation,
     Finding,
     Group,
@@ -38,9 +35,6 @@ from scim_bridge.models import (
     User,
 )
 from scim_bridge.testing.memory_remote import MemoryRemote
-
-ROOT = "root"
-"""The remote id of what only hands give, with ``memory-roles``."""
 
 FaultName = Literal["unavailable", "lost_answer", "rate_limited", "forbidden", "credentials", "conflict", "invalid"]
 
@@ -387,40 +381,9 @@ class MemoryRostersConnector(MemoryGroupsConnector):
             return MemberPage(later[:limit], later[limit - 1] if len(later) > limit else None)
 
 
-class MemoryRolesConnector(MemoryConnector):
-    """Keeps the groups on the person, and tells what people hold.
-
-    Every group is a role. Where the remote system has an ``order``, the first of a person's groups is in force, alone.
-    Who is one of its ``roots`` is so by hand, and nobody else can make them one.
-    """
-
-    name = "memory-roles"
-
-    def seen(self, remote_id: str, *, existed: bool = False) -> Remote[User]:
-        """Return an account, with what it holds."""
-        groups = self.remote.groups_of(remote_id)
-        order = self.remote.order
-        if order is not None:
-            groups = frozenset(sorted(groups, key=order.index)[:1])
-        holds = groups | ({ROOT} if remote_id in self.remote.roots else frozenset())
-        return replace(super().seen(remote_id, existed=existed), holds=holds)
-
-    @hookimpl
-    async def list_entitlements(self) -> list[Entitlement]:
-        """Return the groups, and what only hands give."""
-        async with self.remote.call("list_entitlements"):
-            several = self.remote.order is None
-            roles = [
-                Entitlement(remote_id, str(group.display_name), "Role", "Group", several=several)
-                for remote_id, group in self.remote.groups.items()
-            ]
-            return [*roles, Entitlement(ROOT, "Root", "Role", "Right", assignable=False)]
-
-
 @hookimpl
 def register_connectors(registry: ConnectorRegistry) -> None:
-    """Register the four types."""
+    """Register the three types."""
     registry.add(MemoryConnector)
     registry.add(MemoryGroupsConnector)
     registry.add(MemoryRostersConnector)
-    registry.add(MemoryRolesConnector)

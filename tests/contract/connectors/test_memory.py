@@ -12,6 +12,7 @@ from scim_bridge.testing.connector_contract import ConnectorContract
 from scim_bridge.testing.contract_rules.bench import ContractFixtures
 from scim_bridge.testing.memory import MemoryConfig, MemoryConnector, MemoryGroupsConnector, MemoryRostersConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
+from scim_bridge.testing.memory_roles import MemoryRolesConnector
 from tests.contract.connectors.memory_faults import MemoryFaults
 
 
@@ -49,6 +50,7 @@ class TestMemory(MemoryFixtures, ConnectorContract):
         "add_group_members",
         "remove_group_members",
         "list_group_members",
+        "list_entitlements",
         "schemas",
     }
 
@@ -58,10 +60,28 @@ class TestMemory(MemoryFixtures, ConnectorContract):
         return MemoryConnector
 
 
+class TestMemoryRoles(MemoryFixtures, ConnectorContract):
+    """The connector that tells what people hold."""
+
+    required_operations = TestMemory.required_operations | {"list_entitlements"}
+
+    @pytest.fixture
+    def connector_type(self) -> type[Connector[Any]]:
+        """Return the type."""
+        return MemoryRolesConnector
+
+
 class TestMemoryGroups(MemoryFixtures, ConnectorContract):
     """The connector that keeps the members on the group."""
 
-    required_operations = HOOKS - {"finish_user", "set_user_groups", "list_group_members", "schemas", "explain_user"}
+    required_operations = HOOKS - {
+        "finish_user",
+        "set_user_groups",
+        "list_group_members",
+        "list_entitlements",
+        "schemas",
+        "explain_user",
+    }
 
     @pytest.fixture
     def connector_type(self) -> type[Connector[Any]]:

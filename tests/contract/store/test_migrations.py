@@ -126,7 +126,7 @@ def test_members_of_an_older_database_are_in_no_doubt(empty: Engine) -> None:
         migrations.upgrade(connection)
         found = connection.execute(select(metadata.tables["member"])).mappings().all()
         assert [dict(row) for row in found] == [
-            key | {"desired": True, "observed": True, "changed_at": 0, "doubtful": False},
+            key | {"desired": True, "observed": True, "changed_at": 0, "doubtful": False, "by_role": 0},
         ]
         assert memberships.unsettled_of_group(connection, "acme", "sales") == ([], [])
 

@@ -39,6 +39,7 @@ CALLS: dict[str, Callable[[BoundConnector], Awaitable[object]]] = {
     "add_group_members": lambda c: c.add_group_members("7", []),
     "remove_group_members": lambda c: c.remove_group_members("7", []),
     "list_group_members": lambda c: c.list_group_members("7", None, 1),
+    "list_entitlements": lambda c: c.list_entitlements(),
     "schemas": lambda c: c.schemas(),
     "explain_user": lambda c: c.explain_user("7", ADA, []),
 }
@@ -81,7 +82,7 @@ def test_every_hook_is_ended_at_the_deadline_and_observed(hook: str) -> None:
     assert (name, outcome) == (hook, "RemoteUnavailableError")
     assert seconds == pytest.approx(20.0)
     takes_an_object = hook not in {"check_connection", "identify", "schemas"} and not hook.startswith(
-        ("list_users", "list_groups", "find", "create")
+        ("list_users", "list_groups", "list_entitlements", "find", "create")
     )
     assert remote_id == ("7" if takes_an_object else None)
 

@@ -39,11 +39,8 @@ from .presence import Presence
 from .records import AccountRecords
 from .recreating import Recreating, end_all
 from .recreations import Recreations
-from .resources import group_of, groups_of, names_held, names_of, resource_of
+from .resources import NAME_PATHS, group_of, groups_of, names_held, names_of, resource_of
 from .wire import PublicUser, assignment_of
-
-NAME_PATHS = {"firstName": "name.givenName", "lastName": "name.familyName"}
-"""HubSpot's name fields and the SCIM attributes they hold."""
 
 
 class HubSpotConnector(Connector[HubSpotConfig]):
@@ -357,7 +354,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
     @hookimpl
     async def list_entitlements(self) -> list[Entitlement]:
-        """Return permission sets and aliases, teams and seats as far as they are read, and Super Admin; lately read."""
+        """Return permission sets, aliases, Super Admin, and teams and seats as far as they are read."""
         return entitlements_of(await self.inventory.mapper())
 
     @hookimpl
@@ -401,5 +398,10 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         kept = await self.records.tombstone(account.id, account.normal_email) if active else None
         midway = kept is not None and kept.bares(account)
         unfinished = midway or await self.accounts.recreations.of(account.id) is not None
-        held = holds(await self.inventory.mapper(), account, groups)
-        return Remote(account.id, resource, frozenset(deferred or ()), unfinished=unfinished, holds=held)
+        return Remote(
+            account.id,
+            resource,
+            frozenset(deferred or ()),
+            unfinished=unfinished,
+            holds=holds(await self.inventory.mapper(), account, groups),
+        )

@@ -8,6 +8,9 @@ from scim_bridge.models import Group, Remote, User
 
 from .wire import PublicUser
 
+NAME_PATHS = {"firstName": "name.givenName", "lastName": "name.familyName"}
+"""HubSpot's name fields and the SCIM attributes they hold."""
+
 ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
 """What may be an e-mail address; the rest is HubSpot's to judge."""
 
