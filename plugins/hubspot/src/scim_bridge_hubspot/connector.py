@@ -386,22 +386,12 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         return await self._answer(account, await self._groups_held(account), active=active)
 
     async def _answer(
-        self,
-        account: PublicUser,
-        groups: Sequence[str],
-        *,
-        active: bool = True,
-        deferred: set[str] | None = None,
+        self, account: PublicUser, groups: Sequence[str], *, active: bool = True, deferred: set[str] | None = None
     ) -> Remote[User]:
         title = await self.job_titles.read(account) if self.job_titles else None
         resource = resource_of(account, groups, active=active, title=title)
         kept = await self.records.tombstone(account.id, account.normal_email) if active else None
         midway = kept is not None and kept.bares(account)
         unfinished = midway or await self.accounts.recreations.of(account.id) is not None
-        return Remote(
-            account.id,
-            resource,
-            frozenset(deferred or ()),
-            unfinished=unfinished,
-            holds=holds(await self.inventory.mapper(), account, groups),
-        )
+        held = holds(await self.inventory.mapper(), account, groups)
+        return Remote(account.id, resource, frozenset(deferred or ()), unfinished=unfinished, holds=held)
