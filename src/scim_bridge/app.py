@@ -1,7 +1,6 @@
 """The composition root: settings in, a running bridge out. Nothing else in the project knows all parts.
 
-:func:`open_bridge` opens store, connectors and drivers; :func:`create_app` is the ASGI application that does so in its
-lifespan; :func:`run` serves it.
+:func:`open_bridge` opens all; :func:`create_app` is the ASGI application that does so; :func:`run` serves it.
 """
 
 import asyncio
@@ -11,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal, cast
+from typing import cast
 from uuid import uuid4
 
 from scim_bridge.alerts.running import alerting
@@ -201,9 +200,9 @@ def preset_of(connection: ConnectionSettings) -> ClientPreset:
 async def _provider(connector: BoundConnector, connection: ConnectionSettings) -> BridgeProvider:
     """Return the schemas of a connection, the connector's own included."""
     extensions = await connector.schemas() if "schemas" in connector.operations else ()
-    told = "list_entitlements" in connector.operations
-    entitlements: Literal["asked", "shown", "kept"] = "asked" if connection.assign != "groups" else "shown"
-    return BridgeProvider(extensions, preset_of(connection).policy, entitlements=entitlements if told else "kept")
+    policy, untold = preset_of(connection).policy, "list_entitlements" not in connector.operations
+    asked = connection.assign != "groups"
+    return BridgeProvider(extensions, policy, entitlements="kept" if untold else "asked" if asked else "shown")
 
 
 def _served(
