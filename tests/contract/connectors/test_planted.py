@@ -95,6 +95,9 @@ FOUND_BY = {
     "planted_groups.RenamesNothing": "a_renamed_group_reads_back",
     "planted_groups.DeletesNothing": "a_group_that_was_made_and_deleted_is_gone",
     "planted_groups.LetsInFirst": "access_comes_back_after_what_is_taken",
+    "planted_roles.TellsARoleTwice": "entitlements_are_told_apart",
+    "planted_roles.OffersWhatNobodyGives": "what_is_assignable_is_a_group",
+    "planted_roles.TellsNothingOfReads": "what_is_held_is_told_by_every_answer",
     "planted_acme.TellsWhatWasRefused": "a_refused_value_is_told_without_its_text",
     "planted_acme.HalfAPerson": "a_later_call_of_a_read_that_fails_is_told",
     "planted_acme.OneTokenForAll": "a_secret_stays_with_its_connection",
@@ -105,7 +108,7 @@ SUITE = """
 import pytest
 from scim_bridge.testing.connector_contract import ConnectorContract
 from scim_bridge.testing.memory import MemoryConnector
-from tests.contract.connectors import planted_acme, planted_groups, planted_memory
+from tests.contract.connectors import planted_acme, planted_groups, planted_memory, planted_roles
 from tests.contract.connectors.test_memory import MemoryFixtures
 from tests.contract.connectors.test_tutorial import AcmeFixtures
 

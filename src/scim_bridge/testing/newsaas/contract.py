@@ -16,7 +16,14 @@ from scim_bridge.testing.newsaas.fake import FakeNewsaas, own_error
 class TestNewsaas(ConnectorContract):
     """All rules; one about a hook that is not there is skipped, unless the hook is named here."""
 
-    required_operations = HOOKS - {"delete_user", "finish_user", "set_user_groups", "schemas", "explain_user"}
+    required_operations = HOOKS - {
+        "delete_user",
+        "explain_user",
+        "finish_user",
+        "list_entitlements",
+        "schemas",
+        "set_user_groups",
+    }
 
     @pytest.fixture
     def connector_type(self) -> type[Connector[Any]]:
