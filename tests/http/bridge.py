@@ -192,7 +192,8 @@ async def bridge(
             connector = await context.__aenter__()
             contexts.append((context, name))
             chosen = client or preset("generic")
-            provider = BridgeProvider(extensions, chosen.policy)
+            told = "list_entitlements" in connector.operations
+            provider = BridgeProvider(extensions, chosen.policy, entitlements="shown" if told else "kept")
             provisioning = Provisioning(
                 connection_id,
                 store,

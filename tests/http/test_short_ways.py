@@ -11,6 +11,7 @@ import pytest
 from scim_bridge.errors import StoreUnavailableError
 from scim_bridge.protocol import preset
 from scim_bridge.server import ConnectionOptions, TokenAuthentication, application
+from scim_bridge.testing.memory_roles import MemoryRolesConnector
 from tests.contract.store.worlds import NAMES, fill
 from tests.http.bridge import Tenant, bridge
 
@@ -101,6 +102,26 @@ async def test_the_short_way_answers_as_the_long_one(
             monkeypatch.setattr(application.Server, "_short_answer", never)
             assert quick == told(await acme.get(path)), path
     assert short > 30
+
+
+async def test_what_people_hold_is_told_on_the_short_way_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one person, a page and a search: roles, whoever gave them, are those of the long way."""
+
+    async def never(*_: Any) -> None:
+        return None
+
+    async with bridge(tmp_path, connector_type=MemoryRolesConnector) as (acme,):
+        people = [await acme.user(f"{name}@example.com") for name in ("ada", "ben", "eve")]
+        await acme.group("eng", people[0]["id"], people[1]["id"])
+        acme.remote.roots.add(str((await acme.row(people[2])).remote_id))
+        await acme.compare()
+        search = quote('userName eq "eve@example.com"')
+        paths = ["/Users", "/Users?startIndex=2&count=1", f"/Users?filter={search}"]
+        paths += [f"/Users/{person['id']}" for person in people]
+        quick = [told(await acme.get(path)) for path in paths]
+        assert [body.count(b'"roles":') for _, _, body in quick] == [3, 1, 1, 1, 1, 1]
+        monkeypatch.setattr(application.Server, "_short_answer", never)
+        assert quick == [told(await acme.get(path)) for path in paths]
 
 
 async def test_what_needs_more_goes_the_long_way(acme: Tenant) -> None:

@@ -215,12 +215,7 @@ class Server:
         """Answer a read that may go the short way; ``None``: it goes the long way, from the beginning."""
         request = asked(scope)
         connection = None if request is None else self._connections.get(request.connection_id)
-        if (
-            request is None
-            or connection is None
-            or connection.tells(request.kind)
-            or len(self._tasks) >= self._options.concurrency
-        ):
+        if request is None or connection is None or len(self._tasks) >= self._options.concurrency:
             return None
         token = bearer_token([request.authorization])
         reads = self._endpoints_of(connection).short

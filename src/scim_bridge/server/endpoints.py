@@ -28,8 +28,8 @@ class Endpoints:
 
     def __init__(self, connection: ServedConnection) -> None:
         self.connection = connection
-        self.short = ShortReads(connection)
         reads = Reads(connection)
+        self.short = ShortReads(connection, reads.bodies if connection.tells("User") else None)
         catalogue = CatalogueReads(connection)
         self._of_catalogue: dict[Operation, Callable[[ScimRequest, Target], Awaitable[Answer]]] = {
             Operation.query: catalogue.retrieve,

@@ -122,6 +122,10 @@ class Reads:
             for row in rows
         ]
 
+    def bodies(self, tx: Connection, base_url: str, rows: Sequence[ResourceRow]) -> list[bytes]:
+        """Return the whole representations of resources."""
+        return [rendering.resource(base_url, one) for one in self.load(tx, rows, None)]
+
     async def current(self, row: ResourceRow, parameters: ResponseParameters[Any] | None) -> Representation:
         """Return the representation of a row just written."""
         return (await self._connection.store.read(lambda tx: self.load(tx, [row], parameters)))[0]

@@ -6,7 +6,7 @@ compares them.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,10 +18,14 @@ from scim_bridge.server.access_log import Entry
 from scim_bridge.server.answers import Answer
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.requests import HEADER_BYTES, origin_of, query_of
-from scim_bridge.store import shown
+from scim_bridge.store import resources, shown
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.resources import NAMES
+from scim_bridge.store.rows import ResourceRow
 from scim_bridge.store.shown import COLUMNS, PATHS, Listing, Sought
+
+Bodies = Callable[[Connection, str, Sequence[ResourceRow]], list[bytes]]
+"""Returns the whole representations of Users, below a base URL."""
 
 KINDS: dict[bytes, Kind] = {b"Users": "User", b"Groups": "Group"}
 
@@ -95,9 +99,11 @@ class ShortReads:
     """The reads of one connection that go the short way.
 
     :param connection: The connection.
+    :param bodies: Where the remote system tells what people hold, which is more than a statement finds: returns it.
     """
 
-    def __init__(self, connection: ServedConnection) -> None:
+    def __init__(self, connection: ServedConnection, bodies: Bodies | None = None) -> None:
+        self._bodies = bodies
         self._id = connection.connection_id
         self._store = connection.store
         self._listed = connection.listed
@@ -108,10 +114,19 @@ class ShortReads:
 
     async def one(self, base_url: str, kind: Kind, resource_id: str) -> Answer | None:
         """Answer ``GET /Users/{id}`` or ``/Groups/{id}``; ``None``: there is no such resource."""
+        if kind == "User" and (bodies := self._bodies) is not None:
+            return await self._store.read(lambda tx: self._entitled(tx, base_url, resource_id, bodies))
         if kind == "User":
             found = shown.user_in(await self._store.ask(shown.USER, shown.user_key(self._id, resource_id)))
             return None if found is None else _answer(base_url, kind, found[0], self._user(base_url, *found))
         return await self._store.scan(lambda tx: self._group(tx, base_url, resource_id))  # members may be many
+
+    def _entitled(self, tx: Connection, base_url: str, resource_id: str, bodies: Bodies) -> Answer | None:
+        row = resources.get(tx, self._id, "User", resource_id)
+        if row is None:
+            return None
+        (body,) = bodies(tx, base_url, [row])
+        return _answer(base_url, "User", row, body)
 
     def _group(self, tx: Connection, base_url: str, resource_id: str) -> Answer | None:
         found = shown.group(tx, self._id, resource_id)
@@ -133,6 +148,9 @@ class ShortReads:
 
         def work(tx: Connection) -> tuple[list[bytes], int]:
             found, total = shown.page(tx, self._id, listing)
+            if kind == "User" and self._bodies is not None:
+                rows = {row.id: row for row in resources.get_many(tx, self._id, "User", [user.id for user in found])}
+                return self._bodies(tx, base_url, [rows[user.id] for user in found if user.id in rows]), total
             if kind == "User":
                 groups = shown.groups_of(tx, self._id, [user.id for user in found]) if found else {}
                 return [self._user(base_url, user, groups.get(user.id, ())) for user in found], total
@@ -185,6 +203,6 @@ def _sought(kind: Kind, text: str) -> Sought | None:
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
 
-def _answer(base_url: str, kind: Kind, resource: shown.Shown, body: bytes) -> Answer:
+def _answer(base_url: str, kind: Kind, resource: shown.Shown | ResourceRow, body: bytes) -> Answer:
     place = f"{base_url}{rendering.ENDPOINTS[kind]}/{resource.id}"
     return Answer(200, body, {"ETag": resource.etag, "Content-Location": place})
