@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from html import unescape
@@ -18,7 +18,7 @@ from scim_bridge.console.lists import LISTINGS
 from scim_bridge.desk import Desk, Role
 from scim_bridge.store import sign_ins
 from scim_bridge.store.engine import Connection
-from tests.http.consoles import Browser, Site, site, used
+from tests.http.consoles import Browser, Site, used
 from tests.statements import asked
 from tests.unit.cli.test_looking import Operator
 
@@ -32,20 +32,6 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """A bridge that has been used."""
     with used(tmp_path_factory.mktemp("console")) as made:
         yield made
-
-
-@pytest.fixture
-async def open_site(operator: Operator) -> AsyncIterator[Site]:
-    """Its console."""
-    async with site(operator) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def grace(open_site: Site) -> AsyncIterator[Browser]:
-    """An operator's browser."""
-    async with open_site.browser("operator") as browser:
-        yield browser
 
 
 async def told(command: Callable[..., T], *arguments: str) -> T:

@@ -17,7 +17,7 @@ from scim_bridge.errors import ConfigurationError
 from scim_bridge.store import resources, tokens
 from scim_bridge.store.rows import State
 from scim_bridge.testing.memory_remote import MemoryRemote
-from tests.http.consoles import ORIGIN, Browser, Site, site, used
+from tests.http.consoles import ORIGIN, Browser, Site, used
 from tests.http.test_console import told, words
 from tests.unit.cli.test_looking import Operator
 
@@ -27,20 +27,6 @@ def operator(tmp_path: Path) -> Iterator[Operator]:
     """A bridge that has been used: eve is held, since Admins are privileged."""
     with used(tmp_path) as made:
         yield made
-
-
-@pytest.fixture
-async def open_site(operator: Operator) -> AsyncIterator[Site]:
-    """Its console."""
-    async with site(operator) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def grace(open_site: Site) -> AsyncIterator[Browser]:
-    """An operator's browser."""
-    async with open_site.browser("operator") as browser:
-        yield browser
 
 
 async def eve(site: Site) -> tuple[State, set[str]]:

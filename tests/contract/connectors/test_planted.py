@@ -44,12 +44,12 @@ FOUND_BY = {
     "planted_memory.InsistsOnTheAccount": "deactivating_an_absent_account_is_success",
     "planted_memory.NeverBack": "reactivation_restores",
     "planted_memory.BackWithEverything": "reactivation_gives_no_more_groups_than_asked",
-    "planted_memory.SkipsOne": "pages_have_no_gap_and_no_repeat",
-    "planted_memory.RepeatsOne": "pages_have_no_gap_and_no_repeat",
-    "planted_memory.NeverEnds": "pages_have_no_gap_and_no_repeat",
-    "planted_memory.IgnoresTheLimit": "pages_have_no_gap_and_no_repeat",
-    "planted_memory.ListsAnotherState": "a_listing_and_a_read_agree",
-    "planted_memory.EmptyOnError": "an_error_midway_is_raised",
+    "planted_pages.SkipsOne": "pages_have_no_gap_and_no_repeat",
+    "planted_pages.RepeatsOne": "pages_have_no_gap_and_no_repeat",
+    "planted_pages.NeverEnds": "pages_have_no_gap_and_no_repeat",
+    "planted_pages.IgnoresTheLimit": "pages_have_no_gap_and_no_repeat",
+    "planted_pages.ListsAnotherState": "a_listing_and_a_read_agree",
+    "planted_pages.EmptyOnError": "an_error_midway_is_raised",
     "planted_groups.AlwaysANewGroup": "creating_a_group_twice_adopts",
     "planted_groups.HidesAGroup": "groups_are_listed",
     "planted_groups.OnlyAdds": "the_groups_are_exactly_those_given",
@@ -108,7 +108,7 @@ SUITE = """
 import pytest
 from scim_bridge.testing.connector_contract import ConnectorContract
 from scim_bridge.testing.memory import MemoryConnector
-from tests.contract.connectors import planted_acme, planted_groups, planted_memory, planted_roles
+from tests.contract.connectors import planted_acme, planted_groups, planted_memory, planted_pages, planted_roles
 from tests.contract.connectors.test_memory import MemoryFixtures
 from tests.contract.connectors.test_tutorial import AcmeFixtures
 
@@ -143,7 +143,7 @@ ALSO = {
     "planted_memory.DeactivatesACopy": {"deactivating_twice_is_success", TRUTH},
     "planted_memory.LeavesTheInvitation": {"deactivating_twice_is_success"},
     "planted_memory.InvitesAsActive": {"a_deactivated_account_reads_back_inactive", "deactivating_twice_is_success"},
-    "planted_memory.NeverEnds": {"a_listing_and_a_read_agree"},
+    "planted_pages.NeverEnds": {"a_listing_and_a_read_agree"},
     "planted_groups.SwallowsAGrant": {"a_group_or_member_that_is_not_there_is_an_invalid_value"},
     "planted_memory.NeverBack": {"reactivation_gives_no_more_groups_than_asked", TRUTH},
     "planted_acme.CredentialsAsForbidden": {DEACTIVATION},
