@@ -199,7 +199,10 @@ class SessionLeadership:
         """Let go of everything: the locks end with the session."""
         for connection_id in self.led:
             await self.release(connection_id)
-        await self._lose()
+        async with (
+            self._turn
+        ):  # what a cancelled caller left under way may be opening the session, to take a lock on it
+            await self._lose()
 
     async def _run(self, work: Coroutine[None, None, bool], seconds: float) -> bool:
         """Do something on the session, one thing at a time; what fails or takes too long costs the session.

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
+import psycopg
 import pytest
 from sqlalchemy import func, select, text, update
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import URL, Connection
 
 from scim_bridge.errors import StoreUnavailableError
 from scim_bridge.store import leadership as leaderships
+from scim_bridge.store import sessions
 from scim_bridge.store.engine import Store
 from scim_bridge.store.leadership import Leadership, leadership, lock_key
 from scim_bridge.store.notifications import Listener, notify
@@ -231,3 +233,33 @@ async def test_a_leader_knows_until_when_nobody_takes_over(postgresql_url: str) 
     assert mine.beat_seconds == 1.0
     await mine.close()
     await store.close()
+
+
+async def test_what_a_cancelled_process_was_taking_is_let_go_of(
+    replicated: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its session was still opening when it was told to end: no session stays, and nobody finds the lock taken."""
+    opening, may_open = asyncio.Event(), asyncio.Event()
+    opened: list[psycopg.AsyncConnection] = []
+
+    async def slow(url: URL) -> psycopg.AsyncConnection:
+        opening.set()
+        await may_open.wait()
+        opened.append(await sessions.connect(url))
+        return opened[0]
+
+    monkeypatch.setattr(leaderships, "connect", slow)
+    one = leadership(replicated, owner="one")
+    taking = asyncio.create_task(one.acquire(CONNECTION))
+    await opening.wait()
+    taking.cancel()
+    ending = asyncio.create_task(one.close())
+    await asyncio.wait([taking])
+    may_open.set()
+    await ending
+
+    assert [session.closed for session in opened] == [True]
+    monkeypatch.undo()
+    other = leadership(replicated, owner="other")
+    assert await other.acquire(CONNECTION)
+    await other.close()
