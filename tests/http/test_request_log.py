@@ -5,7 +5,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -130,8 +130,8 @@ async def test_what_was_asked_is_kept_without_a_value(tmp_path: Path) -> None:
     assert told[6].scim_type == "invalidValue"
     assert told[6].reason == "a value is missing, or none that the attribute takes"
     assert {each.by.split()[0] for each in told} == {"token"}
-    rows = sqlite3.connect(tmp_path / "bridge.db").execute("SELECT * FROM request").fetchall()
-    rows += sqlite3.connect(tmp_path / "bridge.db").execute("SELECT * FROM call").fetchall()
+    with closing(sqlite3.connect(tmp_path / "bridge.db")) as database:
+        rows = database.execute("SELECT * FROM request").fetchall() + database.execute("SELECT * FROM call").fetchall()
     assert len(rows) > 8
     for secret in (NAME, "lovelace", "secret-7", "perhaps"):
         assert secret not in str(rows)
