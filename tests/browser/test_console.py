@@ -68,7 +68,7 @@ def test_the_story_from_a_link_to_the_report(visit: Visiting, played: Stage) -> 
 
         page.get_by_role("link", name="People", exact=True).click()
         page.get_by_role("link", name="cleo@example.com").click()
-        deadline = time.monotonic() + HANG_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS  # a guard against a hang, not a measure
         while "has access, in Marketing." not in (page.locator(".sentence").text_content() or ""):
             assert time.monotonic() < deadline
             page.reload()  # a page is of the moment in which it was loaded

@@ -13,7 +13,7 @@ from scim_bridge.config import load_settings
 from scim_bridge.errors import RefusedError, RemoteForbiddenError
 from scim_bridge.models import Group, User
 from scim_bridge.testing.memory_remote import MemoryRemote
-from tests.http.consoles import Browser, Site, site, used
+from tests.http.consoles import Browser, Site, used
 from tests.unit.cli.test_looking import Operator
 
 MARKUP = "<img src=x onerror=alert(1)>\"'--><script>alert(2)</script>{{7777777*7}}"
@@ -43,16 +43,9 @@ async def _named(operator: Operator, remote: MemoryRemote) -> None:
 
 
 @pytest.fixture
-async def named(operator: Operator) -> AsyncIterator[Site]:
-    """Its console."""
-    async with site(operator) as made:
-        yield made
-
-
-@pytest.fixture
-async def grace(named: Site) -> AsyncIterator[Browser]:
+async def grace(open_site: Site) -> AsyncIterator[Browser]:
     """An operator's browser, whose own name is no better."""
-    async with named.browser("operator", person="<b>Grace</b>") as browser:
+    async with open_site.browser("operator", person="<b>Grace</b>") as browser:
         yield browser
 
 
