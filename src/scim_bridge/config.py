@@ -219,6 +219,7 @@ class ConnectionSettings(Table):
     :param list_unmanaged: Whether listings show accounts that no client has written; ``None``: unless the client
         deletes what a list shows and it did not make.
     :param unknown_members: Whether unknown members of a group are dropped with a warning or refuse the request.
+    :param nested_groups: Whether a group as a member of a group refuses the request or is dropped with a warning.
     :param unmanaged_members: Whether members whom no client manages stay in a group that is replaced or deleted.
     :param assign: Whether what a person holds is asked for by the members of ``groups``, by the ``roles`` of Users, or
         by ``both``.
@@ -248,6 +249,7 @@ class ConnectionSettings(Table):
     group_patch_status: Literal[204, 200] = 204
     list_unmanaged: bool | None = None
     unknown_members: Literal["drop", "refuse"] = "drop"
+    nested_groups: Literal["refuse", "drop"] = "refuse"
     unmanaged_members: Literal["keep", "remove"] = "keep"
     assign: Literal["groups", "roles", "both"] = "groups"
     unknown_roles: Literal["refuse", "drop"] = "refuse"
@@ -279,6 +281,7 @@ class ConnectionSettings(Table):
             idempotent_create=timedelta(seconds=seconds),
             duplicate_group_names=self.duplicate_group_names,
             unknown_members=self.unknown_members,
+            nested_groups=self.nested_groups,
             unmanaged_members=self.unmanaged_members,
             assign=self.assign,
             unknown_roles=self.unknown_roles,

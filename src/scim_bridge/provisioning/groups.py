@@ -10,7 +10,7 @@ from dataclasses import replace
 from scim2_models import ForbiddenException
 
 from scim_bridge.models import Group, Lane
-from scim_bridge.provisioning.intake import Accepted, Check, Intake, taken, unknown_members
+from scim_bridge.provisioning.intake import Accepted, Check, Intake, nested_groups, taken, unknown_members
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.situation import name_of
 from scim_bridge.store import documents, memberships, resources
@@ -173,13 +173,19 @@ class GroupIntake:
         )
         if change.added and not by_role and policy.assign == "roles":
             raise ForbiddenException(detail=f"nobody is added through groups here: {BY_ROLES}; nothing was changed")
+        nested = frozenset(
+            group.id for group in resources.get_many(tx, self.intake.connection_id, "Group", change.unknown)
+        )
+        if nested and policy.nested_groups == "refuse":
+            raise nested_groups(nested)
         named, _, complete = net(deltas)
         # A list of which nobody is known is one of ids that are no longer true, not one of nobody.
         if change.unknown and (policy.unknown_members == "refuse" or (complete and change.unknown == named)):
             raise unknown_members(change.unknown)
         if not self.intake.capabilities.user_centric and row.remote_id is not None:
             change = replace(change, removed=change.removed.union(self._unseen(tx, row, net(deltas)[1])))
-        warnings = tuple(f"member {unknown} is not a User of this connection" for unknown in sorted(change.unknown))
+        unknown = sorted(change.unknown - nested)
+        warnings = tuple(f"member {one} is not a User of this connection" for one in unknown)
         self.intake.guard.permit_members(tx, row, change)
         if (change.added or change.removed) and not new:
             row = replace(row, modified_at=self.intake.clock(), version=row.version + 1)
@@ -188,7 +194,7 @@ class GroupIntake:
             accepted = self._bump_people(tx, row, change, deltas)
         else:
             accepted = self._bump_group(tx, row, change, deltas)
-        return replace(accepted, warnings=warnings, stayed=len(change.stayed))
+        return replace(accepted, warnings=warnings, nested=len(nested), stayed=len(change.stayed))
 
     def _unseen(self, tx: Connection, row: ResourceRow, named: Collection[str]) -> list[str]:
         """Return those whom a client names in a removal though they were never seen in the group, and have it sent.

@@ -39,6 +39,7 @@ class Accepted:
     :param then_members: Whether the members of this group have to be waited for once the group itself is settled.
     :param repeated: Whether a creation found itself already made.
     :param warnings: What was left out, for the operator.
+    :param nested: How many Groups were left out of a group's members.
     :param stayed: How many members stay although the whole list, or the deletion, did not name them.
     """
 
@@ -48,6 +49,7 @@ class Accepted:
     then_members: bool = False
     repeated: bool = False
     warnings: tuple[str, ...] = ()
+    nested: int = 0
     stayed: int = 0
 
 
@@ -284,6 +286,12 @@ def taken(kind: Kind) -> UniquenessException:
     """Return the 409 of a name that another resource of the connection has."""
     attribute = "userName" if kind == "User" else "displayName"
     return UniquenessException(detail=f"a {kind} with this {attribute} already exists")
+
+
+def nested_groups(ids: frozenset[str]) -> InvalidValueException:
+    """Return the 400 of members that are Groups."""
+    detail = f"members that are Groups: {', '.join(sorted(ids))}; a Group holds Users only here, name them instead"
+    return InvalidValueException(detail=f"{detail}; nothing was changed")
 
 
 def unknown_members(ids: frozenset[str]) -> InvalidValueException:

@@ -74,6 +74,7 @@ class ProvisioningPolicy:
         always repeated calmly.
     :param duplicate_group_names: Whether two groups may share a displayName.
     :param unknown_members: ``drop`` them with a warning, or ``refuse`` the request.
+    :param nested_groups: ``refuse`` a request that puts a group into a group, or ``drop`` such members with a warning.
     :param assign: Whether what a person holds is asked for by the members of groups, by the person's ``roles`` and
         ``entitlements``, or by both.
     :param unknown_roles: ``refuse`` a write that asks for a role which does not exist, or ``drop`` the role.
@@ -95,6 +96,7 @@ class ProvisioningPolicy:
     idempotent_create: timedelta = timedelta(0)
     duplicate_group_names: bool = False
     unknown_members: Literal["drop", "refuse"] = "drop"
+    nested_groups: Literal["refuse", "drop"] = "refuse"
     unmanaged_members: Literal["keep", "remove"] = "keep"
     delete_unowned: Literal["refuse", "deactivate", "delete"] = "refuse"
     assign: Literal["groups", "roles", "both"] = "groups"

@@ -219,6 +219,12 @@ class Provisioning:
         accepted, observes, begun = await self._committed(work, about)
         if accepted.warnings:  # without what the client sent as an id: it can be an address
             self.logger.warning("%s %s: %d were left out", accepted.row.kind, accepted.row.id, len(accepted.warnings))
+        if accepted.nested:
+            self.logger.warning(
+                "Group %s: %d groups were left out of its members: nobody gets it through them",
+                accepted.row.id,
+                accepted.nested,
+            )
         if accepted.stayed:
             self.logger.info("Group %s: %d members whom no client manages stay in it", accepted.row.id, accepted.stayed)
         if observes and not observes.plans:  # also what changes nothing: what the store says may be old
