@@ -13,6 +13,7 @@ from scim_bridge.testing.contexts import connected
 from scim_bridge.upstream import HttpClients
 from scim_bridge_github.connector import GitHubConnector
 from scim_bridge_github.emulator import GitHubEmulator, Switches
+from scim_bridge_github.emulator.app import Answer
 from scim_bridge_github.emulator.organization import WEEK
 
 OWNER = {"owner": "admin"}
@@ -213,6 +214,45 @@ async def test_members_of_child_teams_and_maintainers_stay_as_they_are(tmp_path:
         }
         assert (await bridge.http.delete(f"/Groups/{shown['id']}")).status_code == 403
         assert child.id in github.teams
+
+
+async def test_a_removal_from_a_team_that_is_only_said_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """204, and the membership is there still: it is tried again until it is not, and shown meanwhile."""
+    github = organization()
+    github.add_member("ada")
+    core = github.add_team("Core", "ada")
+    async with bridged(tmp_path, github) as bridge:
+        await bridge.compare()
+        ada = (await bridge.row("ada")).id
+        team = (await bridge.http.get("/Groups")).json()["Resources"][0]["id"]
+        gone = {"schemas": [PATCH], "Operations": [{"op": "remove", "path": f'members[value eq "{ada}"]'}]}
+        handle = github.handle
+        monkeypatch.setattr(
+            github, "handle", lambda request: Answer(204) if request.method == "DELETE" else handle(request)
+        )
+        assert (await bridge.http.patch(f"/Groups/{team}", json=gone)).status_code == 429
+        assert [one["value"] for one in (await bridge.http.get(f"/Groups/{team}")).json()["members"]] == [ada]
+
+        monkeypatch.undo()
+        assert (await bridge.http.patch(f"/Groups/{team}", json=gone)).status_code == 204
+        assert core.members == {}
+
+
+async def test_who_is_in_a_team_below_leaves_the_one_above(tmp_path: Path) -> None:
+    """GitHub tells the memberships of child teams as the team's own: the removal is done all the same."""
+    github = organization()
+    github.add_member("ada")
+    parent = github.add_team("Parent", "ada")
+    child = github.add_team("Child", "ada", parent=parent)
+    async with bridged(tmp_path, github) as bridge:
+        await bridge.compare()
+        ada = (await bridge.row("ada")).id
+        team = (await bridge.http.get("/Groups?filter=displayName%20eq%20%22Parent%22")).json()["Resources"][0]["id"]
+        gone = {"schemas": [PATCH], "Operations": [{"op": "remove", "path": f'members[value eq "{ada}"]'}]}
+        assert (await bridge.http.patch(f"/Groups/{team}", json=gone)).status_code == 204
+        assert (parent.members, list(child.members)) == ({}, [github.person("ada").id])
 
 
 @pytest.mark.parametrize("status", ["403", "429"])

@@ -492,3 +492,108 @@ async def test_who_says_nothing_of_itself_is_written_to_by_put() -> None:
     assert found == {"service provider": "info", "PATCH": "info"}
     assert shown[0]
     assert replaced == [shown[0]]
+
+
+def finds_nobody_by(*attributes: str) -> Callable[[httpx2.Request, httpx2.Response], httpx2.Response]:
+    """Return a way to answer 200 with nobody to filters by some attributes, although filters are claimed."""
+
+    def change(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if not request.url.params.get("filter", "").startswith(attributes):
+            return response
+        return changed(response, body_of(response) | {"Resources": [], "totalResults": 0, "itemsPerPage": 0})
+
+    return change
+
+
+async def test_nobody_keeps_a_group_that_a_filter_does_not_find() -> None:
+    """``members.value eq`` is answered 200 with none: whoever returns is taken out of it before they are let in."""
+    provider = Odd(scim2_server(), finds_nobody_by("members"))
+    async with connector_to(provider) as connector:
+        others = (await connector.create_group(Group(display_name="Empty"))).remote_id
+        group, [person, other] = await group_of(connector, "ada", "bob")
+        await connector.deactivate_user(person, ada())
+        await connector.reactivate_user(person, ada())
+
+        assert (await connector.list_group_members(group, None, 10)).members == [other]
+        assert (await connector.list_group_members(others, None, 10)).members == []
+
+
+async def test_a_filter_that_finds_who_is_there_is_believed_of_who_is_not() -> None:
+    """Groups are read until one shows somebody whom the filter finds; after that an answer with none is enough."""
+    provider = Odd(scim2_server())
+    async with connector_to(provider) as connector:
+        group, [person, _] = await group_of(connector, "ada", "bob")
+        await connector.remove_group_members(group, [person])
+        told = (await connector.create_user(User(user_name="eve@corp.example"))).remote_id
+
+        reads = []
+        for one in (person, told):
+            await connector.deactivate_user(one, ada())
+            provider.calls.clear()
+            await connector.reactivate_user(one, ada())
+            reads.append([path for _, path in provider.calls if "/Groups" in path])
+    assert reads == [["/v2/Groups", "/v2/Groups", f"/v2/Groups/{group}", "/v2/Groups"], ["/v2/Groups"]]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+async def test_an_account_whose_creation_was_not_answered_is_found(alone: bool) -> None:
+    """The filter finds nobody, though it is claimed to: the account is not taken for one that was never made."""
+    provider = Odd(scim2_server(), finds_nobody_by("userName", "displayName"))
+    async with connector_to(provider) as connector:
+        if not alone:
+            await connector.create_user(User(user_name="bob@corp.example"))
+        provider.before = lambda request: httpx2.Response(502) if request.method == "POST" else None
+        with pytest.raises(RemoteUnavailableError):
+            await connector.create_user(ada())
+        assert await connector.find_user("ada@corp.example") is None
+        provider.before = lambda _request: None
+        provider.change = answer_lost
+        with pytest.raises(RemoteUnavailableError):
+            await connector.create_user(ada())
+        provider.change = finds_nobody_by("userName", "displayName")
+
+        found = await connector.find_user("ada@corp.example")
+        assert found is not None
+        await connector.delete_user(found.remote_id)
+        assert await connector.find_user("ada@corp.example") is None
+
+
+def answer_lost(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+    """Answer a creation that took effect as a gateway does that waited too long."""
+    return httpx2.Response(504) if request.method == "POST" else response
+
+
+async def test_a_group_that_a_filter_does_not_find_is_not_made_twice() -> None:
+    """Its creation was not answered, and ``displayName eq`` is answered 200 with none."""
+    provider = Odd(scim2_server(), answer_lost)
+    async with connector_to(provider) as connector:
+        with pytest.raises(RemoteUnavailableError):
+            await connector.create_group(Group(display_name="Sales"))
+        provider.change = finds_nobody_by("displayName")
+        again = await connector.create_group(Group(display_name="Sales"))
+
+        assert again.existed
+        assert [one.remote_id for one in (await connector.list_groups(None, 10)).items] == [again.remote_id]
+
+
+async def test_an_addition_is_not_believed_of_an_answer_without_it() -> None:
+    """200 to the PATCH, with the group as it was: nothing is claimed; a read is asked only then."""
+    provider = Odd(scim2_server())
+    async with connector_to(provider) as connector:
+        group, [bob] = await group_of(connector, "bob")
+        person = (await connector.create_user(ada())).remote_id
+        shown: dict[str, Any] = {
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+            "id": group,
+            "displayName": "Sales",
+            "members": [{"value": bob}],
+        }
+        provider.before = lambda request: httpx2.Response(200, json=shown) if request.method == "PATCH" else None
+        with pytest.raises(RemoteUnavailableError, match="does not show somebody"):
+            await connector.add_group_members(group, [person])
+        provider.before = lambda _request: None
+        provider.calls.clear()
+        await connector.add_group_members(group, [person])
+
+        assert [method for method, path in provider.calls if group in path] == ["PATCH"]
+        assert set((await connector.list_group_members(group, None, 10)).members) == {bob, person}

@@ -23,7 +23,7 @@ from scim_bridge.errors import (
 from scim_bridge.models import Explanation, Finding, Group, MemberPage, Page, RateLimit, Remote, User
 from scim_bridge.upstream import read_model
 
-from .client import OWNER, GitHubClient
+from .client import OWNER, PAGE, GitHubClient
 from .config import GitHubConfig
 from .errors import pause_after
 from .wire import Account, Membership, Team, TeamMembership
@@ -254,19 +254,36 @@ class GitHubConnector(Connector[GitHubConfig]):
 
     @hookimpl
     async def remove_group_members(self, remote_id: str, members: Sequence[str]) -> None:
-        """Take people out of a team."""
+        """Take people out of a team, and see that they are out of it."""
         for member in members:
             try:
                 person = await self.client.by_id(member)
             except RemoteNotFoundError:
                 continue
             await self._leave(remote_id, person)
+            if await self._is_in(remote_id, person):
+                raise RemoteUnavailableError("GitHub still shows somebody in a team whom it took out")
 
     async def _leave(self, remote_id: str, person: Account) -> None:
         try:
             await self.client.of_team("DELETE", remote_id, person.login)
         except RemoteNotFoundError:
             await self.client.team(remote_id)  # it is the membership that is not there
+
+    async def _is_in(self, remote_id: str, person: Account) -> bool:
+        """Tell whether somebody is in a team itself: its memberships are those of the teams below it, too."""
+        try:
+            await self.client.of_team("GET", remote_id, person.login)
+            page: int | None = 1
+            while page is not None:
+                members = await self.client.team_members(remote_id, page, PAGE)
+                for one in members.items:
+                    if one.id == person.id:
+                        return not one.inherited
+                page = members.after
+        except RemoteNotFoundError:
+            pass
+        return False
 
     # -- Descriptions ----------------------------------------------------------------------------------------------
 

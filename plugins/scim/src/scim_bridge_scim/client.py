@@ -54,6 +54,8 @@ class ScimClient:
         """The id that each list began with when it was read last."""
         self._searches = False
         """Whether lists are asked for by POST, since GET turns no pages."""
+        self._finding: set[tuple[Endpoint, str]] = set()
+        """The attributes by which a filter was seen to find somebody."""
 
     async def provider(self) -> ServiceProvider:
         """Return what the service provider can do; asked once.
@@ -242,20 +244,42 @@ class ScimClient:
         """Return the resources of a name, compared without regard to case.
 
         :param certain: Whether it is known to be there: then the whole list is searched where filters find nobody, for
-            some service providers compare userNames by case. So it is where they do not claim to filter: some find
-            nobody by what they cannot compare.
+            some service providers compare userNames by case. So it is where filters do not find what is there.
         """
         wanted = name.casefold()
         try:
             for spelling in dict.fromkeys((name, name.lower())):
-                condition = f"{attribute} eq {json.dumps(spelling, ensure_ascii=False)}"
-                found = [one async for one in self.every(endpoint, condition) if _has(one, attribute, wanted)]
+                found = [
+                    one async for one in self._equal(endpoint, attribute, spelling) if _has(one, attribute, wanted)
+                ]
                 if found:
+                    self._finding.add((endpoint, attribute))
                     return found
+            certain = certain or not await self._finds(endpoint, attribute)
         except (RemoteInvalidValueError, OperationNotSupportedError):  # it reads no filters
             certain = True
-        certain = certain or not await self.filters()
         return [one async for one in self.every(endpoint) if _has(one, attribute, wanted)] if certain else []
+
+    def _equal(self, endpoint: Endpoint, attribute: str, text: str) -> AsyncIterator[Document]:
+        return self.every(endpoint, f"{attribute} eq {json.dumps(text, ensure_ascii=False)}")
+
+    async def _finds(self, endpoint: Endpoint, attribute: str) -> bool:
+        """Tell whether filters find by an attribute, which is asked once, about somebody who is listed.
+
+        Some service providers answer that there is nobody to what they cannot compare.
+        """
+        if (endpoint, attribute) in self._finding:
+            return True
+        if not await self.filters():
+            return False
+        listed = (await self.part(endpoint, 1, 1)).documents
+        if not listed:
+            return True
+        async for one in self._equal(endpoint, attribute, str(listed[0].get(attribute))):
+            if one.get("id") == listed[0].get("id"):
+                self._finding.add((endpoint, attribute))
+                return True
+        return False
 
     async def _control(self, endpoint: Endpoint, absent: str) -> None:
         """Find somebody else by the same route, where somebody else is listed; a wrong address finds nobody."""

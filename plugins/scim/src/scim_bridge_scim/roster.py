@@ -29,6 +29,8 @@ class Roster:
     def __init__(self, client: ScimClient, *, looks_up: bool) -> None:
         self._client = client
         self._looks_up = looks_up
+        self._finds = False
+        """Whether filters were seen to find a group by somebody who is in it."""
         self._listed: tuple[str, list[str]] | None = None
 
     async def members(self, group: str) -> list[str]:
@@ -52,16 +54,21 @@ class Roster:
 
         :raises RemoteInvalidValueError: When one of them is not there.
         :raises RemoteNotFoundError: When the group is not there.
+        :raises RemoteUnavailableError: When the answer shows the group without them, and so does a read.
         """
         if self._looks_up and not await self._are_there(members):
             raise RemoteInvalidValueError("the service provider has no such account")
         added = [{"value": member} for member in members]
         try:
             operation = {"op": "add", "path": "members", "value": added}
-            await self._client.change("/Groups", group, [operation], lambda before: _with(before, added))
+            seen = await self._client.change("/Groups", group, [operation], lambda before: _with(before, added))
         except RemoteNotFoundError:
             await self._client.read("/Groups", group)  # some say 404 of a member
             raise RemoteInvalidValueError("the service provider has no such account") from None
+        if seen is None or not isinstance(seen.get("members"), list):
+            return
+        if set(members) - set(team(seen).people()) and set(members) - set(await self.members(group)):
+            raise RemoteUnavailableError("the service provider does not show somebody in a group whom it added")
 
     async def _are_there(self, members: Sequence[str]) -> bool:
         """Tell whether all of these accounts are there."""
@@ -124,16 +131,42 @@ class Roster:
             await self._client.patch("/Groups", group, by_value)
 
     async def groups_of(self, document: Document) -> list[str]:
-        """Return ids of the groups that a User may be in: those that it tells, else those that tell it, else all."""
+        """Return ids of the groups that a User may be in: those that it tells, or that filters find, or that have it.
+
+        That filters find none is believed once they have found somebody whom a group shows: some service providers
+        answer that there is none to what they cannot compare.
+        """
         told = document.get("groups")
         if isinstance(told, list) and told:
             return [str(one["value"]) for one in told if isinstance(one, dict) and one.get("value")]
-        condition = f"members.value eq {json.dumps(document['id'])}" if await self._client.filters() else None
-        try:
-            found = [str(one["id"]) async for one in self._client.every("/Groups", condition)]
-        except (RemoteInvalidValueError, OperationNotSupportedError):
-            found = [str(one["id"]) async for one in self._client.every("/Groups")]
+        person, filters = str(document["id"]), await self._client.filters()
+        if filters and (found := await self._having(person)):
+            return found
+        if self._finds:
+            return []
+        found = []
+        async for each in self._client.every("/Groups"):
+            group = str(each["id"])
+            try:
+                people = await self.members(group)
+            except RemoteNotFoundError:
+                continue
+            if person in people:
+                found.append(group)
+            elif filters and people:
+                filters = False  # asked once
+                if group in await self._having(people[0]):
+                    self._finds = True
+                    return found
         return found
+
+    async def _having(self, person: str) -> list[str]:
+        """Return ids of the groups that filters find somebody in; none where filters are refused."""
+        condition = f"members.value eq {json.dumps(person)}"
+        try:
+            return [str(one["id"]) async for one in self._client.every("/Groups", condition)]
+        except (RemoteInvalidValueError, OperationNotSupportedError):
+            return []
 
 
 def _with(group: Document, added: Sequence[Document]) -> Document:
