@@ -31,7 +31,7 @@ from scim_bridge.provisioning.service import (
     RATE_LIMIT_RETRY_AFTER,
 )
 from scim_bridge.server.authentication import FailureLimit
-from tests.unit.docs.pages import ROOT, table, text
+from tests.unit.docs.pages import ROOT, links, table, text
 
 TABLES: dict[str, type[BaseModel]] = {
     "### `[server]`": ServerSettings,
@@ -64,15 +64,15 @@ def test_every_setting_is_told_with_its_default(heading: str) -> None:
         for name, field in model.model_fields.items()
         if name not in {"guard", "proxy", "webhook", "mail"}
     }
-    told = {row[0].strip("`"): row[1] for row in table(text("docs/operating.md"), heading)}
+    told = {row[0].strip("`"): row[1] for row in table(text("docs/operating/settings.md"), heading)}
     assert told == expected
-    assert all(row[2] for row in table(text("docs/operating.md"), heading))
+    assert all(row[2] for row in table(text("docs/operating/settings.md"), heading))
 
 
 def test_the_ids_that_cannot_be_taken_are_told() -> None:
     """A connection cannot be called like a path of the server."""
     for reserved in RESERVED_IDS:
-        assert f"`{reserved}`" in text("docs/operating.md").partition("### `[connections.ID]`")[2][:600]
+        assert f"`{reserved}`" in text("docs/operating/settings.md").partition("### `[connections.ID]`")[2][:600]
 
 
 OWN = ("okta", "entra", "generic", "strict")
@@ -81,7 +81,9 @@ OWN = ("okta", "entra", "generic", "strict")
 
 def test_every_preset_is_told_with_what_is_known_of_its_client() -> None:
     """The table of presets is the code's: what recognises a client, and the source."""
-    told_of = {row[0].strip("`"): (row[1], row[2]) for row in table(text("docs/operating.md"), "### Client presets")}
+    told_of = {
+        row[0].strip("`"): (row[1], row[2]) for row in table(text("docs/operating/settings.md"), "### Client presets")
+    }
     assert told_of == {one.name: (_recognised(one), told(one.name)) for one in PRESETS.values()}
 
 
@@ -92,14 +94,16 @@ def _recognised(one: ClientPreset) -> str:
 
 def test_every_quirk_is_told_with_the_presets_that_read_it() -> None:
     """The table of quirks is the code's."""
-    told_of = {row[0].strip("`"): set(row[1].split(", ")) for row in table(text("docs/operating.md"), "### Quirks")}
+    told_of = {
+        row[0].strip("`"): set(row[1].split(", ")) for row in table(text("docs/operating/settings.md"), "### Quirks")
+    }
     assert told_of == {quirk: {name for name in OWN if quirk in PRESETS[name].quirks} for quirk in QUIRKS}
     assert all(one.quirks == QUIRKS.keys() for one in PRESETS.values() if one.name not in OWN)
 
 
 def test_every_limit_is_told() -> None:
     """The figures of the table are those that are enforced."""
-    rows = table(text("docs/operating.md"), "### Limits of a request")
+    rows = table(text("docs/operating/settings.md"), "### Limits of a request")
     limits = Limits()
     enforced = [getattr(limits, name) for name in limits.__dataclass_fields__]
     assert sorted(int(row[1].replace(",", "")) for row in rows) == sorted(enforced)
@@ -107,7 +111,7 @@ def test_every_limit_is_told() -> None:
 
 def test_the_waits_told_to_a_client_are_the_codes() -> None:
     """``Retry-After`` by situation."""
-    rows = {row[0]: row for row in table(text("docs/operating.md"), "## What a client is answered")}
+    rows = {row[0]: row for row in table(text("docs/operating/answers.md"), "## What a client is answered")}
     outage = ConnectionSettings(connector="any").outage_retry_after
 
     def wait(start: str) -> str:
@@ -118,14 +122,14 @@ def test_the_waits_told_to_a_client_are_the_codes() -> None:
     assert wait("it took too long") == f"{AMBIGUOUS_RETRY_AFTER} (or `outage_retry_after`, if less)"
     assert wait("the remote system refuses the bridge's own") == str(CREDENTIALS_RETRY_AFTER)
     assert wait("the database") == str(StoreUnavailableError.retry_after)
-    assert f"more than {FailureLimit().failures} requests a minute" in text("docs/operating.md")
+    assert f"more than {FailureLimit().failures} requests a minute" in text("docs/operating/answers.md")
     assert FailureLimit().seconds == 60
 
 
 def test_every_metric_is_told() -> None:
     """Each counter and gauge of the code has a row."""
-    told = {row[0].strip("`") for row in table(text("docs/operating.md"), "## Health, metrics, logs")}
-    told |= set(re.findall(r"`(scim_bridge_\w+)`", text("docs/operating.md")))
+    told = {row[0].strip("`") for row in table(text("docs/operating/watching.md"), "## Health, metrics, logs")}
+    told |= set(re.findall(r"`(scim_bridge_\w+)`", text("docs/operating/watching.md")))
     sources = [path.read_text("utf-8") for path in Path(ROOT / "src/scim_bridge").rglob("*.py")]
     counters = {
         f"scim_bridge_{one}_total" for source in sources for one in re.findall(r'\.counter\(\s*"(\w+)"', source)
@@ -133,3 +137,9 @@ def test_every_metric_is_told() -> None:
     gauges = {f"scim_bridge_{one}" for source in sources for one in re.findall(r'\.gauge\(\s*"(\w+)"', source)}
     assert counters
     assert counters | gauges == {metric for metric in told if metric.startswith("scim_bridge_")}
+
+
+def test_the_index_has_every_page() -> None:
+    """Who opens the folder finds each page."""
+    pages = {path.name for path in (ROOT / "docs/operating").glob("*.md")} - {"README.md"}
+    assert {path for path, _ in links(text("docs/operating/README.md")) if "/" not in path} == pages

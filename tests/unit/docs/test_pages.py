@@ -13,7 +13,7 @@ from scim_bridge.config import settings_of
 from tests.unit.docs.pages import PAGES, ROOT, anchors, fences, links, name, text
 
 ENVIRONMENT = dict.fromkeys(("HUBSPOT_TOKEN", "HUBSPOT_CLIENT_SECRET", "HUBSPOT_REFRESH_TOKEN"), "a-secret")
-GUIDES = {"okta", "entra", "accessowl", "hubspot", "operating", "security", "architecture"}
+GUIDES = {"okta", "entra", "accessowl", "hubspot", "operating/README", "security", "architecture"}
 TEST_ID = re.compile(r"`((?:tests|plugins)/[^`\s]+?\.py)(?:::(\w+))?`")
 
 
