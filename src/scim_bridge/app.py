@@ -37,7 +37,7 @@ from scim_bridge.server.request_log import RequestLog
 from scim_bridge.server.serve import Listen, serve
 from scim_bridge.store import notifications, rate_windows
 from scim_bridge.store.engine import Store
-from scim_bridge.store.kept import KeptCircuit, KeptState, NoState
+from scim_bridge.store.kept import KeptCircuit, KeptState
 from scim_bridge.store.leadership import Leadership, leadership
 from scim_bridge.store.notifications import Listener
 from scim_bridge.upstream import HttpClients, Share
@@ -103,7 +103,7 @@ async def connectors_of(
     settings: Settings,
     *,
     http_client: ClientFactory | None = None,
-    state: StateFactory = NoState,
+    state: StateFactory,
 ) -> AsyncIterator[ConnectionPool]:
     """Open the connectors of all configured connections, for the length of a ``with`` block."""
     registry: ConnectorRegistry = discover(settings.server.plugins)

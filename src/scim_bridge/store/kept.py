@@ -32,23 +32,6 @@ class KeptState:
         await self._store.write(lambda tx: connector_state.delete(tx, self._connection_id, key))
 
 
-class NoState:
-    """The small store of a connector that is only checked: it remembers nothing."""
-
-    def __init__(self, connection_id: str) -> None:
-        self.connection_id = connection_id
-
-    async def get(self, key: str) -> dict[str, Any] | None:  # noqa: ARG002 - the protocol has the key
-        """Return nothing."""
-        return None
-
-    async def put(self, key: str, value: Mapping[str, Any]) -> None:
-        """Forget at once."""
-
-    async def delete(self, key: str) -> None:
-        """Do nothing."""
-
-
 class KeptCircuit:
     """The circuit of one remote account in the store (``upstream.CircuitKeeper``).
 

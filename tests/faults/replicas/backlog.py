@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from scim_bridge.config import load_settings
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.store.engine import Store
+from scim_bridge.store.kept import KeptState
 from scim_bridge.testing.postgresql import PostgresqlServer
 from tests.faults.replicas.cluster import start_portal
 from tests.faults.replicas.filling import commit_creations, commit_settled, left
@@ -103,8 +105,8 @@ async def backlog(dialect: str, directory: Path) -> AsyncIterator[Backlog]:
 async def intake(one: Backlog) -> AsyncIterator[tuple[Store, UserIntake]]:
     """Open the database to commit what a server would; nothing is driven."""
     settings = load_settings(one.configuration)
-    async with connectors_of(settings) as connectors:
-        store = await Store.open(one.url)
+    store = await Store.open(one.url)
+    async with connectors_of(settings, state=partial(KeptState, store, clock=partial(datetime.now, UTC))) as connectors:
         policy = settings.connections[ACCOUNT].policy()
         yield store, Provisioning(ACCOUNT, store, connectors[ACCOUNT], policy).users
         await store.close()

@@ -29,8 +29,10 @@ REFUSALS = frozenset({400, 401, 403})
 """The statuses of a token endpoint that refuses (RFC 6749 §5.2; HubSpot is not strict about which)."""
 
 
-def _is_refusal(response: httpx2.Response) -> bool:
+def _refuses(response: httpx2.Response) -> bool:
     """Tell a refusal of the token endpoint by its form (RFC 6749 §5.2, or HubSpot's own) from a gateway's page."""
+    if response.status_code not in REFUSALS:
+        return False
     try:
         body = read_json(response)
     except RemoteUnavailableError:
@@ -86,8 +88,12 @@ class OAuthTokens(httpx2.Auth):
         for _ in range(2):
             async with self._lock:
                 if self._access is None or self._access is used or asyncio.get_running_loop().time() >= self._expires:
-                    answer = yield await self._refresh_request()
-                    await self._keep(answer)
+                    sent = await self._refresh_token()
+                    answer = yield self._refresh_request(sent)
+                    if _refuses(answer) and (newer := await self._refresh_token()) != sent:
+                        sent = newer  # another process replaced it meanwhile
+                        answer = yield self._refresh_request(sent)
+                    await self._keep(answer, sent)
                 used = self._access
                 request.headers["Authorization"] = f"Bearer {await self.current()}"
             response = yield request
@@ -102,7 +108,7 @@ class OAuthTokens(httpx2.Auth):
             return str(kept["refresh_token"])
         return configured
 
-    async def _refresh_request(self) -> httpx2.Request:
+    def _refresh_request(self, refresh_token: str) -> httpx2.Request:
         return httpx2.Request(
             "POST",
             self._url,
@@ -110,17 +116,18 @@ class OAuthTokens(httpx2.Auth):
                 "grant_type": "refresh_token",
                 "client_id": self._config.client_id,
                 "client_secret": self._config.client_secret.get_secret_value(),
-                "refresh_token": await self._refresh_token(),
+                "refresh_token": refresh_token,
             },
             extensions={READING: True},
         )
 
-    async def _keep(self, response: httpx2.Response) -> None:
+    async def _keep(self, response: httpx2.Response, sent: str) -> None:
         """Take over the tokens of a refresh.
 
+        :param sent: The refresh token that was used.
         :raises RemoteCredentialsError: When HubSpot itself refuses the refresh token or the client.
         """
-        if response.status_code in REFUSALS and _is_refusal(response):
+        if _refuses(response):
             named = problem_of(response).named
             raise RemoteCredentialsError(f"HubSpot refuses the OAuth refresh token{named}; authorise the app again")
         if response.status_code in REFUSALS:
@@ -131,7 +138,7 @@ class OAuthTokens(httpx2.Auth):
             access = AccessToken.model_validate_json(response.content)
         except ValidationError:
             raise RemoteUnavailableError("HubSpot's token answer is not understood", ambiguous=False) from None
-        if access.refresh_token:
+        if access.refresh_token not in {None, "", sent}:
             configured = digest(self._config.refresh_token.get_secret_value())
             await self._state.put(STATE_KEY, {"configured": configured, "refresh_token": access.refresh_token})
         self._access = access

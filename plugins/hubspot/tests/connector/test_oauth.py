@@ -77,6 +77,24 @@ async def test_a_rotated_refresh_token_survives_a_restart() -> None:
     assert {call.status for call in portal.calls("POST", "/oauth/2026-03/token$")} == {200}
 
 
+async def test_who_was_slower_uses_what_the_faster_kept() -> None:
+    """Two processes refresh at once, as a check and the server: the one that comes too late goes on all the same."""
+    portal = authorised(rotate_refresh_tokens=True)
+    others = [portal.connector()]
+
+    class Slow(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            while others and request.url.path == "/oauth/2026-03/token":
+                async with others.pop() as faster:
+                    await faster.find_user(ADA)
+            return await portal.hubspot.transport().handle_async_request(request)
+
+    async with portal.connector(api=Slow()) as connector:
+        await connector.create_user(person())
+    assert [call.status for call in portal.calls("POST", "/oauth/2026-03/token$")] == [200, 400, 200]
+    assert portal.account().active
+
+
 async def test_a_new_authorisation_wins_over_a_kept_token() -> None:
     """Whoever configures another refresh token means it."""
     portal = authorised(rotate_refresh_tokens=True)
