@@ -17,7 +17,7 @@ from scim_bridge.store import audit, sign_ins, tokens
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.sign_ins import SignIn
 
-__all__ = ["LINK_MINUTES", "MAY", "SESSION", "Decision", "Deed", "Desk", "Role", "SignIn"]
+__all__ = ["LINK_MINUTES", "MAY", "SESSION", "Decision", "Deed", "Desk", "Role", "SignIn", "end_token"]
 
 T = TypeVar("T")
 
@@ -39,6 +39,20 @@ LINKS, SESSIONS = 50, 200
 """How many links and sessions are kept."""
 
 Decision = Literal["approve", "reject"]
+
+
+def end_token(tx: Connection, lookup_id: str, *, now: datetime) -> bool:
+    """End a token, in a transaction; tell whether it was in force."""
+    record = tokens.find(tx, lookup_id)
+    if record is None or not tokens.revoke(tx, lookup_id, now):
+        return False
+    _note_token(tx, record, "revoke", now=now)
+    return True
+
+
+def _note_token(tx: Connection, record: tokens.TokenRecord, operation: str, *, now: datetime) -> None:
+    entry = {"event": "token", "operation": operation, "token": record.lookup_id, **acting()}
+    audit.append(tx, record.connection_id, entry, now=now)
 
 
 class Desk:
@@ -101,7 +115,7 @@ class Desk:
 
         def make(tx: Connection) -> None:
             tokens.create(tx, record)
-            self._note_token(tx, record, "create")
+            _note_token(tx, record, "create", now=self.clock())
 
         with _as(by):
             await self._store.write(make)
@@ -109,20 +123,8 @@ class Desk:
 
     async def revoke_token(self, lookup_id: str, *, by: str | None = None) -> bool:
         """End a token; tell whether it was in force."""
-
-        def end(tx: Connection) -> bool:
-            record = tokens.find(tx, lookup_id)
-            if record is None or not tokens.revoke(tx, lookup_id, self.clock()):
-                return False
-            self._note_token(tx, record, "revoke")
-            return True
-
         with _as(by):
-            return await self._store.write(end)
-
-    def _note_token(self, tx: Connection, record: tokens.TokenRecord, operation: str) -> None:
-        entry = {"event": "token", "operation": operation, "token": record.lookup_id, **acting()}
-        audit.append(tx, record.connection_id, entry, now=self.clock())
+            return await self._store.write(lambda tx: end_token(tx, lookup_id, now=self.clock()))
 
     # -- Sign in -------------------------------------------------------------------------------------------------------
 

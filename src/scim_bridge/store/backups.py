@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -23,8 +23,12 @@ from scim_bridge.store.engine import parse, refused_plainly
 from scim_bridge.store.postgresql import pooled_engine
 from scim_bridge.store.sqlite import DatabaseFile, check_integrity, writer_engine
 
-Prepare = Callable[[Connection], None]
-"""What is to hold in a restored database before anything can use it."""
+Revoked = Collection[str]
+"""The lookup ids of tokens."""
+
+Prepare = Callable[[Connection, Revoked | None], None]
+"""Makes what is to hold in a restored database before anything can use it. It is told which tokens are revoked in the
+database that was there; ``None`` where none could be asked."""
 
 COMPLETE = b"-- PostgreSQL database dump complete"
 """What ``pg_dump`` ends a whole text with."""
@@ -130,7 +134,7 @@ def _restore_sqlite(url: URL, source: Path, prepare: Prepare, *, production: boo
                 with engine.begin() as tx:
                     check_integrity(tx, source)
                     migrations.upgrade(tx)
-                    prepare(tx)
+                    prepare(tx, _revoked_in(held.path) if there else None)
             finally:
                 engine.dispose()
             _durable(fresh)
@@ -140,6 +144,14 @@ def _restore_sqlite(url: URL, source: Path, prepare: Prepare, *, production: boo
         return aside
     finally:
         held.release()
+
+
+def _revoked_in(database: Path) -> Revoked | None:
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as there:
+            return {row[0] for row in there.execute("SELECT lookup_id FROM token WHERE revoked_at IS NOT NULL")}
+    except sqlite3.Error:
+        return None
 
 
 def _set_aside(path: Path, now: datetime) -> Path:
@@ -191,7 +203,7 @@ def _restore_postgresql(url: URL, source: Path, prepare: Prepare) -> None:
                     text("UPDATE alembic_version SET version_num = substr(version_num, :n)"), {"n": len(NOT_YET) + 1}
                 )
                 migrations.upgrade(tx)
-                prepare(tx)
+                prepare(tx, None)
         except DBAPIError as error:
             raise StoreConfigurationError(
                 f"{source} holds no database of scim-bridge: {type(error.orig).__name__}"

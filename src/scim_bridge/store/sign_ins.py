@@ -61,6 +61,11 @@ def find(tx: Connection, opens: Opens, digest: bytes, *, now: datetime) -> SignI
     return None if found is None else SignIn(found[0], found[1], from_microseconds(found[2]))
 
 
+def forget_all(tx: Connection) -> None:
+    """Forget every link and every session."""
+    tx.execute(delete(sign_in))
+
+
 def forget(tx: Connection, digest: bytes) -> bool:
     """Forget a link or a session; tell whether this transaction did it."""
     return tx.execute(delete(sign_in).where(sign_in.c.digest == digest)).rowcount == 1

@@ -126,12 +126,53 @@ def test_the_database_that_was_there_is_kept(tmp_path: Path, sqlite_url: str) ->
     assert len(look(sqlite_url, lambda tx: tokens.list_tokens(tx, "acme"))) == 1
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_token_that_was_revoked_since_the_copy_stays_revoked(tmp_path: Path, sqlite_url: str, damaged: bool) -> None:
+    """As far as the database that was there can be asked; what is valid is told, and nobody stays signed in."""
+    for name in ("okta", "lost", "before"):
+        run(tmp_path, sqlite_url, "token", "create", "acme", "--name", name)
+    ids = {one.label: one.lookup_id for one in look(sqlite_url, tokens.list_tokens)}
+    run(tmp_path, sqlite_url, "token", "revoke", ids["before"])
+    with closing(sqlite3.connect(make_url(sqlite_url).database or "")) as console, console:
+        console.execute(
+            "INSERT INTO sign_in (digest, opens, person, role, expires_at) VALUES (x'00', 'session', 'a', '', 9)"
+        )
+    run(tmp_path, sqlite_url, "backup", tmp_path / "copy")
+    run(tmp_path, sqlite_url, "token", "revoke", ids["lost"])
+    if damaged:
+        Path(make_url(sqlite_url).database or "").write_bytes(b"damaged" * 9000)
+        for end in ("-wal", "-shm"):
+            Path(f"{make_url(sqlite_url).database}{end}").unlink(missing_ok=True)
+
+    told = run(tmp_path, sqlite_url, "restore", tmp_path / "copy").output
+
+    valid = {one.label for one in look(sqlite_url, tokens.list_tokens) if one.revoked_at is None}
+    assert valid == ({"okta", "lost"} if damaged else {"okta"})
+    assert {name for name, id_ in ids.items() if f"  {id_} of acme: {name}" in told} == valid
+    assert ("also what was revoked since" in told) is damaged
+    assert look(sqlite_url, lambda tx: tx.execute(text("SELECT count(*) FROM sign_in")).scalar_one()) == 0
+
+
+def test_a_restoration_may_end_every_token(tmp_path: Path, any_store_url: str, empty_url: str) -> None:
+    """Each end is an entry of the audit chain, as any other."""
+    for name in ("okta", "entra"):
+        run(tmp_path, any_store_url, "token", "create", "acme", "--name", name)
+    run(tmp_path, any_store_url, "backup", tmp_path / "copy")
+
+    told = run(tmp_path, empty_url, "restore", "--revoke-tokens", tmp_path / "copy").output
+
+    assert "0 tokens of the copy are valid" in told
+    assert all(one.revoked_at for one in look(empty_url, tokens.list_tokens))
+    entries = look(empty_url, lambda tx: [one.event for one in audit.export(tx, "acme")])
+    assert [one["operation"] for one in entries if one.get("event") == "token"] == ["create"] * 2 + ["revoke"] * 2
+
+
 def test_nothing_is_put_in_place_that_is_not_prepared(tmp_path: Path, any_store_url: str, empty_url: str) -> None:
     """Where the holding of the connections fails, no bridge takes the copy for its database."""
     run(tmp_path, any_store_url, "token", "create", "acme", "--name", "okta")
     run(tmp_path, any_store_url, "backup", tmp_path / "copy")
 
-    def fail(_: Connection) -> None:
+    def fail(_: Connection, _revoked: backups.Revoked | None) -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
