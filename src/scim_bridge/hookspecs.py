@@ -224,7 +224,8 @@ class ConnectorSpec:
         """Return everything that people can hold, also what cannot be given through the bridge.
 
         Clients are shown it, and who holds it (``Remote.holds``). To ask for an assignable one is to ask for membership
-        of the group of its remote id: ``list_groups`` has that group, and no hook of its own gives it.
+        of the group of its remote id: ``list_groups`` has that group, and no hook of its own gives it. Where members
+        are kept on the group, whoever is seen in it holds it, and ``Remote.holds`` tells only the rest.
         """
 
     # -- Descriptions ----------------------------------------------------------------------------------------------

@@ -13,8 +13,10 @@ import schemathesis
 from scim2_server.routing import ROUTES
 
 from scim_bridge.protocol import preset
+from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.server import ConnectionOptions, ServerOptions
 from scim_bridge.server.authentication import FailureLimit
+from scim_bridge.testing.memory_roles import MemoryRolesConnector
 from tests.conformance import schemathesis_hooks
 from tests.conformance.live import Live
 from tests.http.bridge import ERROR, GROUP, USER, Tenant, bridge
@@ -126,12 +128,15 @@ async def test_settings_of_the_connection_are_in_it(tmp_path: Path) -> None:
 
 
 STRICT = ("examples,fuzzing,stateful", 6)
+ROLES = ("examples,fuzzing", 3)
+"""Of a connection whose remote system tells what people hold, and that takes roles."""
 PHASES = (
-    {"strict": STRICT}
+    {"strict": STRICT, "okta": ROLES}
     if os.environ.get(FULL) != "full"
     else {
         "strict": ("examples,coverage,fuzzing,stateful", 60),
         "generic": ("examples,coverage,fuzzing,stateful", 60),
+        "okta": ("examples,coverage,fuzzing,stateful", 60),
     }
 )
 
@@ -141,7 +146,13 @@ def test_schemathesis_finds_no_difference(tmp_path: Path, client: str) -> None:
     """Every answer is as described, what is described is accepted, what is not is refused; then both sides agree."""
     phases, examples = PHASES[client]
     options = ServerOptions(failed_authentications=FailureLimit(10**9))  # it asks without a token, and wants 401
-    with Live(tmp_path, client=preset(client), server_options=options) as live:
+    roles: dict[str, Any] = {}
+    if client == "okta":
+        roles = {"connector_type": MemoryRolesConnector, "policy": ProvisioningPolicy(assign="both")}
+    with Live(tmp_path, client=preset(client), server_options=options, **roles) as live:
+        if roles:
+            live.tenant.remote.add_group("Sales")
+            live.ask(live.tenant.compare())
         member = live.ask(live.tenant.user("member@example.com"))["id"]
         # What a client sends wrong, `generic` reads if it can be read.
         left_out = [] if client == "strict" else ["--exclude-checks", "negative_data_rejection"]

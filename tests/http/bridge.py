@@ -192,8 +192,9 @@ async def bridge(
             connector = await context.__aenter__()
             contexts.append((context, name))
             chosen = client or preset("generic")
-            told = "list_entitlements" in connector.operations
-            provider = BridgeProvider(extensions, chosen.policy, entitlements="shown" if told else "kept")
+            told, asked = "list_entitlements" in connector.operations, policy is not None and policy.assign != "groups"
+            entitlements: Any = "kept" if not told else "asked" if asked else "shown"
+            provider = BridgeProvider(extensions, chosen.policy, entitlements=entitlements)
             provisioning = Provisioning(
                 connection_id,
                 store,

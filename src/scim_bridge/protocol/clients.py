@@ -95,8 +95,9 @@ class ClientPreset:
     :param compares: Whether it reads first and sends only what differs.
     :param repeats_creations: Whether it sends a creation again without a query when an answer was lost.
     :param mirrors: Whether it deletes whatever a list shows and it did not make.
-    :param reads_pagination: Whether it can read ``pagination`` (RFC 9865) in a ServiceProviderConfig. Some that are
-        older refuse the whole document for it. Cursors are offered all the same.
+    :param reads_additions: Whether it can read what was added to a ServiceProviderConfig since RFC 7643: ``pagination``
+        (RFC 9865), ``RolesAndEntitlements``. Some that are older refuse the whole document for it. What it tells of is
+        offered all the same.
     """
 
     name: str
@@ -108,7 +109,7 @@ class ClientPreset:
     compares: bool = False
     repeats_creations: bool = False
     mirrors: bool = False
-    reads_pagination: bool = True
+    reads_additions: bool = True
 
     def switched(self, *, on: Iterable[str] = (), off: Iterable[str] = ()) -> Self:
         """Return the preset with quirks switched on and off.
@@ -131,7 +132,7 @@ def _own(name: str, known: str, sources: Mapping[str, str], *agents: str) -> Cli
 def _union(name: str, known: str = "", sources: Mapping[str, str] | None = None, *agents: str) -> ClientPreset:
     """Return the preset of a client of which single forms are known at most: all are read."""
     quirks = frozenset(QUIRKS)
-    return ClientPreset(name, tolerant_policy(), quirks, known, sources or {}, agents, reads_pagination=False)
+    return ClientPreset(name, tolerant_policy(), quirks, known, sources or {}, agents, reads_additions=False)
 
 
 _OKTA = "Okta, SCIM 2.0 reference (okta-developer-docs)"

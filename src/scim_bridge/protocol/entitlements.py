@@ -21,17 +21,20 @@ _FILTERED = re.compile(r"\s*(?:[^\[\s]*:)?(roles|entitlements)\s*\[(.*)\]\s*", r
 _NAMED = re.compile(r'(?:value|display)\s+eq\s+("(?:[^"\\]|\\.)*")', re.IGNORECASE)
 
 
-def held(row: ResourceRow, groups: Sequence[Membership], catalogue: Catalogue) -> Values:
+def held(row: ResourceRow, groups: Sequence[Membership], catalogue: Catalogue, *, by_group: bool = False) -> Values:
     """Return what a person holds, whoever gave it, and what is asked for and not in force, marked as such.
 
     What the client asked for has the value that the client gave it, or it would send it again for ever.
 
     :param groups: What the person is in, or is to be in.
+    :param by_group: Whether whoever is seen in a group has what it gives, because the remote system tells it there.
     """
     values: Values = {name: [] for name in HELD}
     if not (row.active or row.is_seen_active):
         return values
     holds = set((row.observed and row.observed.holds) or ()) if row.is_seen_active else set()
+    if by_group and row.is_seen_active:
+        holds |= {group.remote_id for group in groups if group.given}
     asked = {group.remote_id: group for group in groups if group.desired}
     said = dict(_said(row, catalogue))
     for one in catalogue.entitlements.values():
@@ -90,17 +93,17 @@ def resource_of(one: Entitlement, urn: str) -> dict[str, Any]:
 
     :param urn: Its schema.
     """
+    alone = "" if one.several else "; one of its type is in force at a time"
     note = "" if one.assignable else "; privileged, and not allowed" if one.privileged else "; shown only"
     shown = {
         "schemas": [urn],
         "id": id_of(one.remote_id),
         "displayName": one.name,
-        "description": f"{one.type}{note}",
+        "description": f"{one.type}{alone}{note}",
         "value": id_of(one.remote_id),
         "display": one.name,
         "type": one.type,
         "supported": one.assignable,
-        "limitedAssignmentsPermitted": not one.several,
     }
     version = sha256(json.dumps(shown).encode()).hexdigest()[:16]
     return {**shown, "meta": {"resourceType": one.resource_type, "version": f'W/"{version}"'}}

@@ -35,6 +35,8 @@ class Reading:
     :param catalogue: What there is.
     :param asked: The groups that the person's roles asked for before.
     :param held: All groups that the person is in, or is to be in.
+    :param leaving: Those that the person is still to leave, where members are kept on the group: whoever repeats the
+        write that took one away waits for it, too.
     :param holds: Remote ids of the entitlements that the person holds.
     :param drops: Whether what cannot be asked for is left out, instead of refused.
     :param groups: The groups that give what is asked for, by id.
@@ -44,6 +46,7 @@ class Reading:
     catalogue: Catalogue
     asked: frozenset[str]
     held: frozenset[str]
+    leaving: frozenset[str]
     holds: frozenset[str]
     drops: bool
     groups: dict[str, ResourceRow] = field(default_factory=dict)
@@ -92,7 +95,8 @@ class RoleIntake:
         """
         reading = self._reading(tx, row, drops=self._intake.policy.unknown_roles == "drop" or user.active is False)
         says = any(getattr(user, name) for name in ATTRIBUTES) or self.attribute_of(user)
-        if not (reading.asked or asking.named or says):
+        leaving = frozenset() if user.active is False else reading.leaving
+        if not (reading.asked or asking.named or says or leaving):
             return lambda accepted: accepted
         if not reading.catalogue.entitlements and not reading.drops:
             raise PendingError(
@@ -109,7 +113,7 @@ class RoleIntake:
                 kept.append(item)
             setattr(user, name, kept or None)
         self._by_attribute(tx, reading, user, before)
-        gone = sorted((reading.asked | named) - reading.groups.keys())
+        gone = sorted((reading.asked | named | leaving) - reading.groups.keys())
 
         def apply(accepted: Accepted) -> Accepted:
             for group_id in gone:
@@ -144,11 +148,14 @@ class RoleIntake:
         """
         catalogue = entitlements.load(tx, self._intake.connection_id) or Catalogue({})
         if row is None:
-            return Reading(catalogue, frozenset(), frozenset(), frozenset(), drops)
+            return Reading(catalogue, frozenset(), frozenset(), frozenset(), frozenset(), drops)
         asked = memberships.asked_by_role(tx, self._intake.connection_id, row.id)
         groups = memberships.groups_of(tx, self._intake.connection_id, [row.id])[row.id]
         held = frozenset(group.id for group in groups if group.desired or group.observed)
-        return Reading(catalogue, frozenset(asked), held, frozenset((row.observed and row.observed.holds) or ()), drops)
+        on_groups = not self._intake.capabilities.user_centric
+        leaving = frozenset(group.id for group in groups if on_groups and group.observed and not group.desired)
+        holds = frozenset((row.observed and row.observed.holds) or ())
+        return Reading(catalogue, frozenset(asked), held, leaving, holds, drops)
 
     def _ids(self, tx: Connection, catalogue: Catalogue, item: Any, kind: str) -> set[str]:
         """Return the groups that an item asks for; it was taken before, so nothing about it is refused."""

@@ -89,9 +89,7 @@ class Endpoints:
             match target.operation:
                 case Operation.service_provider_config:
                     response = service.service_provider_config(request.url, request.query)
-                    if not service.preset.reads_pagination:
-                        told = {name: value for name, value in (response.body or {}).items() if name != "pagination"}
-                        response = replace(response, body=told)
+                    response = replace(response, body=service.told_config(response.body or {}))
                 case Operation.resource_types:
                     response = service.resource_types(request.url, request.query)
                 case Operation.resource_type:

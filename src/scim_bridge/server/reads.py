@@ -112,12 +112,13 @@ class Reads:
         catalogue = entitlements.load(tx, self._id) or NOTHING
         users = [row.id for row in rows if row.kind == "User" and row.id not in references]
         groups = references | (memberships.groups_of(tx, self._id, users, deleted=False) if users else {})
+        by_group = not self._connection.provisioning.capabilities.user_centric
         return [
             Representation(
                 row,
                 references.get(row.id),
                 compared=compared,
-                held=held(row, groups[row.id], catalogue) if row.kind == "User" else None,
+                held=held(row, groups[row.id], catalogue, by_group=by_group) if row.kind == "User" else None,
             )
             for row in rows
         ]

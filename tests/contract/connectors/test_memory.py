@@ -12,7 +12,7 @@ from scim_bridge.testing.connector_contract import ConnectorContract
 from scim_bridge.testing.contract_rules.bench import ContractFixtures
 from scim_bridge.testing.memory import MemoryConfig, MemoryConnector, MemoryGroupsConnector, MemoryRostersConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
-from scim_bridge.testing.memory_roles import MemoryRolesConnector
+from scim_bridge.testing.memory_roles import MemoryRolesConnector, MemoryRosterRolesConnector
 from tests.contract.connectors.memory_faults import MemoryFaults
 
 
@@ -129,3 +129,14 @@ class TestMemoryRemoving(MemoryFixtures, ConnectorContract):
     def connector_type(self) -> type[Connector[Any]]:
         """Return the type."""
         return RemovingConnector
+
+
+class TestMemoryRosterRoles(MemoryFixtures, ConnectorContract):
+    """The same, which tells what people hold."""
+
+    required_operations = TestMemoryRosters.required_operations | {"list_entitlements"}
+
+    @pytest.fixture
+    def connector_type(self) -> type[Connector[Any]]:
+        """Return the type."""
+        return MemoryRosterRolesConnector

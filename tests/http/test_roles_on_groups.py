@@ -1,0 +1,125 @@
+"""Roles where the remote system keeps members on the group, and accounts do not tell their groups."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scim_bridge.errors import RemoteUnavailableError
+from scim_bridge.provisioning import ProvisioningPolicy
+from scim_bridge.testing.memory_roles import MemoryRosterRolesConnector
+from tests.http.bridge import USER, Tenant, bridge
+
+ADA, EVE = "ada@example.com", "eve@example.com"
+
+
+@asynccontextmanager
+async def organisation(path: Path, assign: Any = "roles", **settings: Any) -> AsyncIterator[Tenant]:
+    """Serve a remote system with the groups Sales and Support."""
+    policy = ProvisioningPolicy(assign=assign, **settings)
+    async with bridge(path, policy=policy, connector_type=MemoryRosterRolesConnector) as (acme,):
+        for name in ("Sales", "Support"):
+            acme.remote.add_group(name)
+        await acme.compare()
+        yield acme
+
+
+async def held(acme: Tenant, user: dict[str, Any]) -> list[tuple[str, str | None]]:
+    """Return what a person is shown to hold, each with what keeps it from being in force."""
+    roles = (await acme.read(user)).get("roles", [])
+    return sorted((one["display"], one.get("state")) for one in roles)
+
+
+async def test_a_role_is_membership_of_its_group(tmp_path: Path) -> None:
+    """Asked for, it is given and told as in force; taken away, it is gone when that is answered."""
+    async with organisation(tmp_path) as acme:
+        ada = await acme.user(ADA, roles=["Sales", "support"])
+        assert acme.remote_members("Sales") == acme.remote_members("Support") == {ADA}
+        assert await held(acme, ada) == [("Sales", None), ("Support", None)]
+
+        removal = {"op": "remove", "path": 'roles[value eq "Sales"]'}
+        answer = await acme.patch(f"/Users/{ada['id']}", removal)
+        assert (answer.status_code, [one["display"] for one in answer.json()["roles"]]) == (200, ["Support"])
+        assert (acme.remote_members("Sales"), acme.remote_members("Support")) == (set(), {ADA})
+
+        await acme.compare()
+        assert await held(acme, ada) == [("Support", None)]
+        inactive = await acme.put(f"/Users/{ada['id']}", {"schemas": [USER], "userName": ADA, "active": False})
+        assert (inactive.json()["active"], inactive.json().get("roles")) == (False, None)
+
+
+async def test_who_is_in_a_group_by_hand_is_shown_to_hold_it_and_loses_it_when_it_is_named(tmp_path: Path) -> None:
+    """Nothing takes it that does not name it; what no group gives is shown as well, and cannot be asked for."""
+    async with organisation(tmp_path) as acme:
+        account = acme.remote.add_account(ADA)
+        sales = next(id_ for id_, group in acme.remote.groups.items() if group.display_name == "Sales")
+        acme.remote.members.add((sales, account))
+        acme.remote.roots.add(account)
+        await acme.compare()
+        (ada,) = (await acme.get("/Users")).json()["Resources"]
+        assert await held(acme, ada) == [("Root", None), ("Sales", None)]
+        kept = await acme.put(f"/Users/{ada['id']}", {"schemas": [USER], "userName": ADA})
+        assert (kept.status_code, acme.remote_members("Sales")) == (200, {ADA})
+        gone = await acme.patch(f"/Users/{ada['id']}", {"op": "remove", "path": 'roles[display eq "Sales"]'})
+        assert (gone.status_code, acme.remote_members("Sales")) == (200, set())
+        assert await held(acme, ada) == [("Root", None)]
+        refused = await acme.post("/Users", {"schemas": [USER], "userName": EVE, "roles": ["Root"]})
+        assert (refused.status_code, EVE in acme.remote_active()) == (403, False)
+
+
+async def test_what_is_not_in_force_is_told_as_such(tmp_path: Path) -> None:
+    """While the remote system is down a grant is pending, a removal is not claimed, and both are done afterwards."""
+    async with organisation(tmp_path) as acme:
+        ada = await acme.user(ADA, roles=["Sales"])
+        acme.remote.down = RemoteUnavailableError("down")
+        body = {"schemas": [USER], "userName": ADA, "roles": ["Support"]}
+        for _ in range(2):  # whoever repeats it is not told that it is done
+            assert (await acme.put(f"/Users/{ada['id']}", body)).status_code == 429
+        assert await held(acme, ada) == [("Sales", None), ("Support", "pending")]
+        acme.remote.down = None
+        assert (await acme.put(f"/Users/{ada['id']}", body)).status_code == 200
+        assert await held(acme, ada) == [("Support", None)]
+        assert (acme.remote_members("Sales"), acme.remote_members("Support")) == (set(), {ADA})
+
+
+@pytest.mark.parametrize("unknown", ["refuse", "drop"])
+async def test_an_unknown_role(tmp_path: Path, unknown: Any) -> None:
+    """Refused with the list of those that exist, nobody is made; or left out, the others are given."""
+    async with organisation(tmp_path, unknown_roles=unknown) as acme:
+        answer = await acme.post("/Users", {"schemas": [USER], "userName": ADA, "roles": ["Salse", "Support"]})
+        if unknown == "refuse":
+            assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidValue")
+            assert 'there are: "Sales", "Support"' in answer.json()["detail"]
+            assert acme.remote_active() == {}
+        else:
+            assert [one["display"] for one in answer.json()["roles"]] == ["Support"]
+            assert acme.remote_members("Support") == {ADA}
+
+
+@pytest.mark.parametrize("attribute", ["title", "userType"])
+async def test_one_role_in_an_attribute_of_its_own(tmp_path: Path, attribute: str) -> None:
+    """`title` or `userType`, as configured: it gives, changes and takes."""
+    name = "user_type" if attribute == "userType" else attribute
+    async with organisation(tmp_path, role_attribute=name) as acme:
+        ada = await acme.user(ADA, **{attribute: "Sales"})
+        assert (ada[attribute], acme.remote_members("Sales")) == ("Sales", {ADA})
+        change = {"op": "replace", "path": attribute, "value": "Support"}
+        assert (await acme.patch(f"/Users/{ada['id']}", change)).status_code == 200
+        assert (acme.remote_members("Sales"), acme.remote_members("Support")) == (set(), {ADA})
+        assert (await acme.patch(f"/Users/{ada['id']}", {"op": "remove", "path": attribute})).status_code == 200
+        assert acme.remote_members("Support") == set()
+
+
+async def test_groups_and_roles_together(tmp_path: Path) -> None:
+    """What both ask for stays until neither does."""
+    async with organisation(tmp_path, "both") as acme:
+        ada = await acme.user(ADA, roles=["Sales"])
+        group = await acme.group("Sales", ada["id"])
+        removal = {"op": "remove", "path": f'members[value eq "{ada["id"]}"]'}
+        assert (await acme.patch(f"/Groups/{group['id']}", removal)).status_code == 204
+        assert acme.remote_members("Sales") == {ADA}
+        assert (await acme.put(f"/Users/{ada['id']}", {"schemas": [USER], "userName": ADA})).status_code == 200
+        assert acme.remote_members("Sales") == set()
+        assert await held(acme, ada) == []
