@@ -15,6 +15,7 @@ from scim_bridge.protocol import preset
 from scim_bridge.testing.memory_roles import MemoryRolesConnector, MemoryRosterRolesConnector
 from tests.http.bridge import USER, Tenant, bridge
 
+BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 OKTA = "urn:okta:scim:schemas:core:1.0:"
 NAMES = ("Sales", "Support", "Field team")
 
@@ -116,6 +117,14 @@ async def test_an_entitlement_by_its_id_and_nothing_is_written_there(tmp_path: P
         assert (await acme.get(f"/Roles/{team['id']}")).status_code == 404
         for answer in (await acme.put(path, team), await acme.delete(path), await acme.post("/Entitlements", team)):
             assert answer.status_code == 405
+        bulk: list[dict[str, Any]] = [
+            {"method": "POST", "path": "/Roles", "bulkId": "1", "data": team},
+            {"method": "PUT", "path": path, "data": team},
+            {"method": "PATCH", "path": path, "data": {"Operations": [{"op": "remove", "path": "display"}]}},
+            {"method": "DELETE", "path": path},
+        ]
+        told = (await acme.post("/Bulk", {"schemas": [BULK], "Operations": bulk})).json()["Operations"]
+        assert [one["status"] for one in told] == ["405"] * 4
         assert {group.display_name for group in acme.remote.groups.values()} == set(NAMES)
 
 

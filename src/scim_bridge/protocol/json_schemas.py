@@ -7,7 +7,7 @@ from scim2_models import ResourceType, Schema, ServiceProviderConfig
 
 from scim_bridge.protocol import names
 from scim_bridge.protocol.limits import Limits
-from scim_bridge.protocol.schemas import BridgeProvider, ResourceDefinition
+from scim_bridge.protocol.schemas import CATALOGUE, BridgeProvider, ResourceDefinition
 
 MESSAGES = "urn:ietf:params:scim:api:messages:2.0:"
 FILTER, NAME, NAMES = "scim-filter", "scim-path", "scim-paths"
@@ -71,6 +71,8 @@ def components(provider: BridgeProvider, limits: Limits) -> dict[str, Json]:
     for definition in provider.definitions.values():
         name = definition.kind
         described[name] = _resource(definition, published[definition.urn], sent=False)
+        if name in CATALOGUE:
+            continue
         described[f"{name}Request"] = _resource(definition, published[definition.urn], sent=True)
         described[f"{name}Patch"] = _patch(definition, limits)
     for model in (ServiceProviderConfig, ResourceType, Schema):
@@ -262,6 +264,8 @@ def _bulk(provider: BridgeProvider, limits: Limits) -> dict[str, Json]:
     sent: list[Json] = []
     for type_ in provider.resource_types:
         name, place = type_.name, str(type_.endpoint)
+        if name in CATALOGUE:
+            continue
         one = {"type": "string", "pattern": f"^{place}/[A-Za-z0-9:-]+$"}
         sent.append(_operation("POST", {"const": place}, {"bulkId": id_, "data": component(f"{name}Request")}))
         sent.append(_operation("PUT", one, {"data": component(f"{name}Request")}))

@@ -6,6 +6,7 @@ from typing import Any, cast
 from scim2_models import BulkOperation, Group, InvalidValueException, Resource, ResponseParameters, SCIMException
 from scim2_server.bulk import BulkStep
 from scim2_server.conditions import Conditions
+from scim2_server.errors import MethodNotAllowedException
 from scim2_server.requests import ScimRequest
 from scim2_server.routing import Target
 
@@ -14,6 +15,7 @@ from scim_bridge.models import Kind
 from scim_bridge.protocol import Modification, rendering
 from scim_bridge.protocol.bulk import CircularPlan
 from scim_bridge.protocol.normalisation import PATCH_OP
+from scim_bridge.protocol.schemas import CATALOGUE
 from scim_bridge.server.access_log import current
 from scim_bridge.server.answers import Answer, error_body, failure, json_answer
 from scim_bridge.server.connections import ServedConnection
@@ -135,6 +137,8 @@ class Writes:
             operation = plan.resolve(step)
             if resource_type is None or operation.method is None:
                 raise InvalidValueException(detail="A Bulk operation needs a method and a path")
+            if resource_type.name in CATALOGUE:
+                raise MethodNotAllowedException(allowed=["GET"])
             self._service.locate_bulk_operation(request.base_url, resource_type, operation, outcome)
             kind = cast("Kind", resource_type.name)
             made = plan.created[operation.bulk_id or ""].id if plan.is_second(step) else None
