@@ -34,7 +34,7 @@ def held(row: ResourceRow, groups: Sequence[Membership], catalogue: Catalogue, *
         return values
     holds = set((row.observed and row.observed.holds) or ()) if row.is_seen_active else set()
     if by_group and row.is_seen_active:
-        holds |= {group.remote_id for group in groups if group.given}
+        holds |= {group.remote_id for group in groups if group.given and group.remote_id}
     asked = {group.remote_id: group for group in groups if group.desired}
     said = dict(_said(row, catalogue))
     for one in catalogue.entitlements.values():

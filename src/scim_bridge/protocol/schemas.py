@@ -200,6 +200,18 @@ class BridgeProvider(ScimProvider):
         """Return the class that a resource type's requests are validated with, extensions included."""
         return cast("type[Resource[Any]]", self.model_for(kind))
 
+    def told_config(self, config: Mapping[str, Any], *, additions: bool) -> dict[str, Any]:
+        """Return a ServiceProviderConfig for a client, with what was added since RFC 7643 if it can read that.
+
+        ``RolesAndEntitlements`` is of draft-ietf-scim-roles-entitlements-01. There is no ``securityEvents``, which says
+        that no request is answered asynchronously (RFC 9967 §4).
+        """
+        if not additions:
+            return {name: value for name, value in config.items() if name != "pagination"}
+        if self.entitlements == "kept":
+            return dict(config)
+        return {**config, "RolesAndEntitlements": load("roles-and-entitlements")}
+
 
 @cache
 def _entitled(*, read_only: bool) -> dict[str, Any]:

@@ -49,7 +49,7 @@ from scim_bridge.protocol.limits import (
 )
 from scim_bridge.protocol.names import require_name, require_visible
 from scim_bridge.protocol.normalisation import Normaliser
-from scim_bridge.protocol.schemas import CATALOGUE, BridgeProvider, load
+from scim_bridge.protocol.schemas import CATALOGUE, BridgeProvider
 from scim_bridge.store.documents import decode
 from scim_bridge.store.rows import NOT_ASKING, Asking, MemberDelta
 
@@ -147,18 +147,6 @@ class BridgeService(ScimService):
         if operation is None or endpoint not in ("Users", "Groups") or not resource_id or "/" in resource_id:
             return ScimService.match(request)
         return Target(operation, endpoint, resource_id)
-
-    def told_config(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a ServiceProviderConfig with what was added since RFC 7643, for clients that can read that.
-
-        ``RolesAndEntitlements`` is of draft-ietf-scim-roles-entitlements-01. There is no ``securityEvents``, which says
-        that no request is answered asynchronously (RFC 9967 §4).
-        """
-        if not self.preset.reads_additions:
-            return {name: value for name, value in config.items() if name != "pagination"}
-        if self.provider.entitlements == "kept":
-            return dict(config)
-        return {**config, "RolesAndEntitlements": load("roles-and-entitlements")}
 
     # -- Bodies --------------------------------------------------------------------------------------------------------
 

@@ -89,7 +89,8 @@ class Endpoints:
             match target.operation:
                 case Operation.service_provider_config:
                     response = service.service_provider_config(request.url, request.query)
-                    response = replace(response, body=service.told_config(response.body or {}))
+                    told = service.provider.told_config(response.body or {}, additions=service.preset.reads_additions)
+                    response = replace(response, body=told)
                 case Operation.resource_types:
                     response = service.resource_types(request.url, request.query)
                 case Operation.resource_type:
