@@ -1,6 +1,7 @@
 """What fault histories found, each as a short script of its own."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -12,6 +13,8 @@ from scim_bridge.testing.simulation.network import BridgeTransport
 from scim_bridge.testing.simulation.world import BASE_URL, SCHEDULE, Client, LoopClock
 from tests.faults.histories import Histories
 from tests.faults.hubspot_world import HubSpotWorld
+from tests.faults.promises.cases import Case
+from tests.faults.promises.edges import address
 
 
 class Invitation(History):
@@ -83,3 +86,29 @@ def test_who_returns_before_their_removal_is_enforced_keeps_access(tmp_path: Pat
 
     assert report.violations == []
     assert Return.access == [True, True]
+
+
+async def lost_creation(one: Case, told: list[object]) -> None:
+    """Create somebody whose answer is lost, and who is given several sets by hand (seed 5231)."""
+    for group in ("Sales", "Service"):
+        await one.client.push(group)
+    one.hubspot.faults.add("drop_after", method="POST", path="/settings/users/")
+    creating = asyncio.create_task(one.client.send("POST", "/Users", one.client.user("ada")))
+    while not any(person.email == address("ada") and person.membership for person in one.hubspot.members):
+        await asyncio.sleep(0.1)
+    one.by_hand(one.hubspot.ui_assign_roles, address("ada"), "Sales", "Service")
+    status, document = await creating
+    _, found = await one.client.send("GET", f'/Users?filter=userName%20eq%20"{address("ada")}"')
+    shown = sorted(group["display"] for group in document.get("groups") or ())
+    told += [status, found["Resources"][0]["id"] == document.get("id"), document.get("active"), shown]
+
+
+def test_a_creation_that_came_true_is_not_refused_for_what_was_given_by_hand(tmp_path: Path) -> None:
+    """The account is the User's, who is told, with the sets that wait to be taken; nothing is behind a 4xx."""
+    told: list[object] = []
+    kind = type("LostCreation", (Case,), {"script": partial(lost_creation, told=told)})
+
+    report = Histories(tmp_path).one(1, kind=kind)
+
+    assert report.violations == []
+    assert told == [201, True, True, ["Sales", "Service"]]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from scim_bridge.errors import RefusedError
 from scim_bridge.provisioning.outcomes import PEOPLE_TOLD
-from scim_bridge.provisioning.plan import Step
+from scim_bridge.provisioning.plan import Step, differing
 from scim_bridge.provisioning.situation import Capabilities, situation_of
 from scim_bridge.store import memberships
 from scim_bridge.store.engine import Connection
@@ -23,10 +23,14 @@ def is_as_asked(tx: Connection, row: ResourceRow, group_id: str, *, joins: bool)
 
 
 def only_leaving_is_refused(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> bool:
-    """Tell whether nothing differs of a group but members whose removal was refused."""
+    """Tell whether nothing differs but members who cannot leave a group, or groups that a person cannot leave."""
     situation = situation_of(tx, row, capabilities)
-    refused = row.state is State.PENDING and situation.step is Step.REMOVE_GROUP_MEMBERS
-    return refused and not row.deleted and situation.but_for_removals(capabilities).step is None
+    if row.state is not State.PENDING or row.deleted:
+        return False
+    if row.kind == "User":
+        leaves = situation.step is Step.SET_USER_GROUPS and situation.desired.links <= situation.seen.links
+        return leaves and not differing(situation.desired, situation.seen)
+    return situation.step is Step.REMOVE_GROUP_MEMBERS and situation.but_for_removals(capabilities).step is None
 
 
 def together(refused: Sequence[RefusedError]) -> RefusedError:

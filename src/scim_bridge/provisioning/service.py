@@ -232,7 +232,7 @@ class Provisioning:
         if observes is None and (accepted.waits or accepted.then_members):
             if accepted.waits.keys() - begun.keys() or accepted.then_members:
                 self.driver.wake()
-            await self._confirmed(accepted, deadline, begun)
+            await self._confirmed(accepted, deadline, begun, creates=creates)
         row = await self._any(accepted.row.id)
         if row is None and creates:
             raise self._pending(accepted.row.id)  # refused, and forgotten for a later refusal before it was told
@@ -263,7 +263,7 @@ class Provisioning:
                 self.driver.release(claimed)
         return accepted, observes, begun
 
-    async def _confirmed(self, accepted: Accepted, deadline: float, begun: Events) -> None:
+    async def _confirmed(self, accepted: Accepted, deadline: float, begun: Events, *, creates: bool) -> None:
         """Wait for removals, then for the resource itself, then for additions unless they are too many to wait for."""
         own = accepted.row.id
         refused = []
@@ -276,7 +276,9 @@ class Provisioning:
         if refused:
             raise together(refused)
         if own in accepted.waits:
-            removes = own in accepted.removals
+            # A creation asks for the account: that it has sets by hand which it cannot be rid of is no refusal of it.
+            about_groups = accepted.row.kind == "User" and not (creates and self.users.roles is None)
+            removes = own in accepted.removals or about_groups
             await self._settled(own, accepted.waits[own], deadline, removes=removes, ended=begun.get(own))
         additions = {one: generation for one, generation in accepted.waits.items() if one not in accepted.removals}
         if accepted.then_members and not accepted.row.deleted:
@@ -318,8 +320,8 @@ class Provisioning:
     ) -> None:
         """Wait until a generation is confirmed.
 
-        :param removes: Whether the write takes something away. Of a group that it does not take anybody out of, it is
-            enough that nothing else differs but members who were to leave before and cannot.
+        :param removes: Whether the write takes something away, or may be about somebody's groups. Otherwise it is
+            enough that nothing else differs but memberships that were to end before and cannot.
         :param of: The group that the write was about, when this is one of its people: then a refusal says whom, and
             only what keeps them in the group, or out of it, is one.
         :param joins: Whether they are to be in the group.
