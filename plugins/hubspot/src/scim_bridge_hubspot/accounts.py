@@ -327,9 +327,27 @@ class Accounts:
                     for group in {*before.given, *resolution.given}
                 }
                 await self.remember(user.id, before.groups, both)
-            user = await self.assign(user, resolution.assignment)
+            user = await self._assign_unsold(user, resolution.assignment, mapper, grants=bool(asked) or held is not None)
         await self.remember(user.id, groups, resolution.given)
         return user
+
+    async def _assign_unsold(self, user: PublicUser, wanted: Assignment, mapper: Mapper, *, grants: bool) -> PublicUser:
+        """Write an assignment; no removal waits for a seat: it is done without those that are not free.
+
+        :param grants: Whether it gives something new; that is refused without its seat.
+        """
+        try:
+            return await self.assign(user, wanted)
+        except NoSeatError as error:
+            held = assignment_of(user)
+            left = (wanted.seat_names or frozenset()) & (held.seat_names or frozenset())
+            taken = replace(wanted, seat_names=left)
+            if mapper.bar(taken, held) is not None:
+                taken = replace(taken, role_id=None)
+            if grants or wanted.seat_names is None or matches(user, taken):
+                raise
+            self.logger.warning("something is taken from somebody, and a seat is not given: %s", error.detail)
+            return await self.assign(user, taken)
 
     async def remember(self, user_id: str, groups: Sequence[str], given: Mapping[str, Given]) -> None:
         """Note which groups an account's assignment stands for, and what each gave."""
@@ -337,27 +355,6 @@ class Accounts:
             names = (await self.inventory.mapper()).groups()
             await self.records.note_givers({group: names[group] for group in given if group in names})
         await self.records.remember_groups(user_id, groups, given)
-
-    async def give_back(self, user: PublicUser, groups: Sequence[str], held: Assignment) -> PublicUser:
-        """Give a returning person what groups come to, on top of the teams and seats they had, where these still are.
-
-        :param held: What they held, by the tombstone.
-        """
-        try:
-            return await self.apply_groups(user, groups, held)
-        except NoSeatError:
-            seats = await self.inventory.unsold(held.seat_names, assignment_of(user).seat_names)
-            if seats == held.seat_names:
-                raise
-            self.logger.warning("a seat of a returning person is not free: the account comes back without it")
-            return await self.give_back(user, groups, replace(held, seat_names=seats))
-        except RemoteInvalidValueError:
-            if not held.team_ids and not held.seat_names:
-                raise
-            if (left := await self.left_of(held)) != held:
-                return await self.give_back(user, groups, left)
-        self.logger.warning("teams or seats of a returning person are refused; the account comes back without them")
-        return await self.apply_groups(user, groups, Assignment(seat_names=assignment_of(user).seat_names))
 
     async def left_of(self, held: Assignment) -> Assignment:
         """Ask HubSpot, and return of what somebody held the teams and seats that it still has."""

@@ -26,7 +26,7 @@ from .client import HubSpotClient, pause_after
 from .config import HubSpotConfig
 from .deactivated import DeactivatedAccounts, advanced
 from .deprovision import Deprovisioning, Removal, ScimDeactivation, Stripping
-from .deprovision.returning import take_back
+from .deprovision.returning import give_back, take_back
 from .deprovision.scim import ScimEndpoint
 from .entitlements import entitlements_of, holds
 from .errors import INTERVAL_SECONDS, NamesNotAcceptedError
@@ -346,7 +346,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         wanted = tuple(sorted(set(groups)))
         kept = await self.records.tombstone(account.id, account.normal_email)
         if kept is not None and kept.bares(account) and user.active is not False:  # its removal was taken back midway
-            account = await self.accounts.give_back(account, wanted, kept.assignment)
+            account = await give_back(self.accounts, account, wanted, kept.assignment)
             await self.records.unbury(account.id)
         else:
             account = await self.accounts.apply_groups(account, wanted)

@@ -4,12 +4,14 @@ This is *access stripped*, not deactivated; the documentation says so.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
+from scim_bridge.errors import RemoteInvalidValueError, RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import User
 from scim_bridge_hubspot.accounts import Accounts
 from scim_bridge_hubspot.config import STRIP
-from scim_bridge_hubspot.deprovision.returning import is_left_behind
+from scim_bridge_hubspot.deprovision.returning import give_back, is_left_behind
+from scim_bridge_hubspot.errors import NoSeatError
 from scim_bridge_hubspot.mapping import Mapper
 from scim_bridge_hubspot.records import NO_SET
 from scim_bridge_hubspot.recreating import Recreating
@@ -67,16 +69,34 @@ class Stripping:
         if await self.has_ended(account):
             return
         mapper = await self._mapper()
-        wanted = mapper.stripped(assignment_of(account))
-        if not matches(account, wanted):
-            await accounts.records.bury(account, user.external_id, wanted.role_id or NO_SET)
-            await accounts.assign(account, wanted)
+        try:
+            await self._strip(account, mapper, user.external_id)
+        except RemoteInvalidValueError:
+            if not await accounts.inventory.changed(mapper):
+                raise
+            mapper = await self._mapper()
+            await self._strip(account, mapper, user.external_id)
         if mapper.stripped_role is None:
             problem = mapper.bindings.problems(STRIP)[0].problem
             raise RemoteUnavailableError(
                 f"everything was taken away but HubSpot's minimum: {problem}",
                 retry_after=MENDED_SECONDS,
             )
+
+    async def _strip(self, account: PublicUser, mapper: Mapper, external_id: str | None) -> None:
+        """Take everything but what stripped people are left with; without a free seat for them they keep theirs."""
+        accounts, held = self._accounts, assignment_of(account)
+        wanted = mapper.stripped(held)
+        if matches(account, wanted):
+            return
+        await accounts.records.bury(account, external_id, wanted.role_id or NO_SET)
+        try:
+            await accounts.assign(account, wanted)
+        except NoSeatError as error:
+            if wanted.seat_names == held.seat_names:
+                raise
+            accounts.logger.warning("somebody is stripped and keeps their seat: %s", error.detail)
+            await accounts.assign(account, replace(wanted, seat_names=held.seat_names))
 
     async def _mapper(self) -> Mapper:
         """Return the mapper; HubSpot is asked again before the set of stripped accounts is taken to be gone."""
@@ -103,6 +123,6 @@ class Stripping:
             return account
         same = kept is not None and not kept.is_of_another(user.external_id)
         held = kept.assignment if kept and same else Assignment(seat_names=assignment_of(account).seat_names)
-        account = await accounts.give_back(account, groups, held)
+        account = await give_back(accounts, account, groups, held)
         await accounts.records.unbury(remote_id)
         return account
