@@ -327,7 +327,9 @@ class Accounts:
                     for group in {*before.given, *resolution.given}
                 }
                 await self.remember(user.id, before.groups, both)
-            user = await self._assign_unsold(user, resolution.assignment, mapper, grants=bool(asked) or held is not None)
+            user = await self._assign_unsold(
+                user, resolution.assignment, mapper, grants=bool(asked) or held is not None
+            )
         await self.remember(user.id, groups, resolution.given)
         return user
 

@@ -259,9 +259,15 @@ class Preflight:
             ("privileged", config.privileged),
             ("allow_privileged", config.allow_privileged),
         ):
-            unknown = [value for value in values if value not in sets and value.casefold() not in _folded(sets)]
+            folds = setting.endswith("privileged")  # the others go by case, as HubSpot's names do
+            known = _folded(sets) if folds else sets
+            unknown = [value for value in values if (value.casefold() if folds else value) not in known]
             if unknown:
                 self._add(setting, "warning", f"names no permission set of the account: {_listed(unknown)}", RENAMED)
+        seats = {seat.name for seat in self._inventory.seats}
+        unsold = sorted({seat for carried in config.seat_rules.values() for seat in carried if seat not in seats})
+        if unsold:
+            self._add("seat_rules", "warning", f"names no seat of the account: {_listed(unsold)}", RENAMED)
 
     def _resolve(self, subject: str, level: Level, look: Callable[[], object]) -> None:
         try:

@@ -87,7 +87,7 @@ def _explained(mapper: Mapper, user: PublicUser, groups: Sequence[str], *, only_
             open_roles -= {grant.role_id or ""}
             open_teams -= grant.team_ids
             open_seats -= grant.seat_names
-    open_roles -= {mapper.fallback_role or "", mapper.stripped_role or ""}
+    open_roles -= {mapper.fallback_of(held.role_id) or "", mapper.stripped_role or ""}
     sets = {item.id for item in mapper.inventory.permission_sets}
     found += [group_id("role", role_id) for role_id in sorted(open_roles) if role_id in sets]
     others = [group_id("team", team) for team in sorted(open_teams)]

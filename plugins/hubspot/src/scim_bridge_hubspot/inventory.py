@@ -44,8 +44,15 @@ class InventoryReader:
             now = asyncio.get_running_loop().time()
             if fresh or self._kept is None or now - self._kept[0] > FRESH_SECONDS:
                 with urgent():
-                    self._kept = (now, Mapper(self._config, await self._read(), await self._records.givers()))
+                    self._kept = (now, await self._mapped(await self._read()))
             return self._kept[1]
+
+    async def _mapped(self, inventory: Inventory) -> Mapper:
+        name, records = self._config.fallback_permission_set, self._records
+        made = Mapper(self._config, inventory, await records.givers(), await records.fallback_set(name))
+        if name is not None and made.fallback_role is not None:
+            await records.note_fallback_set(name, made.fallback_role)
+        return made
 
     async def forget(self, remote_id: str) -> None:
         """Forget a group that the configuration no longer maps."""

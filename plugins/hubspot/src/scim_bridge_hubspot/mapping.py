@@ -68,10 +68,18 @@ class Mapper:
     :param givers: Remote id → name of the groups that ever gave teams or seats to somebody. Those that the
         configuration no longer maps stay groups, which give nothing: whoever is in one is to lose what it gave, and can
         be removed from it.
+    :param former_fallback: The permission set that the fallback's name stood for when it was last there.
     """
 
-    def __init__(self, config: HubSpotConfig, inventory: Inventory, givers: Mapping[str, str] = NO_NAMES) -> None:
+    def __init__(
+        self,
+        config: HubSpotConfig,
+        inventory: Inventory,
+        givers: Mapping[str, str] = NO_NAMES,
+        former_fallback: str | None = None,
+    ) -> None:
         self.config = config
+        self._former_fallback = former_fallback
         self.inventory = inventory
         self.bindings = Bindings(config, inventory)
         self._sets = {item.id: item for item in inventory.permission_sets}
@@ -185,6 +193,10 @@ class Mapper:
         """The permission set of people in no group, as :attr:`stripped_role`."""
         return self.bindings.id(FALLBACK, self.config.fallback_permission_set)
 
+    def fallback_of(self, held: str | None) -> str | None:
+        """Return the set of somebody in no group who holds one: what the fallback gave while its name is not there."""
+        return self.fallback_role or (held if held == self._former_fallback else None)
+
     @property
     def fallback_seat(self) -> str | None:
         """The seat of people whose groups grant none, as :attr:`stripped_role`."""
@@ -232,7 +244,9 @@ class Mapper:
             for remote_id, role_id in roles.items()
             if role_id in barred or (winner is not None and role_id != winner)
         }
-        assignment = self._teams_of(grants, replace(held, role_id=winner or self.fallback_role), before.team_ids)
+        assignment = self._teams_of(
+            grants, replace(held, role_id=winner or self.fallback_of(held.role_id)), before.team_ids
+        )
         assignment = replace(assignment, seat_names=seats)
         effective = tuple(remote_id for remote_id in grants if remote_id not in shadowed)
         return Resolution(assignment, given_by_each(grants), frozenset(roles.values()), effective, shadowed)

@@ -16,6 +16,7 @@ from .wire import Assignment, PublicUser, assignment_of
 
 STRIPPED_SETS = "stripped-sets"
 GIVERS = "givers"
+FALLBACK_SET = "fallback-set"
 NO_SET = ""
 """What an account was stripped to while the set of stripped people is not there: nothing."""
 
@@ -178,6 +179,16 @@ class AccountRecords:
         known = await self.givers()
         if not named.items() <= known.items():
             await self._state.put(GIVERS, {**known, **named})
+
+    async def fallback_set(self, name: str | None) -> str | None:
+        """Return the id of the permission set that a name of the fallback stood for; ``None`` when none is known."""
+        kept = await self._state.get(FALLBACK_SET)
+        return str(kept["role_id"]) if kept is not None and kept["name"] == name else None
+
+    async def note_fallback_set(self, name: str, role_id: str) -> None:
+        """Note what the name of the fallback stands for."""
+        if await self.fallback_set(name) != role_id:
+            await self._state.put(FALLBACK_SET, {"name": name, "role_id": role_id})
 
     async def forget_giver(self, remote_id: str) -> None:
         """Forget a group: nobody is in it."""

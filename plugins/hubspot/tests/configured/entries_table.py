@@ -57,6 +57,8 @@ ENTRIES = {
 """What is renamed or deleted, by what the configuration says of it."""
 
 OF_STRIP = {"No access", "View"}
+OF_NOBODY = {"Viewer", "Core"}
+"""What people have who are in no group."""
 HEADINGS = (
     "the entry",
     "mode",
@@ -70,11 +72,11 @@ HEADINGS = (
 
 
 async def tried(mode: str, entry: str, change: str) -> tuple[str, ...]:
-    """Return what becomes of somebody who is in the alias and in a group, in words."""
+    """Return what becomes of somebody whom the entry gives something, in words."""
     portal = world()
     stock(portal.hubspot)
     marketing = f"role:{portal.hubspot.role_named('Marketing').id}"
-    groups = [marketing] if entry == "Marketing" else [ALIAS]
+    groups = [] if entry in OF_NOBODY else [marketing] if entry == "Marketing" else [ALIAS]
     async with portal.connector(**SETTINGS, **MODES[mode]) as connector:
         ada = await connector.create_user(person(ADA))
         eve = await connector.create_user(person(EVE))

@@ -243,6 +243,81 @@ async def test_a_renamed_seat_is_left_out_and_stops_no_removal() -> None:
         assert portal.account().roles == ("No access",)
 
 
+def sell_out(portal: World, seat: str) -> None:
+    """Let no seat of a kind be free."""
+    portal.hubspot.seats[seat].total = sum(seat in one.seats for one in portal.hubspot.snapshot().values())
+
+
+def give_seats(portal: World, *seats: str) -> None:
+    """Give Ada exactly these seats by hand."""
+    membership = portal.hubspot.member(ADA).membership
+    assert membership is not None
+    membership.seat_names = list(seats)
+
+
+@pytest.mark.parametrize("others", [["alias:Other"], []])
+async def test_no_removal_waits_for_a_seat(others: list[str]) -> None:
+    """The fallback's, that of stripped people and one that a remaining group gives are sold out: all else is done."""
+    portal = stocked()
+    aliases = {
+        "North": {"permission_set": "Sales Manager", "primary_team": "EMEA", "seats": ["Paid"]},
+        "Other": {"permission_set": "Marketing", "seats": ["Core"]},
+    }
+    strip = {"deprovision": "strip", "strip": {"permission_set": "No access", "seat": "View"}}
+    async with portal.connector(**strip, groups=aliases, fallback_seat="View") as connector:
+        ada = portal.hubspot.member(ADA).id
+        await connector.set_user_groups(ada, person(), ["alias:North", *others])
+        give_seats(portal, "Paid")
+        for seat in ("View", "Core"):
+            sell_out(portal, seat)
+        with pytest.raises(RemoteInvalidValueError, match="no free seat"):
+            await connector.create_user(person("grace@corp.example", groups=["alias:Other"]))
+
+        await connector.set_user_groups(ada, person(), others)
+        assert portal.account().roles == (("Marketing",) if others else ())
+        assert (portal.account().primary_team, portal.account().seats) == (None, ())
+        if others:
+            with pytest.raises(RemoteInvalidValueError, match="no free seat"):
+                await connector.set_user_groups(ada, person(), others)
+        give_seats(portal, "Paid")
+        await connector.deactivate_user(ada, person())
+        assert (portal.account().roles, portal.account().seats) == (("No access",), ("Paid",))
+
+
+@pytest.mark.parametrize("unknown_role", ["400", "404"])
+async def test_a_set_of_stripped_people_that_was_deleted_a_moment_ago_keeps_nobody_in(unknown_role: str) -> None:
+    """HubSpot refuses the write, and is asked anew: everything is taken away but its minimum."""
+    portal = stocked(unknown_role=unknown_role)
+    async with portal.connector(**STRIP) as connector:
+        ada = portal.hubspot.member(ADA).id
+        await connector.get_user(ada)
+        portal.hubspot.ui_delete("No access")
+        with pytest.raises(RemoteUnavailableError, match=r"strip\.permission_set"):
+            await connector.deactivate_user(ada, person())
+    assert (portal.account().roles, portal.account().primary_team) == ((), None)
+
+
+async def test_people_in_no_group_keep_the_fallback_that_was_renamed() -> None:
+    """No comparison takes it for a group of theirs; nobody else is given it, and nobody is kept in a group by it."""
+    portal = stocked()
+    sales = role(portal.hubspot.role_named("Sales"))
+    eve = "eve@corp.example"
+    async with portal.connector(fallback_permission_set="Marketing") as connector:
+        ada = portal.hubspot.member(ADA).id
+        await connector.set_user_groups(ada, person(), [])
+        other = await connector.create_user(person(eve, groups=[sales]))
+    rename(portal, "Marketing", "Advertising")
+    async with portal.connector(fallback_permission_set="Marketing") as connector:
+        assert groups_of(await connector.get_user(ada)) == set()
+        await connector.set_user_groups(ada, person(), [])
+        await connector.set_user_groups(other.remote_id, person(eve), [])
+        assert portal.account().roles == ("Advertising",)
+        assert portal.hubspot.snapshot()[eve].roles == ()
+    async with portal.connector(fallback_permission_set="Sales Manager") as connector:
+        await connector.set_user_groups(ada, person(), [])
+    assert portal.account().roles == ("Sales Manager",)
+
+
 @pytest.mark.parametrize(
     "barred",
     [

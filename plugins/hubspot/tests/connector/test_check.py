@@ -108,10 +108,22 @@ async def test_a_configured_name_that_does_not_exist_is_an_error(settings: dict[
     assert "Sales" in messages(findings, subject) or "EMEA" in messages(findings, subject)
 
 
-async def test_a_precedence_that_names_nothing_is_a_warning() -> None:
-    """It does no harm, but it does not do what its author thinks."""
-    findings = await found(stocked(), precedence=["Slaes"])
-    assert [finding.level for finding in findings if finding.subject == "precedence"] == ["warning"]
+@pytest.mark.parametrize(
+    ("settings", "subject", "told"),
+    [
+        ({"precedence": ["Slaes", "sales"]}, "precedence", ': "Slaes", "sales"'),
+        ({"seat_rules": {"sales": ["Core Seat"]}}, "seat_rules", 'no permission set of the account: "sales"'),
+        ({"seat_rules": {"Sales": ["core seat"]}}, "seat_rules", 'no seat of the account: "core seat"'),
+        ({"privileged": ["SALES", "Slaes"]}, "privileged", ': "Slaes"'),
+    ],
+)
+async def test_what_names_nothing_and_is_not_acted_on_is_a_warning(
+    settings: dict[str, Any], subject: str, told: str
+) -> None:
+    """It does no harm, but it does not do what its author thinks. Names count by case, but those of privileged sets."""
+    findings = await found(stocked(), api_version=BETA, **settings)
+    [warning] = [one.message for one in findings if (one.subject, one.level) == (subject, "warning")]
+    assert warning.endswith(told)
 
 
 @pytest.mark.parametrize("profile", ["free", "professional"])
