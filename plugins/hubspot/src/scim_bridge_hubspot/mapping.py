@@ -130,8 +130,7 @@ class Mapper:
             raise RemoteInvalidValueError(
                 f'HubSpot has nothing named "{name}" that can be a group, and its API creates none; {told}'
             )
-        kinds = [remote_id.partition(":")[0] for remote_id in matches]
-        if kinds.count(kinds[0]) > 1:
+        if (kinds := [remote_id.partition(":")[0] for remote_id in matches]).count(kinds[0]) > 1:
             raise RemoteInvalidValueError(
                 f'several things in HubSpot are named "{name}" ({", ".join(matches)}); map the group by id in '
                 f'the configuration: [groups."{name}"]'
@@ -259,16 +258,16 @@ class Mapper:
         return given_by_each({remote_id: self._grant_to(remote_id, given) for remote_id in groups})
 
     def _grant_to(self, remote_id: str, given: Mapping[str, Given]) -> Grant:
-        """Return what a group gives, and gave as far as something of it is not there now: that is nobody's loss."""
+        """Return what a group gives, and gave as far as its teams, seats or set are not there now: nobody's loss."""
         grant, (kind, _, value) = self.grant_of(remote_id), remote_id.partition(":")
-        before = given.get(remote_id)
-        if before is None or kind != "alias" or not self.bindings.problems(alias_entry(value)):
+        if (before := given.get(remote_id)) is None or kind != "alias" or value not in self.config.groups:
             return grant
-        teams = grant.team_ids | (before.team_ids & self._teams.keys())
-        seats = grant.seat_names | (before.seat_names & {seat.name for seat in self.inventory.seats})
-        role_id = grant.role_id or (before.role_id if self.config.groups[value].permission_set else None)
+        gone = {each.thing for each in self.bindings.problems(alias_entry(value))}
+        teams = before.team_ids & self._teams.keys() if "team" in gone else frozenset()
+        seats = before.seat_names & {seat.name for seat in self.inventory.seats} if "seat" in gone else frozenset()
+        role_id = before.role_id if "permission set" in gone else grant.role_id
         still = role_id if role_id in self._sets and role_id != self.stripped_role else None
-        return replace(grant, role_id=still, team_ids=teams, seat_names=seats)
+        return replace(grant, role_id=still, team_ids=grant.team_ids | teams, seat_names=grant.seat_names | seats)
 
     def _rank(self, role_id: str) -> tuple[int, str, str]:
         """Order permission sets: as the configuration's precedence lists them, others after those, by name."""

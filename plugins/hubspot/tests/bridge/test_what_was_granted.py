@@ -178,6 +178,18 @@ async def test_what_an_alias_gave_stays_while_a_name_of_it_is_not_there(tmp_path
         assert (teams(portal), set(ada(portal).seats), ada(portal).roles) == ({"By hand"}, {"View"}, ("Sales",))
 
 
+async def test_a_set_that_is_not_there_keeps_no_team_that_its_alias_no_longer_names(tmp_path: Path) -> None:
+    """What is kept for a name that is not there is of that name's kind: the set stays, teams and seats are taken."""
+    portal = stocked()
+    async with bridged(tmp_path, portal, **settings(portal, GRANT)) as bridge:
+        _, group = await in_the_alias(bridge)
+    portal.hubspot.ui_rename("Sales Manager", "Lead")
+    async with bridged(tmp_path, portal, **settings(portal, {"permission_set": "Sales Manager"})) as bridge:
+        assert await shown(bridge, group) == {ADA}
+
+    assert (ada(portal).roles, teams(portal), set(ada(portal).seats)) == (("Lead",), {"By hand"}, {"View"})
+
+
 async def test_teams_and_seats_that_are_groups_no_more_are_taken(tmp_path: Path) -> None:
     """As aliases: the setting that made them groups is gone, what they gave is remembered."""
     portal = stocked()

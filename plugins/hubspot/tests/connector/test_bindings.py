@@ -259,11 +259,11 @@ def give_seats(portal: World, *seats: str) -> None:
 async def test_no_removal_waits_for_a_seat(others: list[str]) -> None:
     """The fallback's, that of stripped people and one that a remaining group gives are sold out: all else is done."""
     portal = stocked()
-    aliases = {
+    aliases: dict[str, Any] = {
         "North": {"permission_set": "Sales Manager", "primary_team": "EMEA", "seats": ["Paid"]},
         "Other": {"permission_set": "Marketing", "seats": ["Core"]},
     }
-    strip = {"deprovision": "strip", "strip": {"permission_set": "No access", "seat": "View"}}
+    strip: dict[str, Any] = {**STRIP, "strip": {"permission_set": "No access", "seat": "View"}}
     async with portal.connector(**strip, groups=aliases, fallback_seat="View") as connector:
         ada = portal.hubspot.member(ADA).id
         await connector.set_user_groups(ada, person(), ["alias:North", *others])
