@@ -1,18 +1,127 @@
-"""The typed face of one connector: what the bridge calls, and the only place that touches pluggy's relay."""
+"""The typed face of one connector: what the bridge calls, and the only place that touches pluggy's relay.
 
-from collections.abc import Sequence
-from typing import Any
+Around every call there is a boundary: a deadline, a check of whom the answer is about, and one kind of error.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import pluggy
 
-from scim_bridge.connector import Connector
-from scim_bridge.errors import OperationNotSupportedError
+from scim_bridge.connector import Connector, call_deadline, call_writes
+from scim_bridge.errors import (
+    ConnectorError,
+    LostLeadershipError,
+    OperationNotSupportedError,
+    RemoteMisroutedError,
+    RemoteUnavailableError,
+    StoreUnavailableError,
+    without_text,
+)
 from scim_bridge.hookspecs import HOOKS, implemented
 from scim_bridge.models import Entitlement, Explanation, Finding, Group, MemberPage, Page, Remote, User
 
+Observer: TypeAlias = Callable[[str, str | None, str, float], None]
+"""Called after each hook call with the hook's name, the remote id (where the hook has one), the outcome (``"ok"``,
+``"cancelled"`` or the name of the error's class) and the seconds it took."""
+
+HookCaller: TypeAlias = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """What surrounds every hook call of a connection.
+
+    :param deadline: Seconds that one hook call may take, waits and retries included.
+    :param logger: Takes every exception that is not a ``ConnectorError``, with its class and place.
+    :param observer: Called after each call; how tests see what came of it.
+    """
+
+    deadline: float
+    logger: logging.Logger
+    observer: Observer | None = None
+
+    async def cross(self, hook: str, caller: HookCaller, arguments: Mapping[str, Any]) -> Any:
+        """Call a hook and return its answer.
+
+        :raises ConnectorError: When it fails, in whatever way.
+        :raises LostLeadershipError: When another process leads the connection by now.
+        """
+        started = asyncio.get_running_loop().time()
+        outcome = "cancelled"
+        try:
+            result = await self._bounded(hook, caller, arguments)
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        else:
+            outcome = "ok"
+            return result
+        finally:
+            if self.observer is not None:
+                seconds = asyncio.get_running_loop().time() - started
+                self.observer(hook, arguments.get("remote_id"), outcome, seconds)
+
+    async def _bounded(self, hook: str, caller: HookCaller, arguments: Mapping[str, Any]) -> Any:
+        now = asyncio.get_running_loop().time()
+        outer = call_deadline.get()
+        ends = now + self.deadline if outer is None else min(outer, now + self.deadline)
+        token = call_deadline.set(ends)
+        writes: list[str] = []
+        writing = call_writes.set(writes)
+        try:
+            async with asyncio.timeout_at(ends):
+                return _about(hook, arguments, await caller(**arguments))
+        except LostLeadershipError:
+            raise
+        except ConnectorError as error:
+            error.ambiguous = error.ambiguous or bool(writes)
+            raise
+        except TimeoutError as error:
+            raise RemoteUnavailableError("the remote system did not answer in time", ambiguous=True) from error
+        except StoreUnavailableError as error:
+            self.logger.warning("the store is unavailable; %s was cut short", hook)
+            raise RemoteUnavailableError("the store is unavailable", ambiguous=True) from error
+        except Exception as error:
+            self.logger.exception(
+                "the connector failed in %s with an exception of its own", hook, exc_info=without_text(error)
+            )
+            raise RemoteUnavailableError("the connector failed unexpectedly", ambiguous=True) from error
+        finally:
+            call_writes.reset(writing)
+            call_deadline.reset(token)
+
+
+def _about(hook: str, arguments: Mapping[str, Any], result: Any) -> Any:
+    """Return an answer, if it is about the object that was asked for or may be about another one.
+
+    :raises RemoteMisroutedError: When it is not.
+    """
+    if "remote_id" not in arguments or not isinstance(result, Remote) or result.remote_id == arguments["remote_id"]:
+        return result
+    match hook:
+        case "reactivate_user":
+            may_differ = True
+        case "update_user":  # a new userName can be a new account
+            may_differ = _folded(arguments["before"]) != _folded(arguments["after"])
+        case "get_user":  # of two accounts of one person either may be there
+            may_differ = result.unfinished
+        case _:
+            may_differ = False
+    if not may_differ:
+        raise RemoteMisroutedError("the remote system answered about another account or group than it was asked for")
+    return result
+
+
+def _folded(user: User) -> str:
+    return (user.user_name or "").strip().casefold()
+
 
 class BoundConnector:
-    """One open connector object behind the framework's wrappers.
+    """One open connector object, behind its boundary.
 
     It has one method per hook of :class:`~scim_bridge.hookspecs.ConnectorSpec`, of the same name and signature. They
     raise :class:`~scim_bridge.errors.ConnectorError` classes only: one of them,
@@ -20,10 +129,17 @@ class BoundConnector:
 
     :param connection_id: The id of the connection.
     :param connector: The open connector object.
-    :param hooks: A plugin manager that holds this object, the wrappers and nothing else.
+    :param hooks: A plugin manager that holds this object and nothing else.
+    :param boundary: What surrounds its calls; ``None``: nothing, so that the kit sees what a connector really raises.
     """
 
-    def __init__(self, connection_id: str, connector: Connector[Any], hooks: pluggy.PluginManager) -> None:
+    def __init__(
+        self,
+        connection_id: str,
+        connector: Connector[Any],
+        hooks: pluggy.PluginManager,
+        boundary: Boundary | None,
+    ) -> None:
         self.connection_id = connection_id
         """The id of the connection."""
         self.name = connector.name
@@ -38,12 +154,15 @@ class BoundConnector:
         """Whether a deactivated account is not to be found in the remote system."""
         self.members_per_call = connector.members_per_call
         """How many members ``add_group_members`` and ``remove_group_members`` are given at most."""
-        self._callers = {name: getattr(hooks.hook, name) for name in HOOKS}
+        self._callers: dict[str, HookCaller] = {name: getattr(hooks.hook, name) for name in HOOKS}
+        self._boundary = boundary
 
     async def _call(self, hook: str, **arguments: Any) -> Any:
         if hook not in self.operations:
             raise OperationNotSupportedError(f"the {self.name} connector does not support {hook}")
-        return await self._callers[hook](**arguments)
+        if self._boundary is None:
+            return await self._callers[hook](**arguments)
+        return await self._boundary.cross(hook, self._callers[hook], arguments)
 
     async def check_connection(self) -> list[Finding]:
         """Check credentials, scopes, tier and limits."""

@@ -1,4 +1,4 @@
-"""Opens connectors: one object, one plugin manager and one set of wrappers per configured connection."""
+"""Opens connectors: one object, one plugin manager and one boundary per configured connection."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -9,8 +9,7 @@ from typing import Any, Protocol, Self
 import pluggy
 from pydantic import BaseModel, ValidationError
 
-from scim_bridge.connections.bound import BoundConnector
-from scim_bridge.connections.wrappers import Observer, Wrappers
+from scim_bridge.connections.bound import Boundary, BoundConnector, Observer
 from scim_bridge.connector import ClientFactory, Connector, ConnectorContext, ConnectorRegistry, ConnectorState
 from scim_bridge.errors import BridgeError, ConfigurationError, ConnectionSettingsError, without_text
 from scim_bridge.hookspecs import PROJECT, ConnectorSpec, check_attributes
@@ -80,9 +79,8 @@ async def open_connection(
             ) from error
         check_attributes(connector)
         hooks.register(connector)
-        hooks.register(Wrappers(deadline=deadline, logger=logger, observer=observer))
         hooks.check_pending()
-        yield BoundConnector(connection_id, connector, hooks)
+        yield BoundConnector(connection_id, connector, hooks, Boundary(deadline, logger, observer))
 
 
 class ConnectionSettings(Protocol):

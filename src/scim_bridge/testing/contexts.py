@@ -72,7 +72,7 @@ async def connected(
     observer: Observer | None = None,
     deadline: float = DEADLINE,
 ) -> AsyncIterator[BoundConnector]:
-    """Open a connector as the bridge does, wrappers included, with in-memory state unless another is given."""
+    """Open a connector as the bridge does, behind its boundary, with in-memory state unless another is given."""
     async with open_connection(
         connector_type,
         connection_id,

@@ -62,7 +62,7 @@ class Bench:
         hooks.add_hookspecs(ConnectorSpec)
         async with self.connector_type(context) as connector:
             hooks.register(connector)
-            yield BoundConnector("contract", connector, hooks)
+            yield BoundConnector("contract", connector, hooks, boundary=None)
 
     def run(self, scenario: Scenario[ResultT]) -> ResultT:
         """Open the connector, run a scenario in an event loop of its own, and close it."""

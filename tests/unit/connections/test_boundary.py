@@ -1,4 +1,4 @@
-"""What surrounds every hook call."""
+"""The boundary of every hook call."""
 
 import asyncio
 import logging
