@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 
+from scim_bridge.models import User
 from scim_bridge.protocol import BridgeProvider, preset
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
 from scim_bridge.provisioning.drift import DriftClass
@@ -72,19 +73,24 @@ class Bridged:
 
 
 @asynccontextmanager
-async def bridged(path: Path, github: GitHubEmulator, client: str = "okta", **pace: int) -> AsyncIterator[Bridged]:
+async def bridged(
+    path: Path, github: GitHubEmulator, client: str = "okta", assign: Any = "groups", **pace: int
+) -> AsyncIterator[Bridged]:
     """Run a bridge before an organisation."""
     store = await Store.open(f"sqlite:///{path / 'bridge.db'}")
     pace = {"invitations_per_minute": 100_000} | pace
     settings = {"organization": github.login, "token": github.token, "requests_per_minute": 100_000, **pace}
     clients = HttpClients(github.transport())
     async with connected(GitHubConnector, settings, connection_id=CONNECTION, http_client=clients) as connector:
-        policy = ProvisioningPolicy(budget=5.0)
-        provisioning = Provisioning(CONNECTION, store, connector, policy, chance=lambda: 0.0)
+        policy = ProvisioningPolicy(budget=5.0, assign=assign)
+        told = preset(client)
+        provider = BridgeProvider(policy=told.policy, entitlements="shown" if assign == "groups" else "asked")
+        model = cast("type[User]", provider.model("User"))
+        provisioning = Provisioning(CONNECTION, store, connector, policy, chance=lambda: 0.0, user_model=model)
         running = asyncio.create_task(provisioning.driver.run())
         token, record = tokens.mint(CONNECTION, now=datetime.now(UTC), environment="test")
         await store.write(lambda tx: tokens.create(tx, record))
-        connection = served(provisioning, preset(client), BridgeProvider(policy=preset(client).policy), secret="s" * 32)
+        connection = served(provisioning, told, provider, secret="s" * 32)
         server = create_server({CONNECTION: connection}, authenticate=TokenAuthentication(store), metrics=Metrics())
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/scim+json"}
         url = f"http://bridge.test/{CONNECTION}/scim/v2"

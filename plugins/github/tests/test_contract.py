@@ -26,7 +26,7 @@ class GitHubFixtures(ContractFixtures):
     """People who can be invited are those that GitHub knows: the numbers of the kit are there."""
 
     accepts = "at_once"
-    required_operations = HOOKS - {"delete_user", "finish_user", "list_entitlements", "set_user_groups", "schemas"}
+    required_operations = HOOKS - {"delete_user", "finish_user", "set_user_groups", "schemas"}
 
     @pytest.fixture
     def connector_type(self) -> type[Connector[Any]]:

@@ -80,10 +80,13 @@ class GitHubClient:
         return checked(answer, subject)
 
     async def page(
-        self, path: str, route: str, model: type[RootModel[list[ItemT]]], page: int, limit: int
+        self, path: str, route: str, model: type[RootModel[list[ItemT]]], page: int, limit: int, **given: str
     ) -> Part[ItemT]:
-        """Return a page of a list, by the number that the ``Link`` header gives."""
-        params = {"per_page": min(limit, PAGE), "page": page}
+        """Return a page of a list, by the number that the ``Link`` header gives.
+
+        :param given: Further parameters of the query.
+        """
+        params = {"per_page": min(limit, PAGE), "page": page, **given}
         try:
             answer = await self.call("GET", path, route, "list", params=params)
         except RemoteNotFoundError:
@@ -220,6 +223,17 @@ class GitHubClient:
     async def members(self, page: int, limit: int) -> Part[Account]:
         """Return a page of the members."""
         return await self.page(f"/orgs/{self._login}/members", "/orgs/{org}/members", Accounts, page, limit)
+
+    async def owners(self) -> frozenset[int]:
+        """Return the ids of the owners."""
+        found: set[int] = set()
+        page: int | None = 1
+        while page is not None:
+            path, route = f"/orgs/{self._login}/members", "/orgs/{org}/members"
+            owners = await self.page(path, route, Accounts, page, PAGE, role=OWNER)
+            found.update(one.id for one in owners.items)
+            page = owners.after
+        return frozenset(found)
 
     async def invitations(self, page: int, limit: int) -> Part[Invitation]:
         """Return a page of the invitations that were not accepted yet."""

@@ -20,7 +20,7 @@ from scim_bridge.errors import (
     RemoteNotFoundError,
     RemoteUnavailableError,
 )
-from scim_bridge.models import Explanation, Finding, Group, MemberPage, Page, RateLimit, Remote, User
+from scim_bridge.models import Entitlement, Explanation, Finding, Group, MemberPage, Page, RateLimit, Remote, User
 from scim_bridge.upstream import read_model
 
 from .client import OWNER, PAGE, GitHubClient
@@ -33,6 +33,9 @@ INVITATIONS_PER_PAGE = 10
 """The id of each invited person is asked for one by one."""
 
 MAINTAINER = "maintainer"
+
+OWNERSHIP = "owner"
+"""The remote id of being an owner; those of teams are numbers."""
 
 
 class GitHubConnector(Connector[GitHubConfig]):
@@ -85,7 +88,8 @@ class GitHubConnector(Connector[GitHubConfig]):
         if kind == MEMBERS:
             members = await self.client.members(int(number), limit)
             after = f"{INVITATIONS} 1" if members.after is None else f"{MEMBERS} {members.after}"
-            return Page([seen(one) for one in members.items], after)
+            owners = await self.client.owners()
+            return Page([seen(one, owner=one.id in owners) for one in members.items], after)
         invitations = await self.client.invitations(int(number), min(limit, INVITATIONS_PER_PAGE))
         found = [await self._invited(one.login) for one in invitations.items if one.login and is_of_members(one.role)]
         after_that = None if invitations.after is None else f"{INVITATIONS} {invitations.after}"
@@ -285,6 +289,17 @@ class GitHubConnector(Connector[GitHubConfig]):
             pass
         return False
 
+    @hookimpl
+    async def list_entitlements(self) -> list[Entitlement]:
+        """Return the teams, and the ownership of the organisation, which only hands give."""
+        found = [Entitlement(OWNERSHIP, "Owner", "Role", "Organisation role", assignable=False)]
+        page: int | None = 1
+        while page is not None:
+            teams = await self.client.teams(page, 100)
+            found += [Entitlement(str(team.id), team.name, "Entitlement", "Team") for team in teams.items]
+            page = teams.after
+        return found
+
     # -- Descriptions ----------------------------------------------------------------------------------------------
 
     @hookimpl
@@ -327,16 +342,22 @@ def is_of_members(role: str) -> bool:
     return role in {"direct_member", "admin", "reinstate"}
 
 
-def seen(person: Account) -> Remote[User]:
+def seen(person: Account, *, owner: bool) -> Remote[User]:
     """Return a member as the bridge reads them; their teams are told by the teams."""
-    return Remote(str(person.id), User(user_name=person.login, active=True))
+    return Remote(str(person.id), User(user_name=person.login, active=True), holds=held(owner=owner))
+
+
+def held(*, owner: bool) -> frozenset[str]:
+    """Return what somebody holds that no team gives."""
+    return frozenset({OWNERSHIP} if owner else ())
 
 
 def shown(person: Account, membership: Membership, *, existed: bool = False) -> Remote[User]:
     """Return a membership as the bridge reads it."""
     active = membership.state == "active"
     user = User(user_name=person.login, active=active)
-    return Remote(str(person.id), user, existed=existed, invited=not active)
+    holds = held(owner=active and membership.role == OWNER)
+    return Remote(str(person.id), user, existed=existed, invited=not active, holds=holds)
 
 
 def remote_group(team: Team, *, existed: bool = False) -> Remote[Group]:

@@ -164,7 +164,9 @@ class GitHubEmulator(Organization):
     # -- Members ---------------------------------------------------------------------------------------------------
 
     def _members(self, request: Request) -> Answer:
-        found = [self.people[id_] for id_, one in self.members.items() if one.invited_at is None]
+        role = request.query.get("role", "all")
+        told = [(id_, one) for id_, one in self.members.items() if one.invited_at is None]
+        found = [self.people[id_] for id_, one in told if role in ("all", one.role)]
         return self._page(request, [documents.user(one) for one in found])
 
     def _invitations(self, request: Request) -> Answer:
