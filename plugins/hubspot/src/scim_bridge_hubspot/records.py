@@ -48,6 +48,10 @@ class Tombstone:
         """Whether an account still is as stripping left it, whatever the configuration says today."""
         return self.stripped_to is not None and user.roles == {self.stripped_to}
 
+    def took_from(self, user: PublicUser) -> bool:
+        """Whether stripping took from an account, as it is, what is noted here."""
+        return self.strips(user) or self.bares(user)
+
     @property
     def is_unfinished(self) -> bool:
         """Whether everything was taken away but HubSpot's minimum, and more was to be."""
@@ -84,7 +88,7 @@ class AccountRecords:
         if stripped_to:
             await self._note_stripped_set(stripped_to)
         if kept is not None and kept.bares(user):
-            held = kept.assignment
+            held, stripped_to = kept.assignment, stripped_to or NO_SET
         else:
             remembered = await self.remembered(user.id)
             held = by_hand(assignment_of(user), remembered.given if remembered else NOTHING)

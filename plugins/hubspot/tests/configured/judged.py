@@ -61,6 +61,7 @@ class Judged(History):
         self.renamed: dict[str, str] = {}
         self.last_renamed = ("", "")
         self.stripped_ever: set[str] = set()
+        self.fallback_seats: set[str] = set()
         hank = self.portal.held(HANK)
         self.people[HANK].by_hand |= (hank.teams | hank.seats) if hank else set()
         self.config = HubSpotConfig.model_validate(dict(self.portal.settings))
@@ -72,6 +73,7 @@ class Judged(History):
         self.config = HubSpotConfig.model_validate(dict(settings))
         self.model = Model(self.portal, self.config)
         self.stripped_ever |= self.model.stripped
+        self.fallback_seats |= {seat for seat in (self.config.fallback_seat,) if seat}
 
     def broke(self, rule: str, detail: str) -> None:
         """Note that a rule was broken."""
@@ -113,6 +115,12 @@ class Judged(History):
                 "member-has-it", f"{what}: {one.email} is in {sorted(one.groups)}, without {self._names(lacking)}"
             )
 
+    def _written(self, one: Employee) -> None:
+        """After a write of what somebody holds, nothing that groups manage, or gave, is theirs by hand."""
+        one.given |= self._granted(one).things
+        held = self.portal.held(one.email)
+        one.by_hand -= (self._managed() | one.given) - (held.things if held else frozenset())
+
     def _has_what_was_given_by_hand(self, one: Employee) -> None:
         """Whoever returns has the teams and seats that no group manages, where these still are."""
         held, hubspot = self.portal.held(one.email), self.portal.hubspot
@@ -124,7 +132,7 @@ class Judged(History):
         sold = {seat for seat in there if self._is_out_of(seat)}
         one.by_hand -= sold - held.seats
         there -= sold
-        if lost := there - held.things - self._managed():
+        if lost := there - held.things - self._managed() - one.given:
             self.broke("hands-are-kept", f"{one.email} came back without {self._names(lost)}, given by hand")
 
     def _nobody_else(self, event: str, named: set[str], before: dict[str, Held]) -> None:
@@ -153,8 +161,7 @@ class Judged(History):
         told, tier = answer.detail, self.portal.hubspot.profile
         if answer.waits or answer.status == 404:
             return
-        unsupported = self.config.deprovision == "scim" and not tier.scim
-        if unsupported or one.touched or one.waits:
+        if self._hopeless() or ("SCIM endpoint" in told and not tier.scim) or one.touched or one.waits:
             return
         if removes:
             self.broke("removal-never-refused", f"{what} of {one.email}: {answer.status} {told}")
@@ -270,9 +277,15 @@ class Judged(History):
         return self.model.grants(self.groups[name] for name in {*one.groups, *more} if name in self.groups)
 
     def _floor(self) -> frozenset[str]:
-        """What people have whose groups grant nothing: the fallbacks, and the seat that HubSpot gives itself."""
-        seats = {self.config.fallback_seat or "", self.portal.hubspot.default_seat or ""}
-        return self.model.fallback | frozenset(seats - {""})
+        """What people have whose groups grant nothing: the fallbacks, and the seat that HubSpot gives itself.
+
+        A seat that came as the fallback stays when that is another one.
+        """
+        fallbacks = {*self.fallback_seats, self.config.fallback_permission_set} - {None}
+        renamed = {new for new, old in self.renamed.items() if old in fallbacks}  # stays with those who have it
+        sets = frozenset().union(*(self.portal.ids("role", name) for name in renamed))
+        seats = {*self.fallback_seats, self.portal.hubspot.default_seat or "", *renamed}
+        return self.model.fallback | sets | frozenset(seats - {""})
 
     def _managed(self) -> frozenset[str]:
         config = self.config

@@ -94,8 +94,9 @@ class Life(Judged):
             one.id, one.active, one.deleted = str(answer.document["id"]), answer.document.get("active") is True, False
             one.groups, one.doubt, one.waits = set(), set(), False
             self._is_in(one, "a creation")
+            self._written(one)
         else:
-            one.waits = one.waits or answer.waits
+            one.waits = one.waits or answer.waits or self._hopeless()  # the former creation may be done by and by
             self._excused(answer, "a creation", one, grants=())
         return {one.email}
 
@@ -110,6 +111,7 @@ class Life(Judged):
             one.groups.add(name)
             one.doubt.discard(name)
             self._holds_what_groups_say(one, f"joining {name}")
+            self._written(one)
         elif answer.waits:
             one.doubt.add(name)
         else:
@@ -129,9 +131,9 @@ class Life(Judged):
             one.groups.discard(name)
             one.doubt.discard(name)
             self._holds_nothing_of(one, name)
-            if held := self.portal.held(one.email):  # what the group gives is no longer theirs by hand
-                one.by_hand -= self.model.grant(self.groups[name]).things - held.things
             self._holds_what_groups_say(one, f"leaving {name}")
+            one.given |= self.model.grant(self.groups[name]).things
+            self._written(one)
         elif answer.waits:
             one.doubt.add(name)
         else:
@@ -169,6 +171,7 @@ class Life(Judged):
             self._is_in(one, "a reactivation")
             self._holds_what_groups_say(one, "a reactivation")
             self._has_what_was_given_by_hand(one)
+            self._written(one)
         elif answer.waits:
             one.active = True
         else:

@@ -47,6 +47,7 @@ class Employee:
     :param doubt: Groups of which a word is not confirmed.
     :param waits: Whether a word about access is not confirmed.
     :param by_hand: Ids of teams and seats that somebody gave in HubSpot, or that came with the account.
+    :param given: Ids of what their groups ever gave: it is no longer theirs by hand.
     :param touched: Whether the account itself was changed in HubSpot, so that answers may refuse.
     """
 
@@ -57,6 +58,7 @@ class Employee:
     doubt: set[str] = field(default_factory=set)
     waits: bool = False
     by_hand: set[str] = field(default_factory=set)
+    given: set[str] = field(default_factory=set)
     touched: bool = False
     deleted: bool = False
 

@@ -1,13 +1,15 @@
 """What a configuration names in HubSpot is renamed or deleted: only who needs it is concerned, a removal never."""
 
 import asyncio
+import itertools
+from contextlib import suppress
 from typing import Any
 
 import httpx2
 import pytest
 from pydantic import ValidationError
 
-from plugins.hubspot.tests.connector.portals import ADA, World, group_named, groups_of, person, role, world
+from plugins.hubspot.tests.connector.portals import ADA, SCIM_URL, World, group_named, groups_of, person, role, world
 from scim_bridge.errors import RemoteForbiddenError, RemoteInvalidValueError, RemoteUnavailableError
 from scim_bridge_hubspot.bindings import Bindings, Inventory
 from scim_bridge_hubspot.config import HubSpotConfig
@@ -109,18 +111,35 @@ async def test_who_was_stripped_stays_so_when_the_set_is_renamed_or_another_is_c
     assert (account.roles, account.primary_team, account.seats) == (("Sales",), "EMEA", ("Paid",))
 
 
-@pytest.mark.parametrize("mode", ["remove", "strip"])
-async def test_what_a_stripped_person_held_comes_back_in_another_mode(mode: str) -> None:
-    """A tombstone is never overwritten while the person is inactive, and every mode reads it."""
+SCIM: dict[str, Any] = {"deprovision": "scim", "scim_token": "scim-emulator", "scim_url": SCIM_URL}
+MODES: dict[str, dict[str, Any]] = {"remove": {}, "strip": STRIP, "scim": SCIM}
+
+
+@pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(MODES, 2)))
+async def test_what_somebody_held_comes_back_in_another_mode(
+    first: str, second: str, *, again: bool, bare: bool
+) -> None:
+    """A tombstone is never overwritten while the person is inactive, and every mode reads it.
+
+    So it is whether or not the access is ended in the new way, too, and where it was not quite ended in the old one.
+    """
     portal = stocked()
     ada, sales = portal.hubspot.member(ADA).id, role(portal.hubspot.role_named("Sales"))
-    first, second = (STRIP, {}) if mode == "remove" else ({}, STRIP)
-    async with portal.connector(**first) as connector:
-        await connector.deactivate_user(ada, person())
-    async with portal.connector(**second) as connector:
-        if mode == "remove":
+    async with portal.connector(**MODES[first]) as connector:
+        if bare:
+            portal.hubspot.ui_rename("No access", "No rights")
+        with suppress(RemoteUnavailableError):
             await connector.deactivate_user(ada, person())
-            assert portal.account() is None
+    async with portal.connector(**MODES[second]) as connector:
+        if again:
+            with suppress(RemoteUnavailableError, RemoteForbiddenError):
+                await connector.deactivate_user(ada, person())
+        if (first, second) == ("scim", "strip") or (second == "remove" and first == "scim" and not again):
+            with pytest.raises(RemoteForbiddenError, match="deactivated in HubSpot"):
+                await connector.reactivate_user(ada, person(groups=[sales]))
+            return
         await connector.reactivate_user(ada, person(groups=[sales]))
     account = portal.account()
     assert (account.roles, account.primary_team, account.seats) == (("Sales",), "EMEA", ("Paid",))

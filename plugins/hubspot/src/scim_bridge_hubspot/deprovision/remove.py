@@ -9,7 +9,9 @@ from contextlib import suppress
 from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import User
 from scim_bridge_hubspot.accounts import Accounts
+from scim_bridge_hubspot.deprovision.returning import give_back
 from scim_bridge_hubspot.recreating import Recreating
+from scim_bridge_hubspot.resources import groups_of
 from scim_bridge_hubspot.wire import PublicUser
 
 
@@ -49,14 +51,23 @@ class Removal:
             raise RemoteUnavailableError("HubSpot accepted the removal but still shows the account")
 
     async def reactivate(self, remote_id: str, user: User) -> PublicUser:
-        """Add the person again; one who is there already is left as they are."""
+        """Add the person again; one who is there already is left as they are, unless they were stripped."""
         accounts = self._accounts
         try:
             account = await accounts.guarded(remote_id, word_suffices=True)
             if not await self.is_inactive(account):
-                return account
+                return await self._unstripped(account, user)
         except RemoteNotFoundError:
             pass
         email = str(user.user_name).strip().lower()
         kept = await accounts.records.tombstone(remote_id, email)
         return await self._recreating.come_back(remote_id, user, kept)
+
+    async def _unstripped(self, account: PublicUser, user: User) -> PublicUser:
+        """Give back what stripping took before this way was configured."""
+        kept = await self._accounts.records.tombstone(account.id, account.normal_email)
+        if kept is None or not kept.took_from(account) or kept.is_of_another(user.external_id):
+            return account
+        account = await give_back(self._accounts, account, groups_of(user), kept.assignment)
+        await self._accounts.records.unbury(account.id)
+        return account

@@ -27,7 +27,7 @@ from scim_bridge.models import User
 from scim_bridge.upstream import About, about, misrouted, read_json
 from scim_bridge_hubspot.accounts import Accounts
 from scim_bridge_hubspot.client import exchange
-from scim_bridge_hubspot.deprovision.returning import is_left_behind
+from scim_bridge_hubspot.deprovision.returning import give_back, is_left_behind
 from scim_bridge_hubspot.errors import BareNotFoundError, error_of, is_hubspots
 from scim_bridge_hubspot.recreating import Recreating
 from scim_bridge_hubspot.resources import groups_of
@@ -204,7 +204,8 @@ class ScimDeactivation:
     async def reactivate(self, remote_id: str, user: User) -> PublicUser:
         """Reactivate the account and give it exactly what its groups come to; one that is gone is added.
 
-        Somebody else who has the address by now gets none of the former person's teams. A person who was given another
+        Whoever was stripped before this way was configured has the teams and seats of then. Somebody else who has the
+        address by now gets none of the former person's. A person who was given another
         address while inactive comes back under the one that their account has: that is changed afterwards.
         """
         accounts, groups = self._accounts, groups_of(user)
@@ -221,11 +222,15 @@ class ScimDeactivation:
         another = kept is not None and kept.is_of_another(user.external_id)
         if found is None:
             return account or await self._recreating.come_back(remote_id, user, kept)
-        held = Assignment() if another else None
+        stripped = kept is not None and account is not None and kept.took_from(account)
+        held = Assignment() if another else kept.assignment if kept and stripped else None
         await self._narrow(account, groups, held)
         if not is_active(found):
             await self._switch(found, active=True)
-        account = await accounts.apply_groups(await accounts.guarded(remote_id), groups, held)
+        account = await accounts.guarded(remote_id)
+        account = await (
+            accounts.apply_groups(account, groups) if held is None else give_back(accounts, account, groups, held)
+        )
         await accounts.records.unbury(remote_id)
         return account
 
