@@ -75,6 +75,18 @@ class Observation:
         part(tx, former, row)
         return row
 
+    def vanished(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+        """Take over that something is not there, and was not taken away by the bridge.
+
+        What nobody but the remote system has put a person into went with their account: who is made anew does not get
+        it unasked.
+        """
+        if row.kind == "User" and row.active and row.observed is not None and row.observed.present:
+            groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
+            if follow_loss(tx, self.connection_id, row.id, {str(group.remote_id) for group in groups}):
+                row = replace(row, version=row.version + 1)
+        return self.absent(tx, row)
+
     def absent(self, tx: Connection, row: ResourceRow) -> ResourceRow:
         """Take over that the remote system has no such account or group, and so nobody in it and it in nothing.
 
@@ -312,17 +324,20 @@ def unnamed_of(tx: Connection, connection_id: str, user_id: str, remote_ids: Col
     return [one for one in groups if one.desired and not one.named and one.remote_id in remote_ids]
 
 
-def follow_loss(tx: Connection, connection_id: str, user_id: str, remote_ids: Collection[str]) -> None:
-    """Take over that somebody whom a client manages is no longer in groups into which no client has put them.
+def follow_loss(tx: Connection, connection_id: str, user_id: str, remote_ids: Collection[str]) -> bool:
+    """Take over that somebody is no longer in groups into which no client has put them; return whether there are any.
 
     They were in them when they were found. To give that back would be to give what nobody asked for, and a group may
     give more by now.
     """
     lost = [one.id for one in unnamed_of(tx, connection_id, user_id, remote_ids)]
+    if not lost:
+        return False
     for group_id in lost:
         memberships.set_desired(tx, connection_id, group_id, [user_id], desired=False)
     memberships.forget(tx, connection_id, user_id, lost)
     resources.touch(tx, connection_id, [user_id, *lost])
+    return True
 
 
 def _lost(groups: Collection[Membership], kept: Collection[str]) -> list[str]:

@@ -112,7 +112,10 @@ class Outcomes:
         row = replace(row, ambiguous=False, may_make=row.may_make or made)
         if answer is not None and (other := self._contender(tx, row, answer)) is not None:
             return self._contested(tx, row, other, answer)
-        row = self.observation.absent(tx, row) if answer is None else self.observation.present(tx, row, answer)
+        if answer is None:
+            row = self.observation.absent(tx, row) if renamed else self.observation.vanished(tx, row)
+        else:
+            row = self.observation.present(tx, row, answer)
         let_in = row.kind == "User" and row.is_seen_active
         if let_in and not (row.active or row.deleted or row.shown_active):
             row = replace(row, shown_active=True, version=row.version + 1)  # let in by hand, and not out again yet
@@ -212,7 +215,7 @@ class Outcomes:
         self._audit(tx, row, situation.step, "unknown" if ambiguous else "absent")
         if ambiguous:
             return self._go_on(tx, replace(row, ambiguous=True))
-        row = self.observation.absent(tx, replace(row, ambiguous=False))
+        row = self.observation.vanished(tx, replace(row, ambiguous=False))
         if situation.step is Step.REACTIVATE_USER:
             row = replace(row, remote_id=None)
         return self._go_on(tx, row)
@@ -259,7 +262,7 @@ class Outcomes:
         row = resources.get(tx, self.connection_id, kind, resource_id, lock=True)
         if row is None:
             return
-        gone = self.observation.absent(tx, row)
+        gone = self.observation.vanished(tx, row)
         if row.ownership is Ownership.DISCOVERED:
             resources.remove(tx, self.connection_id, row.id)
             return

@@ -287,7 +287,7 @@ class Reconciler:
         fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True, deleted=True)
         if fresh != row or (remote is not None and row.remote_id not in {None, remote.remote_id}):
             return
-        seen = self.observation.absent(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
+        seen = self.observation.vanished(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
         if seen != fresh:
             resources.replace(tx, replace(seen, ambiguous=True))
 
@@ -485,7 +485,7 @@ class Reconciler:
         fresh = self._fresh(tx, row, lock=True)
         if fresh is None:
             return False
-        seen = self.observation.absent(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
+        seen = self.observation.vanished(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
         shown = seen.active or seen.is_seen_active
         version = seen.version + (shown != fresh.shown_active)
         make = row.kind == "User" and DriftClass.MISSING in drifts and seen.missing
@@ -501,7 +501,7 @@ class Reconciler:
         fresh = self._fresh(tx, row, lock=True)
         if fresh is None:
             return
-        seen = self.observation.absent(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
+        seen = self.observation.vanished(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
         if seen != fresh or fresh.shown_active:
             shown = fresh.shown_active and not seen.missing
             version = seen.version + (shown != fresh.shown_active)

@@ -37,10 +37,12 @@ def nothing_unasked(story: Story) -> Iterator[tuple[float, str]]:
 
 
 def _was_given(story: Story, change: Change, name: str) -> bool:
-    """Whether somebody gave a set by hand before."""
+    """Whether somebody gave a set by hand before, and did not remove the account by hand since."""
     for key in {change.key, *story.others(change.key)}:
-        started = story.record.initial.get(key)
-        given = any(one.after and name in one.after.sets for one in story.by_hand(key, 0, change.order))
+        gone = [one.order for one in story.by_hand(key, 0, change.order) if one.after is None]
+        since = gone[-1] if gone else 0
+        started = None if gone else story.record.initial.get(key)
+        given = any(one.after and name in one.after.sets for one in story.by_hand(key, since, change.order))
         if given or (started is not None and name in started.sets):
             return True
     return False

@@ -18,6 +18,7 @@ from scim_bridge.store import audit, memberships, resources
 from scim_bridge.store.rows import MemberDelta, Ownership, ResourceRow
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
+from tests.unit.provisioning.test_missing_accounts import remove_by_hand
 from tests.unit.provisioning.test_reconcile import compared
 
 MARY = "mary@x.example"
@@ -167,6 +168,28 @@ async def test_what_was_taken_by_hand_is_not_given_back(tmp_path: Path, groups: 
         await here.bridge.group_with("Marketing", here.mary)
         assert here.members() == set()
         assert await here.bridge.groups_of(here.mary) == {"Marketing": (True, True)}
+
+
+@SHAPES
+@pytest.mark.parametrize("when", ["before anybody looked", "adopted, before anybody looked", "adopted, and compared"])
+async def test_who_was_removed_by_hand_and_is_written_has_nothing_of_before(
+    tmp_path: Path, groups: bool, when: str
+) -> None:
+    """Mary, in Sales by hand, is removed by hand: a client that wants her gets an account that is in no group."""
+    async with portal(tmp_path, groups=groups) as here:
+        sales = (await here.named("Group", "Sales")).id
+        change = setting(display_name="Mary")
+        if when.startswith("adopted"):
+            await here.bridge.provisioning.modify_user(here.mary, change, always)
+        remove_by_hand(here.bridge.remote, MARY)
+        if when.endswith("compared"):
+            await compared(here.bridge)
+        await here.bridge.provisioning.modify_user(here.mary, setting(active=True, title="CFO"), always)
+        await here.bridge.idle()
+
+        assert here.bridge.remote.find(MARY) is not None
+        assert here.members() == set()
+        assert await here.shown(sales) == set()
 
 
 @SHAPES

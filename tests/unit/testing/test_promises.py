@@ -409,6 +409,8 @@ BROKEN: list[tuple[str, Callable[[], Tale]]] = [
     ("nothing-unasked", lambda: made(Tale()).grouped("2").shows(k=ada("Sales"))),
     ("nothing-unasked", lambda: made(Tale()).grouped("1").shows(k=ada("Sales")).ask("DELETE", "/Groups/Sales",
         status=429, retry_after="1").shows(k=ada()).ask("DELETE", "/Groups/Sales", status=204).shows(k=ada("Sales"))),
+    ("nothing-unasked", lambda: (tale := Tale(k=ada("Sales")).shows("hand", k=None))
+        .created(meanwhile=lambda: tale.shows(k=ada("Sales")))),
     ("hand-removal-stays", lambda: made(Tale()).shows("hand", k=None).grouped().shows(k=ada())),
     ("named-only", lambda: Tale(b=bob("Sales")).grouped("1").shows(b=bob())),
     ("named-only", lambda: made(Tale()).shows(k=None)),
