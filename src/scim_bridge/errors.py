@@ -1,6 +1,6 @@
 """Every exception of scim-bridge, in one place.
 
-Two families never mix: what is wrong while starting (never on the wire) and what goes wrong while serving.
+Two families never mix: errors while starting (never on the wire) and errors while serving.
 
 ::
 
@@ -118,7 +118,7 @@ class StoreUnreachableError(StoreConfigurationError):
 
 
 class AddressUnavailableError(ConfigurationError):
-    """The address to listen on is another process's, or none of this machine's."""
+    """The address to listen on belongs to another process, or not to this machine."""
 
 
 class ServingError(BridgeError):
@@ -153,9 +153,9 @@ class ConnectorError(ServingError):
 
 
 class RemoteNotFoundError(ConnectorError):
-    """The remote system itself says that it has no such object. On a removal, that is success, so it takes evidence.
+    """The remote system itself says that it has no such object. On a removal that is success, so it needs evidence.
 
-    A 404 alone is none: gateways, moved routes and the wrong data centre answer it, too. See
+    A 404 alone is not evidence: gateways, moved routes and the wrong data centre answer it, too. See
     :mod:`scim_bridge.hookspecs`.
     """
 
@@ -310,10 +310,10 @@ ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def without_text(error: BaseException) -> ExceptionInfo:
-    """Return what ``exc_info`` of a log record takes of an unexpected exception: its class and its place.
+    """Return the ``exc_info`` of an unexpected exception for a log record: its class and its place.
 
-    The text stays out, and so does that of its causes, whose classes and places are told: a database quotes the values
-    of a row, a validation the answer of a remote system, and neither belongs in a log.
+    Its text stays out, and so does the text of its causes, of which the classes and places are logged: a database
+    quotes the values of a row, a validation quotes the answer of a remote system, and neither belongs in a log.
     """
     kind = type(error)
     bare = type(kind.__name__, (Exception,), {"__module__": kind.__module__})()

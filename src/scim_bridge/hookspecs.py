@@ -22,8 +22,8 @@ What a hook says of an object is **evidence**, for access is taken to have ended
   **positive control**: the same question about something that is known to be there was answered in the same breath. A
   removal that the remote system confirmed is evidence, too.
 * *Nothing is known*: every other answer. It is about the account or the token (``RemoteCredentialsError``), or about
-  the road (``RemoteMisroutedError`` and the other ``RemoteUnavailableError``): tried again, told to the operator, and
-  never told to a client as the object's refusal. See :mod:`scim_bridge.upstream.responses`.
+  the road (``RemoteMisroutedError`` and the other ``RemoteUnavailableError``). It is tried again and reported to the
+  operator, and a client never hears of it as a refusal of the object. See :mod:`scim_bridge.upstream.responses`.
 """
 
 # A specification has no body, also where it has a result.
@@ -79,15 +79,16 @@ class ConnectorSpec:
 
     @hookspec(firstresult=True)
     async def identify(self) -> str | None:
-        """Tell which remote system this is, by the id that it has for the account that the connection works in.
+        """Return which remote system this is: the id that it has for the account in which the connection works.
 
-        It is asked before anything is sent and now and then after that, and the bridge keeps it: a connection whose
-        remote system is another one than before is held until an operator accepts that. So it stays the same whatever
-        token, URL, setting or version of the connector leads there, no two accounts have the same one, and it is no
-        secret: operators and logs are told. Reads only; keep the answer for a while where it costs a call.
+        The bridge asks before it sends anything, and now and then after that, and keeps the answer: when the remote
+        system of a connection is not the one it was, the connection is held until an operator accepts that. So the id
+        stays the same whatever token, URL, setting or version of the connector leads there, and no two accounts share
+        one. It is not a secret: operators see it, and so do logs. Reads only; keep the answer for a while where it
+        costs a call.
 
-        :returns: ``None`` when the remote system definitely tells none: of a connection that once had one, that is
-            taken for another remote system. What is wrong with the road or the token is raised.
+        :returns: ``None`` when the remote system definitely has no such id. Where a connection once had one, that
+            counts as another remote system. Raise what is wrong with the road or the token.
         """
 
     # -- Accounts --------------------------------------------------------------------------------------------------
@@ -104,8 +105,8 @@ class ConnectorSpec:
     async def get_user(self, remote_id: str) -> Remote[User]:
         """Read one account.
 
-        The answer may be another account of the same person, and ``unfinished``, when that was made in the place of
-        this one, which is gone.
+        The answer may be another account of the same person, marked ``unfinished``, when that one replaced this one
+        and this one is gone.
 
         :raises RemoteNotFoundError: when there is none, by evidence.
         """
@@ -114,15 +115,15 @@ class ConnectorSpec:
     async def create_user(self, user: User) -> Remote[User]:
         """Create an account, or adopt the one that already has this userName.
 
-        ``user.groups`` may be granted in the same call; the answer's ``groups`` tells what was. An adopted account
-        is not written, and one that is inactive is answered so (``active``): its reactivation is the next call.
+        ``user.groups`` may be granted in the same call; the answer's ``groups`` says which were. An adopted
+        account is not written, and an inactive one is returned as inactive: its reactivation is the next call.
 
-        :raises RemoteInvalidValueError: when the remote system takes a value, or a group, not.
+        :raises RemoteInvalidValueError: when the remote system does not accept a value or a group.
         """
 
     @hookspec(firstresult=True)
     async def update_user(self, remote_id: str, before: User, after: User) -> Remote[User]:
-        """Bring the attributes of an account from the state last seen to the desired one. Groups are not its matter.
+        """Bring the attributes of an account from the state last seen to the desired one. It leaves groups alone.
 
         The remote id may differ from before only when the userName does, where it is changed by making another account,
         or by taking over the one that has this userName (``existed``; as in ``create_user`` it is not written). The
@@ -133,10 +134,10 @@ class ConnectorSpec:
     async def finish_user(self, remote_id: str) -> None:
         """Remove the other account of a person who has two, because one of them was made in the place of the other.
 
-        ``remote_id`` is the one that stays, be it the new one or, if the change was given up, the former. No other
-        account is success. It is a removal: called again until it succeeds, and called once the account that stays is
-        as it should be. Where a deactivation left an account halfway and is wanted no more, give back what it took.
-        Connectors that never answer ``unfinished`` do without.
+        ``remote_id`` is the one that stays: the new one or, if the change was given up, the former one. When there is
+        no other account, that is success. It is a removal: the bridge calls it once the account that stays is as it
+        should be, and again until it succeeds. Where a deactivation stopped halfway and is no longer wanted, give back
+        what it took. Connectors that never answer ``unfinished`` do not need it.
         """
 
     @hookspec(firstresult=True)
@@ -161,7 +162,7 @@ class ConnectorSpec:
 
     @hookspec(firstresult=True)
     async def list_groups(self, cursor: str | None, limit: int) -> Page[Group]:
-        """Return a page of all groups. Members are not its matter."""
+        """Return a page of all groups, without their members."""
 
     @hookspec(firstresult=True)
     async def get_group(self, remote_id: str) -> Remote[Group]:
@@ -212,7 +213,7 @@ class ConnectorSpec:
     async def list_group_members(self, remote_id: str, cursor: str | None, limit: int) -> MemberPage:
         """Return a page of the accounts in a group. An error midway is raised, never an empty page.
 
-        For systems whose accounts do not tell their groups: without it, nobody sees who is in a group by hand.
+        For systems whose accounts do not show their groups: without it, nobody sees who was put into a group by hand.
 
         :raises RemoteNotFoundError: when the *group* is not there.
         """
@@ -225,7 +226,7 @@ class ConnectorSpec:
 
         Clients are shown it, and who holds it (``Remote.holds``). To ask for an assignable one is to ask for membership
         of the group of its remote id: ``list_groups`` has that group, and no hook of its own gives it. Where members
-        are kept on the group, whoever is seen in it holds it, and ``Remote.holds`` tells only the rest.
+        are kept on the group, whoever is seen in it holds it, and ``Remote.holds`` has only the rest.
         """
 
     # -- Descriptions ----------------------------------------------------------------------------------------------
@@ -236,7 +237,7 @@ class ConnectorSpec:
 
     @hookspec(firstresult=True)
     async def explain_user(self, remote_id: str, user: User, groups: Sequence[str]) -> Explanation:
-        """Tell why an account has what it has. Reads only."""
+        """Explain why an account has what it has. Reads only."""
 
 
 HOOKS: frozenset[str] = frozenset(name for name in vars(ConnectorSpec) if not name.startswith("_"))
@@ -249,7 +250,7 @@ PAIRS = (
 )
 MEMBERSHIP = ("set_user_groups", "add_group_members")
 NO_ATTRIBUTES = frozenset({"schemas", "id", "meta", "active", "password", "groups", "members"})
-"""What resources have and no connector keeps as an attribute: hooks of their own are about it, or nothing is."""
+"""What resources have but no connector keeps as an attribute: other hooks handle it, or nothing does."""
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 REQUIRED = ("get_user", "create_user", "update_user", "deactivate_user", "reactivate_user")
@@ -267,7 +268,7 @@ def check_definition(connector_type: type[Connector[Any]]) -> None:
 
     pluggy itself would let most of these pass: an override without the decorator silently loses the hook.
 
-    :raises ConnectorDefinitionError: naming the class, the method and the mend.
+    :raises ConnectorDefinitionError: naming the class, the method and what to change.
     """
 
     def refuse(what: str) -> None:
@@ -282,7 +283,7 @@ def check_definition(connector_type: type[Connector[Any]]) -> None:
         if name in HOOKS and not marked:
             refuse(f"{name} has a hook's name but is not decorated with @hookimpl")
         if marked and name not in HOOKS:
-            refuse(f"{name} is decorated with @hookimpl but is no hook; hooks: {', '.join(sorted(HOOKS))}")
+            refuse(f"{name} is decorated with @hookimpl but is not a hook; hooks: {', '.join(sorted(HOOKS))}")
         if not marked:
             continue
         if not inspect.iscoroutinefunction(member):
@@ -308,7 +309,7 @@ def check_definition(connector_type: type[Connector[Any]]) -> None:
 
 
 def check_attributes(connector: Connector[Any] | type[Connector[Any]]) -> None:
-    """Refuse attribute paths that nothing has: what is announced and never found would differ for ever, in silence.
+    """Refuse attribute paths that nothing has: what is announced but never found would always differ, in silence.
 
     :param connector: An object, whose ``__init__`` may have set them, or a type.
     :raises ConnectorDefinitionError: naming the path.
@@ -322,7 +323,7 @@ def check_attributes(connector: Connector[Any] | type[Connector[Any]]) -> None:
         for path in sorted(paths):
             if not _is_attribute(model, path):
                 raise ConnectorDefinitionError(
-                    f'{describe(connector_type)}: {name}: "{path}" is no attribute that a connector can keep;'
+                    f'{describe(connector_type)}: {name}: "{path}" is not an attribute that a connector can keep;'
                     " paths look like userName, name.givenName, emails, urn:…:User:department"
                 )
 
@@ -352,7 +353,7 @@ def _faults_of_membership(operations: frozenset[str]) -> Iterator[str]:
     if len(shapes) == len(MEMBERSHIP):
         yield "implements both shapes of membership; take set_user_groups or add/remove_group_members"
     if "list_group_members" in operations and "add_group_members" not in operations:
-        yield "list_group_members is of systems that keep members on the group; it needs add/remove_group_members"
+        yield "list_group_members is for systems that keep members on the group; it needs add/remove_group_members"
     if "list_entitlements" in operations and "list_groups" not in operations:
         yield "list_entitlements needs list_groups: what is assignable is given by a group"
     if "list_groups" in operations and not shapes:

@@ -1,7 +1,7 @@
 """The vocabulary that the bridge shares with its connectors.
 
-Connectors import SCIM's types from here and nowhere else: scim2-models is bound below its next minor, and this module
-is where a change of it would be absorbed.
+Connectors import SCIM's types from here and nowhere else. scim2-models is pinned below its next minor release, and this
+module is the place that absorbs a change of it.
 """
 
 from collections.abc import Sequence
@@ -123,9 +123,9 @@ class Remote(Generic[ResourceT]):
     :param unfinished: Of a User: whether the person has two accounts for the moment, because one of them was made in
         the place of the other, or a deactivation left the account active and without something of its own. When nobody
         wants it deactivated, ``finish_user`` is called with the id of the account that stays, until it succeeds.
-    :param invited: Of a User that is not active: whether the person has only to accept an invitation to be let in. That
-        is no access yet; nobody is invited again meanwhile, and who is to be out has the invitation withdrawn by
-        ``deactivate_user``.
+    :param invited: Of a User that is not active: whether the person only has to accept an invitation to be let in. That
+        is not access yet. Nobody is invited again meanwhile, and ``deactivate_user`` withdraws the invitation of
+        somebody who must not have access.
     :param holds: Of a User: the remote ids of the entitlements in force, whoever gave them (``list_entitlements``);
         ``None``: this call could not tell.
     """
@@ -150,7 +150,7 @@ class Entitlement:
     :param type: What it is, in the remote system's own word (``Team``).
     :param several: Whether others of its type can be in force beside it.
     :param assignable: Whether it can be given through the bridge; else it is only shown.
-    :param privileged: Whether it is on a list of those that need an operator's leave.
+    :param privileged: Whether it is on a list of those that need an operator's consent.
     """
 
     remote_id: str
@@ -177,7 +177,7 @@ class Page(Generic[ResourceT]):
 class MemberPage:
     """One page of the members of a group.
 
-    :param members: Remote ids of accounts, as ``list_users`` gives them; members that are no accounts are left out.
+    :param members: Remote ids of accounts, as ``list_users`` gives them; members that are not accounts are left out.
     :param cursor: What to pass for the next page; ``None`` on the last one.
     """
 

@@ -109,7 +109,7 @@ async def compare(
             reconciler = bridge.reconcilers[connection]
             if make_missing:
                 reconciler.missing_accounts = "enforce"
-            reconciler.patience = PATIENCE
+            reconciler.listings.patience = PATIENCE
             try:
                 if told := await _held(bridge, connection, imports=apply and not drive):
                     if apply:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from scim_bridge.errors import RefusedError
-from scim_bridge.provisioning.outcomes import PEOPLE_TOLD
 from scim_bridge.provisioning.plan import Step, differing
+from scim_bridge.provisioning.reversal import PEOPLE_TOLD
 from scim_bridge.provisioning.situation import Capabilities, situation_of
 from scim_bridge.store import memberships
 from scim_bridge.store.engine import Connection

@@ -29,7 +29,6 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import Kind, Lane
 from scim_bridge.provisioning import observing
-from scim_bridge.provisioning.attempts import Attempts
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.guard_watch import GuardWatch
 from scim_bridge.provisioning.identification import Identification
@@ -40,9 +39,8 @@ from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.refusals import Refusals
 from scim_bridge.provisioning.situation import Situation
-from scim_bridge.provisioning.steps import Steps
-from scim_bridge.provisioning.suspension import Suspension
-from scim_bridge.provisioning.waiting import delay_of, happened
+from scim_bridge.provisioning.steps import Attempts, Steps
+from scim_bridge.provisioning.waiting import Suspension, delay_of, happened
 from scim_bridge.store import audit, notifications, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, leads, owns
@@ -277,7 +275,7 @@ class Driver:
             self.places.running.pop(key.id, None)
             if key.id not in self.failures:
                 self._requests.pop(key.id, None)
-            self._refusals.begin(key.id)
+            self._refusals.end(key.id)
             if self._suspension.left() <= 0 and key.id not in self.failures:
                 self._suspension.error = None
             self.announce(key.id)
@@ -298,7 +296,6 @@ class Driver:
         if situation is None:
             situation = await self._record(resource_id, lambda tx: self.outcomes.load(tx, kind, resource_id))
         self.failures.pop(resource_id, None)
-        self._refusals.begin(resource_id)
         if situation is not None and situation.row.ambiguous:
             await asyncio.sleep(self._began + ON_THE_WIRE - asyncio.get_running_loop().time())
         last: tuple[object, ...] | None = None

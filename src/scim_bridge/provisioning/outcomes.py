@@ -5,21 +5,19 @@ generation, since it is true either way; *settled* is written only when nothing 
 only against the generation that was refused.
 """
 
-import json
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from scim_bridge.errors import ConnectorError, RemoteConflictError, RemoteInvalidValueError
 from scim_bridge.models import Group, Kind, Lane, Remote, User
-from scim_bridge.paths import with_values
 from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.observation import Answer, Observation
 from scim_bridge.provisioning.plan import Step, differing, same
-from scim_bridge.provisioning.situation import Capabilities, Situation, name_of, situation_of
+from scim_bridge.provisioning.reversal import Reversal
+from scim_bridge.provisioning.situation import Capabilities, Situation, situation_of
 from scim_bridge.provisioning.succession import (
     called_otherwise,
     contested,
@@ -30,7 +28,7 @@ from scim_bridge.provisioning.succession import (
     standing,
     take_name,
 )
-from scim_bridge.store import documents, memberships, resources
+from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 
@@ -42,9 +40,6 @@ REFUSED_KEPT = timedelta(hours=1)
 
 LOST_AGAIN = timedelta(seconds=30)
 """When what was made anew, and is told as not there again, is made anew again."""
-
-PEOPLE_TOLD = 10
-"""How many people a refusal names."""
 
 HOLDERS_RETRY = timedelta(seconds=30)
 """When a deleted group looks again whether somebody still holds it; the last one to lose it wakes it."""
@@ -72,6 +67,7 @@ class Outcomes:
         self.connection_id = connection_id
         self.capabilities = capabilities
         self.clock = clock
+        self.reversal = Reversal(connection_id, capabilities)
         self.observation = Observation(connection_id, capabilities, clock=clock)
         self.forgotten: dict[str, datetime] = {}
         """When each account was deleted, by remote id: what was read of it before is old. A few bytes a deletion."""
@@ -192,7 +188,7 @@ class Outcomes:
             self._settle(tx, replace(row, refusal=contested(row, other)))
             return None
         if not row.deleted and (row.active or not row.observed_generation):
-            row = self._unmade(tx, replace(row, refusal=contested(row, other)))
+            row = self.reversal.unmade(tx, replace(row, refusal=contested(row, other)))
         following = self._go_on(tx, row)
         take_name(tx, other, named_by(answer), self.capabilities, now=self.clock())
         return following
@@ -202,7 +198,7 @@ class Outcomes:
         self._audit(tx, row, None, "refused", RemoteConflictError.__name__)
         observed = replace(row.observed or Observed(), unfinished=True)
         row = replace(row, observed=observed, refusal=contested(row, other))
-        return self._go_on(tx, self._reverted(tx, row, situation))
+        return self._go_on(tx, self.reversal.reverted(tx, row, situation))
 
     def gone(self, tx: Connection, situation: Situation, *, ambiguous: bool = False) -> Situation | None:
         """Record that the remote system no longer has what a step was to change.
@@ -311,27 +307,29 @@ class Outcomes:
         if row.generation != situation.row.generation or row.ambiguous or otherwise is not row:
             # What was refused was not all there was to the call: look, then try the rest.
             return self._go_on(tx, otherwise)
-        refusal = Refusal(error.status, error.scim_type, self._named(tx, situation) + error.detail)
+        refusal = Refusal(error.status, error.scim_type, self.reversal.named(tx, situation) + error.detail)
         if situation.step is Step.CREATE_GROUP and row.observed_generation:
             # It was there once, and clients know it: it stays, granted to nobody, until it is there or written again.
             self._settle(tx, replace(row, refusal=refusal))
             return None
         if situation.step is Step.SET_USER_GROUPS and situation.desired.links - situation.seen.links:
             # The complete set was refused, and it may be for what it adds: what it takes away must not wait for that.
-            return self._go_on(tx, replace(self._withdraw_additions(tx, row), refusal=refusal))
+            return self._go_on(tx, replace(self.reversal.withdraw_additions(tx, row), refusal=refusal))
         row = replace(row, refusal=refusal, ambiguous=_was_in_doubt(situation))
         if situation.is_removal and row.kind == "User":
             if self.capabilities.user_centric:
-                row = self._withdraw_additions(tx, row)  # whoever cannot be changed at all is given nothing either
+                row = self.reversal.withdraw_additions(
+                    tx, row
+                )  # whoever cannot be changed at all is given nothing either
                 self._show_groups_again(tx, row, refusal)
             self._try_later(tx, row)
             return None
-        return self._go_on(tx, self._reverted(tx, row, situation))
+        return self._go_on(tx, self.reversal.reverted(tx, row, situation))
 
     def _try_later(self, tx: Connection, row: ResourceRow) -> None:
         """Have a removal that was refused tried again, for as long as it takes."""
         row = replace(row, attempt=row.attempt + 1, not_before=self.clock() + REMOVAL_RETRY)
-        resources.replace(tx, self._shown_again(tx, row))
+        resources.replace(tx, self.reversal.shown_again(tx, row))
 
     def _show_groups_again(self, tx: Connection, row: ResourceRow, refusal: Refusal) -> None:
         """Show the deleted groups that a person cannot leave: their deletion was refused, and they are still held."""
@@ -340,22 +338,9 @@ class Outcomes:
             group = resources.get(tx, self.connection_id, "Group", held.id, lock=True, deleted=True)
             if group is None or not group.deleted or held.desired:
                 continue
-            shown = self._shown_again(tx, group)
+            shown = self.reversal.shown_again(tx, group)
             if not shown.deleted:
                 self._settle(tx, replace(shown, refusal=refusal))
-
-    def _shown_again(self, tx: Connection, row: ResourceRow) -> ResourceRow:
-        """Return a resource whose deletion was refused as one that is there, unless its name is another's by now.
-
-        It is not ``active``: a User has still to lose its access; a Group, which its client wants no longer, is taken
-        over by whoever pushes its name again.
-        """
-        if not row.deleted or resources.find_by_name(tx, self.connection_id, row.kind, row.name) is not None:
-            return row
-        if row.kind == "Group":
-            return replace(row, deleted=False, shown_active=False, version=row.version + 1)
-        row = self._rewritten(tx, row, {"active"}, {"active": False})
-        return replace(row, deleted=False, shown_active=row.is_seen_active)
 
     # -- Going on --------------------------------------------------------------------------------------------------
 
@@ -448,86 +433,6 @@ class Outcomes:
     def forget_refused(self, tx: Connection) -> int:
         """Forget creations refused long ago of which nothing is in the remote system; return how many."""
         return resources.remove_refused(tx, self.connection_id, before=self.clock() - REFUSED_KEPT)
-
-    # -- What was refused ------------------------------------------------------------------------------------------
-
-    def _reverted(self, tx: Connection, row: ResourceRow, situation: Situation) -> ResourceRow:
-        """Let desired go back to observed in what the refused step was about, and in nothing else."""
-        match situation.step:
-            case Step.CREATE_USER if not row.observed_generation:
-                return self._unmade(tx, row)
-            case Step.CREATE_USER | Step.REACTIVATE_USER:
-                # It is missing, as it was seen to be. To want it inactive would end, later on, what nobody wants ended.
-                return replace(row, may_make=False)
-            case Step.CREATE_GROUP:
-                return self._unmade(tx, row)
-            case Step.ADD_GROUP_MEMBERS:
-                refused = [user.id for user in self._members(tx, situation)]
-                memberships.set_desired(tx, self.connection_id, row.id, refused, desired=False)
-                resources.touch(tx, self.connection_id, refused)
-                row = replace(row, version=row.version + 1)
-            case Step.DELETE_GROUP:
-                row = self._shown_again(tx, row)
-            case Step.UPDATE_USER | Step.UPDATE_GROUP:
-                different = differing(situation.desired, situation.seen)
-                observed, values = row.observed or Observed(), situation.seen.attributes
-                if "userName" in different and observed.called:  # back to what clients know, not to the account's own
-                    values = {**values, "userName": observed.called}
-                    row = replace(row, observed=replace(observed, deferred=(*observed.deferred, "userName")))
-                return self._rewritten(tx, row, different, values)
-            case _:
-                pass  # a removal is never reverted
-        return row
-
-    def _unmade(self, tx: Connection, row: ResourceRow) -> ResourceRow:
-        """Take back a creation that was refused; a User that was there once, and clients know, is inactive."""
-        if row.kind == "User" and row.observed_generation:
-            return self._rewritten(tx, replace(row, active=False), {"active"}, {"active": False})
-        if row.kind == "User":
-            memberships.remove_user(tx, self.connection_id, row.id, doubtful=False)
-        else:
-            memberships.remove_group(tx, self.connection_id, row.id, doubtful=False)
-        return replace(row, deleted=True, active=False)
-
-    def _members(self, tx: Connection, situation: Situation) -> list[ResourceRow]:
-        """Return the people whom a step about members was about."""
-        find = resources.find_by_remote_id
-        found = [find(tx, self.connection_id, "User", one) for one in sorted(situation.portion)]
-        return [user for user in found if user is not None]
-
-    def _named(self, tx: Connection, situation: Situation) -> str:
-        """Return the beginning of a refusal that says whose it is."""
-        names = [user.name for user in self._members(tx, situation)]
-        more = [f"{len(names) - PEOPLE_TOLD} more"] if len(names) > PEOPLE_TOLD else []
-        return ", ".join(names[:PEOPLE_TOLD] + more) + ": " if names else ""
-
-    def _withdraw_additions(self, tx: Connection, row: ResourceRow) -> ResourceRow:
-        """Want a person no longer in the groups that were not seen to be held; what is read is another version then."""
-        groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
-        refused = [group.id for group in groups if group.desired and not group.observed]
-        for group_id in refused:
-            memberships.set_desired(tx, self.connection_id, group_id, [row.id], desired=False)
-        resources.touch(tx, self.connection_id, refused)
-        return replace(row, version=row.version + 1) if refused else row
-
-    def _rewritten(
-        self, tx: Connection, row: ResourceRow, paths: Collection[str], values: Mapping[str, Any]
-    ) -> ResourceRow:
-        """Write these values into the desired document; a name stays when none was seen."""
-        name = "userName" if row.kind == "User" else "displayName"
-        named = {path for path in paths if path in values or path != name}
-        for path in named & {name}:
-            holder = resources.find_by_name(tx, self.connection_id, row.kind, str(values[path]))
-            if row.unique_name and holder is not None and holder.id != row.id:
-                # Somebody else has the old name by now: it cannot go back, and is not asked for again in vain.
-                named = named - {path}
-                observed = row.observed or Observed()
-                row = replace(row, observed=replace(observed, deferred=(*observed.deferred, path)))
-        document = with_values(json.loads(row.document), named, values)
-        resource = (self.capabilities.user_model if row.kind == "User" else Group).model_validate(document)
-        row = replace(row, name=name_of(resource), document=documents.encode(resource, row.id), version=row.version + 1)
-        resources.replace(tx, row, resource)
-        return row
 
     def _audit(
         self, tx: Connection, row: ResourceRow, step: Step | None, outcome: str, error: str | None = None

@@ -4,9 +4,8 @@ What differs is drift. Drift that gives somebody more than they should have is a
 repaired; the rest by policy. Accounts that no client owns are taken into the store and left as they are.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -14,34 +13,24 @@ from typing import Literal, TypeVar
 
 from scim_bridge.errors import (
     OperationNotSupportedError,
-    RemoteInvalidValueError,
     RemoteNotFoundError,
-    RemoteRateLimitedError,
 )
-from scim_bridge.models import Group, Kind, Lane, Page, Remote, User
+from scim_bridge.models import Group, Kind, Lane, Remote, User
 from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.drift import SECURITY, Comparison, Drift, DriftClass, keep, last
 from scim_bridge.provisioning.journal import actor, record
+from scim_bridge.provisioning.listings import LISTINGS, PAGE, Listings
 from scim_bridge.provisioning.observation import Observation, follow_loss, holding, unnamed_of
 from scim_bridge.provisioning.plan import Desired, Seen, differing, same
 from scim_bridge.provisioning.roster import Rosters, comparable
 from scim_bridge.provisioning.service import Provisioning
 from scim_bridge.provisioning.situation import groups_seen, observed_of, rearmed, situation_of
-from scim_bridge.store import audit, connector_state, entitlements, resources
+from scim_bridge.store import audit, entitlements, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
 from scim_bridge.upstream.lanes import lane as current_lane
 
 T = TypeVar("T")
-
-LISTINGS: Mapping[Kind, str] = {"Group": "list_groups", "User": "list_users"}
-"""The hook that lists each resource type, groups first."""
-
-PAGE = 100
-MOMENT = 0.1
-CHECKPOINT = "bridge:reconcile"
-"""Key of the checkpoint in the connection's small store."""
-
 
 COMPARED = frozenset({State.SETTLED, State.BLOCKED})
 """States in which nothing is on its way, so that a difference is drift."""
@@ -69,12 +58,9 @@ class Reconciler:
         self.clock, self.wake = provisioning.clock, provisioning.driver.wake
         self.attribute_drift = attribute_drift
         self.missing_accounts = missing_accounts
-        self.patience = 0.0
-        """Seconds that one read waits for its turn while others use up the remote system's limit."""
-
         self._is_first = True
         """Whether the connection is compared for the first time: then all that is listed is new, and believed."""
-        self._unmanaged: set[str] = set()
+        self._not_ours: set[str] = set()
         """Remote ids of groups that accounts hold and that the connector does not show: not ours to take away."""
         self._in_the_way: set[str] = set()
         """What had the name of another account or group that was found."""
@@ -82,6 +68,7 @@ class Reconciler:
         """What was in the way last time: nothing of it is tried again, so that it rests and gives its name up."""
         self._plans = False
         """Whether what is pending is not on its way: the connection plans."""
+        self.listings = Listings(self.connection_id, self.store, self.connector, clock=self.clock)
         self.rosters = Rosters(self.connection_id, self.store, self.connector, clock=self.clock)
         self.observation = Observation(self.connection_id, self.capabilities, clock=self.clock)
         self.logger = logging.getLogger(f"scim_bridge.reconcile.{self.connection_id}")
@@ -103,11 +90,11 @@ class Reconciler:
         comparison = Comparison()
         before = await self.store.read(partial(last, connection_id=self.connection_id))
         self._is_first = before is None or not before.applied
-        self._unmanaged.clear()
+        self._not_ours.clear()
         self._left_alone, self._in_the_way = self._in_the_way - self._left_alone, set()
         seen: dict[Kind, set[str]] = {"Group": set(), "User": set()}
         for kind in LISTINGS:
-            async for page, read_at in self._pages(kind, apply=apply):
+            async for page, read_at in self.listings.pages(kind, apply=apply):
                 for remote in page.items:
                     seen[kind].add(remote.remote_id)
                     await self._compare(kind, remote, read_at, comparison, apply=apply)
@@ -132,7 +119,7 @@ class Reconciler:
     async def _list_entitlements(self) -> None:
         """Keep what people can hold, for clients to read; what people hold is told of each account."""
         if "list_entitlements" in self.connector.operations:
-            listed = await self._in_turn(self.connector.list_entitlements)
+            listed = await self.listings.in_turn(self.connector.list_entitlements)
             await self.store.write(lambda tx: entitlements.save(tx, self.connection_id, listed, self.clock()))
 
     async def _compare_members(self, comparison: Comparison, *, apply: bool) -> None:
@@ -147,62 +134,6 @@ class Reconciler:
                     group = one.group
                     found = Drift(drift, "Group", group.id, str(group.remote_id), subject, repaired=repaired)
                     comparison.drifts.append(found)
-
-    async def _pages(self, kind: Kind, *, apply: bool) -> AsyncIterator[tuple[Page[User] | Page[Group], datetime]]:
-        """Yield the pages of a listing, each with the time before it was read; a crash resumes at the last page."""
-        if LISTINGS[kind] not in self.connector.operations:
-            return
-        key = f"{CHECKPOINT}:{kind}"
-        cursor = await self._checkpoint(key) if apply else None
-        resumed = cursor is not None
-        while True:
-            read_at = self.clock()
-            try:
-                page = await self._page(kind, cursor)
-            except (RemoteInvalidValueError, RemoteNotFoundError):
-                if cursor is None or not resumed:
-                    raise
-                # The place where an earlier comparison was cut off is not to be had any more: begin anew.
-                cursor, resumed = None, False
-                continue
-            yield page, read_at
-            resumed = False
-            cursor = page.cursor
-            if apply:
-                await self._save_checkpoint(key, cursor)
-            if cursor is None:
-                return
-
-    async def _page(self, kind: Kind, cursor: str | None) -> Page[User] | Page[Group]:
-        if kind == "User":
-            return await self._in_turn(lambda: self.connector.list_users(cursor, PAGE))
-        return await self._in_turn(lambda: self.connector.list_groups(cursor, PAGE))
-
-    async def _in_turn(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Ask the remote system, again when its limit was used up, for as long as the patience lasts."""
-        waited = 0.0
-        while True:
-            try:
-                return await call()
-            except RemoteRateLimitedError as error:
-                delay = max(MOMENT, error.retry_after or 0.0)
-                waited += delay
-                if waited > self.patience:
-                    raise
-                await asyncio.sleep(delay)
-
-    async def _checkpoint(self, key: str) -> str | None:
-        saved = await self.store.read(lambda tx: connector_state.get(tx, self.connection_id, key))
-        return None if saved is None else saved.get("cursor")
-
-    async def _save_checkpoint(self, key: str, cursor: str | None) -> None:
-        def save(tx: Connection) -> None:
-            if cursor is None:
-                connector_state.delete(tx, self.connection_id, key)
-            else:
-                connector_state.put(tx, self.connection_id, key, {"cursor": cursor}, self.clock())
-
-        await self.store.write(save)
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         def alone(tx: Connection) -> T:
@@ -228,7 +159,7 @@ class Reconciler:
                 # Listings lag: who was removed by hand, and then deleted, would be taken in with all that they had.
                 read_at = self.clock()
                 try:
-                    remote = await self._read(kind, remote.remote_id)
+                    remote = await self.listings.read(kind, remote.remote_id)
                 except RemoteNotFoundError:
                     return
             if apply:
@@ -321,7 +252,7 @@ class Reconciler:
     async def _confirm(self, row: ResourceRow, remote_id: str, comparison: Comparison, *, apply: bool) -> None:
         """Read one account or group directly and act on what that shows."""
         try:
-            remote = await self._read(row.kind, remote_id)
+            remote = await self.listings.read(row.kind, remote_id)
         except RemoteNotFoundError:
             if row.active and await self.store.read(lambda tx: self._fresh(tx, row) is not None):
                 await self._hand_over(row, None, {DriftClass.MISSING: ()}, comparison, apply=apply)
@@ -333,17 +264,12 @@ class Reconciler:
         if drifts:
             await self._hand_over(row, remote, drifts, comparison, apply=apply)
 
-    async def _read(self, kind: Kind, remote_id: str) -> Remote[User] | Remote[Group]:
-        if kind == "User":
-            return await self._in_turn(lambda: self.connector.get_user(remote_id))
-        return await self._in_turn(lambda: self.connector.get_group(remote_id))
-
     async def _look_up_groups(self, remote: Remote[User] | Remote[Group], *, apply: bool) -> None:
         """Take over groups that an account holds and that the store does not know: they were made during the listing.
 
         A group that the connector does not show either is none of those it manages, and is left to who does.
         """
-        for remote_id in sorted((groups_seen(remote.resource) or frozenset()) - self._unmanaged):
+        for remote_id in sorted((groups_seen(remote.resource) or frozenset()) - self._not_ours):
             find = partial(
                 resources.find_by_remote_id, connection_id=self.connection_id, kind="Group", remote_id=remote_id
             )
@@ -353,7 +279,7 @@ class Reconciler:
             try:
                 group = await self.connector.get_group(remote_id)
             except (RemoteNotFoundError, OperationNotSupportedError):
-                self._unmanaged.add(remote_id)
+                self._not_ours.add(remote_id)
                 continue
             if apply:
                 await self._write(partial(self.discovery.take, kind="Group", remote=group, asked=asked))
@@ -425,7 +351,7 @@ class Reconciler:
             return {} if observed.invited else {DriftClass.MISSING: ()}
         found: dict[DriftClass, tuple[str, ...]] = {}
         if (seen_groups := groups_seen(remote.resource)) is not None:
-            apart = comparable(tx, row, (seen_groups ^ desired.links) - self._unmanaged, self.capabilities)
+            apart = comparable(tx, row, (seen_groups ^ desired.links) - self._not_ours, self.capabilities)
             if extra := apart & seen_groups:
                 found[DriftClass.EXTRA_PRIVILEGE] = tuple(sorted(extra))
             if lacking := apart - seen_groups:
@@ -533,14 +459,14 @@ class Reconciler:
     async def _note_if_gone(self, row: ResourceRow, remote_id: str) -> None:
         """Note that something planned is not there any more."""
         try:
-            await self._read(row.kind, remote_id)
+            await self.listings.read(row.kind, remote_id)
         except RemoteNotFoundError:
             await self._write(lambda tx: self._note(tx, row, None))
 
     async def _forget_if_gone(self, row: ResourceRow, remote_id: str, *, apply: bool) -> None:
         """Forget what nobody manages and is not there any more, instead of showing it for ever."""
         try:
-            await self._read(row.kind, remote_id)
+            await self.listings.read(row.kind, remote_id)
         except RemoteNotFoundError:
             if apply:
                 await self._write(lambda tx: self._forget(tx, row))

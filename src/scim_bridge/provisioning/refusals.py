@@ -28,8 +28,8 @@ class Refusals:
         self._told: dict[str, tuple[int, str, datetime]] = {}
         """The generation and reason of the removal whose refusal was told last, and when, by resource id."""
 
-    def begin(self, resource_id: str) -> None:
-        """Forget what is in doubt: a resource is driven anew, or no more."""
+    def end(self, resource_id: str) -> None:
+        """Forget what is in doubt: a resource is driven no more."""
         self._doubted.pop(resource_id, None)
 
     def judge(self, situation: Situation, error: ConnectorError) -> bool:

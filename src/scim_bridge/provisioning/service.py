@@ -229,11 +229,12 @@ class Provisioning:
             self.logger.info("Group %s: %d members whom no client manages stay in it", accepted.row.id, accepted.stayed)
         if observes and not observes.plans:  # also what changes nothing: what the store says may be old
             raise self._observing(observes)
+        row: ResourceRow | None = None
         if observes is None and (accepted.waits or accepted.then_members):
             if accepted.waits.keys() - begun.keys() or accepted.then_members:
                 self.driver.wake()
-            await self._confirmed(accepted, deadline, begun, creates=creates)
-        row = await self._any(accepted.row.id)
+            row = await self._confirmed(accepted, deadline, begun, creates=creates)
+        row = row or await self._any(accepted.row.id)
         if row is None and creates:
             raise self._pending(accepted.row.id)  # refused, and forgotten for a later refusal before it was told
         shown = accepted.row if row is None or row.deleted else row
@@ -263,8 +264,13 @@ class Provisioning:
                 self.driver.release(claimed)
         return accepted, observes, begun
 
-    async def _confirmed(self, accepted: Accepted, deadline: float, begun: Events, *, creates: bool) -> None:
-        """Wait for removals, then for the resource itself, then for additions unless they are too many to wait for."""
+    async def _confirmed(
+        self, accepted: Accepted, deadline: float, begun: Events, *, creates: bool
+    ) -> ResourceRow | None:
+        """Wait for removals, then for the resource itself, then for additions unless they are too many to wait for.
+
+        Returns the resource as it is now, if it was the last that was waited for.
+        """
         own = accepted.row.id
         refused = []
         for resource_id in sorted(accepted.removals - {own}):
@@ -275,25 +281,29 @@ class Provisioning:
                 refused.append(error)
         if refused:
             raise together(refused)
+        row: ResourceRow | None = None
         if own in accepted.waits:
             # A creation asks for the account: that it has sets by hand which it cannot be rid of is no refusal of it.
             about_groups = accepted.row.kind == "User" and not (creates and self.users.roles is None)
             removes = own in accepted.removals or about_groups
-            await self._settled(own, accepted.waits[own], deadline, removes=removes, ended=begun.get(own))
+            row = await self._settled(own, accepted.waits[own], deadline, removes=removes, ended=begun.get(own))
         additions = {one: generation for one, generation in accepted.waits.items() if one not in accepted.removals}
         if accepted.then_members and not accepted.row.deleted:
             additions |= await self._members_on_their_way(own)
         additions.pop(own, None)
+        if not additions:
+            return row
         if len(additions) <= self.policy.deferrable_additions:
             for resource_id, generation in additions.items():
                 event = begun.get(resource_id)
                 await self._settled(resource_id, generation, deadline, of=own, joins=True, ended=event)
             await self._made_anew(accepted, additions, deadline)
+        return None
 
     async def _made_anew(self, accepted: Accepted, additions: Mapping[str, int], deadline: float) -> None:
         """Wait for a group that was found lost when it was granted, and then for those who were to get it."""
         own, waited = accepted.row.id, accepted.row.generation
-        while accepted.row.kind == "Group" and additions:
+        while accepted.row.kind == "Group":
             row = await self._any(own)
             if row is None or row.deleted or row.generation == waited:
                 return
@@ -317,8 +327,8 @@ class Provisioning:
         joins: bool = False,
         removes: bool = True,
         ended: asyncio.Event | None = None,
-    ) -> None:
-        """Wait until a generation is confirmed.
+    ) -> ResourceRow | None:
+        """Wait until a generation is confirmed, and return the resource as it is then; ``None`` when it is gone.
 
         :param removes: Whether the write takes something away, or may be about somebody's groups. Otherwise it is
             enough that nothing else differs but memberships that were to end before and cannot.
@@ -336,18 +346,18 @@ class Provisioning:
             event = self.driver.watch(resource_id)
             row = await self._any(resource_id)
             if row is None:
-                return
+                return None
             only_leaving = partial(only_leaving_is_refused, row=row, capabilities=self.capabilities)
             if row.refusal is not None and not removes and await self.store.read(only_leaving):
-                return
+                return row
             if row.refusal is not None and row.generation >= generation:
                 if of is not None and await self.store.read(partial(is_as_asked, row=row, group_id=of, joins=joins)):
-                    return
+                    return row
                 whom = "" if of is None or of == row.id else f"{row.name}: "
                 detail = f"{whom}{row.refusal.detail}"
                 raise RefusedError(detail, status=row.refusal.status, scim_type=row.refusal.scim_type)
             if row.observed_generation >= generation:
-                return
+                return row
             observes = await self.store.read(lambda tx: observing.current(tx, self.connection_id))
             if observes is not None and not self.driver.busy():
                 raise self._observing(observes)  # it was found out, or began, while this waited

@@ -16,9 +16,8 @@ from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from scim_bridge.errors import StoreConfigurationError, StoreError, StoreUnavailableError, StoreUnreachableError
-from scim_bridge.store.availability import Access, Availability, cause_of
 from scim_bridge.store.connector_state import probe
-from scim_bridge.store.failures import is_transient
+from scim_bridge.store.failures import cause_of, is_transient
 from scim_bridge.store.postgresql import PostgresqlDatabase
 from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.sqlite import SqliteDatabase
@@ -28,6 +27,7 @@ __all__ = ["Connection", "Store"]
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 Rows = list[tuple[Any, ...]]
+Access = Literal["reading", "writing"]
 
 AGAIN = 1.0
 """Seconds between two attempts to open a database that does not answer yet."""
@@ -64,6 +64,38 @@ class Database(Protocol):
 
     async def close(self) -> None:
         """Finish what was begun and let go."""
+
+
+class Availability:
+    """Whether a store answers.
+
+    :param clock: Tells seconds, for how long it did not.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failing: set[Access] = set()
+        self._since = 0.0
+
+    @property
+    def down(self) -> bool:
+        """Whether what was tried last failed; a write that fails is not mended by reads."""
+        return bool(self._failing)
+
+    def failed(self, access: Access, error: SQLAlchemyError) -> None:
+        """Note a failure; the first is told."""
+        if not self._failing:
+            self._since = self._clock()
+            logger.error("the store is unavailable, nothing is accepted: %s (%s)", cause_of(error), access)
+        self._failing.add(access)
+
+    def worked(self, access: Access) -> None:
+        """Note that a transaction ended; the first after a failure is told."""
+        if not self._failing:
+            return
+        self._failing -= {"reading", access}
+        if not self._failing:
+            logger.warning("the store is available again, after %.0f s", self._clock() - self._since)
 
 
 class Store:

@@ -1,8 +1,9 @@
 """A circuit breaker: one per remote account, so that an outage is not hammered."""
 
+from contextlib import suppress
 from typing import Protocol
 
-from scim_bridge.errors import RemoteSuspendedError
+from scim_bridge.errors import RemoteSuspendedError, StoreError
 from scim_bridge.models import Lane
 
 THRESHOLD = 5
@@ -34,7 +35,7 @@ class Breaker:
     def __init__(self) -> None:
         self.kept: CircuitKeeper | None = None
         """Where an open circuit is kept beyond this process, if anywhere."""
-        self.known_open: bool | None = None
+        self._known_open: bool | None = None
         """What is kept; ``None`` before that was read."""
         self._failures = 0
         self._probe_at: float | None = None
@@ -45,10 +46,24 @@ class Breaker:
         """Whether calls are refused."""
         return self._probe_at is not None
 
-    def reopen(self, now: float) -> None:
-        """Take the circuit for open, as a former process left it: the next call is a probe."""
-        self._failures = THRESHOLD
-        self._probe_at = now - GRACE
+    async def recall(self, now: float) -> None:
+        """Go on with the circuit of a former process, before the first call: a restart must not hammer an outage."""
+        if self.kept is None or self._known_open is not None:
+            return
+        self._known_open = False
+        with suppress(StoreError):
+            self._known_open = await self.kept.load()
+        if self._known_open and not self.is_open:  # the next call is a probe
+            self._failures = THRESHOLD
+            self._probe_at = now - GRACE
+
+    async def keep(self) -> None:
+        """Save whether the circuit is open, when that has changed."""
+        if self.kept is None or self._known_open == self.is_open:
+            return
+        self._known_open = self.is_open
+        with suppress(StoreError):  # at worst a restart asks a few calls too many
+            await self.kept.save(is_open=self.is_open)
 
     def admit(self, lane: Lane, now: float) -> bool:
         """Let a call through, or refuse it.

@@ -8,12 +8,11 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
-from contextlib import suppress
 
 import httpx2
 
 from scim_bridge.connector import call_deadline, call_writes
-from scim_bridge.errors import RemoteRateLimitedError, RemoteUnavailableError, StoreError
+from scim_bridge.errors import RemoteRateLimitedError, RemoteUnavailableError
 from scim_bridge.upstream.breaker import Breaker
 from scim_bridge.upstream.lanes import lane, permission
 from scim_bridge.upstream.limiter import HEADROOM, RateLimiter
@@ -121,7 +120,7 @@ class CircuitLayer(Layer):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request if the circuit lets it. :raises RemoteSuspendedError: When it does not."""
         loop = asyncio.get_running_loop()
-        await self._recall(loop.time())
+        await self._breaker.recall(loop.time())
         probe = self._breaker.admit(lane.get(), loop.time())
         judged = False
         try:
@@ -143,27 +142,7 @@ class CircuitLayer(Layer):
         finally:
             if not judged:
                 self._breaker.abandoned(probe=probe)
-            await self._keep()
-
-    async def _recall(self, now: float) -> None:
-        """Go on with the circuit of a former process, before the first call: a restart must not hammer an outage."""
-        breaker = self._breaker
-        if breaker.kept is None or breaker.known_open is not None:
-            return
-        breaker.known_open = False
-        with suppress(StoreError):
-            breaker.known_open = await breaker.kept.load()
-        if breaker.known_open and not breaker.is_open:
-            breaker.reopen(now)
-
-    async def _keep(self) -> None:
-        """Save whether the circuit is open, when that has changed."""
-        breaker = self._breaker
-        if breaker.kept is None or breaker.known_open == breaker.is_open:
-            return
-        breaker.known_open = breaker.is_open
-        with suppress(StoreError):  # at worst a restart asks a few calls too many
-            await breaker.kept.save(is_open=breaker.is_open)
+            await self._breaker.keep()
 
 
 class RetryBudget:

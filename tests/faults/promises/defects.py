@@ -11,8 +11,8 @@ from scim_bridge.errors import RemoteNotFoundError
 from scim_bridge.models import Lane
 from scim_bridge.provisioning import groups, intake, observation, outcomes, plan, succession, users
 from scim_bridge.provisioning.guard import Guard
-from scim_bridge.provisioning.portions import Portions
 from scim_bridge.provisioning.roster import Rosters
+from scim_bridge.provisioning.steps import Portions
 from scim_bridge.store import resources
 from scim_bridge.store.rows import State
 from scim_bridge_hubspot.accounts import Accounts

@@ -46,7 +46,10 @@ def variant(base: type[Connector[Any]] = MemoryConnector, **changes: object) -> 
     [
         (lambda: variant(get_user=undecorated), "get_user has a hook's name but is not decorated"),
         (lambda: variant(delete_user=hookimpl(synchronous)), "delete_user must be async def"),
-        (lambda: variant(remove_user=hookimpl(undecorated)), "remove_user is decorated with @hookimpl but is no hook"),
+        (
+            lambda: variant(remove_user=hookimpl(undecorated)),
+            "remove_user is decorated with @hookimpl but is not a hook",
+        ),
         (lambda: variant(get_user=hookimpl(of_another_argument)), "get_user asks for colour; the hook has remote_id"),
         (lambda: variant(list_users=hookimpl(with_a_default)), "list_users: cursor must be a plain parameter"),
         (lambda: variant(get_user=hookimpl(by_keyword)), "get_user: remote_id must be a plain parameter"),
@@ -60,17 +63,17 @@ def variant(base: type[Connector[Any]] = MemoryConnector, **changes: object) -> 
         ),
         (
             lambda: variant(list_group_members=hookimpl(undecorated)),
-            "list_group_members is of systems that keep members on the group",
+            "list_group_members is for systems that keep members on the group",
         ),
         (lambda: variant(MemoryAccounts), "has groups but neither set_user_groups nor add/remove_group_members"),
         (lambda: variant(Connector, config_model=MemoryAccounts.config_model), "get_user is required"),
         (lambda: type("Acme", (MemoryAccounts,), {}), "has no name"),
         *(
-            (lambda path=path: variant(user_attributes=frozenset({"userName", path})), f'"{path}" is no attribute')
+            (lambda path=path: variant(user_attributes=frozenset({"userName", path})), f'"{path}" is not an attribute')
             for path in ("userNam", "active", "name.given", "userName.part", "emails.value", f"{ENTERPRISE}:boss")
         ),
         (lambda: variant(user_attributes="userName"), "user_attributes must be a set of attribute paths"),
-        (lambda: variant(group_attributes=frozenset({"members"})), '"members" is no attribute'),
+        (lambda: variant(group_attributes=frozenset({"members"})), '"members" is not an attribute'),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -331,7 +331,7 @@ async def test_what_a_client_writes_while_an_account_is_read_is_no_drift(
             await writing[0]
         return answer
 
-    monkeypatch.setattr(comparing, "_read", lambda _, remote_id: reading(remote_id))
+    monkeypatch.setattr(comparing.listings, "read", lambda _, remote_id: reading(remote_id))
     found = await comparing.run(apply=False)
     gate.release()
     await asyncio.gather(*writing)
@@ -359,7 +359,7 @@ async def test_a_listing_that_lags_brings_nobody_back(
     async def lagging(_kind: str, _cursor: str | None) -> Page[User]:
         return old if _kind == "User" else Page([])
 
-    monkeypatch.setattr(comparing, "_page", lagging)
+    monkeypatch.setattr(comparing.listings, "_page", lagging)
     await comparing.run()
 
     assert await by_name(bridge, "ada@corp.example") is None
@@ -403,7 +403,7 @@ async def test_an_account_that_is_another_users_by_now_is_left(
             await bridge.store.write(hand_over)
         return await read(remote_id)
 
-    monkeypatch.setattr(comparing, "_read", reading)
+    monkeypatch.setattr(comparing.listings, "read", reading)
     found = await comparing.run()
     await bridge.idle()
 
@@ -422,7 +422,7 @@ async def test_a_comparison_waits_for_its_turn_as_long_as_its_patience_lasts(
     comparing = reconciler(bridge)
     with pytest.raises(RemoteRateLimitedError):
         await comparing.run(apply=False)
-    comparing.patience = 60.0
+    comparing.listings.patience = 60.0
 
     found = await comparing.run(apply=False)
 

@@ -373,7 +373,9 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         mapper, remembered = await self.inventory.mapper(), await self.records.remembered(account.id)
         held = held_by(mapper, account, remembered)
         if remembered is not None and held == remembered.groups:
-            await self.accounts.remember(account.id, held, mapper.given_by(held, remembered.given))
+            given = mapper.given_by(held, remembered.given)
+            if given or remembered.given:
+                await self.accounts.remember(account.id, held, given)
         return held
 
     async def _groups_granted(self, account: PublicUser, wanted: tuple[str, ...]) -> tuple[str, ...]:
