@@ -200,7 +200,7 @@ async def test_a_comparison_resumes_where_a_crash_ended_it(
     tmp_path: Path, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a failure in the middle the next run goes on at the saved cursor, and in the end everything is known."""
-    monkeypatch.setattr("scim_bridge.provisioning.reconcile.PAGE", 10)
+    monkeypatch.setattr("scim_bridge.provisioning.listings.PAGE", 10)
     for number in range(35):
         remote.add_account(f"p{number:02}@x.example")
     async with bridge_on(tmp_path / "b.db", remote) as bridge:
