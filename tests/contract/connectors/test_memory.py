@@ -1,18 +1,21 @@
 """The memory connectors against the contract."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, Self
 
 import pytest
 
 from scim_bridge.connector import Connector, ConnectorContext
+from scim_bridge.errors import RemoteUnavailableError
 from scim_bridge.hookspecs import HOOKS, hookimpl
 from scim_bridge.models import Remote, User
 from scim_bridge.testing.connector_contract import ConnectorContract
-from scim_bridge.testing.contract_rules.bench import ContractFixtures
+from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures
 from scim_bridge.testing.memory import MemoryConfig, MemoryConnector, MemoryGroupsConnector, MemoryRostersConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
 from scim_bridge.testing.memory_roles import MemoryRolesConnector, MemoryRosterRolesConnector
+from scim_bridge.testing.virtual_time import VirtualTimeLoop
 from tests.contract.connectors.memory_faults import MemoryFaults
 
 
@@ -140,3 +143,69 @@ class TestMemoryRosterRoles(MemoryFixtures, ConnectorContract):
     def connector_type(self) -> type[Connector[Any]]:
         """Return the type."""
         return MemoryRosterRolesConnector
+
+
+class LaterConnector(MemoryConnector):
+    """Its remote system accepts creations and removals, and does them later."""
+
+    name = "memory-later"
+    accepted: set[str]
+
+    async def __aenter__(self) -> Self:
+        """Begin with nothing under way."""
+        self.accepted = set()
+        return await super().__aenter__()
+
+    def later(self, what: str) -> None:
+        """Accept something at first. :raises RemoteUnavailableError: While it is under way."""
+        if what not in self.accepted:
+            self.accepted.add(what)
+            raise RemoteUnavailableError("accepted, and done later", ambiguous=True, retry_after=30)
+        self.accepted.remove(what)
+
+    @hookimpl
+    async def create_user(self, user: User) -> Remote[User]:
+        """Make an account once it was accepted."""
+        if await self.find_user(str(user.user_name)) is None:
+            self.later(f"made {user.user_name}")
+        return await super().create_user(user)
+
+    @hookimpl
+    async def deactivate_user(self, remote_id: str) -> None:
+        """End access once that was accepted."""
+        account = self.remote.accounts.get(remote_id)
+        if account is not None and account.active:
+            self.later(f"out {remote_id}")
+        await super().deactivate_user(remote_id)
+
+
+class TestLater(MemoryFixtures, ConnectorContract):
+    """Work that finishes later is called for again."""
+
+    finishes_later = True
+    required_operations = TestMemory.required_operations
+
+    @pytest.fixture
+    def connector_type(self) -> type[Connector[Any]]:
+        """Return the type."""
+        return LaterConnector
+
+
+class TellsAcceptedAsDone(LaterConnector):
+    """Takes the acceptance of a removal for its end."""
+
+    @hookimpl
+    async def deactivate_user(self, remote_id: str) -> None:
+        """Say that it is done."""
+        with suppress(RemoteUnavailableError):
+            await super().deactivate_user(remote_id)
+
+
+def test_what_is_accepted_is_not_done() -> None:
+    """The rules find a connector that ends where the work begins."""
+    bench = Bench(TellsAcceptedAsDone, {"remote": "accepted"}, None, VirtualTimeLoop, finishes_later=True)
+    try:
+        with pytest.raises(AssertionError):
+            TestLater().test_a_deactivated_account_reads_back_inactive(bench)
+    finally:
+        MemoryRemote.forget("accepted")

@@ -14,7 +14,12 @@ import pytest
 
 from scim_bridge.connections import BoundConnector
 from scim_bridge.connector import Connector, call_deadline
-from scim_bridge.errors import ConnectorError, OperationNotSupportedError, RemoteInvalidValueError
+from scim_bridge.errors import (
+    ConnectorError,
+    OperationNotSupportedError,
+    RemoteInvalidValueError,
+    RemoteUnavailableError,
+)
 from scim_bridge.hookspecs import PROJECT, ConnectorSpec, implemented
 from scim_bridge.models import Group, Name, User
 from scim_bridge.testing.contexts import MemoryState, connector_context
@@ -27,6 +32,9 @@ ResultT = TypeVar("ResultT")
 
 DEADLINE = 20.0
 """Seconds that one hook call may take, as in the bridge."""
+
+CALLS_UNTIL_DONE = 10
+"""How often a hook is called about work that is done later, at most."""
 
 Scenario = Callable[[BoundConnector], Awaitable[ResultT]]
 """What a rule does with an open connector."""
@@ -43,6 +51,7 @@ class Bench:
     settings: Mapping[str, Any]
     remote: ContractRemote | None
     loop_factory: Callable[[], asyncio.AbstractEventLoop]
+    finishes_later: bool = False
     state: MemoryState = field(default_factory=MemoryState)
 
     def http_clients(self) -> HttpClients:
@@ -62,7 +71,8 @@ class Bench:
         hooks.add_hookspecs(ConnectorSpec)
         async with self.connector_type(context) as connector:
             hooks.register(connector)
-            yield BoundConnector("contract", connector, hooks, boundary=None)
+            bound = Patient if self.finishes_later else BoundConnector
+            yield bound("contract", connector, hooks, boundary=None)
 
     def run(self, scenario: Scenario[ResultT]) -> ResultT:
         """Open the connector, run a scenario in an event loop of its own, and close it."""
@@ -79,6 +89,20 @@ class Bench:
         if self.remote is None:
             pytest.skip("there is no `remote` fixture: nothing can be made to fail")
         return self.remote
+
+
+class Patient(BoundConnector):
+    """A connector whose remote system accepts work and does it later: it is called again when it says."""
+
+    async def _call(self, hook: str, **arguments: Any) -> Any:
+        for _ in range(CALLS_UNTIL_DONE - 1):
+            try:
+                return await within_deadline(super()._call(hook, **arguments))
+            except RemoteUnavailableError as error:
+                if type(error) is not RemoteUnavailableError or not error.ambiguous or error.retry_after is None:
+                    raise
+                await asyncio.sleep(error.retry_after)
+        return await within_deadline(super()._call(hook, **arguments))
 
 
 class Unreachable(httpx2.AsyncBaseTransport):
@@ -130,6 +154,10 @@ class ContractFixtures:
     """Makes the event loop. Time is virtual by default; a connector that works in threads takes
     ``asyncio.new_event_loop``."""
 
+    finishes_later: ClassVar[bool] = False
+    """Whether the remote system accepts work and does it later (202 and a job). Then rules call a hook again when it
+    says, as the bridge does, until it answers."""
+
     checked: ClassVar[dict[str, frozenset[str]]]
 
     @pytest.fixture
@@ -158,7 +186,7 @@ class ContractFixtures:
         if isinstance(remote, httpx2.AsyncBaseTransport | Mapping):
             remote = HttpRemote(remote)
         logging.getLogger("scim_bridge").setLevel(logging.DEBUG)
-        yield Bench(connector_type, settings, remote, type(self).loop_factory)  # type: ignore[arg-type] # what an author returns
+        yield Bench(connector_type, settings, remote, type(self).loop_factory, type(self).finishes_later)  # type: ignore[arg-type] # what an author returns
         logging.getLogger("scim_bridge").setLevel(logging.NOTSET)
 
     def make_user(self, number: int) -> User:
