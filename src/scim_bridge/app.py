@@ -19,7 +19,7 @@ from scim_bridge.connections import BoundConnector, ConnectionPool, discover
 from scim_bridge.connections.pool import StateFactory
 from scim_bridge.connector import ClientFactory, ConnectorRegistry
 from scim_bridge.console.opening import Plans, shown
-from scim_bridge.desk import Desk
+from scim_bridge.desk import Desk, Operated
 from scim_bridge.errors import ConfigurationError
 from scim_bridge.models import User
 from scim_bridge.protocol import BridgeProvider, ClientPreset, preset
@@ -278,8 +278,7 @@ def _share(store: Store, process: str, clock: Callable[[], datetime], account: s
 
 
 def _observing(bridge: Bridge) -> dict[tuple[tuple[str, str], ...], float]:
-    drivers = (connection.provisioning.driver for connection in bridge.connections.values())
-    return {(("connection", driver.connection_id),): float(driver.observes) for driver in drivers}
+    return {(("connection", id_),): float(driver.observes) for id_, driver in bridge.drivers.items()}
 
 
 def _heard(bridge: Bridge, channel: str, payload: str | None) -> None:  # noqa: ARG001 - there is one channel
@@ -333,15 +332,16 @@ async def run(settings: Settings, *, started: Callable[[str], None]) -> None:
 
 def desk_of(bridge: Bridge) -> Desk:
     """Return where operators of a bridge do what they do."""
-    guards = {one: bridge.provisioning(one).guard for one in bridge.connections}
-    return Desk(bridge.store, guards, decided=lambda one: bridge.provisioning(one).driver.wake())
+    operated = {}
+    for id_, one in bridge.settings.connections.items():
+        operated[id_] = Operated(bridge.provisioning(id_), partial(_reconciler, bridge.provisioning(id_), one))
+    return Desk(bridge.store, operated=operated)
 
 
 def plans_of(bridge: Bridge) -> Plans:
     """Return what asks for the plan of each connection."""
-    each = [bridge.provisioning(one) for one in bridge.connections]
-    asks = {one.connection_id: partial(plan, capabilities=one.capabilities, guard=one.guard) for one in each}
-    return {id_: partial(ask, connection_id=id_) for id_, ask in asks.items()}
+    each = [(id_, bridge.provisioning(id_)) for id_ in bridge.connections]
+    return {id_: partial(plan, connection_id=id_, capabilities=it.capabilities, guard=it.guard) for id_, it in each}
 
 
 class Serving:

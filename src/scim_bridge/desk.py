@@ -3,21 +3,29 @@
 The entry names the person where one is known: ``operator ada``. The command line knows none: ``operator``.
 """
 
+import asyncio
 import hashlib
+import logging
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal, TypeVar, get_args
 
+from scim_bridge.errors import ConnectorError
+from scim_bridge.models import Finding
+from scim_bridge.provisioning import Provisioning, checks, observing
 from scim_bridge.provisioning.guard import Guard
+from scim_bridge.provisioning.identification import identity_of
 from scim_bridge.provisioning.journal import OPERATOR, acting, actor
+from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.store import audit, sign_ins, tokens
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.sign_ins import SignIn
 
-__all__ = ["LINK_MINUTES", "MAY", "SESSION", "Decision", "Deed", "Desk", "Role", "SignIn", "end_token"]
+__all__ = ["LINK_MINUTES", "MAY", "SESSION", "Decision", "Deed", "Desk", "Operated", "Role", "SignIn", "end_token"]
 
 T = TypeVar("T")
 
@@ -40,6 +48,22 @@ LINKS, SESSIONS = 50, 200
 
 Decision = Literal["approve", "reject"]
 
+COMPARING = 20.0
+"""Seconds that a comparison is waited for; it goes on afterwards."""
+
+logger = logging.getLogger("scim_bridge.desk")
+
+
+@dataclass(frozen=True, slots=True)
+class Operated:
+    """A connection of a running bridge.
+
+    :param reconciler: Makes what compares it once.
+    """
+
+    provisioning: Provisioning
+    reconciler: Callable[[], Reconciler]
+
 
 def end_token(tx: Connection, lookup_id: str, *, now: datetime) -> bool:
     """End a token, in a transaction; tell whether it was in force."""
@@ -58,8 +82,8 @@ def _note_token(tx: Connection, record: tokens.TokenRecord, operation: str, *, n
 class Desk:
     """What operators of a bridge do.
 
-    :param guards: The guard of each connection that can be decided about.
-    :param decided: Called with a connection when something is to be driven.
+    :param guards: The guard of each connection that can be decided about, where none are ``operated``.
+    :param operated: Each connection that can be compared, checked, held and let go live.
     """
 
     def __init__(
@@ -67,12 +91,13 @@ class Desk:
         store: Store,
         guards: Mapping[str, Guard] | None = None,
         *,
+        operated: Mapping[str, Operated] | None = None,
         clock: Callable[[], datetime] = now,
-        decided: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store = store
-        self._guards = guards or {}
-        self._decided = decided
+        self._operated = operated or {}
+        self._guards = guards or {id_: one.provisioning.guard for id_, one in self._operated.items()}
+        self._comparisons: dict[str, asyncio.Task[str]] = {}
         self.clock = clock
 
     async def ask(self, question: Callable[[Connection], T]) -> T:
@@ -89,7 +114,8 @@ class Desk:
         work = guard.approve if decision == "approve" else guard.reject
         with _as(by):
             found = await self._store.write(lambda tx: work(tx, ids, reason=reason))
-        self._decided(connection_id)
+        if connection_id in self._operated:
+            self._operated[connection_id].provisioning.driver.wake()
         return found
 
     async def export(self, connections: Collection[str], what: str, *, by: str) -> None:
@@ -101,6 +127,95 @@ class Desk:
 
         with _as(by):
             await self._store.write(note)
+
+    # -- Go live, and hold ---------------------------------------------------------------------------------------------
+
+    async def hold(self, connection_id: str, reason: Literal["hold", "plan"], *, by: str) -> None:
+        """Have a connection take writes and send nothing, from now on."""
+        with _as(by):
+            await self._store.write(
+                lambda tx: observing.begin(tx, connection_id, reason=reason, now=self.clock()),
+            )
+
+    async def compare(self, connection_id: str) -> str:
+        """Compare the remote system of a connection with what is wanted, as ``go-live`` does first.
+
+        What is new there is taken over if the connection plans. One that takes long goes on by itself.
+
+        :returns: What came of it, in words.
+        """
+        task = self._comparisons.get(connection_id)
+        if task is None or task.done():
+            task = self._comparisons[connection_id] = asyncio.create_task(self._compared(connection_id))
+        done, _ = await asyncio.wait({task}, timeout=COMPARING)
+        return task.result() if done else self.comparison(connection_id) or ""
+
+    def comparison(self, connection_id: str) -> str | None:
+        """Return, in words, what became of the comparison that was last asked for here; ``None``: there was none."""
+        task = self._comparisons.get(connection_id)
+        if task is None or task.cancelled():
+            return None
+        return task.result() if task.done() else f"{connection_id} is being compared; load the page again."
+
+    async def _compared(self, connection_id: str) -> str:
+        reconciler = self._operated[connection_id].reconciler()
+        try:
+            if problem := await reconciler.identification.problem():
+                return problem
+            observes = await self._store.read(lambda tx: observing.current(tx, connection_id))
+            found = await reconciler.run(apply=observes is not None and observes.plans)
+        except ConnectorError as error:
+            return f"{connection_id} could not be compared now: {error.detail}"
+        except Exception as error:  # noqa: BLE001 - whatever went wrong is told, without what it says
+            logger.error("a comparison of %s: %s", connection_id, type(error).__name__)  # noqa: TRY400 - it may name somebody
+            return f"{connection_id} could not be compared: a fault of the bridge, see its log."
+        return f"{connection_id} was compared at {self.clock():%H:%M} UTC: {found.compared} accounts and groups."
+
+    async def problem(self, connection_id: str) -> str:
+        """Return why a connection must not go live; empty when it may: its remote system is the one it had."""
+        try:
+            return await self._operated[connection_id].provisioning.identification.problem()
+        except ConnectorError as error:
+            return checks.unasked(error).message
+
+    async def go_live(
+        self, connection_id: str, accepted: Callable[[Connection], Mapping[str, int] | None], *, by: str
+    ) -> bool | None:
+        """Let a connection go live: what is pending is done.
+
+        :param accepted: Returns the numbers of what the operator saw, for the audit chain; ``None``: what would be done
+            now is not what they saw.
+        :returns: Whether it had been told to observe; ``None``: it was not let go live.
+        """
+
+        def release(tx: Connection) -> bool | None:
+            seen = accepted(tx)
+            return None if seen is None else observing.end(tx, connection_id, now=self.clock(), seen=seen)
+
+        with _as(by):
+            return await self._store.write(release)
+
+    async def check(self, connection_id: str) -> list[Finding]:
+        """Ask the connector and the remote system of a connection whether it is going to work."""
+        provisioning = self._operated[connection_id].provisioning
+        connector, found = provisioning.connector, []
+        observes = await self._store.read(lambda tx: observing.current(tx, connection_id))
+        if observes is not None:
+            found.append(Finding("observing", "warning", observes.detail, "see the plan, then let it go live"))
+        try:
+            told = await identity_of(connector)
+            _, pin = await self._store.read(lambda tx: provisioning.identification.judged(tx, told))
+            found += checks.of_remote(pin, told, connection_id)
+        except ConnectorError as error:
+            found.append(checks.unasked(error))
+        of_guard = await checks.of_guard(connector, provisioning.policy.guard)
+        return [*await checks.of_connector(connector), *found, *of_guard]
+
+    async def close(self) -> None:
+        """End what is under way."""
+        for task in self._comparisons.values():
+            task.cancel()
+        await asyncio.gather(*self._comparisons.values(), return_exceptions=True)
 
     # -- Tokens --------------------------------------------------------------------------------------------------------
 

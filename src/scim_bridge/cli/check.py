@@ -15,19 +15,18 @@ from scim_bridge.app import connectors_of
 from scim_bridge.cli import REMOTE_DIFFERS
 from scim_bridge.cli.tables import as_json, show
 from scim_bridge.cli.token import require_connection
-from scim_bridge.config import ConnectionSettings, Settings, load_settings
-from scim_bridge.connections import BoundConnector, ConnectionPool
+from scim_bridge.config import Settings, load_settings
+from scim_bridge.connections import ConnectionPool
 from scim_bridge.errors import ConnectorError, StoreConfigurationError, StoreUnavailableError
 from scim_bridge.models import Finding
-from scim_bridge.provisioning import observing
+from scim_bridge.provisioning import checks, observing
+from scim_bridge.provisioning.checks import REMOTE
 from scim_bridge.provisioning.identification import Pin, identity_of, judge, pinned
 from scim_bridge.store.engine import Store
 from scim_bridge.store.kept import KeptState
 
 STYLES = {"ok": "green", "info": "cyan", "warning": "yellow", "error": "bold red"}
 COLUMNS = {"level": "", "connection": "Connection", "subject": "What", "message": "Found", "remedy": "What to do"}
-PAGE = 100
-REMOTE = "remote system"
 
 
 @click.command()
@@ -147,9 +146,9 @@ async def _of_connectors(
         remotes = await _remotes(settings, pool, pins)
         for connection_id in pool:
             found[connection_id] = [
-                *await _of_connector(pool[connection_id]),
+                *await checks.of_connector(pool[connection_id]),
                 *remotes[connection_id],
-                *await _of_guard(pool[connection_id], settings.connections[connection_id]),
+                *await checks.of_guard(pool[connection_id], settings.connections[connection_id].policy().guard),
             ]
     return found
 
@@ -163,17 +162,12 @@ async def _remotes(settings: Settings, pool: ConnectionPool, pins: Mapping[str, 
         try:
             told[connection_id] = await identity_of(pool[connection_id])
         except ConnectorError as error:
-            message = f"it cannot be asked which one it is: {error.detail}"
-            found[connection_id].append(Finding(REMOTE, "warning", message, "nothing is sent before it can"))
+            found[connection_id].append(checks.unasked(error))
     first = {id_: Pin(identity, now) for id_, identity in told.items()}
     for connection_id, identity in told.items():
         others = {id_: {**first, **pins}.get(id_, Pin()) for id_ in settings.apart(connection_id)}
         pin = judge(pins.get(connection_id, Pin()), identity, connection_id, others, now=now)
-        if pin.problem is not None:
-            message, _, remedy = pin.sentence(connection_id).partition("; ")
-            found[connection_id].append(Finding(REMOTE, "error", message, remedy))
-        elif identity is not None:
-            found[connection_id].append(Finding(REMOTE, "ok", identity))
+        found[connection_id] += checks.of_remote(pin, identity, connection_id)
     return found
 
 
@@ -201,48 +195,3 @@ async def _store(settings: Settings, database: Database) -> tuple[list[Finding],
         Finding("mode", "info", one, "scim-bridge hold ID --plan, or go-live ID, switches it") for one in modes if one
     ]
     return [Finding("database", "ok", "it can be used"), *told], {id_: pin for id_, pin in pins.items() if pin != Pin()}
-
-
-async def _of_connector(connector: BoundConnector) -> list[Finding]:
-    if "check_connection" not in connector.operations:
-        return [Finding("preflight", "info", "this connector has no checks of its own")]
-    try:
-        return await connector.check_connection()
-    except ConnectorError as error:
-        return [Finding("preflight", "error", error.detail)]
-
-
-async def _of_guard(connector: BoundConnector, connection: ConnectionSettings) -> list[Finding]:
-    """Tell of names in the guards' settings that nobody, and no group, has: they guard nothing."""
-    try:
-        nobody = [name for name in sorted(connection.guard.protected) if not await _is_somebody(connector, name)]
-        named = connection.guard.keep_holder | connection.guard.privileged
-        groups = {name.casefold() for name in await _groups(connector)} if named else set()
-    except ConnectorError:  # that it cannot be asked is told by its own checks
-        return []
-    remedy = "correct the name under [connections.ID.guard]; until then it guards nothing"
-    unknown = (
-        []
-        if "list_groups" not in connector.operations
-        else sorted(name for name in named if name.casefold() not in groups)
-    )
-    told = [Finding("protected", "warning", f'nobody is named "{name}"', remedy) for name in nobody]
-    return told + [Finding("guard", "warning", f'no group is named "{name}"', remedy) for name in unknown]
-
-
-async def _is_somebody(connector: BoundConnector, name: str) -> bool:
-    if "find_user" not in connector.operations:
-        return True
-    return await connector.find_user(name) is not None
-
-
-async def _groups(connector: BoundConnector) -> list[str]:
-    names: list[str] = []
-    cursor: str | None = None
-    while "list_groups" in connector.operations:
-        page = await connector.list_groups(cursor, PAGE)
-        names += [str(group.resource.display_name) for group in page.items]
-        if page.cursor is None:
-            break
-        cursor = page.cursor
-    return names

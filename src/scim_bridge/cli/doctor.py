@@ -12,11 +12,12 @@ from pathlib import Path
 import click
 
 from scim_bridge.cli import NEEDED, REMOTE_DIFFERS
-from scim_bridge.cli.check import COLUMNS, REMOTE, STYLES, of_connectors
+from scim_bridge.cli.check import COLUMNS, STYLES, of_connectors
 from scim_bridge.cli.tables import as_json, show
 from scim_bridge.config import Settings, load_settings
 from scim_bridge.errors import ConfigurationError, StoreConfigurationError
 from scim_bridge.models import Finding
+from scim_bridge.provisioning.checks import REMOTE
 from scim_bridge.store import inventory, migrations
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.health import Health, examine

@@ -1,15 +1,17 @@
 """What is done from a page: each act is one form, and one entry of the audit chain with the person."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from scim_bridge.console import pages
+from scim_bridge.console import pages, standing
 from scim_bridge.console.gate import RefusedError, form_of
 from scim_bridge.console.house import House
 from scim_bridge.console.lists import LISTINGS
 from scim_bridge.desk import Decision, SignIn
+from scim_bridge.store.engine import Connection
 from scim_bridge.views import audit
 
 REASON = 500
@@ -34,6 +36,57 @@ async def decide(house: House, request: Request, visitor: SignIn) -> Response:
     if missing := len(set(ids).difference(decided)):
         told += f" No longer held, so not decided: {missing}."
     return _back(house, "held", told)
+
+
+HOLDS: Mapping[str, Literal["hold", "plan"]] = {"hold": "hold", "plan": "plan"}
+
+
+async def hold(house: House, request: Request, visitor: SignIn) -> Response:
+    """Have a connection send nothing, from now on."""
+    form = await form_of(request)
+    connection = _connection(house, form)
+    reason = HOLDS.get(_one(form, "reason"))
+    if reason is None:
+        raise RefusedError(400, "Choose whether it plans or only observes; nothing was done.")
+    await house.desk.hold(connection, reason, by=visitor.person)
+    return _back(house, "plan", f"{connection} {'plans' if reason == 'plan' else 'observes'}: nothing is sent.")
+
+
+async def compare(house: House, request: Request, visitor: SignIn) -> Response:
+    """Compare the remote system, as go-live does first."""
+    del visitor
+    connection = _connection(house, await form_of(request))
+    return _back(house, "plan", await house.desk.compare(connection))
+
+
+async def go_live(house: House, request: Request, visitor: SignIn) -> Response:
+    """Let happen what the page showed, if its numbers of removals and privileged grants are typed."""
+    form = await form_of(request)
+    connection = _connection(house, form)
+    shown = house.seal.open(_one(form, "shown")) or {}
+    if shown.get("connection") != connection:
+        raise RefusedError(400, "This form is of an earlier run of the bridge; load the plan again.")
+    for name, words in (("removed", "removals"), ("privileged", "privileged grants")):
+        if (_one(form, name) or "0") != str(shown[name]):
+            raise RefusedError(400, f"Not accepted: this plan has {shown[name]} {words}. Type that number to accept.")
+    if problem := await house.desk.problem(connection):
+        raise RefusedError(409, problem)
+
+    def accepted(tx: Connection) -> Mapping[str, int] | None:
+        found = house.plans[connection](tx)
+        fresh = found.compared is not None and house.desk.clock() - found.compared <= standing.FRESH
+        if not fresh or found.decided != shown["decided"]:
+            return None
+        return {"removed": found.removed, "changed": found.changed, "created": found.created}
+
+    ended = await house.desk.go_live(connection, accepted, by=visitor.person)
+    if ended is None:
+        raise RefusedError(
+            409,
+            "It did not go live: more or other things would be taken away or given than were shown, since clients"
+            " wrote meanwhile, or the comparison is over an hour old. Look at the plan again.",
+        )
+    return _back(house, "plan", f"{connection} is live." if ended else f"{connection} was live already.")
 
 
 async def create_token(house: House, request: Request, visitor: SignIn) -> Response:

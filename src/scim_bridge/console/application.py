@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from scim_bridge.console import acts, entrance, pages
+from scim_bridge.console import acts, entrance, pages, standing
 from scim_bridge.console.gate import Address, Gate, RefusedError, UnknownVisitorError, permit, visitor_of
 from scim_bridge.console.house import House, Plans
 from scim_bridge.console.lists import LISTINGS
@@ -59,10 +59,14 @@ def _doors() -> list[Door]:
         Door("GET", "/console/overview.json", "export", pages.overview_file),
         Door("GET", "/console/people/{connection}/{id}.json", "export", pages.person_file),
         Door("GET", "/console/people/{connection}/{id}", "look", pages.person),
-        Door("GET", "/console/plan", "look", pages.plan),
-        Door("GET", "/console/plan.json", "export", pages.plan_file),
+        Door("GET", "/console/plan", "look", standing.plan),
+        Door("GET", "/console/plan.json", "export", standing.plan_file),
         Door("GET", "/console/requests/{id}", "look", pages.request_told),
-        Door("GET", "/console/connections/{connection}", "look", pages.connection),
+        Door("GET", "/console/connections/{connection}", "look", standing.connection),
+        Door("POST", "/console/connections/{connection}/check", "decide", standing.checked),
+        Door("POST", "/console/plan/compare", "decide", acts.compare),
+        Door("POST", "/console/plan/go-live", "decide", acts.go_live),
+        Door("POST", "/console/plan/hold", "decide", acts.hold),
         Door("POST", "/console/held/decide", "decide", acts.decide),
         Door("POST", "/console/tokens/create", "decide", acts.create_token),
         Door("POST", "/console/tokens/{token}/revoke", "decide", acts.revoke_token),

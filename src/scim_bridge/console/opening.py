@@ -48,4 +48,7 @@ async def shown(settings: Settings, desk: Desk, plans: Plans) -> AsyncIterator[N
     async with beside(
         console_of(settings, desk, plans), listen, started=lambda url: logger.info("console at %s/console", url)
     ):
-        yield
+        try:
+            yield
+        finally:
+            await desk.close()

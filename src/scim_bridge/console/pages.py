@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any, Literal
@@ -20,7 +20,8 @@ from scim_bridge.desk import SignIn
 from scim_bridge.store.engine import Connection
 from scim_bridge.views import Page, audit, connections, departures
 from scim_bridge.views.connections import ConnectionStatus
-from scim_bridge.views.faces import CALLS, PLAN, plain
+from scim_bridge.views.faces import CALLS, plain
+from scim_bridge.views.needs import Need, needs
 from scim_bridge.views.person import Gone, Person
 from scim_bridge.views.person import person as look_up
 from scim_bridge.views.requests import about, trace
@@ -40,46 +41,42 @@ TEXT = 500
 async def overview(house: House, request: Request, visitor: SignIn) -> Response:
     """Show what needs somebody, and how each connection stands."""
     del visitor
-    standing = await _standing(house)
-    needs = [_need(one.connection, sentence) for one in standing for sentence in one.needs]
-    return house.page("overview", request, title="Overview", connections=standing, needs=needs)
+
+    def question(tx: Connection) -> list[tuple[ConnectionStatus, list[Need]]]:
+        now = house.desk.clock()
+        return [(connections.status(tx, one, now=now), needs(tx, one, now=now)) for one in sorted(house.plans)]
+
+    found = await house.desk.ask(question)
+    asking = [(need, *_told(need)) for _, some in found for need in some if need.asks]
+    return house.page("overview", request, title="Overview", connections=[one for one, _ in found], needs=asking)
 
 
-PAGES = {
-    "pending": ("work", "See the work"),
+PAGES: Mapping[str, tuple[str, str]] = {
+    "observes": ("plan", "See the plan"),
+    "credentials": ("work", "See the work"),
+    "failing": ("work", "See the work"),
+    "removal": ("work", "See the work"),
     "held": ("held", "Decide"),
     "drift": ("drift", "See what differs"),
+    "reported": ("drift", "See what differs"),
     "token": ("tokens", "Make a token"),
 }
-"""Where the console has what a command has: the page, and what its button says."""
+"""Where the console has what a condition asks for: the page, and what its button says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
-    """What needs somebody.
-
-    :param page: Where to go; ``None``: the sentence names what to do.
-    """
-
-    connection: str
-    sentence: str
-    page: str | None = None
-    button: str | None = None
-
-
-def _need(connection: str, told: str) -> Need:
-    sentence, _, command = told.partition(": scim-bridge ")
-    if "scim-bridge go-live" in told:
-        return Need(connection, told, "plan", "See the plan")
-    found = PAGES.get(command.partition(" ")[0])
-    return Need(connection, told) if found is None else Need(connection, f"{sentence}.", *found)
+def _told(need: Need) -> tuple[str, str | None, str]:
+    """Return what is told of a condition, the page for it, and what the button says."""
+    page, button = PAGES.get(need.condition, (None, ""))
+    if page is None:
+        return str(need), None, ""
+    return f"{replace(need, command='')}.", page, button
 
 
 async def overview_file(house: House, request: Request, visitor: SignIn) -> Response:
     """Hand over what ``scim-bridge status --json`` tells."""
     del request
     await house.desk.export(house.connections, "overview.json", by=visitor.person)
-    return _document([asdict(one) for one in await _standing(house)])
+    return document([asdict(one) for one in await _standing(house)])
 
 
 async def _standing(house: House) -> list[ConnectionStatus]:
@@ -95,7 +92,7 @@ async def _standing(house: House) -> list[ConnectionStatus]:
 async def listed(house: House, request: Request, visitor: SignIn, *, listing: Listing) -> Response:
     """Show a page of a list."""
     del visitor
-    asked = _asked(house, request)
+    asked = asked_of(house, request)
     chosen = _connections(house, asked)
     problem: str | None = None
     found: Page[Any] = Page(())
@@ -140,7 +137,7 @@ async def narrowed(house: House, request: Request, visitor: SignIn, *, listing: 
 
 async def file(house: House, request: Request, visitor: SignIn, *, listing: Listing, face: Face) -> Response:
     """Hand a list over, all of it."""
-    asked = _asked(house, request)
+    asked = asked_of(house, request)
     chosen = _connections(house, asked)
     try:
         query = listing.question(asked, house.desk.clock(), sorted(house.connections))
@@ -176,7 +173,7 @@ def _attachment(text: AsyncIterator[str], name: str, media: str) -> Response:
     return StreamingResponse(text, media_type=media, headers=headers)
 
 
-def _asked(house: House, request: Request) -> dict[str, Any]:
+def asked_of(house: House, request: Request) -> dict[str, Any]:
     """Return what a page is asked for."""
     sealed = request.query_params.get("view")
     if sealed is None:
@@ -269,27 +266,6 @@ DAYS = 180
 """For how long a token is valid unless something else is chosen."""
 
 
-# -- What would be done ------------------------------------------------------------------------------------------------
-
-
-async def plan(house: House, request: Request, visitor: SignIn) -> Response:
-    """Show what would be done in each remote system, removals first."""
-    del visitor
-    found = [await house.desk.ask(house.plans[one]) for one in sorted(house.plans)]
-    return house.page("plan", request, title="Plan", plans=found, columns=PLAN, most=MOST)
-
-
-async def plan_file(house: House, request: Request, visitor: SignIn) -> Response:
-    """Hand over what ``scim-bridge plan --json`` tells."""
-    del request
-    await house.desk.export(house.plans, "plan.json", by=visitor.person)
-    return _document([asdict(await house.desk.ask(house.plans[one])) for one in sorted(house.plans)])
-
-
-MOST = 500
-"""How many changes of a plan are shown; removals are all shown."""
-
-
 # -- A request ---------------------------------------------------------------------------------------------------------
 
 
@@ -301,44 +277,6 @@ async def request_told(house: House, request: Request, visitor: SignIn) -> Respo
     if not told:
         raise HTTPException(404)
     return house.page("request", request, title="Request", traces=told, columns=CALLS)
-
-
-# -- A connection ------------------------------------------------------------------------------------------------------
-
-
-async def connection(house: House, request: Request, visitor: SignIn) -> Response:
-    """Show how a connection stands, and what is pasted at its client."""
-    del visitor
-    id_ = request.path_params["connection"]
-    if id_ not in house.connections:
-        raise HTTPException(404)
-    standing = await house.desk.ask(lambda tx: connections.status(tx, id_, now=house.desk.clock()))
-    client = house.connections[id_]
-    paste = PASTED.get(client, PASTED["generic"])
-    url = f"{house.scim_url}/{id_}/scim/v2"
-    return house.page(
-        "connection",
-        request,
-        title=id_,
-        one=standing,
-        client=client,
-        paste=[(name, text.format(url=url)) for name, text in paste],
-    )
-
-
-_TOKEN = "a token: make one under Tokens; it is shown once"  # noqa: S105 - says where there is one
-PASTED: dict[str, tuple[tuple[str, str], ...]] = {
-    "okta": (
-        ("SCIM connector base URL", "{url}"),
-        ("Unique identifier field for users", "userName"),
-        ("Supported provisioning actions", "Import New Users, Push New Users, Push Profile Updates, Push Groups"),
-        ("Authentication Mode", "HTTP Header"),
-        ("Authorization", _TOKEN),
-    ),
-    "entra": (("Tenant URL", "{url}"), ("Secret Token", _TOKEN)),
-    "generic": (("SCIM base URL", "{url}"), ("Bearer token", _TOKEN)),
-}
-"""What is pasted where, by client preset."""
 
 
 # -- A person ----------------------------------------------------------------------------------------------------------
@@ -358,7 +296,7 @@ async def person_file(house: House, request: Request, visitor: SignIn) -> Respon
     found = await _person(house, request)
     await house.desk.export([found.connection], "person.json", by=visitor.person)
     pushes = await house.desk.ask(partial(about, connection_id=found.connection, resource_id=found.id))
-    return _document(asdict(found) | {"requests": [asdict(each) for each in pushes]})
+    return document(asdict(found) | {"requests": [asdict(each) for each in pushes]})
 
 
 async def _person(house: House, request: Request) -> Person | Gone:
@@ -372,5 +310,6 @@ async def _person(house: House, request: Request) -> Person | Gone:
     return found
 
 
-def _document(document: Any) -> Response:
-    return Response(json.dumps(document, default=plain), media_type=MEDIA["json"])
+def document(told: Any) -> Response:
+    """Return JSON."""
+    return Response(json.dumps(told, default=plain), media_type=MEDIA["json"])

@@ -10,7 +10,7 @@ from typing import Literal
 from scim_bridge.models import Lane
 from scim_bridge.provisioning import drift, observing
 from scim_bridge.provisioning.drift import SECURITY
-from scim_bridge.provisioning.policy import Watch
+from scim_bridge.provisioning.policy import USUAL, Watch
 from scim_bridge.store import audit, connector_state, inventory, tokens
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import State
@@ -80,7 +80,7 @@ class Need:
         return f"{text}: {self.command}" if self.command else text
 
 
-def needs(tx: Connection, connection_id: str, watch: Watch, *, now: datetime) -> list[Need]:
+def needs(tx: Connection, connection_id: str, watch: Watch = USUAL, *, now: datetime) -> list[Need]:
     """Return what needs an operator in a connection, the most general first.
 
     Costs what is not settled, not how many people there are.

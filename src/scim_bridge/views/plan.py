@@ -1,5 +1,7 @@
 """What a connection would do in its remote system if nothing else were written: the plan that go-live carries out."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -99,6 +101,11 @@ class Plan:
     def sentence(self) -> str:
         """The line that people read first."""
         return f"− {self.removed} removed, ~ {self.changed} changed, + {self.created} created"
+
+    @property
+    def decided(self) -> str:
+        """What tells whether another plan takes away, and gives of privileged groups, the same: a hash."""
+        return hashlib.sha256(json.dumps(sorted(_decided(self), key=str)).encode()).hexdigest()
 
     def exceeds(self, other: "Plan") -> bool:
         """Whether it takes away something, or gives a privileged group, that another plan does not."""
