@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -219,6 +220,26 @@ async def test_cursors_walk_every_resource_once_and_back(acme: Tenant) -> None:
     seen += [one["id"] for one in page["Resources"]]
     assert "nextCursor" not in page
     assert seen == ids
+
+
+async def test_the_root_is_searched_across_types_in_both_directions(acme: Tenant) -> None:
+    """RFC 7644 §3.4.3 at the root, RFC 9865 in a body: pages go from Users on to Groups, and back, each once."""
+    people = [(await acme.user(f"u{number}"))["id"] for number in range(3)]
+    groups = [(await acme.group(name))["id"] for name in ("g", "h")]
+
+    async def page(cursor: str) -> dict[str, Any]:
+        body = {"schemas": [SEARCH_REQUEST], "count": 2, "cursor": cursor}
+        found: dict[str, Any] = (await acme.post("/.search", body)).json()
+        return found
+
+    pages = [await page("")]
+    while "nextCursor" in pages[-1]:
+        pages.append(await page(pages[-1]["nextCursor"]))
+    assert [one["id"] for each in pages for one in each["Resources"]] == people + groups
+    assert [each["totalResults"] for each in pages] == [5] * 3
+    for one, following in pairwise(pages):
+        assert (await page(following["previousCursor"]))["Resources"] == one["Resources"]
+    assert "previousCursor" not in pages[0]
 
 
 async def test_a_cursor_serves_only_the_query_it_was_issued_for(acme: Tenant) -> None:
