@@ -1,8 +1,8 @@
 """A SCIM 2.0 service provider that identity providers push to and that drives pluggable connectors.
 
 These are the names that plugins may import, besides those of the modules ``errors``, ``models``, ``connector``,
-``hookspecs``, ``upstream`` and ``testing``. They are loaded when they are asked for: a second of work that ``--help``
-need not pay.
+``definition``, ``hookspecs``, ``upstream`` and ``testing``. They are loaded when somebody asks for them, so that
+``--help`` need not wait a second for them.
 """
 
 from importlib import import_module

@@ -15,14 +15,15 @@ import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import httpx2
 from pydantic import BaseModel
 
+from scim_bridge.definition import check_definition, describe
 from scim_bridge.errors import DuplicateConnectorError, UnknownConnectorError
+from scim_bridge.hookspecs import hookspec
 from scim_bridge.models import RateLimit
 
 __all__ = [
@@ -31,9 +32,9 @@ __all__ = [
     "ConnectorContext",
     "ConnectorRegistry",
     "ConnectorState",
+    "DiscoverySpec",
     "call_deadline",
     "call_writes",
-    "describe",
 ]
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
@@ -169,9 +170,6 @@ class ConnectorRegistry:
         :raises DuplicateConnectorError: When its name is taken; the message names both classes.
         :raises ConnectorDefinitionError: When the type breaks the contract.
         """
-        # Imported here: the rules of a definition are read off the hook specifications, which import this module.
-        from scim_bridge.hookspecs import check_definition
-
         check_definition(connector_type)
         taken = self._types.get(connector_type.name)
         if taken is not None:
@@ -196,14 +194,9 @@ class ConnectorRegistry:
         return dict(sorted(self._types.items()))
 
 
-def describe(connector_type: type[Connector[Any]]) -> str:
-    """Return class, module and distribution of a connector type, for messages."""
-    module = connector_type.__module__
-    # By entry point: an editable installation does not list its modules.
-    package = module.partition(".")[0]
-    found = {
-        point.dist.name
-        for point in entry_points(group="scim_bridge")
-        if point.dist is not None and point.value.partition(".")[0] == package
-    }
-    return f"{module}.{connector_type.__qualname__} ({', '.join(sorted(found)) or 'not installed'})"
+class DiscoverySpec:
+    """Implemented by plugin modules."""
+
+    @hookspec
+    def register_connectors(self, registry: ConnectorRegistry) -> None:
+        """Add connector types to the registry."""

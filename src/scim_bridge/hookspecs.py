@@ -1,8 +1,9 @@
 """The whole plugin contract, readable from top to bottom.
 
 Two levels of pluggy. A plugin *module*, named by an entry point of the group ``scim_bridge``, implements
-:class:`DiscoverySpec`. A connector *object* implements any useful subset of :class:`ConnectorSpec`; to implement a hook
-is to declare the capability. Arguments are matched by name: declare only those you need.
+:class:`~scim_bridge.connector.DiscoverySpec`. A connector *object* implements any useful subset of
+:class:`ConnectorSpec`; to implement a hook is to declare the capability. Arguments are matched by name: declare only
+those you need.
 
 Rules for every hook of a connector:
 
@@ -29,18 +30,12 @@ What a hook says of an object is **evidence**, for access is taken to have ended
 # A specification has no body, also where it has a result.
 # mypy: disable-error-code="empty-body"
 
-import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pluggy
-from scim2_models import BaseModel as ScimModel
 
-from scim_bridge.connector import Connector, ConnectorRegistry, describe
-from scim_bridge.errors import ConnectorDefinitionError
 from scim_bridge.models import (
-    CoreUser,
-    EnterpriseUser,
     Entitlement,
     Explanation,
     Finding,
@@ -51,20 +46,12 @@ from scim_bridge.models import (
     User,
 )
 
-__all__ = ["HOOKS", "ConnectorSpec", "DiscoverySpec", "check_definition", "hookimpl", "implemented"]
+__all__ = ["HOOKS", "ConnectorSpec", "hookimpl"]
 
 PROJECT = "scim_bridge"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
-
-
-class DiscoverySpec:
-    """Implemented by plugin modules."""
-
-    @hookspec
-    def register_connectors(self, registry: ConnectorRegistry) -> None:
-        """Add connector types to the registry."""
 
 
 class ConnectorSpec:
@@ -242,119 +229,3 @@ class ConnectorSpec:
 
 HOOKS: frozenset[str] = frozenset(name for name in vars(ConnectorSpec) if not name.startswith("_"))
 """The names of all hooks of a connector."""
-
-PAIRS = (
-    ("deactivate_user", "reactivate_user"),
-    ("add_group_members", "remove_group_members"),
-    ("list_groups", "get_group"),
-)
-MEMBERSHIP = ("set_user_groups", "add_group_members")
-NO_ATTRIBUTES = frozenset({"schemas", "id", "meta", "active", "password", "groups", "members"})
-"""What resources have but no connector keeps as an attribute: other hooks handle it, or nothing does."""
-
-ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-REQUIRED = ("get_user", "create_user", "update_user", "deactivate_user", "reactivate_user")
-
-
-def implemented(connector_type: type[Connector[Any]]) -> frozenset[str]:
-    """Return the names of the hooks that a connector type implements."""
-    return frozenset(
-        name for name in HOOKS if getattr(getattr(connector_type, name, None), f"{PROJECT}_impl", None) is not None
-    )
-
-
-def check_definition(connector_type: type[Connector[Any]]) -> None:
-    """Refuse, loudly, a connector type that breaks the contract.
-
-    pluggy itself would let most of these pass: an override without the decorator silently loses the hook.
-
-    :raises ConnectorDefinitionError: naming the class, the method and what to change.
-    """
-
-    def refuse(what: str) -> None:
-        raise ConnectorDefinitionError(f"{describe(connector_type)}: {what}")
-
-    for attribute in ("name", "config_model"):
-        if not hasattr(connector_type, attribute):
-            refuse(f"has no {attribute}")
-    operations = implemented(connector_type)
-    for name, member in inspect.getmembers(connector_type, callable):
-        marked = getattr(member, f"{PROJECT}_impl", None) is not None
-        if name in HOOKS and not marked:
-            refuse(f"{name} has a hook's name but is not decorated with @hookimpl")
-        if marked and name not in HOOKS:
-            refuse(f"{name} is decorated with @hookimpl but is not a hook; hooks: {', '.join(sorted(HOOKS))}")
-        if not marked:
-            continue
-        if not inspect.iscoroutinefunction(member):
-            refuse(f"{name} must be async def")
-        known = set(inspect.signature(getattr(ConnectorSpec, name)).parameters)
-        parameters = inspect.signature(member).parameters
-        unknown = set(parameters) - known
-        if unknown:
-            refuse(f"{name} asks for {', '.join(sorted(unknown))}; the hook has {', '.join(sorted(known - {'self'}))}")
-        for parameter in parameters.values():
-            if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD or parameter.default is not parameter.empty:
-                # pluggy passes plain parameters only: any other would keep its default in silence.
-                refuse(f"{name}: {parameter.name} must be a plain parameter without a default")
-    for name in REQUIRED:
-        if name not in operations:
-            refuse(f"{name} is required")
-    for one, other in PAIRS:
-        if (one in operations) != (other in operations):
-            refuse(f"{one} and {other} belong together; only one is implemented")
-    for fault in _faults_of_membership(operations):
-        refuse(fault)
-    check_attributes(connector_type)
-
-
-def check_attributes(connector: Connector[Any] | type[Connector[Any]]) -> None:
-    """Refuse attribute paths that nothing has: what is announced but never found would always differ, in silence.
-
-    :param connector: An object, whose ``__init__`` may have set them, or a type.
-    :raises ConnectorDefinitionError: naming the path.
-    """
-    connector_type = connector if isinstance(connector, type) else type(connector)
-    models: tuple[tuple[str, type[ScimModel]], ...] = (("user_attributes", CoreUser), ("group_attributes", Group))
-    for name, model in models:
-        paths = getattr(connector, name)
-        if isinstance(paths, str) or not all(isinstance(path, str) for path in paths):
-            raise ConnectorDefinitionError(f"{describe(connector_type)}: {name} must be a set of attribute paths")
-        for path in sorted(paths):
-            if not _is_attribute(model, path):
-                raise ConnectorDefinitionError(
-                    f'{describe(connector_type)}: {name}: "{path}" is not an attribute that a connector can keep;'
-                    " paths look like userName, name.givenName, emails, urn:…:User:department"
-                )
-
-
-def _is_attribute(resource: type[ScimModel], path: str) -> bool:
-    """Tell whether a path leads to a value of a resource; of extensions other than the enterprise one it may."""
-    if path.startswith("urn:"):
-        urn, _, path = path.rpartition(":")
-        if urn != ENTERPRISE:
-            return bool(path)
-        resource = EnterpriseUser
-    model: type[ScimModel] | None = resource
-    for name in path.split("."):
-        fields = {} if model is None else {field.serialization_alias: key for key, field in model.model_fields.items()}
-        if model is None or name not in fields or name in NO_ATTRIBUTES:
-            return False
-        if model.get_field_multiplicity(fields[name]):
-            return path == name  # a whole list, or nothing of it
-        kind = model.get_field_root_type(fields[name])
-        model = kind if isinstance(kind, type) and issubclass(kind, ScimModel) else None
-    return True
-
-
-def _faults_of_membership(operations: frozenset[str]) -> Iterator[str]:
-    """Yield what is wrong with the shape of membership."""
-    shapes = [name for name in MEMBERSHIP if name in operations]
-    if len(shapes) == len(MEMBERSHIP):
-        yield "implements both shapes of membership; take set_user_groups or add/remove_group_members"
-    if "list_group_members" in operations and "add_group_members" not in operations:
-        yield "list_group_members is for systems that keep members on the group; it needs add/remove_group_members"
-    if "list_entitlements" in operations and "list_groups" not in operations:
-        yield "list_entitlements needs list_groups: what is assignable is given by a group"
-    if "list_groups" in operations and not shapes:
-        yield "has groups but neither set_user_groups nor add/remove_group_members"

@@ -4,8 +4,7 @@ import click
 
 from scim_bridge.cli.tables import as_json, show
 from scim_bridge.connections import discover
-from scim_bridge.connector import describe
-from scim_bridge.hookspecs import implemented
+from scim_bridge.definition import describe, implemented
 
 COLUMNS = {"connector": "Connector", "from": "From", "operations": "Operations"}
 

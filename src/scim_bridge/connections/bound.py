@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import pluggy
 
 from scim_bridge.connector import Connector, call_deadline, call_writes
+from scim_bridge.definition import implemented
 from scim_bridge.errors import (
     ConnectorError,
     LostLeadershipError,
@@ -21,7 +22,7 @@ from scim_bridge.errors import (
     StoreUnavailableError,
     without_text,
 )
-from scim_bridge.hookspecs import HOOKS, implemented
+from scim_bridge.hookspecs import HOOKS
 from scim_bridge.models import Entitlement, Explanation, Finding, Group, MemberPage, Page, Remote, User
 
 Observer: TypeAlias = Callable[[str, str | None, str, float], None]

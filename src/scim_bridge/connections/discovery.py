@@ -6,9 +6,9 @@ from types import ModuleType
 
 import pluggy
 
-from scim_bridge.connector import ConnectorRegistry
+from scim_bridge.connector import ConnectorRegistry, DiscoverySpec
 from scim_bridge.errors import ConfigurationError
-from scim_bridge.hookspecs import PROJECT, DiscoverySpec
+from scim_bridge.hookspecs import PROJECT
 
 GROUP = PROJECT
 """The entry point group; each entry point names a module."""

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from scim_bridge.connections.bound import Boundary, BoundConnector, Observer
 from scim_bridge.connector import ClientFactory, Connector, ConnectorContext, ConnectorRegistry, ConnectorState
+from scim_bridge.definition import check_attributes
 from scim_bridge.errors import BridgeError, ConfigurationError, ConnectionSettingsError, without_text
-from scim_bridge.hookspecs import PROJECT, ConnectorSpec, check_attributes
+from scim_bridge.hookspecs import PROJECT, ConnectorSpec
 
 DEADLINE = 20.0
 """Seconds that one hook call may take; the request that waits for it has 25."""

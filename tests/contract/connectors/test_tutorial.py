@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 from scim_bridge import errors, upstream
-from scim_bridge.connector import Connector, ConnectorContext, ConnectorRegistry
-from scim_bridge.hookspecs import HOOKS, ConnectorSpec, DiscoverySpec
+from scim_bridge.connector import Connector, ConnectorContext, ConnectorRegistry, DiscoverySpec
+from scim_bridge.hookspecs import HOOKS, ConnectorSpec
 from scim_bridge.testing.connector_contract import ConnectorContract, HttpRemote
 from scim_bridge.testing.contract_rules.bench import ContractFixtures
 from tests.contract.connectors.acme import README, Acme, tutorial

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from scim_bridge.connector import Connector, ConnectorRegistry
+from scim_bridge.definition import ENTERPRISE
 from scim_bridge.errors import ConnectorDefinitionError
-from scim_bridge.hookspecs import ENTERPRISE, hookimpl
+from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import Remote, User
 from scim_bridge.testing.memory import MemoryAccounts, MemoryConnector
 

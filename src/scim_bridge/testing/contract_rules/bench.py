@@ -14,13 +14,14 @@ import pytest
 
 from scim_bridge.connections import BoundConnector
 from scim_bridge.connector import Connector, call_deadline
+from scim_bridge.definition import implemented
 from scim_bridge.errors import (
     ConnectorError,
     OperationNotSupportedError,
     RemoteInvalidValueError,
     RemoteUnavailableError,
 )
-from scim_bridge.hookspecs import PROJECT, ConnectorSpec, implemented
+from scim_bridge.hookspecs import PROJECT, ConnectorSpec
 from scim_bridge.models import Group, Name, User
 from scim_bridge.testing.contexts import MemoryState, connector_context
 from scim_bridge.testing.contract_remote import ContractRemote, HttpRemote

@@ -14,8 +14,8 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 
 from scim_bridge.connections import BoundConnector
 from scim_bridge.connector import Connector, ConnectorContext
+from scim_bridge.definition import check_definition
 from scim_bridge.errors import ConfigurationError, ConnectorError
-from scim_bridge.hookspecs import check_definition
 from scim_bridge.testing.contexts import MemoryState, connector_context
 from scim_bridge.testing.contract_remote import HttpRemote
 from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, within_deadline

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from scim_bridge.connections import BoundConnector
+from scim_bridge.definition import implemented
 from scim_bridge.errors import ConnectorError, RemoteInvalidValueError, RemoteUnavailableError
-from scim_bridge.hookspecs import implemented
 from scim_bridge.models import Group
 from scim_bridge.testing.contract_remote import RemoteFault
 from scim_bridge.testing.contract_rules.bench import (
