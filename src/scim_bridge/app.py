@@ -8,7 +8,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import cast
 from uuid import uuid4
@@ -19,8 +19,9 @@ from scim_bridge.connections import BoundConnector, ConnectionPool, discover
 from scim_bridge.connections.pool import StateFactory
 from scim_bridge.connector import ClientFactory, ConnectorRegistry
 from scim_bridge.console.opening import Plans, shown
-from scim_bridge.desk import Desk, Operated
+from scim_bridge.desk import Desk, Operated, now
 from scim_bridge.errors import ConfigurationError
+from scim_bridge.keeping import keeping
 from scim_bridge.models import User
 from scim_bridge.protocol import BridgeProvider, ClientPreset, preset
 from scim_bridge.provisioning import Provisioning, observing
@@ -45,9 +46,6 @@ from scim_bridge.views.plan import plan
 
 RECOVERY = 4.0
 """Seconds that readiness waits at most for pending removals to be tried after a start."""
-
-
-now = partial(datetime.now, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +322,7 @@ async def run(settings: Settings, *, started: Callable[[str], None]) -> None:
         serving.bridge_of() as bridge,
         shown(settings, desk_of(bridge), plans_of(bridge)),
         alerting(settings, bridge.store, bridge.drivers, now),
+        keeping(settings, bridge.store, now),
     ):
         serving.open(bridge)
         await warn_of_missing_tokens(bridge.store, bridge.connections)

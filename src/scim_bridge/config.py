@@ -30,11 +30,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from scim_bridge.errors import ConfigurationError, ConnectionSettingsError
 from scim_bridge.protocol.clients import preset
 from scim_bridge.provisioning.policy import Budget, GuardPolicy, ProvisioningPolicy, Watch
+from scim_bridge.store.chain import YOUNG_DAYS, read_private
 
 DEFAULT_PATH = Path("scim-bridge.toml")
 PATH_VARIABLE = "SCIM_BRIDGE_CONFIG"
@@ -160,6 +162,39 @@ class StoreSettings(Table):
         """The file of an SQLite database; ``None`` of another."""
         location, _, _ = self.url.partition("?")  # options follow
         return Path(location.removeprefix("sqlite:///")) if location.startswith("sqlite:///") else None
+
+
+class AuditSettings(Table):
+    """``[audit]``.
+
+    :param signing_key: What heads of the chains are signed with: an Ed25519 key in PEM. Without it nothing is signed.
+    :param sign_minutes: How often.
+    :param keep_days: After how many days an entry is pruned; 0: never.
+    """
+
+    signing_key: SecretStr | None = None
+    sign_minutes: Annotated[int, Field(ge=1, le=10_080)] = 60
+    keep_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+
+    @field_validator("signing_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what cannot sign."""
+        if value is not None:
+            read_private(value.get_secret_value())
+        return value
+
+    @field_validator("keep_days")
+    @classmethod
+    def _keeps_what_is_young(cls, days: int) -> int:
+        """Refuse to prune what reports tell of."""
+        if 0 < days < YOUNG_DAYS:
+            raise ValueError(f"0, or {YOUNG_DAYS} or more")
+        return days
+
+    def key(self) -> Ed25519PrivateKey | None:
+        """Return what heads are signed with."""
+        return None if self.signing_key is None else read_private(self.signing_key.get_secret_value())
 
 
 class GuardSettings(Table):
@@ -371,6 +406,7 @@ class Settings(Table):
     store: StoreSettings = Field(default_factory=StoreSettings)
     console: ConsoleSettings | None = None
     alerts: AlertSettings = Field(default_factory=AlertSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)
 
     def only(self, connection_id: str) -> "Settings":
@@ -398,12 +434,14 @@ def load_settings(
     environment: Mapping[str, str] | None = None,
     connectors: Collection[str] | None = None,
     alerts: bool = False,
+    signing: bool = False,
 ) -> Settings:
     """Read the settings from ``path``, else the file ``SCIM_BRIDGE_CONFIG`` names, else ``scim-bridge.toml``.
 
     :param connectors: Ids of the connections whose connectors are going to be opened; ``None``: all. Of the others the
         secrets are not asked for: a command needs those that it uses.
     :param alerts: Whether alerts are going to be sent though not all connectors are opened.
+    :param signing: Whether the audit chains' key is used though not all connectors are opened.
     :raises ConfigurationError: with one line per mistake.
     """
     environment = os.environ if environment is None else environment
@@ -416,10 +454,14 @@ def load_settings(
         raise ConfigurationError(f"{path}: cannot be read: {type(error).__name__}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
-    return settings_of(_used(document, connectors, alerts=alerts), environment=environment, base=path.parent)
+    return settings_of(
+        _used(document, connectors, alerts=alerts, signing=signing), environment=environment, base=path.parent
+    )
 
 
-def _used(document: Mapping[str, Any], connectors: Collection[str] | None, *, alerts: bool) -> Mapping[str, Any]:
+def _used(
+    document: Mapping[str, Any], connectors: Collection[str] | None, *, alerts: bool, signing: bool
+) -> Mapping[str, Any]:
     """Return a parsed configuration without the tables whose secrets a command does not use."""
     if connectors is None:
         return document
@@ -427,6 +469,7 @@ def _used(document: Mapping[str, Any], connectors: Collection[str] | None, *, al
         "server": _without(document.get("server"), "cursor_secret"),
         "alerts": document.get("alerts") if alerts else _without(document.get("alerts"), "webhook", "mail"),
         "console": _without(document.get("console"), "proxy"),
+        "audit": document.get("audit") if signing else _without(document.get("audit"), "signing_key"),
         "connections": document.get("connections"),
     }
     if isinstance(connections := left["connections"], Mapping):

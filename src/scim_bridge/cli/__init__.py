@@ -67,7 +67,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "try-connector": ("try_connector:try_connector", "Call one hook of a connector, and show each request."),
     },
     "Prove": {
-        "audit": ("audit:audit", "Verify and export the audit chain of a connection."),
+        "audit": ("audit:audit", "Verify, export, sign and prune the audit chain of a connection."),
     },
 }
 """The commands, in the order in which help shows them: module and name, and what they do in a few words."""

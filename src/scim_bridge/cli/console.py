@@ -1,12 +1,12 @@
 """``scim-bridge console``: a way into the operator's pages."""
 
 import asyncio
-import getpass
 from pathlib import Path
 from typing import get_args
 
 import click
 
+from scim_bridge.cli.looking import os_user
 from scim_bridge.config import ConsoleSettings, Settings, load_settings
 from scim_bridge.desk import LINK_MINUTES, Desk, Role
 from scim_bridge.errors import ConfigurationError
@@ -33,7 +33,7 @@ def login(path: Path | None, name: str | None, role: Role, minutes: int) -> None
     settings = load_settings(path, connectors=())
     if settings.console is None:
         raise ConfigurationError("there is no console: add [console] to the configuration, and restart the server")
-    person = (name or getpass.getuser()).strip()
+    person = (name or os_user()).strip()
     if not person.isprintable() or not 0 < len(person) <= 100:
         raise click.UsageError("--name: 1 to 100 printable characters")
     click.echo(

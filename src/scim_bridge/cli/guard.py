@@ -17,7 +17,15 @@ from scim_bridge.desk import Desk
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.store.engine import Store
 
-_why = click.option("--reason", help="Why; it stands in the audit chain.")
+
+def _text(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Refuse what no database and no form of JSON can hold: bytes that are no UTF-8."""
+    if value is not None and any("\ud800" <= one <= "\udfff" for one in value):
+        raise click.BadParameter("not text in UTF-8")
+    return value
+
+
+_why = click.option("--reason", callback=_text, help="Why; it stands in the audit chain.")
 
 
 @click.command()

@@ -1,6 +1,8 @@
 """How the commands that only look open the store: without a connector, its secrets, or the server."""
 
 import asyncio
+import getpass
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,14 @@ if TYPE_CHECKING:  # loaded by whoever looks, not by whoever asks for help
     from scim_bridge.views import Page, Position
 
 T = TypeVar("T")
+
+
+def os_user() -> str:
+    """Return who runs the command, as the system knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name; OSError since CPython 3.13
+        return f"uid {os.getuid()}"
 
 
 class Query(Protocol):

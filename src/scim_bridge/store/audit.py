@@ -1,28 +1,27 @@
 """The audit trail: what happened, chained by hashes, written in the transaction of the change itself.
 
-``hash = SHA-256(previous hash ‖ canonical JSON of the event)``. Whoever changes or drops an event in the middle breaks
-the chain. A cut-off tail shows only against a head that was kept elsewhere. Events carry ids, never personal data.
+Whoever changes or drops an event in the middle breaks the chain (:mod:`scim_bridge.store.chain`). A cut-off tail shows
+only against a head that was kept elsewhere. Events carry ids, never personal data.
 """
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import bindparam, func, select
+from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
 from sqlalchemy import update as sql_update
 from sqlalchemy.engine import Connection, RowMapping
 
+from scim_bridge.store.chain import HEAD, PRUNE, START, AuditHead, Entry, Walk, canonical, link, signed
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.dialects import upsert
 from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.tables import audit, audit_head
-
-START = bytes(32)
-"""The hash before the first event."""
 
 PAGE = 500
 
@@ -61,23 +60,15 @@ class AuditEvent:
     request_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class AuditHead:
-    """The end of the trail: keep it elsewhere to notice a cut-off tail."""
-
-    sequence: int
-    hash: bytes
-
-
 def append(tx: Connection, connection_id: str, event: Mapping[str, Any], *, now: datetime) -> int:
     """Add an event and return its sequence, counted from 1 without gaps in each connection.
 
-    :param event: JSON-able; ids only.
+    :param event: What :func:`scim_bridge.store.chain.canonical` takes; ids only.
     """
     previous = _lock_head(tx, connection_id)
     sequence = previous.sequence + 1
-    text = _canonical(dict(event) | {"at": now.isoformat(timespec="microseconds")})
-    hash_ = _link(previous.hash, text)
+    text = canonical(dict(event) | {"at": now.isoformat(timespec="microseconds")})
+    hash_ = link(previous.hash, text)
     _INSERT.write(
         tx,
         {
@@ -160,39 +151,58 @@ def since(tx: Connection, connection_id: str, instant: datetime) -> Iterator[Aud
     return export(tx, connection_id, low)
 
 
+def sign(tx: Connection, connection_id: str, key: Ed25519PrivateKey, *, every: timedelta, now: datetime) -> bool:
+    """Append a signed head, if the last one is older than that; tell whether it was.
+
+    It is signed whether there was anything new or not: so that what was cut off shows by the time of the last one.
+    """
+    previous = _lock_head(tx, connection_id)
+    last = latest(tx, connection_id, resource_id=HEAD, limit=1)
+    if previous.sequence == 0 or (last and timedelta() <= now - last[0].at < every):
+        return False
+    event: dict[str, Any] = {"event": HEAD, "id": HEAD, "actor": "bridge", "connection": connection_id}
+    event |= {"sequence": previous.sequence, "hash": previous.hash.hex()}
+    append(tx, connection_id, signed(key, event | {"at": now.isoformat(timespec="microseconds")}), now=now)
+    return True
+
+
+def prune(tx: Connection, connection_id: str, before: datetime, told: Mapping[str, str], *, now: datetime) -> int:
+    """Delete the entries before a time, and append one that tells of it; return how many they were.
+
+    :param told: What else the entry has: who acts.
+    """
+    _lock_head(tx, connection_id)
+    key = {"connection": connection_id}
+    young = select(func.min(audit.c.sequence)).where(_OF_CONNECTION, audit.c.at >= to_microseconds(before))
+    first = tx.execute(young, key).scalar_one()
+    last = head(tx, connection_id) if first is None else _head_at(tx, connection_id, first - 1)
+    if last is None or last.sequence == 0:
+        return 0
+    gone = tx.execute(sql_delete(audit).where(_OF_CONNECTION, audit.c.sequence <= last.sequence), key).rowcount
+    event = {"event": PRUNE, "id": PRUNE, "before": before.isoformat(), "entries": gone, "through": last.sequence}
+    append(tx, connection_id, {**event, "hash": last.hash.hex(), **told}, now=now)
+    return gone
+
+
 def verify(tx: Connection, connection_id: str) -> int | None:
     """Return the sequence of the first event that is missing, added or changed; ``None`` when the chain holds."""
-    last = AuditHead(0, START)
-    for entry in export(tx, connection_id):
-        whole = entry.sequence == last.sequence + 1 and entry.previous_hash == last.hash
-        dated = entry.event.get("at") == entry.at.isoformat(timespec="microseconds")
-        found = entry.event.get("id") == entry.resource_id and entry.event.get("request") == entry.request_id
-        if not whole or not dated or not found or entry.hash != _link(last.hash, _canonical(entry.event)):
-            return last.sequence + 1
-        last = AuditHead(entry.sequence, entry.hash)
-    return None if last == head(tx, connection_id) else last.sequence + 1
+    walk = Walk()
+    for one in export(tx, connection_id):
+        fault = walk.follow(Entry(one.sequence, one.at, one.previous_hash, one.hash, one.event))
+        if fault is not None:
+            return fault.sequence
+        if one.event.get("id") != one.resource_id or one.event.get("request") != one.request_id:
+            return one.sequence
+    fault = walk.beginning()
+    if fault is not None:
+        return fault.sequence
+    return None if walk.last == head(tx, connection_id) else walk.last.sequence + 1
 
 
-def verify_exported(lines: Iterable[Mapping[str, Any]]) -> tuple[AuditHead, AuditHead] | int:
-    """Recompute the hashes of exported entries, without the database.
-
-    :param lines: What each line of the export has: ``sequence``, ``at``, ``previous_hash``, ``hash`` and ``event``.
-    :returns: The entry before the first one, and the last one; or the number of the first line that does not fit.
-    """
-    first = last = AuditHead(0, START)
-    for number, line in enumerate(lines, 1):
-        try:
-            event, hash_ = dict(line["event"]), bytes.fromhex(line["hash"])
-            if number == 1:
-                first = last = AuditHead(line["sequence"] - 1, bytes.fromhex(line.get("previous_hash", START.hex())))
-            dated = datetime.fromisoformat(line["at"]) == datetime.fromisoformat(event["at"])
-            whole = line["sequence"] == last.sequence + 1 and hash_ == _link(last.hash, _canonical(event))
-        except (KeyError, TypeError, ValueError):
-            return number
-        if not whole or not dated or (last.sequence == 0 and last.hash != START):
-            return number
-        last = AuditHead(line["sequence"], hash_)
-    return first, last
+def _head_at(tx: Connection, connection_id: str, sequence: int) -> AuditHead | None:
+    statement = select(audit.c.hash).where(_OF_CONNECTION, audit.c.sequence == bindparam("sequence"))
+    found = tx.execute(statement, {"connection": connection_id, "sequence": sequence}).scalar_one_or_none()
+    return None if found is None else AuditHead(sequence, found)
 
 
 def _lock_head(tx: Connection, connection_id: str) -> AuditHead:
@@ -215,11 +225,3 @@ def _event(found: RowMapping) -> AuditEvent:
         found["resource_id"],
         found["request_id"],
     )
-
-
-def _canonical(event: Mapping[str, Any]) -> str:
-    return json.dumps(event, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _link(previous: bytes, text: str) -> bytes:
-    return hashlib.sha256(previous + text.encode()).digest()

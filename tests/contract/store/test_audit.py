@@ -1,16 +1,19 @@
 """The audit chain shows every tampering that a chain can show."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import delete, update
 from sqlalchemy.engine import Connection
 
-from scim_bridge.store import audit
+from scim_bridge.store import audit, chain
 from scim_bridge.store.engine import Store
 from scim_bridge.store.tables import audit as audit_table
 from scim_bridge.store.tables import audit_head
+from scim_bridge.views import audit as views
 from tests.contract.store.examples import CONNECTION, NOON
 
 EVENTS = 1003  # over two pages of an export
@@ -93,5 +96,68 @@ async def test_what_is_asked_of_a_time_or_of_one_resource_is_found(store: Store)
         assert [entry.event["n"] for entry in found] == [9, 3]
         assert [entry.sequence for entry in audit.latest(tx, CONNECTION, limit=2)] == [22, 21]
         assert audit.verify(tx, CONNECTION) is None
+
+    await store.write(work)
+
+
+DAY = timedelta(days=1)
+
+
+async def test_a_head_is_signed_when_it_is_due_and_by_one_of_many(store: Store) -> None:
+    """Of a trail that has entries; again after its time, whether anything was new or not; not twice for one time."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    hour = timedelta(hours=1)
+
+    def sign(tx: Connection, *, hours: float) -> bool:
+        return audit.sign(tx, CONNECTION, key, every=hour, now=NOON + hours * hour)
+
+    def work(tx: Connection) -> None:
+        assert not sign(tx, hours=0)
+        fill(tx)
+        assert [sign(tx, hours=hours) for hours in (1, 1, 1.9, 2, 2.5)] == [True, False, False, True, False]
+        assert sign(tx, hours=0)  # the clock was put back
+        assert audit.verify(tx, CONNECTION) is None
+        lines = [json.loads(one) for one in views.lines(tx, CONNECTION)]
+        walk, fault = chain.follow(lines, key.public_key())
+        assert fault is None
+        assert walk.signed is not None
+        assert walk.signed.event["sequence"] == 22
+        assert walk.signed.event["connection"] == CONNECTION
+
+    await store.write(work)
+
+
+async def test_a_pruned_chain_holds_and_tells_what_is_gone(store: Store) -> None:
+    """Entries before a time go, also twice; the rest verifies, here and in a file; whatever else is missing shows."""
+
+    def work(tx: Connection) -> None:
+        fill(tx)
+        assert audit.prune(tx, CONNECTION, NOON, {}, now=NOON + DAY) == 0
+        (seventh,) = [one for one in audit.export(tx, CONNECTION) if one.sequence == 7]
+        assert audit.prune(tx, CONNECTION, NOON + timedelta(seconds=7), {"actor": "operator"}, now=NOON + DAY) == 7
+        assert audit.prune(tx, CONNECTION, NOON + timedelta(seconds=7), {}, now=NOON + DAY) == 0
+        *kept, told = audit.export(tx, CONNECTION)
+        assert [one.sequence for one in kept] == list(range(8, 21))
+        assert told.event == {
+            "event": "prune",
+            "id": "prune",
+            "before": (NOON + timedelta(seconds=7)).isoformat(),
+            "entries": 7,
+            "through": 7,
+            "hash": seventh.hash.hex(),
+            "actor": "operator",
+            "at": (NOON + DAY).isoformat(timespec="microseconds"),
+        }
+        assert audit.verify(tx, CONNECTION) is None
+        assert audit.prune(tx, CONNECTION, NOON + timedelta(seconds=9), {}, now=NOON + DAY) == 2
+        assert audit.verify(tx, CONNECTION) is None
+        walk, fault = chain.follow([json.loads(one) for one in views.lines(tx, CONNECTION)])
+        assert fault is None
+        assert walk.beginning() is None
+        tx.execute(delete(audit_table).where(ROW, audit_table.c.sequence == 10))
+        assert audit.verify(tx, CONNECTION) == 1
+        assert audit.prune(tx, CONNECTION, NOON + 2 * DAY, {}, now=NOON + 2 * DAY) == 12
+        assert audit.verify(tx, CONNECTION) is None
+        assert [one.event["event"] for one in audit.export(tx, CONNECTION)] == ["prune"]
 
     await store.write(work)

@@ -1,0 +1,82 @@
+"""Keeps the audit chains beside a bridge: signs their heads, and prunes what is older than it is to be kept.
+
+Every process of a store does; who comes first has done it for all.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from functools import partial
+
+from scim_bridge.config import Settings
+from scim_bridge.errors import StoreError
+from scim_bridge.provisioning.journal import acting
+from scim_bridge.store import audit
+from scim_bridge.store.engine import Store
+from scim_bridge.views.pruning import needed
+
+LOOK_SECONDS = 60.0
+LOOKS_A_DAY = 1440
+
+logger = logging.getLogger(__name__)
+
+
+class PruneRefusedError(Exception):
+    """The entries are needed; the text says what for."""
+
+
+async def prune(store: Store, connection_id: str, before: datetime, *, others: Collection[str], now: datetime) -> int:
+    """Delete the entries of a chain before a time; return how many they were.
+
+    :param others: The other connections.
+    :raises PruneRefusedError: When they are needed.
+    """
+    why = await store.scan(partial(needed, connection_id=connection_id, before=before, others=others, now=now))
+    if why is not None:
+        raise PruneRefusedError(why)
+    told = acting()
+    return await store.write(lambda tx: audit.prune(tx, connection_id, before, told, now=now))
+
+
+async def sign_due(settings: Settings, store: Store, now: datetime) -> None:
+    """Sign the heads whose time has come."""
+    key, every = settings.audit.key(), timedelta(minutes=settings.audit.sign_minutes)
+    if key is not None:
+        for id_ in sorted(settings.connections):
+            await store.write(partial(audit.sign, connection_id=id_, key=key, every=every, now=now))
+
+
+async def prune_due(settings: Settings, store: Store, now: datetime) -> None:
+    """Prune what is older than it is to be kept, unless it is needed."""
+    if settings.audit.keep_days:
+        before = now - timedelta(days=settings.audit.keep_days)
+        for id_ in sorted(settings.connections):
+            try:
+                await prune(store, id_, before, others=sorted(set(settings.connections) - {id_}), now=now)
+            except PruneRefusedError as refusal:
+                logger.warning("the audit chain of %s is not pruned: %s", id_, refusal)
+
+
+@asynccontextmanager
+async def keeping(settings: Settings, store: Store, clock: Callable[[], datetime]) -> AsyncIterator[None]:
+    """Keep the chains for the length of a ``with`` block."""
+    task = asyncio.create_task(_keep(settings, store, clock), name="keep audit")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _keep(settings: Settings, store: Store, clock: Callable[[], datetime]) -> None:
+    looks = 0
+    while settings.audit.signing_key is not None or settings.audit.keep_days:
+        with suppress(StoreError):
+            if looks % LOOKS_A_DAY == 0:
+                await prune_due(settings, store, clock())
+            await sign_due(settings, store, clock())
+        looks += 1
+        await asyncio.sleep(LOOK_SECONDS)
