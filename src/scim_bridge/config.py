@@ -107,13 +107,50 @@ class ConsoleProxySettings(Table):
     others: Literal["nobody", "viewer", "auditor"] = "nobody"
 
 
+class ConsoleOidcSettings(Table):
+    """``[console.oidc]``: an OpenID Connect provider that people sign in at.
+
+    :param issuer: What it calls itself: an ``https`` URL, as its configuration has it.
+    :param client_id: What the console is registered as there.
+    :param client_secret: What the console proves itself with.
+    :param claim: The claim of the ID token whose values tell the role: ``email``, which must be verified, ``groups``,
+        ``roles`` or another.
+    :param operators: The values of those who may decide.
+    :param auditors: The values of those who may take files.
+    :param viewers: The values of those who may look.
+    :param others: What everybody else is who can sign in there.
+    :param scopes: What is asked for besides ``openid``.
+    """
+
+    issuer: str
+    client_id: Annotated[str, Field(min_length=1)]
+    client_secret: Annotated[SecretStr, Field(min_length=1)]
+    claim: Annotated[str, Field(min_length=1)] = "email"
+    operators: frozenset[str] = frozenset()
+    auditors: frozenset[str] = frozenset()
+    viewers: frozenset[str] = frozenset()
+    others: Literal["nobody", "viewer", "auditor"] = "nobody"
+    scopes: tuple[str, ...] = ("email", "profile")
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_reached_over_tls(cls, issuer: str) -> str:
+        """Refuse a provider whose answers others could write."""
+        parts = urlsplit(issuer)
+        clear = parts.scheme == "http" and parts.hostname in LOOPBACK
+        if not parts.hostname or not (parts.scheme == "https" or clear) or parts.query or parts.fragment:
+            raise ValueError("not an https URL")
+        return issuer
+
+
 class ConsoleSettings(Table):
     """``[console]``: the operator's pages; without this table there are none.
 
     :param host: Where they are served. Off the loopback they need ``proxies`` and an ``https`` ``public_url``.
     :param public_url: What a browser opens them at, through a proxy that speaks TLS; of it scheme and authority count.
     :param proxies: The addresses that such a proxy comes from: nobody else is answered then.
-    :param proxy: How it says who has come; without it people come by one-time links alone.
+    :param proxy: How it says who has come.
+    :param oidc: Where people sign in; without this and ``proxy`` they come by one-time links alone.
     """
 
     host: str = "127.0.0.1"
@@ -121,6 +158,7 @@ class ConsoleSettings(Table):
     public_url: str | None = None
     proxies: frozenset[str] = frozenset()
     proxy: ConsoleProxySettings | None = None
+    oidc: ConsoleOidcSettings | None = None
 
     @model_validator(mode="after")
     def _is_not_open(self) -> "ConsoleSettings":

@@ -261,6 +261,27 @@ class Desk:
         found = await self._store.write(take)
         return None if found is None else await self._entrance("session", found.person, found.role, SESSION, SESSIONS)
 
+    async def admit(self, person: str, role: str) -> str:
+        """Return what the browser is to hold of somebody who proved elsewhere who they are."""
+        return await self._entrance("session", person, role, SESSION, SESSIONS)
+
+    async def note_sign_in(
+        self, connections: Collection[str], person: str, role: str | None, *, subject: str = "", reason: str = ""
+    ) -> None:
+        """Note in the audit chains that somebody signed in elsewhere, or was not let in.
+
+        :param role: ``None``: they were not let in, for a ``reason``.
+        :param subject: What the provider calls them for good.
+        """
+        entry = {"event": "sign-in", "decision": role or "refused", "actor": person}
+        entry |= {name: text for name, text in (("reason", reason), ("subject", subject)) if text}
+
+        def note(tx: Connection) -> None:
+            for one in sorted(connections):
+                audit.append(tx, one, entry, now=self.clock())
+
+        await self._store.write(note)
+
     async def visitor(self, held: str) -> SignIn | None:
         """Return whose session a browser holds."""
         return await self._store.read(lambda tx: sign_ins.find(tx, "session", _digest(held), now=self.clock()))

@@ -18,6 +18,7 @@ from scim_bridge.console import acts, entrance, pages, standing
 from scim_bridge.console.gate import Address, Gate, RefusedError, UnknownVisitorError, permit, visitor_of
 from scim_bridge.console.house import House, Plans
 from scim_bridge.console.lists import LISTINGS
+from scim_bridge.console.oidc import OpenId
 from scim_bridge.console.rendering import Rendering
 from scim_bridge.console.sealed import Seal
 from scim_bridge.desk import Deed, Desk, SignIn
@@ -84,6 +85,7 @@ def create_console(
     plans: Plans,
     scim_url: str,
     address: Address | None = None,
+    open_id: OpenId | None = None,
     secret: bytes,
 ) -> Gate:
     """Return the operator's pages.
@@ -91,13 +93,16 @@ def create_console(
     :param connections: The client preset of each connection.
     :param plans: What asks for the plan of each connection.
     :param scim_url: Scheme and authority that clients reach the bridge at.
+    :param open_id: Where people sign in; ``None``: nowhere else.
     :param secret: What links of pages are sealed with.
     """
-    house = House(desk, dict(connections), plans, scim_url, address or Address(), Seal(secret), Rendering())
+    house = House(desk, dict(connections), plans, scim_url, address or Address(), Seal(secret), Rendering(), open_id)
     routes = [Route(door.path, partial(_opened, house, door), methods=[door.method]) for door in _doors()]
     routes += [
         Route("/console/sign-in", partial(_open, house, entrance.invitation), methods=["GET"]),
         Route("/console/sign-in", partial(_open, house, entrance.sign_in), methods=["POST"]),
+        Route("/console/sign-in/oidc", partial(_open, house, entrance.leave_for_provider), methods=["GET"]),
+        Route("/console/sign-in/oidc/back", partial(_open, house, entrance.back_from_provider), methods=["GET"]),
         Route("/console/static/{name}", _static, methods=["GET"]),
     ]
     starlette = Starlette(
@@ -149,7 +154,7 @@ async def _static(request: Request) -> Response:
 async def _refused(house: House, request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)  # noqa: S101 - what it is registered for
     if isinstance(error, UnknownVisitorError):
-        return house.page("sign-in", request, status=401, title="Sign in", link=None, why=error.why)
+        return entrance.page(house, request, status=401, why=None if house.open_id else error.why)
     return house.page("fault", request, status=error.status, title="Not done", why=error.why)
 
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from scim_bridge.console.gate import Address
+from scim_bridge.console.oidc import OpenId
 from scim_bridge.console.rendering import Rendering
 from scim_bridge.console.sealed import Seal
 from scim_bridge.desk import MAY, Desk
@@ -41,6 +42,7 @@ class House:
     :param plans: What asks for the plan of each connection.
     :param scim_url: Scheme and authority that clients reach the bridge at.
     :param seal: Closes what links carry.
+    :param open_id: Where people sign in, if anywhere.
     """
 
     desk: Desk
@@ -50,6 +52,7 @@ class House:
     address: Address
     seal: Seal
     rendering: Rendering
+    open_id: OpenId | None
 
     def page(self, template: str, request: Request, *, title: str, status: int = 200, **values: Any) -> Response:
         """Return a page for whoever is signed in."""

@@ -3,12 +3,16 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from scim_bridge.config import ConsoleProxySettings, ConsoleSettings, Settings
+from scim_bridge.config import ConsoleOidcSettings, ConsoleProxySettings, ConsoleSettings, Settings
 from scim_bridge.console.gate import Address, Gate, Proxied
 from scim_bridge.console.house import Plans
 from scim_bridge.desk import Desk
 from scim_bridge.server.serve import Listen, beside
+
+if TYPE_CHECKING:
+    from scim_bridge.console.oidc import OpenId
 
 __all__ = ["Plans", "console_of", "shown"]
 
@@ -25,16 +29,37 @@ def console_of(settings: Settings, desk: Desk, plans: Plans) -> Gate:
     scim_url = settings.server.public_url or f"http://{settings.server.host}:{settings.server.port}"
     address = Address(chosen.public_url, chosen.proxies, _proxied(chosen.proxy))
     secret = settings.server.cursor_key()
-    return create_console(desk, clients, plans=plans, scim_url=scim_url.rstrip("/"), address=address, secret=secret)
+    return create_console(
+        desk,
+        clients,
+        plans=plans,
+        scim_url=scim_url.rstrip("/"),
+        address=address,
+        open_id=_open_id(chosen.oidc),
+        secret=secret,
+    )
 
 
 def _proxied(proxy: ConsoleProxySettings | None) -> Proxied | None:
     if proxy is None:
         return None
-    named = {"viewer": proxy.viewers, "auditor": proxy.auditors, "operator": proxy.operators}  # the last one counts
+    return Proxied(proxy.secret.get_secret_value(), proxy.header, *_roles(proxy))
+
+
+def _open_id(oidc: ConsoleOidcSettings | None) -> "OpenId | None":
+    if oidc is None:
+        return None
+    from scim_bridge.console.oidc import OpenId
+
+    secret = oidc.client_secret.get_secret_value()
+    return OpenId(oidc.issuer, oidc.client_id, secret, oidc.claim, *_roles(oidc), oidc.scopes)
+
+
+def _roles(chosen: ConsoleProxySettings | ConsoleOidcSettings) -> tuple[dict[str, str], str | None]:
+    """Return the role of each name, and that of all others."""
+    named = {"viewer": chosen.viewers, "auditor": chosen.auditors, "operator": chosen.operators}  # the last one counts
     roles = {person: role for role, people in named.items() for person in people}
-    default = None if proxy.others == "nobody" else proxy.others
-    return Proxied(proxy.secret.get_secret_value(), proxy.header, roles, default)
+    return roles, None if chosen.others == "nobody" else chosen.others
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ PAGE = 500
 class AuditRow:
     """One entry.
 
-    :param event: ``intent``, ``outcome``, ``drift``, ``guard``, ``token``, ``export``, ``observing``.
+    :param event: ``intent``, ``outcome``, ``drift``, ``guard``, ``token``, ``export``, ``observing``, ``sign-in``.
     :param what: The operation, decision or drift.
     :param by: Who acted.
     :param reason: Why, in an operator's words.

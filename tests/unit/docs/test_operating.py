@@ -14,6 +14,7 @@ from scim_bridge.config import (
     RESERVED_IDS,
     AlertSettings,
     ConnectionSettings,
+    ConsoleOidcSettings,
     ConsoleProxySettings,
     ConsoleSettings,
     GuardSettings,
@@ -38,6 +39,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "### `[store]`": StoreSettings,
     "### `[console]`": ConsoleSettings,
     "### `[console.proxy]`": ConsoleProxySettings,
+    "### `[console.oidc]`": ConsoleOidcSettings,
     "### `[alerts]`": AlertSettings,
     "### `[alerts.webhook]`": WebhookSettings,
     "### `[alerts.mail]`": MailSettings,
@@ -62,7 +64,7 @@ def test_every_setting_is_told_with_its_default(heading: str) -> None:
     expected = {
         name: written(field.get_default(call_default_factory=True))
         for name, field in model.model_fields.items()
-        if name not in {"guard", "proxy", "webhook", "mail"}
+        if name not in {"guard", "proxy", "oidc", "webhook", "mail"}
     }
     told = {row[0].strip("`"): row[1] for row in table(text("docs/operating/settings.md"), heading)}
     assert told == expected
