@@ -5,7 +5,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,12 +36,12 @@ from scim_bridge.server.connections import ConnectionOptions, ServedConnection, 
 from scim_bridge.server.metrics import Metrics
 from scim_bridge.server.request_log import RequestLog
 from scim_bridge.server.serve import Listen, serve
-from scim_bridge.store import notifications, rate_windows
+from scim_bridge.store import notifications
 from scim_bridge.store.engine import Store
-from scim_bridge.store.kept import KeptCircuit, KeptState
+from scim_bridge.store.kept import KeptCircuit, KeptState, KeptWindow
 from scim_bridge.store.leadership import Leadership, leadership
 from scim_bridge.store.notifications import Listener
-from scim_bridge.upstream import HttpClients, Share
+from scim_bridge.upstream import HttpClients
 from scim_bridge.views.plan import plan
 
 RECOVERY = 4.0
@@ -260,19 +260,8 @@ async def _start(
 
 def _keep(clients: HttpClients, store: Store, clock: Callable[[], datetime]) -> None:
     """Keep rate limits with every other process of a store, and circuits beyond this one."""
-    clients.share = partial(_share, store, uuid4().hex, clock)
+    clients.share = partial(KeptWindow, store, clock, uuid4().hex)
     clients.circuit = partial(KeptCircuit, store, clock)
-
-
-def _share(store: Store, process: str, clock: Callable[[], datetime], account: str) -> Share:
-    """Return what keeps the rate limit of a remote account with every other process of this store."""
-
-    async def take(own: Sequence[float], requests: int, seconds: float) -> Sequence[float]:
-        return await store.write(
-            lambda tx: rate_windows.take(tx, account, process, own, requests=requests, seconds=seconds, now=clock())
-        )
-
-    return take
 
 
 def _observing(bridge: Bridge) -> dict[tuple[tuple[str, str], ...], float]:
@@ -352,7 +341,7 @@ class Serving:
         lost = self.metrics.counter("request_log_lost", "Requests, and calls they caused, that could not be kept.")
         self.request_log = RequestLog(settings.store.requests_days, lost=lost)
         self.connections: dict[str, ServedConnection] = {}
-        self.authentication: TokenAuthentication | None = None
+        self.authentication = TokenAuthentication()
         self.bridge: Bridge | None = None
         self.opened_at = 0.0
 
@@ -364,7 +353,7 @@ class Serving:
         """Let requests in."""
         self.bridge = bridge
         self.metrics.gauge("observing", "Whether a connection only observes: 1 or 0.", partial(_observing, bridge))
-        self.authentication = TokenAuthentication(bridge.store)
+        self.authentication.store = bridge.store
         self.opened_at = asyncio.get_running_loop().time()
         self.connections.update(bridge.connections)
 
@@ -372,9 +361,9 @@ class Serving:
         """Return the ASGI application."""
         return create_server(
             self.connections,
-            authenticate=self._authenticate,
+            authenticate=self.authentication,
             request_log=self.request_log,
-            attribute=self._attribute,
+            attribute=self.authentication.attribute,
             ready=self._ready,
             metrics=self.metrics,
             options=ServerOptions(
@@ -382,14 +371,6 @@ class Serving:
             ),
             lifespan=lifespan,
         )
-
-    async def _authenticate(self, connection_id: str, token: str) -> str | None:
-        return None if self.authentication is None else await self.authentication(connection_id, token)
-
-    async def _attribute(self, connection_id: str, token: str) -> tuple[str | None, str]:
-        if self.authentication is None:
-            return None, "unknown token"
-        return await self.authentication.attribute(connection_id, token)
 
     async def _ready(self) -> Mapping[str, bool]:
         waited = asyncio.get_running_loop().time() - self.opened_at

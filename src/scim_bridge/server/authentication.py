@@ -54,19 +54,19 @@ def loop_time() -> float:
 class TokenAuthentication:
     """Checks bearer tokens against the store.
 
-    :param store: Where the tokens are.
+    :param store: Where the tokens are; ``None``: it is not open yet, and no token is valid.
     :param clock: Tells the time in UTC.
     :param monotonic: Seconds that only go forward.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: Store | None = None,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = loop_time,
     ) -> None:
-        self._store = store
+        self.store = store
         self._clock = clock
         self._monotonic = monotonic
         self._valid: OrderedDict[tuple[str, bytes], tuple[str, float]] = OrderedDict()
@@ -81,16 +81,16 @@ class TokenAuthentication:
             return known[0]
         self._valid.pop(key, None)
         lookup_id = tokens.parse(token)
-        if lookup_id is None:
+        if lookup_id is None or self.store is None:
             return None
-        record = await self._store.read(lambda tx: tokens.find(tx, lookup_id))
+        record = await self.store.read(lambda tx: tokens.find(tx, lookup_id))
         valid = tokens.verify(token, record, self._clock())
         if record is None or not valid or record.connection_id != connection_id:
             return None
         self._valid[key] = (lookup_id, self._monotonic() + REMEMBER_SECONDS)
         while len(self._valid) > REMEMBERED:
             self._valid.popitem(last=False)
-        self._touch(lookup_id)
+        self._touch(self.store, lookup_id)
         return lookup_id
 
     async def attribute(self, connection_id: str, token: str) -> tuple[str | None, str]:
@@ -99,25 +99,27 @@ class TokenAuthentication:
         Only to who has the whole token it is one of ours; the client is told neither.
         """
         lookup_id = tokens.parse(token)
-        record = None if lookup_id is None else await self._store.read(lambda tx: tokens.find(tx, str(lookup_id)))
+        if lookup_id is None or self.store is None:
+            return None, "unknown token"
+        record = await self.store.read(lambda tx: tokens.find(tx, lookup_id))
         if record is None or not tokens.matches(token, record):
             return None, "unknown token"
         if record.connection_id != connection_id:
             return lookup_id, f"token of {record.connection_id}"
         return lookup_id, "revoked token" if record.revoked_at is not None else "expired token"
 
-    def _touch(self, lookup_id: str) -> None:
+    def _touch(self, store: Store, lookup_id: str) -> None:
         """Note the use of a token, now and then, without making the request wait."""
         now = self._monotonic()
         if now - self._touched.get(lookup_id, -TOUCH_SECONDS) < TOUCH_SECONDS:
             return
         self._touched[lookup_id] = now
-        task = asyncio.get_running_loop().create_task(self._write_touch(lookup_id))
+        task = asyncio.get_running_loop().create_task(self._write_touch(store, lookup_id))
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
-    async def _write_touch(self, lookup_id: str) -> None:
-        await self._store.write(lambda tx: tokens.touch(tx, lookup_id, self._clock()))
+    async def _write_touch(self, store: Store, lookup_id: str) -> None:
+        await store.write(lambda tx: tokens.touch(tx, lookup_id, self._clock()))
 
     def _finished(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)

@@ -1,10 +1,10 @@
 """What is kept for connectors and for their HTTP clients beyond the process."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from scim_bridge.store import connector_state
+from scim_bridge.store import connector_state, rate_windows
 from scim_bridge.store.engine import Store
 
 OF_ALL = ""
@@ -53,3 +53,24 @@ class KeptCircuit:
             await self._store.write(lambda tx: connector_state.put(tx, OF_ALL, self._key, {}, self._clock()))
         else:
             await self._store.write(lambda tx: connector_state.delete(tx, OF_ALL, self._key))
+
+
+class KeptWindow:
+    """The calls of all processes to one remote account in the store (``upstream.Share``).
+
+    :param process: Names this process.
+    :param account: Its name, as its HTTP clients have it.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], datetime], process: str, account: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._process = process
+        self._account = account
+
+    async def __call__(self, own: Sequence[float], requests: int, seconds: float) -> Sequence[float]:
+        """Record the calls of this process, if all together are within the limit; return those of the others."""
+        account, process, now = self._account, self._process, self._clock
+        return await self._store.write(
+            lambda tx: rate_windows.take(tx, account, process, own, requests=requests, seconds=seconds, now=now())
+        )
