@@ -78,7 +78,7 @@ class CoreUser(scim2_models.User[scim2_models.AnyExtension]):
 
 
 class EntitledUser(CoreUser[scim2_models.AnyExtension]):
-    """The core User where the remote system tells what people hold."""
+    """The core User where the remote system shows what people hold."""
 
     roles: list[RoleValue] | None = None  # type: ignore[assignment] # narrower than there
     entitlements: list[EntitlementValue] | None = None  # type: ignore[assignment] # narrower than there

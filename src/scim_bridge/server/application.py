@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from scim2_models import NotFoundException, SCIMException
 from scim2_server.requests import ScimRequest
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from scim_bridge.errors import ServingError
 from scim_bridge.models import Kind
@@ -86,7 +86,6 @@ def create_server(
     ready: Ready = _always_ready,
     metrics: Metrics | None = None,
     options: ServerOptions | None = None,
-    mounts: Mapping[str, ASGIApp] | None = None,
     lifespan: Callable[[], AbstractAsyncContextManager[None]] = _no_lifespan,
 ) -> "Server":
     """Return the server of some connections.
@@ -97,7 +96,6 @@ def create_server(
     :param attribute: Tells it whose token was refused.
     :param ready: Tells whether ``/readyz`` is.
     :param metrics: What ``/metrics`` shows.
-    :param mounts: Other applications by the first segment of their paths (``console``); each has its own way in.
     :param lifespan: Entered when the server starts and left when it stops.
     """
     return Server(
@@ -108,7 +106,6 @@ def create_server(
         ready=ready,
         metrics=metrics or Metrics(),
         options=options or ServerOptions(),
-        mounts=mounts or {},
         lifespan=lifespan,
     )
 
@@ -126,7 +123,6 @@ class Server:
         ready: Ready,
         metrics: Metrics,
         options: ServerOptions,
-        mounts: Mapping[str, ASGIApp],
         lifespan: Callable[[], AbstractAsyncContextManager[None]],
     ) -> None:
         self._connections = connections
@@ -136,7 +132,6 @@ class Server:
         self._attribute = attribute
         self._ready = ready
         self._options = options
-        self._mounts = mounts
         self._lifespan = lifespan
         self._failures = FailedAuthentications(options.failed_authentications)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -154,11 +149,7 @@ class Server:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            mounted = self._mounts.get(scope["path"].split("/")[1] if "/" in scope["path"] else "")
-            if mounted is not None:
-                await mounted(scope, receive, send)
-            else:
-                await self._serve(scope, receive, send)
+            await self._serve(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 

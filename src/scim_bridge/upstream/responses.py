@@ -74,7 +74,7 @@ def _http_date(value: str) -> datetime | None:
 
 
 class About(Enum):
-    """What an answer that is no success is about."""
+    """What an answer other than a success is about."""
 
     OBJECT = "object"
     """What was asked for: the remote system refuses it, or has none."""
@@ -89,7 +89,7 @@ REFUSALS = frozenset({400, 403, 404, 409, 422})
 
 
 def about(response: httpx2.Response, own_error: OwnError) -> About:
-    """Return what an answer that is no success is about."""
+    """Return what an answer other than a success is about."""
     if response.status_code in {401, 423, 429}:
         return About.ACCOUNT
     if response.status_code not in REFUSALS:
