@@ -8,15 +8,19 @@ brace. Only ``attributes`` and ``excludedAttributes`` need a model
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from scim_bridge.models import Kind
 from scim_bridge.protocol.entitlements import Values
-from scim_bridge.store.clock import from_microseconds
 from scim_bridge.store.rows import Membership, ResourceRow, entity_tag
 from scim_bridge.store.shown import Shown
 
 ENDPOINTS: dict[Kind, str] = {"User": "/Users", "Group": "/Groups"}
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - of UTC: a date without a zone is written in a third of the time
+_ascii = json.JSONEncoder().encode
+_plain = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ def with_held(document: bytes, held: Values) -> bytes:
 
 def _meta(base_url: str, kind: Kind, id: str, created: str, modified: str, version: int) -> bytes:  # noqa: PLR0917 - the columns of a row
     """Return ``meta`` as the last member of a resource, with the resource's closing brace."""
-    place = json.dumps(f"{base_url}{ENDPOINTS[kind]}/{id}")
+    place = _ascii(f"{base_url}{ENDPOINTS[kind]}/{id}")
     tag = entity_tag(version).replace('"', r"\"")
     return (
         f'"meta":{{"resourceType":"{kind}","created":"{created}","lastModified":"{modified}",'
@@ -113,12 +117,15 @@ def user(base_url: str, shown: Shown, groups: Sequence[tuple[str, str]], *, comp
     wanted = bool(shown.active)
     head = _user_document(shown.document, wanted, told_active(wanted, bool(shown.shown_active), compared=compared))
     if groups:
-        held = (
-            {"value": id_, "$ref": f"{base_url}/Groups/{id_}", "display": name, "type": "direct"}
-            for id_, name in groups
-        )
-        head += b',"groups":' + _compact(list(held))
+        head += f',"groups":[{",".join([_held(base_url, *one) for one in groups])}]'.encode()
     return head + b"," + _shown_meta(base_url, "User", shown)
+
+
+@lru_cache(maxsize=1024)
+def _held(base_url: str, id: str, name: str) -> str:
+    """Return one value of ``groups``; the people of a page have the same groups."""
+    place = f"{base_url}/Groups/{id}"
+    return f'{{"value":{_plain(id)},"$ref":{_plain(place)},"display":{_plain(name)},"type":"direct"}}'
 
 
 def group(base_url: str, shown: Shown, members: Sequence[str] | None) -> bytes:
@@ -142,8 +149,13 @@ def _members(base_url: str, ids: Sequence[str]) -> str:
 
 
 def _shown_meta(base_url: str, kind: Kind, shown: Shown) -> bytes:
-    created, modified = timestamp(from_microseconds(shown.created_at)), timestamp(from_microseconds(shown.modified_at))
+    created, modified = _instant(shown.created_at), _instant(shown.modified_at)
     return _meta(base_url, kind, shown.id, created, modified, shown.version)
+
+
+def _instant(microseconds: int) -> str:
+    """Return what :func:`timestamp` does of a time as the store has it."""
+    return f"{(_EPOCH + timedelta(microseconds=microseconds)).isoformat()}Z"
 
 
 def _compact(value: object) -> bytes:
