@@ -180,7 +180,7 @@ async def profiled(options: argparse.Namespace) -> None:
     async def visit(system: System, operation: Operation, name: str, number: int, rounds: int, clients: int) -> None:
         if clients > 1:
             return
-        profile = cProfile.Profile()
+        profile = cProfile.Profile(time.process_time)
         await _rounds(system, operation, number, rounds, clients, lambda: profile)
         stats: Any = pstats.Stats(profile)
         print(f"{name}: {stats.total_calls / number / (rounds + 1):,.0f} Python calls each")

@@ -1,7 +1,8 @@
 """A remote system that costs nothing that grows: what is measured is the bridge, not the stand-in behind it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from scim_bridge.connector import ConnectorContext
@@ -13,14 +14,23 @@ from scim_bridge.testing.memory_remote import Account, MemoryRemote
 class IndexedRemote(MemoryRemote):
     """A remote system in memory whose every call costs the same, whatever it holds.
 
-    The kit's own walks all accounts for a userName and all memberships for one person: right for a test that changes
-    its fields by hand, wrong behind a stopwatch.
+    The kit's own walks all accounts for a userName and all memberships for one person, and keeps every call: right for
+    a test that changes its fields by hand and looks at what arrived, wrong where time and memory are measured.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._by_name: dict[str, str] = {}
         self._groups_of: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+
+    @asynccontextmanager
+    async def call(self, hook: str, remote_id: str | None = None, **arguments: Any) -> AsyncIterator[None]:
+        """Keep nothing of a call, and let it take effect."""
+        del hook, remote_id, arguments
+        yield
+
+    def changed(self) -> None:
+        """Keep nothing of what changed."""
 
     def add_account(self, user_name: str, *, active: bool = True, **attributes: object) -> str:
         """Make an account and return its remote id."""
