@@ -187,6 +187,7 @@ class StoreSettings(Table):
         connection over from one that is frozen. No call to a remote system outlasts it.
     :param wait_seconds: For how long a server waits at its start for a database that does not answer yet.
     :param requests_days: For how many days it is kept what was asked, and the calls that it caused; 0: not at all.
+    :param departures_days: For how many days the name of somebody who was deleted is kept; then a keyed hash of it.
     """
 
     url: str = "sqlite:///scim-bridge.db"
@@ -194,6 +195,7 @@ class StoreSettings(Table):
     takeover_seconds: Annotated[float, Field(ge=6, le=600)] = 60.0
     wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
     requests_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    departures_days: Annotated[int, Field(ge=0, le=36_500)] = 365
 
     @property
     def file(self) -> Path | None:

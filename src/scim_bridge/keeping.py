@@ -1,4 +1,4 @@
-"""Keeps the audit chains beside a bridge: signs their heads, and prunes what is older than it is to be kept.
+"""Keeps the audit chains beside a bridge: signs their heads, prunes what is old, tells how the bridge was configured.
 
 Every process of a store does; who comes first has done it for all.
 """
@@ -13,8 +13,8 @@ from functools import partial
 from scim_bridge.config import Settings
 from scim_bridge.errors import StoreError
 from scim_bridge.provisioning.journal import acting
-from scim_bridge.store import audit
-from scim_bridge.store.engine import Store
+from scim_bridge.store import audit, departed
+from scim_bridge.store.engine import Connection, Store
 from scim_bridge.views.pruning import needed
 
 LOOK_SECONDS = 60.0
@@ -37,7 +37,12 @@ async def prune(store: Store, connection_id: str, before: datetime, *, others: C
     if why is not None:
         raise PruneRefusedError(why)
     told = acting()
-    return await store.write(lambda tx: audit.prune(tx, connection_id, before, told, now=now))
+
+    def work(tx: Connection) -> int:
+        departed.forget(tx, connection_id, before)
+        return audit.prune(tx, connection_id, before, told, now=now)
+
+    return await store.write(work)
 
 
 async def sign_due(settings: Settings, store: Store, now: datetime) -> None:
@@ -59,6 +64,13 @@ async def prune_due(settings: Settings, store: Store, now: datetime) -> None:
                 logger.warning("the audit chain of %s is not pruned: %s", id_, refusal)
 
 
+async def hide_due(settings: Settings, store: Store, now: datetime) -> None:
+    """Put keyed hashes in the place of names that were to be kept until now."""
+    before = now - timedelta(days=settings.store.departures_days)
+    for id_ in sorted(settings.connections):
+        await store.write(partial(departed.hide, connection_id=id_, before=before, now=now))
+
+
 @asynccontextmanager
 async def keeping(settings: Settings, store: Store, clock: Callable[[], datetime]) -> AsyncIterator[None]:
     """Keep the chains for the length of a ``with`` block."""
@@ -73,9 +85,10 @@ async def keeping(settings: Settings, store: Store, clock: Callable[[], datetime
 
 async def _keep(settings: Settings, store: Store, clock: Callable[[], datetime]) -> None:
     looks = 0
-    while settings.audit.signing_key is not None or settings.audit.keep_days:
+    while True:
         with suppress(StoreError):
             if looks % LOOKS_A_DAY == 0:
+                await hide_due(settings, store, clock())
                 await prune_due(settings, store, clock())
             await sign_due(settings, store, clock())
         looks += 1

@@ -28,7 +28,7 @@ from scim_bridge.provisioning.succession import (
     standing,
     take_name,
 )
-from scim_bridge.store import memberships, resources
+from scim_bridge.store import departed, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 
@@ -397,6 +397,8 @@ class Outcomes:
             if row.remote_id is not None:
                 self.forgotten[row.remote_id] = self.clock()
             resources.remove(tx, self.connection_id, row.id)
+            if row.kind == "User":
+                departed.keep(tx, row, now=self.clock())
             record(tx, row, "outcome", now=self.clock(), operation="delete", outcome="gone")
             return
         if row.deleted:

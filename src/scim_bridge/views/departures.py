@@ -4,12 +4,12 @@ A departure begins with the entry of the audit chain in which a client, or an op
 deleted who was not, and is confirmed by the entry of the first answer of the remote system that showed it.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from scim_bridge.store import audit, memberships, resources
+from scim_bridge.store import audit, departed, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow, State
 from scim_bridge.views.people import there
@@ -34,7 +34,7 @@ NEVER = "had no access when it was asked"
 class Departure:
     """One person who was to lose access.
 
-    :param name: Their userName; ``None`` of somebody whose deletion is done: the chain has ids only.
+    :param name: Their userName; ``None`` of somebody whose deletion was done so long ago that it is not kept.
     :param asked: When the removal was asked for, and durable.
     :param accepted: When it was let through to the remote system: when it was asked, unless the guard held it.
     :param confirmed: When the remote system was seen to have ended it.
@@ -74,17 +74,25 @@ class _Open:
     ending: Ending | None = None
 
 
-def departures(tx: Connection, connection_id: str, *, since: datetime, others: Collection[str] = ()) -> list[Departure]:
+def departures(
+    tx: Connection, connection_id: str, *, since: datetime, others: Collection[str] = (), who: str | None = None
+) -> list[Departure]:
     """Return who was to lose access from a time on, in the order in which it was asked.
 
     Reads the audit chain from there on, and the rows of those it names: it costs what has happened, not how many there
     are.
 
     :param others: Connections in which the same userName may have access, too.
+    :param who: Only of whoever has, or had, this userName; also when the name itself is not kept any more.
     """
     told = _told(audit.since(tx, connection_id, since))
+    if who is not None:
+        there_ = resources.find_by_name(tx, connection_id, "User", who)
+        asked = departed.find(tx, connection_id, who) | ({there_.id} if there_ is not None else set())
+        told = {id_: those for id_, those in told.items() if id_ in asked}
+    gone = departed.names(tx, connection_id, told)
     found = [
-        _departure(tx, connection_id, resource_id, one, last=one is those[-1], others=others)
+        _departure(tx, connection_id, resource_id, one, last=one is those[-1], others=others, gone=gone)
         for resource_id, those in told.items()
         for one in those
     ]
@@ -159,7 +167,14 @@ def _outcome(open_: _Open, event: dict[str, Any], at: datetime) -> None:
 
 
 def _departure(
-    tx: Connection, connection_id: str, resource_id: str, one: _Open, *, last: bool, others: Collection[str]
+    tx: Connection,
+    connection_id: str,
+    resource_id: str,
+    one: _Open,
+    *,
+    last: bool,
+    others: Collection[str],
+    gone: Mapping[str, str],
 ) -> Departure:
     row = resources.get(tx, connection_id, "User", resource_id, deleted=True)
     one = _settled(one, row) if last else one
@@ -167,7 +182,7 @@ def _departure(
     minutes = None if one.confirmed is None else round((one.confirmed - one.asked).total_seconds() / 60, 2)
     return Departure(
         connection_id,
-        None if row is None else row.name,
+        gone.get(resource_id) if row is None else row.name,
         ending,
         one.asked,
         one.accepted,

@@ -230,7 +230,7 @@ def test_departures_tell_when_it_was_asked_and_confirmed_and_what_is_left(operat
     told = operator.rows("departures", "acme")
     assert [(row["name"], row["state"]) for row in told] == [
         ("ada@x.example", "confirmed"),
-        (None, "confirmed"),
+        ("bob@x.example", "confirmed"),
         ("dan@x.example", "pending"),
     ]
     ada, bob, dan = told
@@ -242,6 +242,9 @@ def test_departures_tell_when_it_was_asked_and_confirmed_and_what_is_left(operat
         "dan@x.example"
     ]
     assert operator.rows("departures", "acme", "--since", "2999-01-01") == []
+    for who in ("ada", "bob", "dan", "eve"):
+        found = [row for row in told if row["name"] == f"{who}@x.example"]
+        assert operator.rows("departures", "acme", "--who", f"{who.upper()}@x.example") == found
     assert "3 asked, 2 confirmed, 1 not ended" in operator.run("departures", "acme").stdout
 
 
