@@ -35,13 +35,14 @@ from scim_bridge.server.authentication import TokenAuthentication, warn_of_missi
 from scim_bridge.server.connections import ConnectionOptions, ServedConnection, served
 from scim_bridge.server.metrics import Metrics
 from scim_bridge.server.request_log import RequestLog
+from scim_bridge.server.scraping import Scrape, scraped
 from scim_bridge.server.serve import Listen, serve
 from scim_bridge.store import notifications
 from scim_bridge.store.engine import Store
 from scim_bridge.store.kept import KeptCircuit, KeptState, KeptWindow
 from scim_bridge.store.leadership import Leadership, leadership
 from scim_bridge.store.notifications import Listener
-from scim_bridge.upstream import HttpClients
+from scim_bridge.upstream import Call, HttpClients
 from scim_bridge.views.plan import plan
 
 RECOVERY = 4.0
@@ -137,6 +138,7 @@ async def open_bridge(
     :raises ConfigurationError: In one line, when the bridge cannot start like this.
     """
     around, chosen = surroundings or Surroundings(), settings if only is None else settings.only(only)
+    metrics = metrics or Metrics()
     async with AsyncExitStack() as stack:
         store = await Store.open(
             settings.store.url,
@@ -149,13 +151,13 @@ async def open_bridge(
         if request_log is not None:
             await stack.enter_async_context(request_log.kept(store))
         if isinstance(around.http_client, HttpClients):
-            _keep(around.http_client, store, around.clock)
-            around.http_client.calls = None if request_log is None else request_log.note_call
+            _keep(around.http_client, store, around.clock, metrics.counting(request_log))
         state = partial(KeptState, store, clock=around.clock)
         pool = await stack.enter_async_context(connectors_of(chosen, http_client=around.http_client, state=state))
         bridge = Bridge(chosen, store, drives=store.alone)
         leading = leadership(store, takeover_seconds=settings.store.takeover_seconds)
         stack.push_async_callback(leading.close)
+        metrics.gauges = _gauges(bridge, leading, around)
         secret = settings.server.cursor_key()
         for connection_id, connection in chosen.connections.items():
             provider = await _provider(pool[connection_id], connection)
@@ -168,7 +170,7 @@ async def open_bridge(
                 user_model=cast("type[User]", provider.model("User")),
             )
             bridge.connections[connection_id] = _served(
-                connection, provisioning, provider, secret=secret, metrics=metrics or Metrics()
+                connection, provisioning, provider, secret=secret, metrics=metrics
             )
             reconciler = bridge.reconcilers[connection_id] = _reconciler(provisioning, connection)
             if bridge.drives:
@@ -211,7 +213,6 @@ def _served(
     secret: bytes,
     metrics: Metrics,
 ) -> ServedConnection:
-    count_quirk = metrics.counter("quirks", "Forms that a client sends and the RFC does not have.")
     options = ConnectionOptions(connection.transient_status, connection.group_patch_status, connection.lists_unmanaged)
     return served(
         provisioning,
@@ -219,7 +220,7 @@ def _served(
         provider,
         secret=secret,
         options=options,
-        count=lambda name: count_quirk(connection=provisioning.connection_id, quirk=name),
+        count=lambda name: metrics.quirks.labels(provisioning.connection_id, name).inc(),
     )
 
 
@@ -258,14 +259,16 @@ async def _start(
     stack.push_async_callback(stop)
 
 
-def _keep(clients: HttpClients, store: Store, clock: Callable[[], datetime]) -> None:
-    """Keep rate limits with every other process of a store, and circuits beyond this one."""
+def _gauges(bridge: Bridge, leading: Leadership, around: Surroundings) -> Scrape:
+    watch = bridge.settings.alerts.watch()
+    return scraped(bridge.store, bridge.connections, watch, leading, around.http_client, clock=around.clock)
+
+
+def _keep(clients: HttpClients, store: Store, clock: Callable[[], datetime], calls: Callable[[Call], None]) -> None:
+    """Keep rate limits with every other process of a store, circuits beyond this one, and what was called."""
+    clients.calls = calls
     clients.share = partial(KeptWindow, store, clock, uuid4().hex)
     clients.circuit = partial(KeptCircuit, store, clock)
-
-
-def _observing(bridge: Bridge) -> dict[tuple[tuple[str, str], ...], float]:
-    return {(("connection", id_),): float(driver.observes) for id_, driver in bridge.drivers.items()}
 
 
 def _heard(bridge: Bridge, channel: str, payload: str | None) -> None:  # noqa: ARG001 - there is one channel
@@ -338,8 +341,7 @@ class Serving:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        lost = self.metrics.counter("request_log_lost", "Requests, and calls they caused, that could not be kept.")
-        self.request_log = RequestLog(settings.store.requests_days, lost=lost)
+        self.request_log = RequestLog(settings.store.requests_days, lost=self.metrics.request_log_lost.inc)
         self.connections: dict[str, ServedConnection] = {}
         self.authentication = TokenAuthentication()
         self.bridge: Bridge | None = None
@@ -352,7 +354,6 @@ class Serving:
     def open(self, bridge: Bridge) -> None:
         """Let requests in."""
         self.bridge = bridge
-        self.metrics.gauge("observing", "Whether a connection only observes: 1 or 0.", partial(_observing, bridge))
         self.authentication.store = bridge.store
         self.opened_at = asyncio.get_running_loop().time()
         self.connections.update(bridge.connections)

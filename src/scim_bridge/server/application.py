@@ -137,10 +137,7 @@ class Server:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._draining = False
         self.metrics = metrics
-        self._count_request = metrics.counter("requests", "Requests answered, by operation and status.")
-        self._count_seconds = metrics.counter("request_seconds", "Seconds spent answering, by operation.")
-        self._count_refused = metrics.counter("failed_authentications", "Requests without a valid token.")
-        metrics.gauge("requests_in_progress", "Requests being answered.", lambda: {(): len(self._tasks)})
+        metrics.requests_in_progress.set_function(lambda: len(self._tasks))
 
     # -- ASGI ----------------------------------------------------------------------------------------------------------
 
@@ -195,8 +192,7 @@ class Server:
             answer = internal_error(entry.request_id)
         await answer.send(send, entry.request_id, head=head)
         seconds = time.perf_counter() - started
-        self._count_request(operation=entry.operation, status=str(answer.status))
-        self._count_seconds(seconds, operation=entry.operation)
+        self.metrics.answered(entry.operation, answer.status, seconds)
         access_log.write(entry, answer.status, seconds)
         self._request_log.note(entry, answer.status, seconds)
 
@@ -236,7 +232,7 @@ class Server:
                 return await self._probe(path, entry)
             if path == "/metrics" and self._options.public_metrics:
                 entry.operation = "metrics"
-                return Answer(200, self.metrics.text().encode(), media_type="text/plain; version=0.0.4; charset=utf-8")
+                return Answer(200, await self.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
             connection_id, _, rest = path[1:].partition("/")
             connection = self._connections.get(connection_id)
             entry.connection = None if connection is None else connection_id
@@ -267,7 +263,7 @@ class Server:
         return True
 
     def _refused(self, scope: Scope) -> Answer:
-        self._count_refused()
+        self.metrics.failed_authentications.inc()
         wait = self._failures.failed((scope.get("client") or ("unknown",))[0])
         if wait:
             return error_answer(429, "Too many requests without a valid token", headers={"Retry-After": str(wait)})

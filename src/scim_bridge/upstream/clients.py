@@ -36,9 +36,23 @@ so one account's state taken for another's. httpcore2 does not notice.
 class Account:
     """What all clients of one remote account share."""
 
+    name: str
     limiter: RateLimiter
     breaker: Breaker = field(default_factory=Breaker)
     budget: RetryBudget = field(default_factory=RetryBudget)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a remote account stands.
+
+    :param name: The host it is called at, and a number.
+    :param limit_used: Which share of its rate limit is used up.
+    """
+
+    name: str
+    limit_used: float
+    circuit_open: bool
 
 
 class HttpClients:
@@ -91,7 +105,8 @@ class HttpClients:
         """
         if account not in self._accounts:
             share = None if self.share is None else self.share(account)
-            self._accounts[account] = Account(RateLimiter(rate_limit, share))
+            name = f"{httpx2.URL(base_url).host} {len(self._accounts) + 1}"
+            self._accounts[account] = Account(name, RateLimiter(rate_limit, share))
             self._accounts[account].breaker.kept = None if self.circuit is None else self.circuit(account)
         shared = self._accounts[account]
         shared.limiter.tighten(rate_limit)
@@ -107,6 +122,10 @@ class HttpClients:
             transport=TraceLayer(CircuitLayer(retrying, shared.breaker), self._logger),
             follow_redirects=False,
         )
+
+    def standing(self) -> Sequence[Standing]:
+        """Return how each remote account stands that a client was opened for."""
+        return [Standing(one.name, one.limiter.used, one.breaker.is_open) for one in self._accounts.values()]
 
     def limits(self) -> Sequence[RateLimit]:
         """Return the limit of each remote account that a client was opened for."""

@@ -100,6 +100,11 @@ class Window:
         ended = [now - at for at in self._ended if now - at < self._length - 10 * MOMENT]
         return [*ended, *[0.0] * self._under_way]
 
+    def used(self, now: float) -> float:
+        """Return which share of the limit is used up."""
+        ended = sum(now - at < self._length for at in self._past)
+        return (ended + self._let_through + self._under_way) / self.limit.requests
+
     def meet(self, others: Sequence[float], now: float) -> None:
         """Take over what other processes sent: the age of each of their calls, in seconds."""
         self._others = [now - age + GRACE for age in others]
@@ -161,6 +166,11 @@ class RateLimiter:
         finally:
             self._window.end(asyncio.get_running_loop().time())
             self._dispatch()
+
+    @property
+    def used(self) -> float:
+        """Which share of the limit is used up."""
+        return self._window.used(asyncio.get_running_loop().time())
 
     async def _acquire(self, lane: Lane, latest: float | None) -> None:
         """Wait for one's turn in this process, and then for the agreement of the others."""
