@@ -280,7 +280,7 @@ class Life(Judged):
 
     async def seats_run_out(self) -> set[str] | None:
         """Let there be no seat of a kind beyond those that are held, or enough again."""
-        pool = self.portal.hubspot.seats.get(self.random.choice(SEATS[:2]))
+        pool = self.portal.hubspot.seats.get(self.random.choice(SEATS))
         if pool is None:
             return None
         held = sum(pool.name in each.seats for each in self.portal.everybody().values())
