@@ -20,6 +20,7 @@ from scim_bridge.cli.demo.processes import executable, process_group
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+LEAVE = {"schemas": [PATCH_OP], "Operations": [{"op": "replace", "value": {"active": False}}]}
 
 GUARD = """
 [connections.okta.guard]
@@ -35,11 +36,15 @@ class Stage:
 
     :param configuration: The configuration file of the bridge.
     :param remote: The address of the HubSpot that is none.
+    :param token: What the identity provider comes with.
+    :param ids: The ids of those it created.
     """
 
     configuration: Path
     url: str
     remote: str
+    token: str
+    ids: dict[str, str]
 
     def command(self, *arguments: str) -> str:
         """Return what a command of the bridge prints."""
@@ -49,6 +54,30 @@ class Stage:
     def link(self, role: str) -> str:
         """Return a link that signs somebody in."""
         return self.command("console", "login", "--name", "Grace", "--role", role).strip()
+
+    def push(self, method: str, path: str, body: dict[str, Any]) -> int:
+        """Send what an identity provider sends; return how it was answered."""
+        headers = {"Authorization": f"Bearer {self.token}", "User-Agent": "Okta SCIM Client 1.0.0"}
+        return httpx2.request(
+            method, f"{self.url}/okta/scim/v2{path}", json=body, headers=headers, timeout=60
+        ).status_code
+
+    def leave(self, name: str) -> int:
+        """Have the identity provider deactivate somebody."""
+        return self.push("PATCH", f"/Users/{self.ids[name]}", LEAVE)
+
+    def join(self, name: str) -> int:
+        """Have the identity provider create somebody."""
+        return self.push("POST", "/Users", {"schemas": [USER], "userName": f"{name}@example.com", "active": True})
+
+    def fault(self, **fault: Any) -> None:
+        """Break HubSpot."""
+        httpx2.post(f"{self.remote}/emulator/faults", json=fault).raise_for_status()
+
+    def is_in_hubspot(self, name: str) -> bool:
+        """Whether somebody has access in HubSpot."""
+        found = httpx2.get(f"{self.remote}/emulator/snapshot").json().get(f"{name}@example.com")
+        return found is not None and found["active"]
 
     def held_in_hubspot(self, name: str) -> list[str]:
         """Return the permission sets that somebody has in HubSpot."""
@@ -100,13 +129,14 @@ async def _played() -> AsyncIterator[Stage]:
                 file.write_text(file.read_text() + GUARD)
                 bridge = BridgeProcess(processes, file)
                 await bridge.start()
-                await _work(bridge, await bridge.create_token("okta"))
-                yield Stage(file, bridge.url, portal.url)
+                token = await bridge.create_token("okta")
+                ids = await _work(bridge, token)
+                yield Stage(file, bridge.url, portal.url, token, ids)
             finally:
                 await portal.close()
 
 
-async def _work(bridge: BridgeProcess, token: str) -> None:
+async def _work(bridge: BridgeProcess, token: str) -> dict[str, str]:
     """Do what an identity provider does, so that each page has something to show."""
     headers = {"Authorization": f"Bearer {token}", "User-Agent": "Okta SCIM Client 1.0.0"}
     async with httpx2.AsyncClient(base_url=f"{bridge.url}/okta/scim/v2", headers=headers, timeout=60) as http:
@@ -127,5 +157,5 @@ async def _work(bridge: BridgeProcess, token: str) -> None:
 
         await send("POST", "/Groups", group("Sales", "ada", "bob", "dan"), 201)
         await send("POST", "/Groups", group("Marketing", "cleo"), 429)  # privileged: held
-        leave = {"schemas": [PATCH_OP], "Operations": [{"op": "replace", "value": {"active": False}}]}
-        await send("PATCH", f"/Users/{ids['dan']}", leave, 200)
+        await send("PATCH", f"/Users/{ids['dan']}", LEAVE, 200)
+        return ids
