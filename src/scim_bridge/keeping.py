@@ -4,21 +4,27 @@ Every process of a store does; who comes first has done it for all.
 """
 
 import asyncio
+import json
 import logging
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 
+from pydantic import SecretStr
+
 from scim_bridge.config import Settings
 from scim_bridge.errors import StoreError
 from scim_bridge.provisioning.journal import acting
-from scim_bridge.store import audit, departed
+from scim_bridge.store import audit, connector_state, departed
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.views.pruning import needed
 
 LOOK_SECONDS = 60.0
 LOOKS_A_DAY = 1440
+
+CONFIGURATION = "bridge:configuration"
+"""The key under which the keyed hash of each setting is kept."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,9 +77,38 @@ async def hide_due(settings: Settings, store: Store, now: datetime) -> None:
         await store.write(partial(departed.hide, connection_id=id_, before=before, now=now))
 
 
+def note_start(tx: Connection, settings: Settings, *, now: datetime) -> None:
+    """Append to each chain with what configuration the bridge starts, and which settings are others than last time.
+
+    Of each value a keyed hash is kept, and of none the value: settings of connectors may be secrets.
+    """
+    whole = settings.model_dump(exclude={"connections"})
+    for id_, connection in sorted(settings.connections.items()):
+        document = whole | {"connections": {id_: connection.model_dump()}}
+        kept = connector_state.get(tx, id_, CONFIGURATION) or {}
+        found = {path: departed.keyed_hash(tx, value, now=now) for path, value in _flat(document)}
+        changed = sorted(path for path in kept.keys() | found.keys() if kept.get(path) != found.get(path))
+        digest = departed.keyed_hash(tx, json.dumps(found, sort_keys=True), now=now)
+        entry = {"event": "configuration", "operation": "start", "digest": digest, **acting()}
+        audit.append(tx, id_, entry | {"changed": changed if kept else []}, now=now)
+        connector_state.put(tx, id_, CONFIGURATION, found, now)
+
+
+def _flat(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each setting by its path in the file, with a text of its value."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _flat(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, SecretStr):
+        yield path, repr(value.get_secret_value())
+    else:
+        yield path, repr(sorted(value) if isinstance(value, frozenset) else value)
+
+
 @asynccontextmanager
 async def keeping(settings: Settings, store: Store, clock: Callable[[], datetime]) -> AsyncIterator[None]:
-    """Keep the chains for the length of a ``with`` block."""
+    """Tell of the start, and keep the chains for the length of a ``with`` block."""
+    await store.write(partial(note_start, settings=settings, now=clock()))
     task = asyncio.create_task(_keep(settings, store, clock), name="keep audit")
     try:
         yield

@@ -17,7 +17,8 @@ PAGE = 500
 class AuditRow:
     """One entry.
 
-    :param event: ``intent``, ``outcome``, ``drift``, ``guard``, ``token``, ``export``, ``observing``, ``sign-in``.
+    :param event: ``intent``, ``outcome``, ``drift``, ``guard``, ``token``, ``export``, ``observing``, ``sign-in``,
+        ``remote``, ``configuration`` (a start), ``head`` (signed), ``prune``.
     :param what: The operation, decision or drift.
     :param by: Who acted.
     :param reason: Why, in an operator's words.

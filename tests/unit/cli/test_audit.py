@@ -1,8 +1,10 @@
 """``scim-bridge audit``: keys, what is told of an exported file, pruning; and the server's part of it."""
 
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,8 @@ from scim_bridge.cli import main
 from scim_bridge.cli.looking import os_user
 from scim_bridge.config import Settings, load_settings, settings_of
 from scim_bridge.errors import ConfigurationError
-from scim_bridge.keeping import keeping, prune_due, sign_due
-from scim_bridge.store import audit, resources
+from scim_bridge.keeping import CONFIGURATION, keeping, note_start, prune_due, sign_due
+from scim_bridge.store import audit, connector_state, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.rows import State
 from tests.contract.store.examples import row_of, user
@@ -160,6 +162,26 @@ def failed(directory: Path, before: str) -> str:
         result = pool.submit(run, directory, "audit", "prune", "acme", "--before", before).result()
     assert result.exit_code == 1
     return result.output
+
+
+async def test_a_start_tells_which_settings_are_others_and_no_value(settings: Settings) -> None:
+    """By path, also a secret's; the database has neither secrets nor plain hashes of them."""
+    store = await filled(settings)
+    for minutes, token in ((60, "s3cret-one"), (60, "s3cret-one"), (30, "s3cret-two")):
+        document = {
+            "audit": {"sign_minutes": minutes},
+            "connections": {"acme": {"connector": "memory", "config": {"token": token}}},
+        }
+        await store.write(partial(note_start, settings=settings_of(document), now=NOW))
+    told = [one.event for one in await store.read(lambda tx: audit.latest(tx, "acme", limit=3))]
+    assert [one["changed"] for one in told] == [["audit.sign_minutes", "connections.acme.config.token"], [], []]
+    assert told[1]["digest"] == told[2]["digest"] != told[0]["digest"]
+    assert {(one["event"], one["operation"], one["actor"]) for one in told} == {("configuration", "start", "bridge")}
+    kept = str(await store.read(lambda tx: connector_state.get(tx, "acme", CONFIGURATION))) + str(told)
+    for secret in ("s3cret-one", "s3cret-two"):
+        assert secret not in kept
+        assert hashlib.sha256(repr(secret).encode()).hexdigest() not in kept
+    await store.close()
 
 
 def test_a_key_is_made_once_and_its_public_half_told(tmp_path: Path, settings: Settings) -> None:
