@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 from scim_bridge.alerts.running import alerting
@@ -18,7 +18,7 @@ from scim_bridge.config import ConnectionSettings, Settings
 from scim_bridge.connections import BoundConnector, ConnectionPool, discover
 from scim_bridge.connections.pool import StateFactory
 from scim_bridge.connector import ClientFactory, ConnectorRegistry
-from scim_bridge.console.opening import Plans, shown
+from scim_bridge.console.opening import shown
 from scim_bridge.desk import Desk, Operated, now
 from scim_bridge.errors import ConfigurationError
 from scim_bridge.keeping import keeping
@@ -44,6 +44,9 @@ from scim_bridge.store.leadership import Leadership, leadership
 from scim_bridge.store.notifications import Listener
 from scim_bridge.upstream import Call, HttpClients
 from scim_bridge.views.plan import plan
+
+if TYPE_CHECKING:
+    from scim_bridge.console.house import Plans
 
 RECOVERY = 4.0
 """Seconds that readiness waits at most for pending removals to be tried after a start."""
@@ -329,7 +332,7 @@ def desk_of(bridge: Bridge) -> Desk:
     return Desk(bridge.store, operated=operated)
 
 
-def plans_of(bridge: Bridge) -> Plans:
+def plans_of(bridge: Bridge) -> "Plans":
     """Return what asks for the plan of each connection."""
     each = [(id_, bridge.provisioning(id_)) for id_ in bridge.connections]
     return {id_: partial(plan, connection_id=id_, capabilities=it.capabilities, guard=it.guard) for id_, it in each}
