@@ -1,0 +1,32 @@
+"""The alert rules name metrics that exist, and pages that tell what to do."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml  # type: ignore[import-untyped] # it ships no types
+
+from tests.unit.docs.metric_names import metric_names
+from tests.unit.docs.pages import ROOT, anchors, text
+
+RULES = ROOT / "deploy/prometheus/rules.yml"
+
+
+def test_every_rule_names_what_exists() -> None:
+    """Each metric is one of the code's, and each runbook a heading of a page."""
+    rules = yaml.safe_load(RULES.read_text("utf-8"))["groups"][0]["rules"]
+    assert len(rules) > 3
+    for rule in rules:
+        named = set(re.findall(r"scim_bridge_\w+", rule["expr"]))
+        assert named
+        assert named <= metric_names()
+        page, _, anchor = rule["annotations"]["runbook"].partition("#")
+        assert anchor in anchors(text(page))
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's package prometheus brings promtool")
+def test_prometheus_takes_the_rules() -> None:
+    """What Prometheus' own check says."""
+    checked = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
