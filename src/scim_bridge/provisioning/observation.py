@@ -41,7 +41,7 @@ class Observation:
         :param made: Whether the answer is that of the call that made or reactivated it.
         :raises RemoteUnavailableError: While a change of another User of this account is under way.
         """
-        first = row.remote_id is None
+        first, was_in = row.remote_id is None, row.is_seen_active
         former = standing(tx, row, answer.remote_id)
         if former is not None:
             row = self._in_place_of(tx, former, row, anew=first and made and not answer.existed)
@@ -60,6 +60,8 @@ class Observation:
             if row.ownership is Ownership.DISCOVERED and observed.active:
                 held = self._known(tx, groups_seen(answer.resource) or ())
                 follow_by_hand(tx, self.connection_id, row.id, {group.id for group in held})
+            elif not (first or made) and was_in and observed.active:
+                row = self._without_lost(tx, row, answer)
             return self.groups(tx, row, answer, otherwise=frozenset(), keep_unmanaged=unmanaged)
         return self._memberships(tx, row, answer, anew=made)
 
@@ -82,10 +84,17 @@ class Observation:
         it unasked.
         """
         if row.kind == "User" and row.active and row.observed is not None and row.observed.present:
-            groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
-            if follow_loss(tx, self.connection_id, row.id, {str(group.remote_id) for group in groups}):
-                row = replace(row, version=row.version + 1)
+            row = self._without_lost(tx, row, None)
         return self.absent(tx, row)
+
+    def _without_lost(self, tx: Connection, row: ResourceRow, answer: Answer) -> ResourceRow:
+        """Take over what somebody lost by hand that no client has put them into, if the answer tells."""
+        seen = frozenset[str]() if answer is None else groups_seen(answer.resource)
+        if seen is None:
+            return row
+        groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
+        lost = {str(group.remote_id) for group in groups} - seen
+        return replace(row, version=row.version + follow_loss(tx, self.connection_id, row.id, lost))
 
     def absent(self, tx: Connection, row: ResourceRow) -> ResourceRow:
         """Take over that the remote system has no such account or group, and so nobody in it and it in nothing.

@@ -193,6 +193,20 @@ async def test_who_was_removed_by_hand_and_is_written_has_nothing_of_before(
 
 
 @SHAPES
+async def test_a_look_that_shows_what_was_taken_by_hand_does_not_give_it_back(tmp_path: Path, groups: bool) -> None:
+    """Mary, whom a client manages by now, leaves Sales by hand, and the answer to the next write is lost."""
+    async with portal(tmp_path, groups=groups) as here:
+        await here.bridge.provisioning.modify_user(here.mary, setting(display_name="Mary"), always)
+        here.bridge.remote.members.clear()
+        here.bridge.remote.lose_answer("update_user")
+        await here.bridge.provisioning.modify_user(here.mary, setting(display_name="Mary M."), always)
+        await here.bridge.idle()
+
+        assert here.members() == set()
+        assert await here.shown((await here.named("Group", "Sales")).id) == set()
+
+
+@SHAPES
 async def test_the_operator_may_have_unmanaged_members_removed(tmp_path: Path, groups: bool) -> None:
     """``unmanaged_members = "remove"``: the list is the whole truth."""
     async with portal(tmp_path, groups=groups, unmanaged_members="remove") as here:
