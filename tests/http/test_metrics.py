@@ -20,6 +20,7 @@ from scim_bridge.testing.memory_remote import MemoryRemote
 from scim_bridge.upstream import Call, HttpClients
 from scim_bridge.upstream.breaker import THRESHOLD
 from tests.http.bridge import USER
+from tests.unit.docs.metric_names import metric_labels
 
 ADA = "ada.lovelace@example.com"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -46,6 +47,16 @@ def read(text: str) -> Samples:
         )
         for family in text_string_to_metric_families(text)
         for sample in family.samples
+    }
+
+
+def labels_of(text: str) -> dict[str, set[str]]:
+    """Return the labels of each metric that has samples."""
+    return {
+        sample.name.removesuffix("_count"): set(sample.labels)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if not sample.name.endswith(("_bucket", "_sum"))
     }
 
 
@@ -109,6 +120,7 @@ async def test_what_waits_is_told_by_every_replica(any_store_url: str) -> None:
         assert told[of("oldest_removal_seconds")] > 0
         assert told[of("needs", condition="observes")] == 1
         assert abs(told[of("audit_head_timestamp_seconds")] - datetime.now(UTC).timestamp()) < 600
+        assert labels_of(text).items() <= metric_labels().items()
         assert "lovelace" not in text
         assert created.json()["id"] not in text
         if not any_store_url.startswith("sqlite"):
@@ -158,6 +170,7 @@ async def test_calls_limit_and_circuit_of_a_remote_account(sqlite_url: str) -> N
     expected = {"2xx": 1, "404": 1, "4xx": 1, "none": 1, "429": 1, "5xx": THRESHOLD}
     assert {outcome: told[of("upstream_calls_total", outcome=outcome)] for outcome in expected} == expected
     assert told[of("upstream_call_seconds_count")] == THRESHOLD + 5
+    assert labels_of(text).items() <= metric_labels().items()
     assert "secret-key" not in text
     assert "ada@" not in text
     MemoryRemote.forget(name)
