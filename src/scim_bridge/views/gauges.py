@@ -20,7 +20,7 @@ GAUGES = {
     "oldest_removal_seconds": "How long ago the oldest removal that is not confirmed was asked for; 0: there is none.",
     "held": "Changes that wait for an operator.",
     "refused": "Changes that the remote system refused.",
-    "drift": "Differences that the last comparison found, by class, of the 500 kept at most.",
+    "drift": f"Differences that the last comparison found, by class, of the {drift.KEPT} kept at most.",
     "missing_accounts": "Accounts that the last comparison missed, and that stay out until somebody asks for them.",
     "compared_timestamp_seconds": "When everything was last compared.",
     "needs": "What needs an operator, by condition: of how many it holds.",

@@ -36,6 +36,12 @@ def anchors(markdown: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def section(markdown: str, anchor: str) -> str:
+    """Return what stands below the heading that an anchor points to, up to the next heading; empty without one."""
+    parts = re.split(r"^(?=#+ )", without_fences(markdown), flags=re.MULTILINE)
+    return next((part.partition("\n")[2] for part in parts if anchor in anchors(part)), "")
+
+
 def links(markdown: str) -> Iterator[tuple[str, str]]:
     """Yield file and anchor of each link that stays within the project."""
     for target in re.findall(r"\]\(([^)\s]+)\)", without_fences(markdown)):

@@ -8,7 +8,7 @@ import pytest
 import yaml  # type: ignore[import-untyped] # it ships no types
 
 from tests.unit.docs.metric_names import metric_names
-from tests.unit.docs.pages import ROOT, anchors, text
+from tests.unit.docs.pages import ROOT, anchors, section, text
 
 RULES = ROOT / "deploy/prometheus/rules.yml"
 
@@ -22,7 +22,11 @@ def test_every_rule_names_what_exists() -> None:
         assert named
         assert named <= metric_names()
         page, _, anchor = rule["annotations"]["runbook"].partition("#")
-        assert anchor in anchors(text(page))
+        found = re.search(r'condition=~"([^"]+)"', rule["expr"])
+        meant = {anchor} if found is None else set(found[1].split("|"))
+        assert found is None or anchor == "{{ $labels.condition }}"
+        assert meant <= anchors(text(page))
+        assert found is not None or f"`{rule['alert']}`" in section(text(page), anchor)
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's package prometheus brings promtool")
