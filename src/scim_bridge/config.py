@@ -135,11 +135,19 @@ class ConsoleOidcSettings(Table):
     @field_validator("issuer")
     @classmethod
     def _is_reached_over_tls(cls, issuer: str) -> str:
-        """Refuse a provider whose answers others could write."""
-        parts = urlsplit(issuer)
+        """Refuse a provider whose answers others could write, and what is no issuer: the sign-in page shows it."""
+        try:
+            parts = urlsplit(issuer)
+            _ = parts.port
+        except ValueError:
+            raise ValueError("not an https URL") from None
         clear = parts.scheme == "http" and parts.hostname in LOOPBACK
-        if not parts.hostname or not (parts.scheme == "https" or clear) or parts.query or parts.fragment:
+        if not parts.hostname or not (parts.scheme == "https" or clear):
             raise ValueError("not an https URL")
+        if not issuer.isprintable() or " " in issuer or not {"@", "?", "#"}.isdisjoint(issuer):
+            raise ValueError("an issuer has neither a user, a query, a fragment nor blanks")
+        if parts.path.endswith("/.well-known/openid-configuration"):
+            raise ValueError("what is below the issuer is found by the bridge: leave /.well-known/… out")
         return issuer
 
 

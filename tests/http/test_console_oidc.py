@@ -219,16 +219,29 @@ async def test_another_answer_than_was_asked_for_is_not_taken(
 
 @pytest.mark.parametrize(
     "configuration",
-    [{"issuer": "https://login.elsewhere"}, {"authorization_endpoint": "http://login.example"}, {"issuer": None}],
+    [
+        {"issuer": "https://login.elsewhere"},
+        {"authorization_endpoint": "http://login.example"},
+        {"authorization_endpoint": "https://[login.example"},
+        {"authorization_endpoint": "https://login.example/\r\n"},
+        {"issuer": None},
+    ],
 )
 async def test_a_provider_that_is_another_one_is_sent_nobody(
     open_site: Site, provider: Provider, configuration: dict[str, Any]
 ) -> None:
-    """Its configuration names another issuer, or an address in clear."""
+    """Its configuration names another issuer, or an address in clear, or what is no address."""
     provider.configuration = configuration
     async with open_site.browser() as browser:
         answer = await browser.get("/console/sign-in/oidc")
         assert (answer.status_code, "location" in answer.headers) == (403, False)
+
+
+async def test_an_address_that_nobody_can_be_asked_at_is_told_of(open_site: Site, provider: Provider) -> None:
+    """As a provider that does not answer."""
+    async with sent(open_site, provider) as (browser, query):
+        provider.configuration = {"token_endpoint": "https://login.example:port/token"}
+        assert "does not answer now" in words((await back(browser, query)).text)
 
 
 async def test_a_provider_that_does_not_exchange_the_code_is_told_of(open_site: Site, provider: Provider) -> None:
@@ -246,3 +259,23 @@ def test_a_provider_in_clear_is_refused_at_the_start(tmp_path: Path) -> None:
         load_settings(file)
     file.write_text("[console]\n" + OIDC.replace(ISSUER, "http://localhost:9400"))
     assert load_settings(file).console is not None
+
+
+@pytest.mark.parametrize(
+    ("issuer", "said"),
+    [
+        ("https://login.example:port", "not an https URL"),
+        ("https://[login.example", "not an https URL"),
+        ("https://grace:secret@login.example", "neither a user"),
+        ("https://login.example?tenant=1", "a query"),
+        ("https://login .example", "blanks"),
+        ("https://login.example/.well-known/openid-configuration", "leave /.well-known/… out"),
+    ],
+)
+def test_what_is_no_issuer_is_refused_at_the_start(tmp_path: Path, issuer: str, said: str) -> None:
+    """With what is wrong, not with what it is: the first who signs in would learn it late, and may see a password."""
+    file = tmp_path / "scim-bridge.toml"
+    file.write_text("[console]\n" + OIDC.replace(ISSUER, issuer))
+    with pytest.raises(ConfigurationError, match=said) as refused:
+        load_settings(file)
+    assert "secret" not in str(refused.value)

@@ -197,7 +197,7 @@ class OpenId:
         """Return a JSON object of the provider's."""
         try:
             status, body = await self._sent(method, url, form, headers or {})
-        except (TimeoutError, httpx2.HTTPError):
+        except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL):
             raise UnprovenError("The provider does not answer now.") from None
         if status != 200:
             raise UnprovenError(f"The provider refused to tell (status {status}).")
@@ -229,7 +229,10 @@ class OpenId:
 def _endpoint(about: Mapping[str, Any], name: str) -> str:
     """Return an address of the provider's: over TLS, but for this machine itself."""
     where = about.get(name)
-    parts = urlsplit(where) if isinstance(where, str) else None
+    try:
+        parts = urlsplit(where) if isinstance(where, str) and where.isprintable() else None
+    except ValueError:
+        parts = None
     if parts is None or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
         raise UnprovenError("The provider's configuration has no address of it that may be used.")
     return str(where)
