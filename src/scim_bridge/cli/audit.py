@@ -142,9 +142,12 @@ def _verify_file(file: Path, key: Ed25519PublicKey | None, signed_since: datetim
         raise click.ClickException(f"{file} cannot be read: {error.strerror}") from None
     if fault is not None:
         raise click.ClickException(f"{file} is broken at line {fault.line}: {fault.what}")
-    before, last, head = walk.first or walk.last, walk.last, walk.signed
-    told = f"entries {before.sequence + 1} to {last.sequence}" if last.sequence > before.sequence else "no entries"
-    click.echo(f"{file}: {told}, unbroken; the last hash is {last.hash.hex()}.")
+    before, last, head = walk.first, walk.last, walk.signed
+    if before is None:
+        raise click.ClickException(f"{file} is empty: the last entry of an export tells of it")
+    click.echo(
+        f"{file}: entries {before.sequence + 1} to {last.sequence}, unbroken; the last hash is {last.hash.hex()}."
+    )
     if before in walk.pruned:
         click.echo(f"Entries 1 to {before.sequence} were pruned, as entry {walk.pruned[before].sequence} tells.")
     elif before.sequence:

@@ -23,6 +23,9 @@ START = bytes(32)
 YOUNG_DAYS = 30
 """For so many days every entry is kept."""
 
+MEMBERS = frozenset({"sequence", "at", "previous_hash", "hash", "event"})
+"""What a line of an export has, and no more: whatever else stood there, nothing would prove it."""
+
 HEAD, PRUNE = "head", "prune"
 """The events of a signed head, and of a trail whose beginning was pruned."""
 
@@ -151,13 +154,13 @@ class Entry:
 
     @classmethod
     def read(cls, line: Mapping[str, Any]) -> "Entry":
-        """Read a line of an export. :raises ValueError: When it is none."""
+        """Read a line of an export. :raises ValueError: When it is none, or has something that no hash proves."""
         try:
             hashes = bytes.fromhex(line["previous_hash"]), bytes.fromhex(line["hash"])
-            sequence, at, event = line["sequence"], datetime.fromisoformat(line["at"]), dict(line["event"])
+            sequence, at, event = line["sequence"], datetime.fromisoformat(line["at"]), line["event"]
         except (KeyError, TypeError, ValueError):
             raise ValueError("not a line of an export") from None
-        if type(sequence) is not int or sequence < 1:
+        if type(sequence) is not int or sequence < 1 or not isinstance(event, Mapping) or not line.keys() <= MEMBERS:
             raise ValueError("not a line of an export")
         return cls(sequence, at, *hashes, event)
 

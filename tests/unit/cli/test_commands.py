@@ -195,6 +195,8 @@ def test_an_exported_file_is_verified_without_the_database(tmp_path: Path) -> No
         result = verified(*broken)
         assert result.exit_code == 1, result.output
         assert f"is broken at line {number}" in result.output
+    empty = verified()
+    assert (empty.exit_code, "is empty" in empty.output) == (1, True)
     assert run(tmp_path, GOOD, "audit", "verify", str(tmp_path / "none.jsonl")).exit_code == 1
 
 

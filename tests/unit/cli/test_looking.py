@@ -222,7 +222,9 @@ def test_one_person_is_told_in_a_sentence_with_what_waits_and_how_it_came_to_tha
     assert [one["what"] for one in gone["history"]][-3:] == ["delete", "delete_user", "delete"]
     assert "bob@" not in json.dumps(gone)
     operator.run("person", operator.ids["bob"], "--history", "0", status=2)  # nothing else is left to tell
-    assert "lists everybody" in operator.run("person", "nobody@x.example", status=1).stderr
+    nobody = operator.run("person", "nobody@x.example", status=1).stderr
+    assert "lists everybody" in nobody
+    assert "departures --who" in nobody
 
 
 def test_departures_tell_when_it_was_asked_and_confirmed_and_what_is_left(operator: Operator) -> None:

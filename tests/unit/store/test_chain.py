@@ -118,10 +118,12 @@ REPLACED = [*exported()[:1], *rehashed(exported(), 2, id="bob")[1:2], *exported(
         (SIGNED_ELSEWISE, f"entry 4 is signed with another key: {chain.key_id(OTHER.public_key())}"),
         (FORGED, "the signature of entry 4 does not hold"),
         ([{"sequence": 1}], "not a line of an export"),
+        ([exported()[0] | {"approved_by": "grace"}], "not a line of an export"),
+        ([exported()[0] | {"event": [["actor", "bob"], *exported()[0]["event"].items()]}], "not a line of an export"),
     ],
 )
 def test_tampering_is_told_where_it_happened(lines: list[dict[str, Any]], what: str) -> None:
-    """One entry changed, removed, repeated, replaced; another key; all hashes computed anew."""
+    """One entry changed, removed, repeated, replaced; another key; all hashes computed anew; what no hash proves."""
     assert told(lines) == what
 
 
