@@ -147,6 +147,13 @@ async def test_a_token_is_made_shown_once_and_revoked(open_site: Site, grace: Br
     ]
 
 
+@pytest.mark.parametrize("days", ["", "0", "-1", "3651", "9" * 5000])
+async def test_a_token_of_no_such_length_is_refused(grace: Browser, days: str) -> None:
+    """Also a number that Python reads none of."""
+    answer = await grace.post("/console/tokens/create", {"connection": "acme", "days": days})
+    assert (answer.status_code, "1 to 3650 days" in words(answer.text)) == (400, True)
+
+
 @pytest.mark.parametrize("role", ["viewer", "auditor"])
 async def test_nobody_else_makes_or_ends_a_token(open_site: Site, role: Role) -> None:
     """Neither is offered, nor done."""
@@ -161,7 +168,7 @@ async def test_nobody_else_makes_or_ends_a_token(open_site: Site, role: Role) ->
 async def test_the_chain_is_verified_and_exported(operator: Operator, open_site: Site, grace: Browser) -> None:
     """The page says what verify says, and hands over what export prints; a changed entry is named."""
     answer = await grace.post("/console/audit/verify", {"connection": "acme"})
-    assert "is unbroken" in words((await grace.get(answer.headers["location"])).text)
+    assert "is unbroken up to entry " in words((await grace.get(answer.headers["location"])).text)
     exported = (await grace.get("/console/audit/acme.jsonl")).text
     *same, of_command = (await told(operator.run, "audit", "export", "acme")).stdout.splitlines()
     assert exported.splitlines() == same

@@ -54,7 +54,9 @@ def verify(path: Path | None, connection: str, key: Path | None, signed_since: d
     told = asyncio.run(_with(settings, lambda store: store.scan(lambda tx: views.verdict(tx, connection))))
     if told.broken is not None:
         raise click.ClickException(f"the chain of {connection} is broken at entry {told.broken}")
-    click.echo(f"{connection}: {told.sequence} entries, unbroken. A cut-off end only shows against an exported head.")
+    click.echo(
+        f"{connection}: unbroken up to entry {told.sequence}. A cut-off end only shows against an exported head."
+    )
 
 
 @audit.command()

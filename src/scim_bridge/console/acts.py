@@ -94,7 +94,8 @@ async def create_token(house: House, request: Request, visitor: SignIn) -> Respo
     form = await form_of(request)
     connection = _connection(house, form)
     days, name = _one(form, "days"), _one(form, "name")
-    if not days.isdecimal() or not 1 <= int(days) <= 3650 or len(name) > 100 or not name.isprintable():
+    valid = days.isdecimal() and len(days) <= 4 and 1 <= int(days) <= 3650
+    if not valid or len(name) > 100 or not name.isprintable():
         raise RefusedError(400, "A token is valid for 1 to 3650 days, and its name has 100 characters at most.")
     clear = await house.desk.create_token(connection, days=int(days), name=name, by=visitor.person)
     request.state.made = (connection, clear, int(days))
@@ -117,7 +118,7 @@ async def verify(house: House, request: Request, visitor: SignIn) -> Response:
         told = f"The chain of {connection} is BROKEN at entry {found.broken}."
     else:
         told = (
-            f"The chain of {connection} is unbroken: {found.sequence} entries. Keep this head elsewhere, it shows a"
+            f"The chain of {connection} is unbroken up to entry {found.sequence}. Keep this head elsewhere, it shows a"
             f" cut-off end: {found.head}"
         )
     return _back(house, "audit", told)
