@@ -73,7 +73,7 @@ async def test_a_list_of_groups_alone_empties_no_group(tmp_path: Path) -> None:
 
 
 async def test_a_group_that_would_hold_itself_is_refused_in_bulk(acme: Tenant) -> None:
-    """The group is told as not made, or made without it, never as holding a group."""
+    """The group is told as made without it, never as holding a group, nor as not there."""
     made = {
         "method": "POST",
         "path": "/Groups",
@@ -82,4 +82,8 @@ async def test_a_group_that_would_hold_itself_is_refused_in_bulk(acme: Tenant) -
     }
     (told,) = (await acme.post("/Bulk", {"schemas": [BULK], "Operations": [made]})).json()["Operations"]
     assert told["status"] == "400", told
-    assert all(not group.get("members") for group in (await acme.get("/Groups")).json()["Resources"])
+    (group,) = (await acme.get("/Groups")).json()["Resources"]
+    assert not group.get("members")
+    detail = told["response"]["detail"]
+    assert detail.endswith(f"; made without that, as {group['id']}"), detail
+    assert "nothing was changed" not in detail

@@ -150,6 +150,9 @@ class Writes:
         except (SCIMException, ServingError) as error:
             answer = failure(error, self._connection.options.transient_status)
             detail, scim_type = _told(error)
+            if plan.is_second(step) and answer.status not in TRANSIENT:
+                there = plan.created[operation.bulk_id or ""].id
+                detail = f"{detail.removesuffix('; nothing was changed')}; made without that, as {there}"
             body = error_body(answer.status, detail, scim_type)
             return {**outcome, "status": answer.status, "response": body}, None
         outcome["status"] = int(STATUS[operation.method])
@@ -184,6 +187,9 @@ class Writes:
 
 
 _BULK_NAMES = {"bulk_id": "bulkId"}
+
+TRANSIENT = frozenset({429, 503})
+"""What may have been accepted all the same."""
 
 
 def _told(error: SCIMException | ServingError) -> tuple[str, str | None]:
