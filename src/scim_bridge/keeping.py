@@ -21,7 +21,7 @@ from scim_bridge.store.engine import Connection, Store
 from scim_bridge.views.pruning import needed
 
 LOOK_SECONDS = 60.0
-LOOKS_A_DAY = 1440
+DAY = timedelta(days=1)
 
 CONFIGURATION = "bridge:configuration"
 """The key under which the keyed hash of each setting is kept."""
@@ -119,12 +119,12 @@ async def keeping(settings: Settings, store: Store, clock: Callable[[], datetime
 
 
 async def _keep(settings: Settings, store: Store, clock: Callable[[], datetime]) -> None:
-    looks = 0
+    due = clock()
     while True:
-        with suppress(StoreError):
-            if looks % LOOKS_A_DAY == 0:
+        with suppress(StoreError):  # what failed is still due at the next look
+            await sign_due(settings, store, clock())
+            if clock() >= due:
                 await hide_due(settings, store, clock())
                 await prune_due(settings, store, clock())
-            await sign_due(settings, store, clock())
-        looks += 1
+                due = clock() + DAY
         await asyncio.sleep(LOOK_SECONDS)

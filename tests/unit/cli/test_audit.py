@@ -1,5 +1,6 @@
 """``scim-bridge audit``: keys, what is told of an exported file, pruning; and the server's part of it."""
 
+import asyncio
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +14,13 @@ from click.testing import CliRunner, Result
 from scim_bridge.cli import main
 from scim_bridge.cli.looking import os_user
 from scim_bridge.config import Settings, load_settings, settings_of
-from scim_bridge.errors import ConfigurationError
+from scim_bridge.errors import ConfigurationError, StoreError, StoreUnavailableError
 from scim_bridge.keeping import CONFIGURATION, keeping, note_start, prune_due, sign_due
 from scim_bridge.store import audit, connector_state, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.rows import State
 from tests.contract.store.examples import row_of, user
+from tests.hang_guard import HANG_SECONDS
 
 NOW = datetime.now(UTC)
 YEAR = timedelta(days=365)
@@ -60,6 +62,35 @@ async def filled(settings: Settings) -> Store:
     store = await Store.open(settings.store.url, exclusive=False)
     await store.write(fill)
     return store
+
+
+async def test_what_a_broken_store_put_off_is_done_at_the_next_look(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a day later."""
+    store = await filled(settings)
+    outcomes: list[StoreError | None] = [StoreUnavailableError("down"), None]
+    pruned = asyncio.Event()
+    looks = 0
+
+    async def sign(*_: object) -> None:
+        nonlocal looks
+        looks += 1
+
+    async def hide(*_: object) -> None:
+        if (error := outcomes.pop(0)) is not None:
+            raise error
+
+    async def prune(*_: object) -> None:
+        assert looks == 2
+        pruned.set()
+
+    for name, value in (("LOOK_SECONDS", 0), ("sign_due", sign), ("hide_due", hide), ("prune_due", prune)):
+        monkeypatch.setattr(f"scim_bridge.keeping.{name}", value)
+    async with keeping(settings, store, lambda: NOW):
+        await asyncio.wait_for(pruned.wait(), HANG_SECONDS)
+    await store.close()
+    assert outcomes == []
 
 
 async def test_a_file_is_verified_with_a_key_and_tells_what_is_wrong(tmp_path: Path, settings: Settings) -> None:
