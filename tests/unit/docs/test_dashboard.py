@@ -63,7 +63,7 @@ def test_source_and_connection_are_chosen() -> None:
     assert {panel["datasource"]["uid"] for panel in PANELS} == {"${datasource}"}
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's package prometheus brings promtool")
+@pytest.mark.skipif(shutil.which("promtool") is None, reason=".ci/promtool installs it, as CI does")
 def test_prometheus_takes_the_expressions(tmp_path: Path) -> None:
     """With what Grafana puts in the place of its variables."""
     values = {"$__rate_interval": "5m", "$__range": "6h", "$connection": ".*"}
