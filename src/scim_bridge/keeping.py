@@ -82,13 +82,13 @@ def note_start(tx: Connection, settings: Settings, *, now: datetime) -> None:
 
     Of each value a keyed hash is kept, and of none the value: settings of connectors may be secrets.
     """
-    whole = settings.model_dump(exclude={"connections"})
+    whole, hashed = settings.model_dump(exclude={"connections"}), departed.hashing(tx, now=now)
     for id_, connection in sorted(settings.connections.items()):
         document = whole | {"connections": {id_: connection.model_dump()}}
         kept = connector_state.get(tx, id_, CONFIGURATION) or {}
-        found = {path: departed.keyed_hash(tx, value, now=now) for path, value in _flat(document)}
+        found = {path: hashed(value) for path, value in _flat(document)}
         changed = sorted(path for path in kept.keys() | found.keys() if kept.get(path) != found.get(path))
-        digest = departed.keyed_hash(tx, json.dumps(found, sort_keys=True), now=now)
+        digest = hashed(json.dumps(found, sort_keys=True))
         entry = {"event": "configuration", "operation": "start", "digest": digest, **acting()}
         audit.append(tx, id_, entry | {"changed": changed if kept else []}, now=now)
         connector_state.put(tx, id_, CONFIGURATION, found, now)

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from sqlalchemy import bindparam, select
@@ -36,7 +36,8 @@ def names(tx: Connection, connection_id: str, ids: Iterable[str]) -> dict[str, s
 
 def find(tx: Connection, connection_id: str, name: str) -> set[str]:
     """Return the ids of those who were deleted and had this name."""
-    wanted, hidden = fold(name), keyed_hash(tx, fold(name), now=datetime.now(UTC)) if _has_key(tx) else None
+    wanted = fold(name)
+    hidden = hashing(tx, now=datetime.now(UTC))(wanted) if _has_key(tx) else None
     found = set()
     for key, value, _ in tx.execute(_ALL, {"connection": connection_id}):
         kept = json.loads(value)
@@ -47,11 +48,11 @@ def find(tx: Connection, connection_id: str, name: str) -> set[str]:
 
 def hide(tx: Connection, connection_id: str, before: datetime, *, now: datetime) -> int:
     """Put a keyed hash in the place of names of those who were deleted before a time; return of how many."""
-    hidden = 0
+    hidden, hashed = 0, hashing(tx, now=now)
     for key, value, at in tx.execute(_OLD, {"connection": connection_id, "before": to_microseconds(before)}).all():
         kept = json.loads(value)
         if "name" in kept:
-            told = {"hash": keyed_hash(tx, fold(kept["name"]), now=now)}
+            told = {"hash": hashed(fold(kept["name"]))}
             connector_state.put(tx, connection_id, key, told, from_microseconds(at))
             hidden += 1
     return hidden
@@ -63,13 +64,14 @@ def forget(tx: Connection, connection_id: str, before: datetime) -> None:
         connector_state.delete(tx, connection_id, key)
 
 
-def keyed_hash(tx: Connection, text: str, *, now: datetime) -> str:
-    """Return the HMAC-SHA-256 of a text with a key of this store, which is made where there is none."""
+def hashing(tx: Connection, *, now: datetime) -> Callable[[str], str]:
+    """Return what makes the HMAC-SHA-256 of a text with the key of this store, which is made where there is none."""
     kept = connector_state.get(tx, "", _KEY)
     if kept is None:
         kept = {"key": secrets.token_hex(32)}
         connector_state.put(tx, "", _KEY, kept, now)
-    return hmac.new(bytes.fromhex(kept["key"]), text.encode(), hashlib.sha256).hexdigest()
+    key = bytes.fromhex(kept["key"])
+    return lambda text: hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def _has_key(tx: Connection) -> bool:
