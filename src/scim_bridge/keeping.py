@@ -18,6 +18,7 @@ from scim_bridge.errors import StoreError
 from scim_bridge.provisioning.journal import acting
 from scim_bridge.store import audit, connector_state, departed
 from scim_bridge.store.engine import Connection, Store
+from scim_bridge.tasks import beside
 from scim_bridge.views.pruning import needed
 
 LOOK_SECONDS = 60.0
@@ -109,13 +110,8 @@ def _flat(value: object, path: str = "") -> Iterator[tuple[str, str]]:
 async def keeping(settings: Settings, store: Store, clock: Callable[[], datetime]) -> AsyncIterator[None]:
     """Tell of the start, and keep the chains for the length of a ``with`` block."""
     await store.write(partial(note_start, settings=settings, now=clock()))
-    task = asyncio.create_task(_keep(settings, store, clock), name="keep audit")
-    try:
+    async with beside(_keep(settings, store, clock), "keep audit"):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _keep(settings: Settings, store: Store, clock: Callable[[], datetime]) -> None:

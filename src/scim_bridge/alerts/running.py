@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 
@@ -16,6 +16,7 @@ from scim_bridge.provisioning.ownership import own
 from scim_bridge.store import connector_state
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import leadership
+from scim_bridge.tasks import beside
 from scim_bridge.views.needs import STILL
 
 ALERTS = "bridge:alerts"
@@ -33,32 +34,20 @@ async def alerting(
 
     :param drivers: Those of this process, by connection.
     """
-    tasks = [asyncio.create_task(_watch(store, drivers, clock), name="watch drivers")]
     channels = channels_of(settings.alerts)
-    leading = leadership(store, takeover_seconds=settings.store.takeover_seconds)
-    if channels:
-        telling = partial(_running, Teller(settings, store, channels, clock))
-        owning = own(leading, ALERTS, telling, lost=lambda: None, chance=random.random)
-        tasks.append(asyncio.create_task(owning, name="own alerts"))
-    try:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(beside(_watch(store, drivers, clock), "watch drivers"))
+        if channels:
+            leading = leadership(store, takeover_seconds=settings.store.takeover_seconds)
+            stack.push_async_callback(leading.close)
+            telling = partial(_telling, Teller(settings, store, channels, clock))
+            owning = own(leading, ALERTS, telling, lost=lambda: None, chance=random.random)
+            await stack.enter_async_context(beside(owning, "own alerts"))
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await leading.close()
 
 
-@asynccontextmanager
-async def _running(teller: Teller) -> AsyncIterator[None]:
-    task = asyncio.create_task(teller.run(), name="tell alerts")
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+def _telling(teller: Teller) -> AbstractAsyncContextManager[None]:
+    return beside(teller.run(), "tell alerts")
 
 
 async def _watch(store: Store, drivers: Mapping[str, Driver], clock: Callable[[], datetime]) -> None:
