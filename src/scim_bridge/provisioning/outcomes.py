@@ -318,9 +318,8 @@ class Outcomes:
         row = replace(row, refusal=refusal, ambiguous=_was_in_doubt(situation))
         if situation.is_removal and row.kind == "User":
             if self.capabilities.user_centric:
-                row = self.reversal.withdraw_additions(
-                    tx, row
-                )  # whoever cannot be changed at all is given nothing either
+                # Whoever cannot be changed at all is given nothing either.
+                row = self.reversal.withdraw_additions(tx, row)
                 self._show_groups_again(tx, row, refusal)
             self._try_later(tx, row)
             return None
