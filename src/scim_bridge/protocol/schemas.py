@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -166,17 +166,18 @@ class BridgeProvider(ScimProvider):
         added = [dict(extension) for extension in extensions]
         self.entitlements = entitlements
         user = load("schemas/User") if entitlements == "kept" else _entitled(read_only=entitlements == "shown")
-        catalogue = [] if entitlements == "kept" else [load(f"schemas/{name}") for name in CATALOGUE]
-        self.documents = (user, load("schemas/EnterpriseUser"), load("schemas/Group"), *catalogue, *added)
-        names = ("User", "Group", *(() if entitlements == "kept" else CATALOGUE))
+        catalogue = () if entitlements == "kept" else CATALOGUE
+        listed = (load(f"schemas/{name}") for name in catalogue)
+        self.documents = (user, load("schemas/EnterpriseUser"), load("schemas/Group"), *listed, *added)
+        names = ("User", "Group", *catalogue)
         types = [_resource_type(name, added) for name in names]
         super().__init__(
             models=[
                 CoreUser if entitlements == "kept" else EntitledUser,
                 EnterpriseUser,
                 Group,
-                *(Resource.from_schema(Schema.model_validate(document)) for document in catalogue),
-                *(Extension.from_schema(Schema.model_validate(extension)) for extension in added),
+                *(_catalogue_model(name) for name in catalogue),
+                *(_extension_model(json.dumps(extension)) for extension in added),
             ],
             resource_types=[ResourceType.model_validate(type_) for type_ in types],
             config=ServiceProviderConfig.model_validate(load("service-provider-config")),
@@ -211,6 +212,18 @@ class BridgeProvider(ScimProvider):
         if self.entitlements == "kept":
             return dict(config)
         return {**config, "RolesAndEntitlements": load("roles-and-entitlements")}
+
+
+@cache
+def _catalogue_model(name: str) -> type[Resource[Any]]:
+    """Return the class of a resource type of what people can hold: one for all connections, whose messages then are, too."""
+    return Resource.from_schema(Schema.model_validate(load(f"schemas/{name}")))
+
+
+@lru_cache(maxsize=64)
+def _extension_model(document: str) -> type[Extension]:
+    """Return the class of a connector's schema, given as JSON text."""
+    return Extension.from_schema(Schema.model_validate_json(document))
 
 
 @cache
