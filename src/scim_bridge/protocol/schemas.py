@@ -216,7 +216,7 @@ class BridgeProvider(ScimProvider):
 
 @cache
 def _catalogue_model(name: str) -> type[Resource[Any]]:
-    """Return the class of a resource type of what people can hold: one for all connections, whose messages then are, too."""
+    """Return the class of a resource type of what people can hold: one for all connections, as their messages are."""
     return Resource.from_schema(Schema.model_validate(load(f"schemas/{name}")))
 
 
