@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scim_bridge.testing.postgresql import PostgresqlServer
+from tests.postgresql import PostgresqlServer
 
 
 @pytest.fixture(scope="session")

@@ -19,13 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scim_bridge.store import tokens
-from scim_bridge.testing.simulation import OPERATIONS, History, Report, Template, Violation, run_history
-from scim_bridge.testing.simulation.witness import CONNECTION
 from tests.faults import planted
 from tests.faults.hubspot_world import HubSpotWorld
 from tests.faults.instruments import workplace
 from tests.faults.promises.edges import Edges
 from tests.faults.promises.watching import Watched
+from tests.faults.simulation import OPERATIONS, History, Report, Template, Violation, run_history
+from tests.faults.simulation.witness import CONNECTION
 
 
 @dataclass

@@ -10,14 +10,14 @@ from typing import Any, Literal
 import httpx2
 
 from scim_bridge.store.comparison import fold
-from scim_bridge.testing.simulation.remote import NOTHING, Effect, Holding
-from scim_bridge.testing.simulation.weather import EPOCH
 from scim_bridge_hubspot.emulator import PROFILES, FaultKind, HubSpotEmulator, Person, Profile, Rule, Switches
 from scim_bridge_hubspot.emulator.faults import Media
 from scim_bridge_hubspot.emulator.wire import Delivery, Request
 from tests.faults.bridges import NO_ACCESS
 from tests.faults.promises.portals import accounts_of
 from tests.faults.promises.record import Account, Record
+from tests.faults.simulation.remote import NOTHING, Effect, Holding
+from tests.faults.simulation.weather import EPOCH
 
 BASE_URL = "http://localhost"
 ROLES = ("Sales", "Service", "Marketing")

@@ -21,10 +21,10 @@ from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.server.application import Server
 from scim_bridge.store import resources
 from scim_bridge.store.rows import Ownership, State
-from scim_bridge.testing.simulation.loop import PROCESS
 from scim_bridge.upstream.limiter import RateLimiter
 from scim_bridge_hubspot.accounts import Accounts
 from tests.faults.defects import Defects, acknowledge_before_commit, listed_in, plant
+from tests.faults.simulation.loop import PROCESS
 
 DEFECTS: Defects = {"acknowledge_before_commit": acknowledge_before_commit}
 """Each defect by its name; calling it plants it in this process."""

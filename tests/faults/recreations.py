@@ -21,8 +21,6 @@ from typing import Any, NamedTuple
 
 import httpx2
 
-from scim_bridge.testing.simulation import Report, Violation
-from scim_bridge.testing.simulation.loop import PROCESS
 from scim_bridge_hubspot.emulator import HubSpotEmulator
 from tests.faults import recreation_defects
 from tests.faults.cases import MODES
@@ -33,6 +31,8 @@ from tests.faults.promises.cases import Case, staffed
 from tests.faults.promises.edges import PATCH_OP, USER, address
 from tests.faults.promises.portals import accounts_of
 from tests.faults.promises.record import Account
+from tests.faults.simulation import Report, Violation
+from tests.faults.simulation.loop import PROCESS
 
 PEOPLE = re.compile(r"/settings/users/[^/]+/?$|/settings/users/[^/]+/(?!roles$|teams$|seats$)[^/]+$|/scim/v2/Users")
 """Calls about people."""

@@ -1,6 +1,6 @@
 """One fault at a time between the bridge and HubSpot: every fault, at every call, before and after its effect.
 
-A bridge in this process talks over real sockets through :class:`~scim_bridge.testing.faultproxy.FaultProxy` to an
+A bridge in this process talks over real sockets through :class:`~tests.faults.faultproxy.FaultProxy` to an
 emulator. A life without faults tells how many calls each of its steps makes; then every step is taken once for every
 fault at every call, in each of several courses. Each lane has a bridge, a proxy and a HubSpot of its own, and the
 promises of ``docs/promises.md`` are held against it; lanes wait at the same time.
@@ -23,7 +23,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
 
-from scim_bridge.testing.faultproxy import KINDS, Fault, FaultProxy
 from scim_bridge_hubspot.emulator.asgi import make_server
 from tests.faults import defects
 from tests.faults.bridges import (
@@ -40,6 +39,7 @@ from tests.faults.bridges import (
     settings,
 )
 from tests.faults.courses import COURSES, Course
+from tests.faults.faultproxy import KINDS, Fault, FaultProxy
 from tests.faults.households import Household
 from tests.faults.instruments import workplace
 from tests.faults.lives import Client, Life, ViolationError, at_rest

@@ -10,9 +10,9 @@ from typing import ClassVar
 import pytest
 
 from scim_bridge.provisioning import identification
-from scim_bridge.testing.simulation import History
 from tests.faults.histories import Histories
 from tests.faults.hubspot_world import ROLES, HubSpotWorld, WatchedEmulator
+from tests.faults.simulation import History
 
 ASTRAY = 0.3
 """The share of troubles that are a start with another portal's token."""

@@ -8,13 +8,13 @@ from random import Random
 import httpx2
 
 from scim_bridge.testing.clients import EntraClient, Person
-from scim_bridge.testing.simulation import History
-from scim_bridge.testing.simulation.network import BridgeTransport
-from scim_bridge.testing.simulation.world import BASE_URL, SCHEDULE, Client, LoopClock
 from tests.faults.histories import Histories
 from tests.faults.hubspot_world import HubSpotWorld
 from tests.faults.promises.cases import Case
 from tests.faults.promises.edges import address
+from tests.faults.simulation import History
+from tests.faults.simulation.network import BridgeTransport
+from tests.faults.simulation.world import BASE_URL, SCHEDULE, Client, LoopClock
 
 
 class Invitation(History):

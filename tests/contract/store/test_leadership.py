@@ -15,9 +15,9 @@ from scim_bridge.store.engine import Store
 from scim_bridge.store.leadership import Leadership, leadership, lock_key
 from scim_bridge.store.notifications import Listener, notify
 from scim_bridge.store.tables import ownership
-from scim_bridge.testing.postgresql import PostgresqlServer
 from tests.contract.store.examples import CONNECTION
 from tests.hang_guard import HANG_SECONDS
+from tests.postgresql import PostgresqlServer
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from scim_bridge.store import audit, memberships, migrations
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.engine import Store
 from scim_bridge.store.tables import metadata
-from scim_bridge.testing.postgresql import PostgresqlServer
 from tests.contract.store.examples import NOON
+from tests.postgresql import PostgresqlServer
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from scim_bridge.config import GuardSettings
-from scim_bridge.testing.simulation import Report, Violation
-from scim_bridge.testing.simulation.world import World
 from scim_bridge_hubspot.emulator import HubSpotEmulator
 from tests.faults.hubspot_world import HubSpotWorld, deprovisioning
 from tests.faults.promises.edges import address
 from tests.faults.promises.scripts import Scripted, listed_in
+from tests.faults.simulation import Report, Violation
+from tests.faults.simulation.world import World
 
 RECORDS = r"/settings/users/[^/]+/(?!roles|teams|seats)"
 """The records of single people."""

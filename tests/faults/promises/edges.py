@@ -13,11 +13,11 @@ from typing import Any
 
 import httpx2
 
-from scim_bridge.testing.simulation.ending import Ending
-from scim_bridge.testing.simulation.network import BridgeTransport
-from scim_bridge.testing.simulation.world import BASE_URL, World
 from tests.faults.hubspot_world import ROLES, HubSpotWorld
 from tests.faults.promises.watching import Outside, Watched
+from tests.faults.simulation.ending import Ending
+from tests.faults.simulation.network import BridgeTransport
+from tests.faults.simulation.world import BASE_URL, World
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"

@@ -8,11 +8,11 @@ from contextlib import closing
 from random import Random
 from typing import Any, TypeVar
 
-from scim_bridge.testing.simulation.ending import Ending
-from scim_bridge.testing.simulation.witness import CONNECTION
-from scim_bridge.testing.simulation.world import World
 from tests.faults.promises.edges import EdgeClient
 from tests.faults.promises.watching import Watched
+from tests.faults.simulation.ending import Ending
+from tests.faults.simulation.witness import CONNECTION
+from tests.faults.simulation.world import World
 
 Script = TypeVar("Script", bound=Callable[..., Awaitable[None]])
 

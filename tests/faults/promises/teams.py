@@ -9,11 +9,11 @@ from typing import Any
 import httpx2
 
 from scim_bridge.testing.memory_remote import MemoryRemote
-from scim_bridge.testing.simulation.remote import NOTHING, Effect, Holding
-from scim_bridge.testing.simulation.world import World
 from tests.faults.promises.edges import address
 from tests.faults.promises.record import Account, Record
 from tests.faults.promises.scripts import Scripted, listed_in
+from tests.faults.simulation.remote import NOTHING, Effect, Holding
+from tests.faults.simulation.world import World
 
 SHAPES = ("memory-groups", "memory-rosters")
 """The connectors: what an account tells has its groups, or only a group's own list has its members."""

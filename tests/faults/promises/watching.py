@@ -6,13 +6,13 @@ from typing import Any, Protocol, cast
 
 import httpx2
 
-from scim_bridge.testing.simulation import History, Violation
-from scim_bridge.testing.simulation.network import BridgeTransport, Inbound
-from scim_bridge.testing.simulation.remote import RemoteWorld
-from scim_bridge.testing.simulation.world import BASE_URL, World
 from tests.faults.hubspot_world import HubSpotWorld
 from tests.faults.promises.record import Account, Ask, Record
 from tests.faults.promises.rules import judge
+from tests.faults.simulation import History, Violation
+from tests.faults.simulation.network import BridgeTransport, Inbound
+from tests.faults.simulation.remote import RemoteWorld
+from tests.faults.simulation.world import BASE_URL, World
 
 READER = "reader"
 PATIENCE = 40

@@ -31,11 +31,11 @@ from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.store.engine import Store
 from scim_bridge.store.kept import KeptState
-from scim_bridge.testing.postgresql import PostgresqlServer
 from tests.faults.replicas.cluster import start_portal
 from tests.faults.replicas.filling import commit_creations, commit_settled, left
 from tests.faults.replicas.portal import token_of
 from tests.hang_guard import HANG_SECONDS
+from tests.postgresql import PostgresqlServer
 
 ACCOUNT = "corp"
 LIMIT = 100

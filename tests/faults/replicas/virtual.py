@@ -25,13 +25,13 @@ from scim_bridge.provisioning import Provisioning
 from scim_bridge.store import audit, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import State
-from scim_bridge.testing.simulation.database import simulated_databases
-from scim_bridge.testing.simulation.loop import SimulatedLoop
-from scim_bridge.testing.simulation.weather import EPOCH, Weather
 from scim_bridge.upstream import HttpClients
 from scim_bridge_hubspot.emulator import HubSpotEmulator
 from tests.faults.replicas.filling import commit_creations, commit_settled, left
 from tests.faults.replicas.portal import UNLIMITED
+from tests.faults.simulation.database import simulated_databases
+from tests.faults.simulation.loop import SimulatedLoop
+from tests.faults.simulation.weather import EPOCH, Weather
 
 ResultT = TypeVar("ResultT")
 

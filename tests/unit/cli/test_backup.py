@@ -22,7 +22,7 @@ from scim_bridge.provisioning import observing
 from scim_bridge.store import audit, backups, tokens
 from scim_bridge.store.engine import Store
 from scim_bridge.store.sqlite import DatabaseFile
-from scim_bridge.testing.postgresql import PostgresqlServer
+from tests.postgresql import PostgresqlServer
 
 T = TypeVar("T")
 

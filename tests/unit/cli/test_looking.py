@@ -26,7 +26,7 @@ from scim_bridge.provisioning.policy import Watch
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.testing.memory_remote import MemoryRemote
-from scim_bridge.testing.postgresql import PostgresqlServer
+from tests.postgresql import PostgresqlServer
 
 CONFIGURATION = """
 [store]

@@ -10,9 +10,9 @@ from sqlalchemy.engine import Connection
 from scim_bridge.errors import StoreConfigurationError, StoreUnavailableError, StoreUnreachableError
 from scim_bridge.store import postgresql, resources
 from scim_bridge.store.engine import Store
-from scim_bridge.testing.postgresql import PostgresqlServer
 from tests.contract.store.examples import CONNECTION, row_of, user
 from tests.hang_guard import HANG_SECONDS
+from tests.postgresql import PostgresqlServer
 
 
 async def test_sessions_give_up_in_time_and_commit_durably(postgresql_url: str) -> None:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import httpx2
 
-from scim_bridge.testing.simulation.network import BridgeTransport, Inbound
-from scim_bridge.testing.simulation.world import BASE_URL, World
+from tests.faults.simulation.network import BridgeTransport, Inbound
+from tests.faults.simulation.world import BASE_URL, World
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"

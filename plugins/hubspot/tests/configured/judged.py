@@ -8,11 +8,11 @@ from plugins.hubspot.tests.configured.client import Answer, Client
 from plugins.hubspot.tests.configured.model import Employee, Known, Model
 from plugins.hubspot.tests.configured.portal import HANK, ConfiguredPortal, Held
 from scim_bridge.config import GuardSettings
-from scim_bridge.testing.simulation import History, Violation
-from scim_bridge.testing.simulation.ending import Ending
-from scim_bridge.testing.simulation.witness import CONNECTION
-from scim_bridge.testing.simulation.world import World
 from scim_bridge_hubspot.config import HubSpotConfig
+from tests.faults.simulation import History, Violation
+from tests.faults.simulation.ending import Ending
+from tests.faults.simulation.witness import CONNECTION
+from tests.faults.simulation.world import World
 
 PEOPLE = ("ada@corp.example", "bob@corp.example", HANK)
 STATED = frozenset({"I3", "I9", "error"})

@@ -26,9 +26,9 @@ from plugins.hubspot.tests.configured.life import Life
 from plugins.hubspot.tests.configured.portal import ConfiguredPortal
 from plugins.hubspot.tests.connector.pairwise import covering_array, pairs_of
 from scim_bridge.store import tokens
-from scim_bridge.testing.simulation import Report, Template, Violation, run_history
-from scim_bridge.testing.simulation.witness import CONNECTION
 from scim_bridge_hubspot.config import HubSpotConfig
+from tests.faults.simulation import Report, Template, Violation, run_history
+from tests.faults.simulation.witness import CONNECTION
 
 MODULE = "plugins.hubspot.tests.configured.lives"
 TIERS = ("free", "starter", "professional", "enterprise")

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import httpx2
 
 from plugins.hubspot.tests.configured.stock import stock
-from scim_bridge.testing.simulation.remote import NOTHING, Effect, Holding
-from scim_bridge.testing.simulation.weather import EPOCH
 from scim_bridge_hubspot.emulator import PROFILES, HubSpotEmulator, Person, Switches
+from tests.faults.simulation.remote import NOTHING, Effect, Holding
+from tests.faults.simulation.weather import EPOCH
 
 BOSS = "boss@corp.example"
 MARY = "mary@corp.example"

@@ -23,13 +23,13 @@ from scim_bridge.testing.clients import (
     RequestFailedError,
     Schedule,
 )
-from scim_bridge.testing.simulation.network import BridgeTransport, Inbound, RemoteTransport
-from scim_bridge.testing.simulation.oracle import Oracle
-from scim_bridge.testing.simulation.process import Process
-from scim_bridge.testing.simulation.remote import RemoteWorld
-from scim_bridge.testing.simulation.weather import Weather
-from scim_bridge.testing.simulation.witness import CONNECTION, Witness
 from scim_bridge.upstream import HttpClients
+from tests.faults.simulation.network import BridgeTransport, Inbound, RemoteTransport
+from tests.faults.simulation.oracle import Oracle
+from tests.faults.simulation.process import Process
+from tests.faults.simulation.remote import RemoteWorld
+from tests.faults.simulation.weather import Weather
+from tests.faults.simulation.witness import CONNECTION, Witness
 
 BASE_URL = f"http://bridge.test/{CONNECTION}/scim/v2"
 SCHEDULE = Schedule(cycle=120.0, escrow=(300.0, 600.0, 1200.0), patience=36_000.0, quarantine=600.0)

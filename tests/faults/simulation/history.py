@@ -16,12 +16,12 @@ from unittest import mock
 from scim_bridge import app
 from scim_bridge.connections import discover
 from scim_bridge.provisioning import driver
-from scim_bridge.testing.simulation.database import Template, simulated_databases
-from scim_bridge.testing.simulation.ending import Ending
-from scim_bridge.testing.simulation.loop import SimulatedLoop
-from scim_bridge.testing.simulation.oracle import Violation
-from scim_bridge.testing.simulation.remote import RemoteWorld
-from scim_bridge.testing.simulation.world import Client, World
+from tests.faults.simulation.database import Template, simulated_databases
+from tests.faults.simulation.ending import Ending
+from tests.faults.simulation.loop import SimulatedLoop
+from tests.faults.simulation.oracle import Violation
+from tests.faults.simulation.remote import RemoteWorld
+from tests.faults.simulation.world import Client, World
 
 OPERATIONS = 40
 """How many things identity providers, or people in the remote system, do in a history."""

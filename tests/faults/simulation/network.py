@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import httpx2
 
 from scim_bridge.models import Lane
-from scim_bridge.testing.simulation.loop import PROCESS, Mortal
-from scim_bridge.testing.simulation.process import Process
-from scim_bridge.testing.simulation.weather import EPOCH, Weather
 from scim_bridge.upstream.lanes import lane
+from tests.faults.simulation.loop import PROCESS, Mortal
+from tests.faults.simulation.process import Process
+from tests.faults.simulation.weather import EPOCH, Weather
 
 LATE_ARRIVAL = 0.5
 """Seconds within which a request that a dead bridge had sent still arrives."""

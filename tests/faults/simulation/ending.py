@@ -8,7 +8,7 @@ from typing import Any
 
 from scim_bridge.store.comparison import fold
 from scim_bridge.testing.clients import IdentityProvider, Person
-from scim_bridge.testing.simulation.world import Client, World
+from tests.faults.simulation.world import Client, World
 
 SETTLE_WITHIN = 700.0
 """Virtual seconds after which nothing may be pending once all is well: the longest back-off is ten minutes."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from scim_bridge.testing.simulation.network import Inbound
+from tests.faults.simulation.network import Inbound
 
 _TARGET = re.compile(r"/(Users|Groups)(?:/([^/?]+))?(?:\?.*)?$")
 _MEMBER = re.compile(r'members\[value eq "([^"]+)"\]', re.IGNORECASE)

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from scim_bridge.models import Lane
 from scim_bridge.store.comparison import fold
-from scim_bridge.testing.simulation.loop import Mortal
-from scim_bridge.testing.simulation.network import Inbound, Outbound
-from scim_bridge.testing.simulation.remote import Effect
-from scim_bridge.testing.simulation.requests import Meaning, meaning_of
-from scim_bridge.testing.simulation.weather import EPOCH
-from scim_bridge.testing.simulation.witness import Desire
 from scim_bridge.upstream.responses import retry_after
+from tests.faults.simulation.loop import Mortal
+from tests.faults.simulation.network import Inbound, Outbound
+from tests.faults.simulation.remote import Effect
+from tests.faults.simulation.requests import Meaning, meaning_of
+from tests.faults.simulation.weather import EPOCH
+from tests.faults.simulation.witness import Desire
 
 if TYPE_CHECKING:
-    from scim_bridge.testing.simulation.world import World
+    from tests.faults.simulation.world import World
 
 ANSWER_WITHIN = 30.0
 REMEMBERED = timedelta(seconds=50)

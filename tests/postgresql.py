@@ -58,7 +58,7 @@ class PostgresqlServer:
         self._numbers = itertools.count(1)
         self._template: str | None = None
         initialise = ["initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
-        finished = subprocess.run(  # noqa: S603 - our own arguments
+        finished = subprocess.run(
             [*self._command(initialise), "--no-sync"], capture_output=True, check=False, **self._as_account()
         )
         if finished.returncode:
@@ -107,7 +107,7 @@ class PostgresqlServer:
         command = ["postgres", "-D", str(self._data), "-p", str(self.port), "-k", str(self._data), *settings]
         with (self._home / "log").open("ab") as log:
             while True:
-                self._process = subprocess.Popen(  # noqa: S603 - our own arguments
+                self._process = subprocess.Popen(
                     self._command(command), stdout=log, stderr=log, start_new_session=True, **self._as_account()
                 )
                 if self._answers(deadline):

@@ -13,8 +13,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.util import LRUCache
 
 from scim_bridge.store import engine, sqlite
-from scim_bridge.testing.simulation.loop import PROCESS
-from scim_bridge.testing.simulation.weather import Weather
+from tests.faults.simulation.loop import PROCESS
+from tests.faults.simulation.weather import Weather
 
 T = TypeVar("T")
 
@@ -80,15 +80,15 @@ class SimulatedSqlite(sqlite.SqliteDatabase):
 _COMPILED: LRUCache[Any, Any] = LRUCache(2_000)
 _DIALECTS: dict[str, Dialect] = {}
 """By how transactions begin."""
-_engine = sqlite._engine  # noqa: SLF001 - the one place where engines are made
+_engine = sqlite._engine
 
 
 def _sharing_engine(path: Path, begin: str, *arguments: Any) -> Engine:
     """Make an engine of the store; a history makes many, and compiling their statements again takes half its time."""
     made = _engine(path, begin, *arguments)
     # What is compiled belongs to a dialect, and SQLAlchemy shares it between engines of one pool only.
-    made.dialect = made.pool._dialect = _DIALECTS.setdefault(begin, made.dialect)  # noqa: SLF001 - no public way
-    made._compiled_cache = _COMPILED  # noqa: SLF001 - the same
+    made.dialect = made.pool._dialect = _DIALECTS.setdefault(begin, made.dialect)
+    made._compiled_cache = _COMPILED
     return made
 
 

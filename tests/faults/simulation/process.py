@@ -10,7 +10,7 @@ import httpx2
 
 from scim_bridge.app import Bridge, Serving, Surroundings, open_bridge
 from scim_bridge.config import Settings
-from scim_bridge.testing.simulation.loop import PROCESS, Mortal, SimulatedLoop
+from tests.faults.simulation.loop import PROCESS, Mortal, SimulatedLoop
 
 BURIALS = 20
 """How often the tasks of a dead process are cancelled before they are left behind."""

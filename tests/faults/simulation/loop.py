@@ -93,7 +93,7 @@ class _Ready(deque[asyncio.Handle]):
             position = self._random.randrange(len(self))
         handle = self[position]
         del self[position]
-        process = handle._context.get(PROCESS)  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+        process = handle._context.get(PROCESS)  # type: ignore[attr-defined]
         if process is None or process.may_step():
             return handle
         process.withheld.append(handle)
@@ -128,7 +128,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     def run_in_executor(  # type: ignore[override] # typeshed has it with variadic types
         self,
-        executor: object,  # noqa: ARG002 - there are no threads
+        executor: object,
         func: Callable[..., T],
         *args: Any,
     ) -> asyncio.Future[T]:

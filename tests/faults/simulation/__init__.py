@@ -5,10 +5,10 @@ dies. A history runs the application, its store and a connector; the remote syst
 :class:`RemoteWorld`. Oracles watch from outside and know nothing of the bridge but its database and its answers.
 """
 
-from scim_bridge.testing.simulation.database import Template
-from scim_bridge.testing.simulation.history import OPERATIONS, History, Report, run_history
-from scim_bridge.testing.simulation.oracle import Violation
-from scim_bridge.testing.simulation.remote import NOTHING, Effect, Holding, RemoteWorld
+from tests.faults.simulation.database import Template
+from tests.faults.simulation.history import OPERATIONS, History, Report, run_history
+from tests.faults.simulation.oracle import Violation
+from tests.faults.simulation.remote import NOTHING, Effect, Holding, RemoteWorld
 
 __all__ = [
     "NOTHING",
