@@ -13,7 +13,7 @@ PROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick faults planted evidence bench browser screenshots coverage format lint types imports package
+.PHONY: help install demo test quick faults planted evidence bench browser screenshots coverage format lint types imports docs package
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -84,6 +84,10 @@ types: $(STAMP) ## Check types
 
 imports: $(STAMP) ## Check that imports go downward only
 	$(BIN)/lint-imports
+
+docs: $(STAMP) ## Build the documentation's site in build/site (.ci/site installs what it takes)
+	@.ci/site
+	PYTHONPATH=.site/python $(BIN)/python -m sphinx -qWE --keep-going -c docs -d build/site-cache . build/site
 
 package: $(STAMP) ## Build the packages and prove them in a fresh environment
 	$(BIN)/python -m pytest tests/packaging

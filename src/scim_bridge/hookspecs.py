@@ -24,7 +24,7 @@ What a hook says of an object is **evidence**, for access is taken to have ended
   removal that the remote system confirmed is evidence, too.
 * *Nothing is known*: every other answer. It is about the account or the token (``RemoteCredentialsError``), or about
   the road (``RemoteMisroutedError`` and the other ``RemoteUnavailableError``). It is tried again and reported to the
-  operator, and a client never hears of it as a refusal of the object. See :mod:`scim_bridge.upstream.responses`.
+  operator, and a client never hears of it as a refusal of the object. See :mod:`scim_bridge.upstream`.
 """
 
 # A specification has no body, also where it has a result.
@@ -52,6 +52,7 @@ PROJECT = "scim_bridge"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Decorates each hook that a connector implements."""
 
 
 class ConnectorSpec:

@@ -79,11 +79,12 @@ def test_every_reason_is_still_needed() -> None:
     assert needed >= REASONS.keys()
 
 
-def test_every_pin_carries_its_hashes_and_no_address() -> None:
-    """The constraints hold name, version and hashes only, so that they hold with any mirror."""
-    text = (ROOT / ".ci/constraints.txt").read_text("utf-8")
+@pytest.mark.parametrize(("file", "at_least"), [("constraints", 50), ("site", 20), ("clients", 20)])
+def test_every_pin_carries_its_hashes_and_no_address(file: str, at_least: int) -> None:
+    """The pins hold name, version and hashes only, so that they hold with any mirror."""
+    text = (ROOT / f".ci/{file}.txt").read_text("utf-8")
     pins = re.findall(r"^[a-z0-9-]+==\S+.*?(?=^[a-z]|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert len(pins) > 50
+    assert len(pins) > at_least
     assert all("--hash=sha256:" in pin for pin in pins)
     assert "://" not in text
     assert "@" not in text
