@@ -15,6 +15,7 @@ from tests.faults.promises import defects as edges
 
 HISTORIES = ("--histories", "200", "--most-failures", "1")
 KILLS = ("--kills", "60", "--seed", "1", "--patience", "20", "--most-violations", "1")
+LIVES = ("--lives", "75", "--most-failures", "1")
 QUICK = ("--patience", "5", "--most-violations", "1")
 PER_KEY = "tests/contract/store/test_resources.py"
 PER_TOKEN = "tests/http/test_authentication.py"
@@ -28,7 +29,7 @@ ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("no_recovery", "killing", KILLS),
     ("failed_commit_is_success", "failing_disk", ("--points", "60", *QUICK)),
     ("no_answer_is_success", "single_faults", ("--share", "0.1")),
-    *((name, "configured", ("--lives", "75", "--most-failures", "1")) for name in configured.DEFECTS),
+    *((name, "configured", ("--first", str(configured.FIRST.get(name, 0)), *LIVES)) for name in configured.DEFECTS),
     *((name, "cases", ("--rule", rule, "--most-failures", "1")) for name, rule in edges.FINDERS.items()),
     *((name, "recreations", ("--most-failures", "1", *which)) for name, which in recreation_defects.FINDERS.items()),
 )

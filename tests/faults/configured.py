@@ -17,6 +17,9 @@ from tests.faults.defects import Defects, listed_in, plant
 DEFECTS: Defects = {}
 """Each defect by its name; calling it plants it in this process."""
 
+FIRST = {"removals_wait_for_a_seat": 120}
+"""From which life on some of them are found soon; the others are from the beginning."""
+
 defect = listed_in(DEFECTS)
 
 
@@ -99,6 +102,18 @@ def unknown_seats_are_sent() -> None:
         return name if found is None and entry.rpartition(".")[2] in {"seat", "seats", "fallback_seat"} else found
 
     plant(Bindings, "id", of)
+
+
+@defect
+def removals_wait_for_a_seat() -> None:
+    """Ours: whoever leaves a group keeps what it gave while the seat that they would be left with is sold out."""
+
+    async def assign_unsold(
+        self: Accounts, user: PublicUser, wanted: Assignment, _mapper: Mapper, **_: object
+    ) -> PublicUser:
+        return await self.assign(user, wanted)
+
+    plant(Accounts, "_assign_unsold", assign_unsold)
 
 
 @defect

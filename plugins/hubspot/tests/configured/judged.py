@@ -30,6 +30,7 @@ RULES = frozenset(
         "nobody-else",
         "removal-never-refused",
         "refusals-are-true",
+        "refused-is-not-done",
         "one-person-one-account",
         "somebody-manages-it",
         "reads-are-true",

@@ -176,8 +176,10 @@ class Life(Judged):
             one.active = True
         else:
             self._excused(answer, "a reactivation", one, grants=tuple(one.groups), before=before)
-            # Some ways let somebody in before they give what groups come to, and only that may be refused.
-            one.active = not self.model.is_out(self.portal.held(one.email), self.stripped_ever)
+            out = [self.model.is_out(held, self.stripped_ever) for held in (before, self.portal.held(one.email))]
+            if out == [True, False]:
+                self.broke("refused-is-not-done", f"{one.email} is in: {answer.status} {answer.detail}")
+            one.active = not out[1]
             one.doubt |= one.groups if one.active else set()
         return {one.email}
 

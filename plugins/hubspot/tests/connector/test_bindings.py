@@ -303,6 +303,27 @@ async def test_no_removal_waits_for_a_seat(others: list[str]) -> None:
         assert (portal.account().roles, portal.account().seats) == (("No access",), ("Paid",))
 
 
+@pytest.mark.parametrize("write", ["works", "404"])
+async def test_who_is_refused_for_want_of_a_seat_is_not_let_in(write: str) -> None:
+    """HubSpot's SCIM endpoint lets in by a call of its own, before or after what groups come to is given."""
+    portal = stocked(write_deactivated=write)
+    aliases = {"North": {"permission_set": "Sales Manager", "seats": ["Core"]}}
+    settings: dict[str, Any] = {"deprovision": "scim", "scim_url": SCIM_URL, "scim_token": portal.hubspot.scim_token}
+    async with portal.connector(**settings, groups=aliases) as connector:
+        ada = portal.hubspot.member(ADA).id
+        await connector.set_user_groups(ada, person(), ["alias:North"])
+        give_seats(portal, "Paid")
+        await connector.deactivate_user(ada, person())
+        sell_out(portal, "Core")
+        for _ in range(2):
+            with pytest.raises(RemoteInvalidValueError, match="no free seat"):
+                await connector.reactivate_user(ada, person(groups=["alias:North"]))
+            assert not portal.account().active
+        portal.hubspot.seats["Core"].total = 50
+        await connector.reactivate_user(ada, person(groups=["alias:North"]))
+    assert (portal.account().active, portal.account().seats) == (True, ("Core", "Paid"))
+
+
 @pytest.mark.parametrize("unknown_role", ["400", "404"])
 async def test_a_set_of_stripped_people_that_was_deleted_a_moment_ago_keeps_nobody_in(unknown_role: str) -> None:
     """HubSpot refuses the write, and is asked anew: everything is taken away but its minimum."""

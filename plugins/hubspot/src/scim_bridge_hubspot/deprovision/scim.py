@@ -28,7 +28,7 @@ from scim_bridge.upstream import About, about, misrouted, read_json
 from scim_bridge_hubspot.accounts import Accounts
 from scim_bridge_hubspot.client import exchange
 from scim_bridge_hubspot.deprovision.returning import give_back, is_left_behind
-from scim_bridge_hubspot.errors import BareNotFoundError, error_of, is_hubspots
+from scim_bridge_hubspot.errors import BareNotFoundError, NoSeatError, error_of, is_hubspots
 from scim_bridge_hubspot.recreating import Recreating
 from scim_bridge_hubspot.resources import groups_of
 from scim_bridge_hubspot.wire import Assignment, PublicUser
@@ -225,14 +225,23 @@ class ScimDeactivation:
         stripped = kept is not None and account is not None and kept.took_from(account)
         held = Assignment() if another else kept.assignment if kept and stripped else None
         await self._narrow(account, groups, held)
-        if not is_active(found):
+        was_out = not is_active(found)
+        if was_out:
             await self._switch(found, active=True)
         account = await accounts.guarded(remote_id)
-        account = await (
-            accounts.apply_groups(account, groups) if held is None else give_back(accounts, account, groups, held)
-        )
+        try:
+            account = await self._give(account, groups, held)
+        except (*REFUSED, RemoteForbiddenError):  # what is refused is not done in part
+            if was_out:
+                await self._switch(found, active=False)
+            raise
         await accounts.records.unbury(remote_id)
         return account
+
+    async def _give(self, account: PublicUser, groups: tuple[str, ...], held: Assignment | None) -> PublicUser:
+        if held is None:
+            return await self._accounts.apply_groups(account, groups)
+        return await give_back(self._accounts, account, groups, held)
 
     async def revive(self, user: User) -> bool:
         """Reactivate an account that HubSpot's other API hides while it is inactive.
@@ -248,13 +257,17 @@ class ScimDeactivation:
     async def _narrow(self, account: PublicUser | None, groups: tuple[str, ...], held: Assignment | None) -> None:
         """Take away what the person should no longer have before they get in again, unless HubSpot refuses that.
 
+        Without a free seat for them they do not get in.
+
         Its writes may not find a deactivated account. A 404 that is not HubSpot's word may be anybody's for a while; so
         it has to last.
         """
         if account is None:
             return
         try:
-            await self._accounts.apply_groups(account, groups, held)
+            await self._give(account, groups, held)
+        except NoSeatError:
+            raise
         except (*REFUSED, BareNotFoundError) as error:
             now = asyncio.get_running_loop().time()
             since = self._unfound.setdefault(account.id, now)
