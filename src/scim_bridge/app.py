@@ -4,7 +4,9 @@
 """
 
 import asyncio
+import logging
 import random
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -42,11 +44,14 @@ from scim_bridge.store.engine import Store
 from scim_bridge.store.kept import KeptCircuit, KeptState, KeptWindow
 from scim_bridge.store.leadership import Leadership, leadership
 from scim_bridge.store.notifications import Listener
+from scim_bridge.tasks import on_signal
 from scim_bridge.upstream import Call, HttpClients
 from scim_bridge.views.plan import plan
 
 if TYPE_CHECKING:
     from scim_bridge.console.house import Plans
+
+logger = logging.getLogger("scim_bridge.serve")
 
 RECOVERY = 4.0
 """Seconds that readiness waits at most for pending removals to be tried after a start."""
@@ -117,7 +122,8 @@ async def connectors_of(
                 " bridge stops; it is for trying things, not for [store] production = true"
             )
     clients = HttpClients() if http_client is None else http_client
-    async with ConnectionPool(registry, settings.connections, http_client=clients, state=state) as pool:
+    reread = settings.reread_config
+    async with ConnectionPool(registry, settings.connections, http_client=clients, state=state, reread=reread) as pool:
         yield pool
 
 
@@ -306,7 +312,7 @@ def create_app(settings: Settings, *, surroundings: Surroundings | None = None) 
 
 
 async def run(settings: Settings, *, started: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT; read the secrets again at SIGHUP.
 
     :param started: Called with the root URL once the server listens.
     :raises ConfigurationError: In one line, when the bridge cannot start like this.
@@ -314,6 +320,7 @@ async def run(settings: Settings, *, started: Callable[[str], None]) -> None:
     settings.require_connections()
     serving = Serving(settings)
     async with (
+        on_signal(signal.SIGHUP, serving.renew, "renew secrets"),
         serving.bridge_of() as bridge,
         shown(settings, desk_of(bridge), plans_of(bridge)),
         alerting(settings, bridge.store, bridge.drivers, now),
@@ -360,6 +367,13 @@ class Serving:
         self.authentication.store = bridge.store
         self.opened_at = asyncio.get_running_loop().time()
         self.connections.update(bridge.connections)
+
+    async def renew(self) -> None:
+        """Read the secrets of all connections again."""
+        for id_ in self.connections:
+            renewal = self.connections[id_].provisioning.connector.renewal
+            if renewal is not None and not await renewal.renew():
+                logger.info("%s goes on with the secrets that it has", id_)
 
     def server(self, lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext) -> Server:
         """Return the ASGI application."""

@@ -23,7 +23,7 @@ import os
 import re
 import secrets
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -31,16 +31,25 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from scim_bridge.errors import ConfigurationError, ConnectionSettingsError
 from scim_bridge.protocol.clients import preset
 from scim_bridge.provisioning.policy import Budget, GuardPolicy, ProvisioningPolicy, Watch
+from scim_bridge.references import Source
 from scim_bridge.store.chain import YOUNG_DAYS, read_private
 
 DEFAULT_PATH = Path("scim-bridge.toml")
 PATH_VARIABLE = "SCIM_BRIDGE_CONFIG"
-MAX_SECRET_BYTES = 64 * 1024
 
 CONNECTION_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 """A connection id is the first segment of its URLs. Okta refuses base URLs with an underscore."""
@@ -456,6 +465,23 @@ class Settings(Table):
     alerts: AlertSettings = Field(default_factory=AlertSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)
+    _source: Source | None = PrivateAttr(default=None)
+
+    def reread(self, *tables: str) -> "Settings":
+        """Return the settings with the secrets of some tables (``alerts``, …) as they are now.
+
+        :raises ConfigurationError: When they cannot be read, or will not do.
+        """
+        if self._source is None:
+            return self
+        found = {name: self._source.resolved(name) for name in tables if name in self._source.document}
+        fresh = settings_of(found)
+        return self.model_copy(update={name: getattr(fresh, name) for name in found})
+
+    def reread_config(self, connection_id: str) -> Mapping[str, Any]:
+        """Return ``[connections.ID.config]`` with the secrets as they are now. Raises as :meth:`reread`."""
+        path = ("connections", connection_id, "config")
+        return self.connections[connection_id].config if self._source is None else self._source.resolved(*path) or {}
 
     def only(self, connection_id: str) -> "Settings":
         """Return the settings with one connection alone."""
@@ -476,18 +502,28 @@ class Settings(Table):
         return frozenset(self.connections) - {connection_id} - (shared if connection_id in shared else set())
 
 
+class _Every(Container[str]):
+    """Has every connection in it."""
+
+    def __contains__(self, connection_id: object) -> bool:
+        return True
+
+
+EVERY = _Every()
+
+
 def load_settings(
     path: Path | None = None,
     *,
     environment: Mapping[str, str] | None = None,
-    connectors: Collection[str] | None = None,
+    connectors: Container[str] | None = None,
     alerts: bool = False,
     signing: bool = False,
 ) -> Settings:
     """Read the settings from ``path``, else the file ``SCIM_BRIDGE_CONFIG`` names, else ``scim-bridge.toml``.
 
-    :param connectors: Ids of the connections whose connectors are going to be opened; ``None``: all. Of the others the
-        secrets are not asked for: a command needs those that it uses.
+    :param connectors: Ids of the connections whose connectors are going to be opened (:data:`EVERY`: all), and nothing
+        else that has secrets: a command needs those that it uses. ``None``: everything is used.
     :param alerts: Whether alerts are going to be sent though not all connectors are opened.
     :param signing: Whether the audit chains' key is used though not all connectors are opened.
     :raises ConfigurationError: with one line per mistake.
@@ -508,7 +544,7 @@ def load_settings(
 
 
 def _used(
-    document: Mapping[str, Any], connectors: Collection[str] | None, *, alerts: bool, signing: bool
+    document: Mapping[str, Any], connectors: Container[str] | None, *, alerts: bool, signing: bool
 ) -> Mapping[str, Any]:
     """Return a parsed configuration without the tables whose secrets a command does not use."""
     if connectors is None:
@@ -516,7 +552,7 @@ def _used(
     left = {
         "server": _without(document.get("server"), "cursor_secret"),
         "alerts": document.get("alerts") if alerts else _without(document.get("alerts"), "webhook", "mail"),
-        "console": _without(document.get("console"), "proxy"),
+        "console": _without(document.get("console"), "proxy", "oidc"),
         "audit": document.get("audit") if signing else _without(document.get("audit"), "signing_key"),
         "connections": document.get("connections"),
     }
@@ -539,9 +575,9 @@ def settings_of(
     :param base: What relative paths of secret files are relative to.
     :raises ConfigurationError: with one line per mistake.
     """
-    resolved = _resolve(document, (), os.environ if environment is None else environment, base)
+    source = Source(document, os.environ if environment is None else environment, base)
     try:
-        settings = Settings.model_validate(resolved)
+        settings = Settings.model_validate(source.resolved())
     except ValidationError as error:
         lines = [
             f"configuration: {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
@@ -549,6 +585,7 @@ def settings_of(
         ]
     else:
         _check_ids(settings)
+        settings._source = source  # noqa: SLF001 - where else it is read again from
         return settings
     raise ConfigurationError("\n".join(lines))
 
@@ -560,37 +597,3 @@ def _check_ids(settings: Settings) -> None:
                 f'connection "{connection_id}": an id has 1 to 63 lower-case letters, digits and hyphens,'
                 f" and is none of {', '.join(sorted(RESERVED_IDS))}"
             )
-
-
-def _resolve(value: Any, path: tuple[str, ...], environment: Mapping[str, str], base: Path) -> Any:
-    """Replace each secret reference by what it refers to."""
-    if isinstance(value, list):
-        return [_resolve(item, path, environment, base) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    if len(value) == 1 and isinstance(reference := next(iter(value.values())), str):
-        if "env" in value:
-            return _from_environment(reference, path, environment)
-        if "file" in value:
-            return _from_file(base / reference, path)
-    return {key: _resolve(item, (*path, key), environment, base) for key, item in value.items()}
-
-
-def _from_environment(name: str, path: tuple[str, ...], environment: Mapping[str, str]) -> str:
-    secret = environment.get(name, "")
-    if not secret:
-        raise ConfigurationError(f"configuration: {'.'.join(path)}: environment variable {name} is not set")
-    return secret
-
-
-def _from_file(file: Path, path: tuple[str, ...]) -> str:
-    where = f"configuration: {'.'.join(path)}: secret file {file}"
-    try:
-        if file.stat().st_size > MAX_SECRET_BYTES:
-            raise ConfigurationError(f"{where} is larger than {MAX_SECRET_BYTES} bytes")
-        secret = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{where} cannot be read: {type(error).__name__}") from None
-    if not secret:
-        raise ConfigurationError(f"{where} is empty")
-    return secret

@@ -266,4 +266,4 @@ def test_over_tls_the_cookie_is_bound_to_the_host() -> None:
     assert Address("https://bridge.example").cookie.startswith("__Host-")
     assert Address("https://bridge.example").secure
     assert not Address().cookie.startswith("__Host-")
-    assert Proxied("", "", {}, None).default is None
+    assert Proxied(str, "", {}, None).default is None

@@ -18,7 +18,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from scim_bridge.config import ConsoleOidcSettings, load_settings
+from scim_bridge.config import ConsoleOidcSettings, Settings, load_settings
 from scim_bridge.console import opening
 from scim_bridge.console.oidc import OpenId
 from scim_bridge.errors import ConfigurationError
@@ -102,8 +102,8 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
     """What stands at the issuer's address."""
     made, real = Provider(), opening._open_id
 
-    def reached(oidc: ConsoleOidcSettings | None) -> OpenId | None:
-        found = real(oidc)
+    def reached(settings: Settings, oidc: ConsoleOidcSettings | None) -> OpenId | None:
+        found = real(settings, oidc)
         return found and replace(found, transport=httpx2.MockTransport(made.answer))
 
     monkeypatch.setattr(opening, "_open_id", reached)

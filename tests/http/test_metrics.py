@@ -167,9 +167,10 @@ async def test_calls_limit_and_circuit_of_a_remote_account(sqlite_url: str) -> N
         async with one.clients(base_url="https://crm.example", account="secret-key", rate_limit=limit) as client:
             for _ in range(THRESHOLD):
                 await client.post("/users")
-        for outcome in ("201", "404", "422", "no answer of ada@example.com", "429"):
-            one.serving.metrics.called(Call(None, "GET", "/", outcome, 0.3, 1))
-        text = (await one.http.get("/metrics")).text
+            for outcome in ("201", "404", "422", "no answer of ada@example.com", "429"):
+                one.serving.metrics.called(Call(None, "GET", "/", outcome, 0.3, 1))
+            text = (await one.http.get("/metrics")).text
+        assert "crm.example 1" not in (await one.http.get("/metrics")).text  # it is gone with its last client
     told = read(text)
     account = {"account": "crm.example 1"}
     assert told[of("upstream_limit_used", **account)] == THRESHOLD / 100

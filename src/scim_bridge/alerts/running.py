@@ -1,16 +1,17 @@
 """Runs the teller beside a bridge: in one process of a store; and notes in each process which driver stands still."""
 
 import asyncio
+import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 
-from scim_bridge.alerts.channels import channels_of
+from scim_bridge.alerts.channels import Channel, channels_of
 from scim_bridge.alerts.teller import LOOK_SECONDS, Teller
 from scim_bridge.config import Settings
-from scim_bridge.errors import StoreError
+from scim_bridge.errors import ConfigurationError, StoreError
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.ownership import own
 from scim_bridge.store import connector_state
@@ -25,6 +26,8 @@ ALERTS = "bridge:alerts"
 STILL_SECONDS = 120.0
 """For how long a driver may not have turned: it does every few seconds, whatever it waits for."""
 
+logger = logging.getLogger("scim_bridge.alerts")
+
 
 @asynccontextmanager
 async def alerting(
@@ -34,16 +37,25 @@ async def alerting(
 
     :param drivers: Those of this process, by connection.
     """
-    channels = channels_of(settings.alerts)
+    channels = partial(channels_now, settings)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(beside(_watch(store, drivers, clock), "watch drivers"))
-        if channels:
+        if channels():
             leading = leadership(store, takeover_seconds=settings.store.takeover_seconds)
             stack.push_async_callback(leading.close)
             telling = partial(_telling, Teller(settings, store, channels, clock))
             owning = own(leading, ALERTS, telling, lost=lambda: None, chance=random.random)
             await stack.enter_async_context(beside(owning, "own alerts"))
         yield
+
+
+def channels_now(settings: Settings) -> Sequence[Channel]:
+    """Return the channels with the secrets as they are now; with those of the start while they cannot be read."""
+    try:
+        return channels_of(settings.reread("alerts").alerts)
+    except ConfigurationError as error:
+        logger.error("the secrets that were read again will not do: %s", error)  # noqa: TRY400 - one line says it
+        return channels_of(settings.alerts)
 
 
 def _telling(teller: Teller) -> AbstractAsyncContextManager[None]:

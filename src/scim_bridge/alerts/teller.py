@@ -26,16 +26,16 @@ logger = logging.getLogger("scim_bridge.alerts")
 class Teller:
     """Tells the channels what needs somebody. One process of a store runs it.
 
-    :param channels: Whom it tells.
+    :param channels: Opens whom it tells, with the secrets as they are then: again when one did not take something.
     :param clock: Tells the time in UTC.
     """
 
     def __init__(
-        self, settings: Settings, store: Store, channels: Sequence[Channel], clock: Callable[[], datetime]
+        self, settings: Settings, store: Store, channels: Callable[[], Sequence[Channel]], clock: Callable[[], datetime]
     ) -> None:
         self._settings = settings
         self._store = store
-        self._channels = channels
+        self._open_channels, self._channels = channels, channels()
         self._clock = clock
         self._retries: dict[tuple[str, str], tuple[datetime, timedelta]] = {}
 
@@ -77,6 +77,7 @@ class Teller:
             except UntoldError as error:
                 self._retries[key] = (now + wait, min(2 * wait, LAST_RETRY))
                 logger.warning("an alert (%s) was not taken by %s; it is tried again", alert.condition, error)
+                self._channels = self._open_channels()
                 continue
             self._retries.pop(key, None)
             logger.info("%s told: %s %s", channel.name, alert.key, alert.state(now))

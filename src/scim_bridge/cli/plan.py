@@ -35,10 +35,10 @@ def plan(path: Path | None, connection: str | None, *, face: Face, exit_status: 
     JSON is one object for each connection, with has_removals and all changes.
     """
     from scim_bridge.cli.token import require_connection
-    from scim_bridge.config import load_settings
+    from scim_bridge.config import EVERY, load_settings
     from scim_bridge.views.plan import Change
 
-    settings = load_settings(path, connectors=None if connection is None else (connection,))
+    settings = load_settings(path, connectors=EVERY if connection is None else (connection,))
     if connection is None:
         settings.require_connections()
     else:

@@ -17,7 +17,7 @@ import click
 import httpx2
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from scim_bridge.config import load_settings
+from scim_bridge.config import EVERY, load_settings
 from scim_bridge.connections import BoundConnector
 from scim_bridge.connector import Connector, ConnectorRegistry
 from scim_bridge.errors import ConfigurationError, ConnectorError, OperationNotSupportedError
@@ -109,7 +109,7 @@ def _connector_in(module: ModuleType) -> type[Connector[Any]]:
 
 def _config_of(path: Path | None, connection_id: str | None, connector: str) -> Mapping[str, Any]:
     """Return the ``config`` table of a connection of this connector."""
-    settings = load_settings(path)
+    settings = load_settings(path, connectors=EVERY)
     found = [
         one.config
         for id_, one in settings.connections.items()

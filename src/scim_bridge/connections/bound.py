@@ -9,20 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import pluggy
-
-from scim_bridge.connector import Connector, call_deadline, call_writes
+from scim_bridge.connections.renewal import Opened, Place, Renewal
+from scim_bridge.connector import call_deadline, call_writes
 from scim_bridge.definition import implemented
 from scim_bridge.errors import (
     ConnectorError,
     LostLeadershipError,
     OperationNotSupportedError,
+    RemoteCredentialsError,
     RemoteMisroutedError,
     RemoteUnavailableError,
     StoreUnavailableError,
     without_text,
 )
-from scim_bridge.hookspecs import HOOKS
 from scim_bridge.models import Entitlement, Explanation, Finding, Group, MemberPage, Page, Remote, User
 
 Observer: TypeAlias = Callable[[str, str | None, str, float], None]
@@ -129,18 +128,17 @@ class BoundConnector:
     :class:`~scim_bridge.errors.OperationNotSupportedError`, when the connector does not implement the hook.
 
     :param connection_id: The id of the connection.
-    :param connector: The open connector object.
-    :param hooks: A plugin manager that holds this object and nothing else.
+    :param opened: The open connector object.
     :param boundary: What surrounds its calls; ``None``: nothing, so that the kit sees what a connector really raises.
     """
 
     def __init__(
         self,
         connection_id: str,
-        connector: Connector[Any],
-        hooks: pluggy.PluginManager,
+        opened: Opened,
         boundary: Boundary | None,
     ) -> None:
+        connector = opened.connector
         self.connection_id = connection_id
         """The id of the connection."""
         self.name = connector.name
@@ -155,15 +153,29 @@ class BoundConnector:
         """Whether a deactivated account is not to be found in the remote system."""
         self.members_per_call = connector.members_per_call
         """How many members ``add_group_members`` and ``remove_group_members`` are given at most."""
-        self._callers: dict[str, HookCaller] = {name: getattr(hooks.hook, name) for name in HOOKS}
+        self.place = Place(opened)
+        """Where the object stands."""
+        self.renewal: Renewal | None = None
+        """What exchanges the object for one with other secrets; ``None``: nothing does."""
         self._boundary = boundary
 
     async def _call(self, hook: str, **arguments: Any) -> Any:
         if hook not in self.operations:
             raise OperationNotSupportedError(f"the {self.name} connector does not support {hook}")
-        if self._boundary is None:
-            return await self._callers[hook](**arguments)
-        return await self._boundary.cross(hook, self._callers[hook], arguments)
+        used = self.place.opened
+        try:
+            return await self._crossed(hook, arguments)
+        except RemoteCredentialsError as error:  # nothing was done: with other secrets it may be
+            if error.ambiguous or self.renewal is None or not await self.renewal.renew(used):
+                raise
+        return await self._crossed(hook, arguments)
+
+    async def _crossed(self, hook: str, arguments: Mapping[str, Any]) -> Any:
+        async with self.place.used() as opened:
+            caller = getattr(opened.hooks.hook, hook)
+            if self._boundary is None:
+                return await caller(**arguments)
+            return await self._boundary.cross(hook, caller, arguments)
 
     async def check_connection(self) -> list[Finding]:
         """Check credentials, scopes, tier and limits."""
@@ -173,6 +185,8 @@ class BoundConnector:
     async def identify(self) -> str | None:
         """Tell which remote system this is; ``None``: it tells none."""
         told: str | None = await self._call("identify")
+        if self.renewal is not None:
+            self.renewal.told = (told,)
         return told
 
     async def list_users(self, cursor: str | None, limit: int) -> Page[User]:

@@ -1,8 +1,9 @@
 """Opens connectors: one object, one plugin manager and one boundary per configured connection."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -10,6 +11,7 @@ import pluggy
 from pydantic import BaseModel, ValidationError
 
 from scim_bridge.connections.bound import Boundary, BoundConnector, Observer
+from scim_bridge.connections.renewal import Opened, Renewal
 from scim_bridge.connector import ClientFactory, Connector, ConnectorContext, ConnectorRegistry, ConnectorState
 from scim_bridge.definition import check_attributes
 from scim_bridge.errors import BridgeError, ConfigurationError, ConnectionSettingsError, without_text
@@ -46,6 +48,7 @@ async def open_connection(
     logger: logging.Logger,
     observer: Observer | None = None,
     deadline: float = DEADLINE,
+    reread: Callable[[], Mapping[str, Any]] | None = None,
 ) -> AsyncIterator[BoundConnector]:
     """Open one connector for the length of a ``with`` block.
 
@@ -55,9 +58,40 @@ async def open_connection(
     :param logger: Logs with the connection's id.
     :param observer: Called after each hook call.
     :param deadline: Seconds that one hook call may take.
+    :param reread: Returns ``config`` with the secrets as they are now; ``None``: they stay what they are.
     :raises ConnectionSettingsError: When the settings do not validate.
     :raises ConfigurationError: When the connector cannot be opened.
     """
+
+    async def opened(config: Mapping[str, Any]) -> Opened:
+        return await _opened(connector_type, connection_id, config, http_client=http_client, state=state, logger=logger)
+
+    async def identity(opened: Opened) -> str | None:
+        told: str | None = None
+        if "identify" in bound.operations:
+            told = await boundary.cross("identify", opened.hooks.hook.identify, {})
+        return told
+
+    boundary = Boundary(deadline, logger, observer)
+    bound = BoundConnector(connection_id, await opened(config), boundary)
+    if reread is not None:
+        bound.renewal = Renewal(bound.place, reread=reread, open_anew=opened, identify=identity)
+    try:
+        yield bound
+    finally:
+        await bound.place.opened.resources.aclose()
+
+
+async def _opened(
+    connector_type: type[Connector[Any]],
+    connection_id: str,
+    config: Mapping[str, Any],
+    *,
+    http_client: ClientFactory,
+    state: ConnectorState,
+    logger: logging.Logger,
+) -> Opened:
+    """Open an object of a connector; raises as :func:`open_connection`."""
     context: ConnectorContext[Any] = ConnectorContext(
         connection_id=connection_id,
         config=validate_settings(connector_type, connection_id, config),
@@ -81,7 +115,7 @@ async def open_connection(
         check_attributes(connector)
         hooks.register(connector)
         hooks.check_pending()
-        yield BoundConnector(connection_id, connector, hooks, Boundary(deadline, logger, observer))
+        return Opened(connector, hooks, config, stack.pop_all())
 
 
 class ConnectionSettings(Protocol):
@@ -109,6 +143,7 @@ class ConnectionPool:
     Use it as an async context manager: it opens all or none, and closes in reverse order.
 
     :param connections: The configured connections by id.
+    :param reread: Returns the ``config`` of a connection with the secrets as they are now.
     :raises UnknownConnectorError: on entering, when no plugin registers a configured connector.
     :raises ConfigurationError: on entering, when a connection's settings are wrong.
     """
@@ -121,12 +156,14 @@ class ConnectionPool:
         http_client: ClientFactory,
         state: StateFactory,
         deadline: float = DEADLINE,
+        reread: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
         self._registry = registry
         self._connections = connections
         self._http_client = http_client
         self._state = state
         self._deadline = deadline
+        self._reread = reread
         self._open: dict[str, BoundConnector] = {}
         self._stack = AsyncExitStack()
 
@@ -142,6 +179,7 @@ class ConnectionPool:
                         state=self._state(connection_id),
                         logger=logging.getLogger(f"scim_bridge.connection.{connection_id}"),
                         deadline=self._deadline,
+                        reread=None if self._reread is None else partial(self._reread, connection_id),
                     )
                 )
             self._stack = stack.pop_all()

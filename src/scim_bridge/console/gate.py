@@ -1,7 +1,7 @@
 """Stands before every page: who may come in, from where, and what a browser is told about it."""
 
 import hmac
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
@@ -54,12 +54,12 @@ class UnknownVisitorError(RefusedError):
 class Proxied:
     """Who a trusted proxy says has come.
 
-    :param secret: What the proxy proves itself with, in the header field ``X-Scim-Bridge-Proxy``.
+    :param secret: Returns what the proxy proves itself with, in the header field ``X-Scim-Bridge-Proxy``.
     :param header: The header field that names the person.
     :param roles: The role of each person; ``default`` of whoever is not there, ``None``: they are not let in.
     """
 
-    secret: str
+    secret: Callable[[], str]
     header: str
     roles: Mapping[str, str]
     default: str | None
@@ -156,7 +156,7 @@ def _proxied(request: Request, proxied: Proxied, desk: Desk) -> SignIn | None:
     named = request.headers.getlist(proxied.header)
     if not given and not named:
         return None
-    if len(given) != 1 or not hmac.compare_digest(given[0].encode(), proxied.secret.encode()):
+    if len(given) != 1 or not hmac.compare_digest(given[0].encode(), proxied.secret().encode()):
         raise RefusedError(403, "The proxy does not prove itself; nobody is let in by its word.")
     if len(named) != 1 or not 0 < len(named[0]) <= 200 or not named[0].isprintable():
         raise RefusedError(403, "The proxy does not say who has come.")

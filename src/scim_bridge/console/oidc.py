@@ -9,8 +9,8 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -66,6 +66,7 @@ class Proved:
 class OpenId:
     """The provider that people sign in at.
 
+    :param client_secret: Returns what the console proves itself with.
     :param claim: The claim of the ID token whose values tell the role.
     :param roles: The role of each value; ``default`` of whoever has none of them, ``None``: they are not let in.
     :param transport: Replaces the network.
@@ -73,7 +74,7 @@ class OpenId:
 
     issuer: str
     client_id: str
-    client_secret: str = field(repr=False)
+    client_secret: Callable[[], str]
     claim: str
     roles: Mapping[str, str]
     default: str | None
@@ -171,13 +172,14 @@ class OpenId:
         """Exchange a code for an ID token."""
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         form["code_verifier"] = verifier
+        secret = self.client_secret()
         ways = about.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         headers = {}
         if "client_secret_basic" in ways:  # RFC 6749 §2.3.1
-            pair = f"{quote(self.client_id, safe='')}:{quote(self.client_secret, safe='')}"
+            pair = f"{quote(self.client_id, safe='')}:{quote(secret, safe='')}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         else:
-            form |= {"client_id": self.client_id, "client_secret": self.client_secret}
+            form |= {"client_id": self.client_id, "client_secret": secret}
         told = await self._fetched("POST", _endpoint(about, "token_endpoint"), form=form, headers=headers)
         token = told.get("id_token")
         if not isinstance(token, str):

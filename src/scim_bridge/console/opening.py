@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scim_bridge.config import ConsoleOidcSettings, ConsoleProxySettings, ConsoleSettings, Settings
 from scim_bridge.desk import Desk
+from scim_bridge.errors import ConfigurationError
 from scim_bridge.server.serve import Listen, beside
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def console_of(settings: Settings, desk: Desk, plans: "Plans") -> "Gate":
     chosen = settings.console or ConsoleSettings()
     clients = {id_: one.client for id_, one in settings.connections.items()}
     scim_url = settings.server.public_url or f"http://{settings.server.host}:{settings.server.port}"
-    address = Address(chosen.public_url, chosen.proxies, _proxied(chosen.proxy))
+    address = Address(chosen.public_url, chosen.proxies, _proxied(settings, chosen.proxy))
     secret = settings.server.cursor_key()
     return create_console(
         desk,
@@ -34,25 +35,39 @@ def console_of(settings: Settings, desk: Desk, plans: "Plans") -> "Gate":
         plans=plans,
         scim_url=scim_url.rstrip("/"),
         address=address,
-        open_id=_open_id(chosen.oidc),
+        open_id=_open_id(settings, chosen.oidc),
         secret=secret,
     )
 
 
-def _proxied(proxy: ConsoleProxySettings | None) -> "Proxied | None":
+def _now(settings: Settings) -> ConsoleSettings:
+    """Return the table with the secrets as they are now; with those of the start while they cannot be read."""
+    try:
+        return settings.reread("console").console or ConsoleSettings()
+    except ConfigurationError as error:
+        logger.error("the secrets that were read again will not do: %s", error)  # noqa: TRY400 - one line says it
+        return settings.console or ConsoleSettings()
+
+
+def _proxied(settings: Settings, proxy: ConsoleProxySettings | None) -> "Proxied | None":
     if proxy is None:
         return None
     from scim_bridge.console.gate import Proxied
 
-    return Proxied(proxy.secret.get_secret_value(), proxy.header, *_roles(proxy))
+    def secret() -> str:
+        return (_now(settings).proxy or proxy).secret.get_secret_value()
+
+    return Proxied(secret, proxy.header, *_roles(proxy))
 
 
-def _open_id(oidc: ConsoleOidcSettings | None) -> "OpenId | None":
+def _open_id(settings: Settings, oidc: ConsoleOidcSettings | None) -> "OpenId | None":
     if oidc is None:
         return None
     from scim_bridge.console.oidc import OpenId
 
-    secret = oidc.client_secret.get_secret_value()
+    def secret() -> str:
+        return (_now(settings).oidc or oidc).client_secret.get_secret_value()
+
     return OpenId(oidc.issuer, oidc.client_id, secret, oidc.claim, *_roles(oidc), oidc.scopes)
 
 

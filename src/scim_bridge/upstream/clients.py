@@ -5,7 +5,8 @@ import random as chance
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import count
 
 import httpx2
 
@@ -40,6 +41,22 @@ class Account:
     limiter: RateLimiter
     breaker: Breaker = field(default_factory=Breaker)
     budget: RetryBudget = field(default_factory=RetryBudget)
+    clients: int = 0
+
+
+class _OutermostLayer(TraceLayer):
+    """Tells when its client is closed."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport, logger: logging.Logger, closed: Callable[[], None]) -> None:
+        super().__init__(inner, logger)
+        self._closed: Callable[[], None] | None = closed
+
+    async def aclose(self) -> None:
+        """Close the inner transport."""
+        await super().aclose()
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            closed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +101,7 @@ class HttpClients:
         self._random = random
         self._logger = logging.getLogger("scim_bridge.upstream") if logger is None else logger
         self._accounts: dict[str, Account] = {}
+        self._numbers = count(1)
         for library in ("httpx2", "httpcore2"):  # they log whole URLs, and there are e-mail addresses in those
             logging.getLogger(library).setLevel(logging.WARNING)
 
@@ -105,10 +123,11 @@ class HttpClients:
         """
         if account not in self._accounts:
             share = None if self.share is None else self.share(account)
-            name = f"{httpx2.URL(base_url).host} {len(self._accounts) + 1}"
+            name = f"{httpx2.URL(base_url).host} {next(self._numbers)}"
             self._accounts[account] = Account(name, RateLimiter(rate_limit, share))
             self._accounts[account].breaker.kept = None if self.circuit is None else self.circuit(account)
         shared = self._accounts[account]
+        shared.clients += 1
         shared.limiter.tighten(rate_limit)
         network = self._network(base_url)
         noted = network if self.calls is None else NoteLayer(network, self.calls)
@@ -119,9 +138,17 @@ class HttpClients:
             auth=auth,
             headers={"User-Agent": "scim-bridge", **(headers or {})},
             timeout=TIMEOUT,
-            transport=TraceLayer(CircuitLayer(retrying, shared.breaker), self._logger),
+            transport=_OutermostLayer(
+                CircuitLayer(retrying, shared.breaker), self._logger, partial(self._leave, account)
+            ),
             follow_redirects=False,
         )
+
+    def _leave(self, account: str) -> None:
+        """Forget an account that no client is open for: other credentials have taken its place."""
+        self._accounts[account].clients -= 1
+        if not self._accounts[account].clients:
+            del self._accounts[account]
 
     def standing(self) -> Sequence[Standing]:
         """Return how each remote account stands that a client was opened for."""

@@ -65,7 +65,7 @@ class World:
     def restart(self) -> None:
         """Forget what the process knew."""
         channels: list[Channel] = list(self.receivers)
-        self.teller = Teller(self.settings, self.store, channels, lambda: self.now)
+        self.teller = Teller(self.settings, self.store, lambda: channels, lambda: self.now)
 
     async def look(self, later: timedelta = timedelta(0)) -> None:
         """Let some time pass, and look."""

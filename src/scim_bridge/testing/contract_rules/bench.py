@@ -12,7 +12,7 @@ import httpx2
 import pluggy
 import pytest
 
-from scim_bridge.connections import BoundConnector
+from scim_bridge.connections import BoundConnector, Opened
 from scim_bridge.connector import Connector, call_deadline
 from scim_bridge.definition import implemented
 from scim_bridge.errors import (
@@ -73,7 +73,7 @@ class Bench:
         async with self.connector_type(context) as connector:
             hooks.register(connector)
             bound = Patient if self.finishes_later else BoundConnector
-            yield bound("contract", connector, hooks, boundary=None)
+            yield bound("contract", Opened(connector, hooks), boundary=None)
 
     def run(self, scenario: Scenario[ResultT]) -> ResultT:
         """Open the connector, run a scenario in an event loop of its own, and close it."""
