@@ -1,17 +1,21 @@
 """Roles where the remote system keeps members on the group, and accounts do not tell their groups."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from math import inf
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from sqlalchemy.engine import Connection
 
 from scim_bridge.errors import RemoteUnavailableError
-from scim_bridge.provisioning import ProvisioningPolicy
+from scim_bridge.provisioning import ProvisioningPolicy, search
 from scim_bridge.store import resources
+from scim_bridge.store.leadership import Leadership
 from scim_bridge.testing.memory_roles import MemoryRosterRolesConnector
 from tests.http.bridge import USER, Tenant, bridge
 
@@ -140,3 +144,85 @@ async def test_groups_and_roles_together(tmp_path: Path) -> None:
         assert (await acme.put(f"/Users/{ada['id']}", {"schemas": [USER], "userName": ADA})).status_code == 200
         assert acme.remote_members("Sales") == set()
         assert await held(acme, ada) == []
+
+
+@pytest.mark.parametrize("unknown", ["refuse", "drop"])
+async def test_a_group_just_pushed_is_a_role_at_once(tmp_path: Path, unknown: Any) -> None:
+    """It is asked for, and taken away by its name, before the next comparison; so is one that hands have made."""
+    async with organisation(tmp_path, "both", unknown_roles=unknown) as acme:
+        ada = await acme.user(ADA)
+        group = await acme.group("Pushed")
+        assert (await acme.put(f"/Users/{ada['id']}", {"schemas": [USER], **_asks(ada, "Pushed")})).status_code == 200
+        assert acme.remote_members("Pushed") == {ADA}
+        assert await acme.members(group) == {ada["id"]}
+        assert acme.remote.called("list_entitlements") == 2  # with that of the comparison
+
+        acme.remote.members.add((acme.remote.add_group("By hand"), (await acme.row(ada)).remote_id or ""))
+        acme.provisioning.search.listed_at = -inf
+        removal = {"op": "remove", "path": 'roles[display eq "By hand"]'}
+        assert (await acme.patch(f"/Users/{ada['id']}", removal)).status_code == 200
+        assert (acme.remote_members("By hand"), acme.remote_members("Pushed")) == (set(), {ADA})
+        assert acme.remote.called("list_entitlements") == 3
+
+        acme.remote.add_group("By hand, too")
+        acme.provisioning.search.listed_at = -inf
+        eve = await acme.user(EVE, roles=["By hand, too"])
+        assert await held(acme, eve) == [("By hand, too", None)]
+        assert acme.remote_members("By hand, too") == {EVE}
+
+
+def _asks(user: dict[str, Any], role: str) -> dict[str, Any]:
+    return {"userName": user["userName"], "roles": [role]}
+
+
+async def test_an_unknown_role_while_the_remote_system_is_down_is_not_refused(tmp_path: Path) -> None:
+    """It may be newer than the last listing. Whoever is to be out does not wait for that."""
+    async with organisation(tmp_path, unknown_roles="drop") as acme:
+        ada = await acme.user(ADA, roles=["Sales"])
+        acme.remote.down = RemoteUnavailableError("down")
+        answer = await acme.post("/Users", {"schemas": [USER], "userName": EVE, "roles": ["Neu"]})
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
+        assert (await acme.get('/Users?filter=userName eq "eve@example.com"')).json()["totalResults"] == 0
+        body = {"schemas": [USER], "active": False, **_asks(ada, "Neu")}
+        assert (await acme.put(f"/Users/{ada['id']}", body)).status_code == 429
+        assert not (await acme.row(ada)).active
+        assert acme.remote.called("list_entitlements") == 2
+
+
+async def test_many_unknown_roles_cost_few_listings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks during a listing shares the next one."""
+    monkeypatch.setattr(search, "LISTED_EVERY", 0)
+    async with organisation(tmp_path) as acme:
+        gate, asks, all_ask = (
+            acme.remote.hold("list_entitlements"),
+            acme.provisioning.search.list_entitlements,
+            asyncio.Event(),
+        )
+        asking: list[None] = []
+
+        async def counted() -> None:
+            asking.append(None)
+            if len(asking) == len(bodies):
+                all_ask.set()
+            await asks()
+
+        monkeypatch.setattr(acme.provisioning.search, "list_entitlements", counted)
+        bodies = [{"schemas": [USER], "userName": f"p{n}@example.com", "roles": ["Neu"]} for n in range(9)]
+        answers = [asyncio.create_task(acme.post("/Users", body)) for body in bodies]
+        await all_ask.wait()
+        gate.release()
+        statuses = {answer.status_code for answer in await asyncio.gather(*answers)}
+        assert statuses == {400}
+        assert acme.remote.called("list_entitlements") <= 3  # with that of the comparison
+
+
+async def test_where_another_process_asks_a_group_just_pushed_is_a_role_soon(tmp_path: Path) -> None:
+    """Nothing is refused or left out that is a Group here; what is none is told as ever."""
+    async with organisation(tmp_path, "both") as acme:
+        ada = await acme.user(ADA)
+        await acme.group("Pushed")
+        acme.provisioning.search.leadership = cast("Leadership", SimpleNamespace(led=frozenset(), term=""))
+        for role, status in (("Pushed", 429), ("Neu", 400)):
+            body = {"schemas": [USER], **_asks(ada, role)}
+            assert (await acme.put(f"/Users/{ada['id']}", body)).status_code == status
+        assert acme.remote.called("list_entitlements") == 1

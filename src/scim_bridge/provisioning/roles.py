@@ -28,6 +28,17 @@ TOLD = 50
 FindGroup = Callable[[Connection, Entitlement], ResourceRow | None]
 
 
+class NotListedError(Exception):
+    """A write names what the last listing of entitlements does not have: it may be newer than that.
+
+    :param name: What it names.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 @dataclass(slots=True)
 class Reading:
     """What a User asks for, as it is read.
@@ -39,6 +50,7 @@ class Reading:
         write that took one away waits for it, too.
     :param holds: Remote ids of the entitlements that the person holds.
     :param drops: Whether what cannot be asked for is left out, instead of refused.
+    :param listed: Whether what is not in the catalogue does not exist; else that is to be asked first.
     :param groups: The groups that give what is asked for, by id.
     :param warnings: What was left out, for the operator.
     """
@@ -49,6 +61,7 @@ class Reading:
     leaving: frozenset[str]
     holds: frozenset[str]
     drops: bool
+    listed: bool
     groups: dict[str, ResourceRow] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -83,25 +96,37 @@ class RoleIntake:
         return getattr(user, self._attribute) if self._attribute else None
 
     def accept(
-        self, tx: Connection, row: ResourceRow | None, user: User, asking: Asking, before: Any = None
+        self,
+        tx: Connection,
+        row: ResourceRow | None,
+        user: User,
+        asking: Asking,
+        before: Any = None,
+        *,
+        listed: bool = True,
     ) -> Callable[[Accepted], Accepted]:
         """Work out what a write of a User asks for; return what carries it out once the User is written.
 
         :param row: The User as it is; ``None``: it is made.
         :param user: The User as it is to be; what is left out, or only repeated, is taken out of it.
         :param before: What the attribute that names a role said before.
+        :param listed: Whether what is not listed does not exist. Whoever is to be out waits for no listing.
+        :raises NotListedError: When it names what is not listed, and that says nothing yet.
         :raises InvalidValueException: For what does not exist; it lists what does.
         :raises ForbiddenException: For what cannot be given.
         """
-        reading = self._reading(tx, row, drops=self._intake.policy.unknown_roles == "drop" or user.active is False)
+        out = user.active is False
+        reading = self._reading(tx, row, drops=out or self._intake.policy.unknown_roles == "drop", listed=out or listed)
         says = any(getattr(user, name) for name in ATTRIBUTES) or self.attribute_of(user)
-        leaving = frozenset() if user.active is False else reading.leaving
+        leaving = frozenset() if out else reading.leaving
         if not (reading.asked or asking.named or says or leaving):
             return lambda accepted: accepted
         if not reading.catalogue.entitlements and not reading.drops:
             raise PendingError(
                 "what roles there are is not known yet: the first comparison is under way", retry_after=5
             )
+        if not reading.listed and (unheard := [text for text in asking.named if not reading.catalogue.meant(text)]):
+            raise NotListedError(unheard[0])
         named = {one for text in asking.named for one in self._named(tx, reading.catalogue, text)}
         for name, kind in ATTRIBUTES.items():
             kept = []
@@ -141,21 +166,21 @@ class RoleIntake:
             removals=(accepted.removals | change.removals) & (waits.keys() | {user_id}),
         )
 
-    def _reading(self, tx: Connection, row: ResourceRow | None, *, drops: bool) -> Reading:
+    def _reading(self, tx: Connection, row: ResourceRow | None, *, drops: bool, listed: bool) -> Reading:
         """Return what is known of a person before a write of theirs is read.
 
         :param drops: Whoever is to be out is not kept in by a name that means nothing.
         """
         catalogue = entitlements.load(tx, self._intake.connection_id) or Catalogue({})
         if row is None:
-            return Reading(catalogue, frozenset(), frozenset(), frozenset(), frozenset(), drops)
+            return Reading(catalogue, frozenset(), frozenset(), frozenset(), frozenset(), drops, listed)
         asked = memberships.asked_by_role(tx, self._intake.connection_id, row.id)
         groups = memberships.groups_of(tx, self._intake.connection_id, [row.id])[row.id]
         held = frozenset(group.id for group in groups if group.desired or group.observed)
         on_groups = not self._intake.capabilities.user_centric
         leaving = frozenset(group.id for group in groups if on_groups and group.observed and not group.desired)
         holds = frozenset((row.observed and row.observed.holds) or ())
-        return Reading(catalogue, frozenset(asked), held, leaving, holds, drops)
+        return Reading(catalogue, frozenset(asked), held, leaving, holds, drops, listed)
 
     def _ids(self, tx: Connection, catalogue: Catalogue, item: Any, kind: str) -> set[str]:
         """Return the groups that an item asks for; it was taken before, so nothing about it is refused."""
@@ -164,9 +189,11 @@ class RoleIntake:
         return {group.id for group in groups if group is not None}
 
     def _named(self, tx: Connection, catalogue: Catalogue, text: str) -> Iterator[str]:
-        """Yield the groups that give what a text names."""
+        """Yield the groups that give what a text names; whoever is to leave one may have been put there by hand."""
         for one in catalogue.meant(text):
             group = resources.find_by_remote_id(tx, self._intake.connection_id, "Group", one.remote_id)
+            if group is None and one.assignable:
+                group = self._find_group(tx, one)
             if group is not None:
                 yield group.id
 
@@ -176,6 +203,8 @@ class RoleIntake:
         found = [some for text in texts if (some := _meant(reading.catalogue, item, text, kind))]
         if not texts:
             return None
+        if not found and not reading.listed:
+            raise NotListedError(texts[0])
         if not found or len(found[0]) != 1:
             if not reading.drops:
                 raise _unknown(reading.catalogue, texts[0], found[0] if found else [])

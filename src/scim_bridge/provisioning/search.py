@@ -1,23 +1,34 @@
-"""A userName that the store does not know is asked for once, so that accounts made by hand are found."""
+"""What the store does not know is asked for once: accounts made by hand, and roles newer than the last listing."""
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
+from math import inf
+from typing import TypeVar
 
 from scim_bridge.connections.bound import BoundConnector
-from scim_bridge.errors import ConnectorError, StoreUnavailableError
-from scim_bridge.models import Lane, Remote, User
+from scim_bridge.errors import ConnectorError, PendingError, StoreUnavailableError
+from scim_bridge.models import Entitlement, Lane, Remote, User
 from scim_bridge.provisioning.discovery import Discovery
 from scim_bridge.provisioning.identification import Identification
+from scim_bridge.provisioning.intake import Accepted
+from scim_bridge.provisioning.roles import NotListedError
 from scim_bridge.provisioning.succession import keeps, named_by, take_name
-from scim_bridge.store import audit
+from scim_bridge.store import audit, entitlements, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import Leadership, leads, owns
-from scim_bridge.store.rows import Ownership
+from scim_bridge.store.rows import Ownership, State
 from scim_bridge.upstream.lanes import lane as current_lane
 
 FIND_TIMEOUT = 5.0
-"""Seconds a filter that found nothing may spend on asking the remote system."""
+"""Seconds that may be spent on asking the remote system for what the store does not know."""
+
+LISTED_EVERY = 2.0
+"""Seconds between two listings of what people can hold: a client that asks for what does not exist may never stop."""
+
+T = TypeVar("T")
 
 
 class Search:
@@ -43,6 +54,9 @@ class Search:
         self.identification = identification
         self.clock = discovery.clock
         self.leadership = leadership
+        self._turn = asyncio.Lock()
+        self.listed_at = -inf
+        """When what people can hold was last asked, by the event loop's clock."""
         self.logger = logging.getLogger(f"scim_bridge.provisioning.{self.connection_id}")
 
     async def find_user(self, user_name: str) -> None:
@@ -81,3 +95,57 @@ class Search:
             self.discovery.refresh(tx, row, remote, asked=asked)
         elif keeps(row) and row.modified_at < asked:
             take_name(tx, row, named_by(remote), self.discovery.capabilities, now=self.clock())
+
+    async def with_roles(
+        self, work: Callable[..., Accepted], write: Callable[[Callable[[Connection], Accepted]], Awaitable[T]]
+    ) -> T:
+        """Write a User; where roles are named that are not listed, once more after a new listing.
+
+        :param work: The transaction; is told as ``listed`` whether what is not listed does not exist.
+        :param write: Runs it.
+        :raises PendingError: When nothing can be listed now, or a Group is named that the remote system is to get.
+        """
+        try:
+            return await write(partial(work, listed=False))
+        except NotListedError as error:
+            name = error.name
+        find = partial(resources.find_by_name, connection_id=self.connection_id, kind="Group", name=name)
+        group = await self.store.read(find)
+        asks = leads(self.leadership, self.connection_id)
+        if asks:
+            await self.list_entitlements()
+        # The process that leads lists it in its next comparison at the latest.
+        if group is not None and group.state is not State.BLOCKED and not (asks and group.remote_id):
+            raise PendingError("a role is asked for that the remote system is still to get", retry_after=5)
+        return await write(partial(work, listed=True))
+
+    async def list_entitlements(self) -> None:
+        """Keep what people can hold as it is listed now, or was by somebody who asked later.
+
+        :raises PendingError: When asking fails: what the store has says nothing.
+        """
+        loop = asyncio.get_running_loop()
+        asked, term = loop.time(), "" if self.leadership is None else self.leadership.term
+        token = current_lane.set(Lane.READ)
+        try:
+            async with self._turn, asyncio.timeout(FIND_TIMEOUT):
+                if self.listed_at >= asked:
+                    return
+                if not await self.identification.confirmed():
+                    raise PendingError(
+                        "what roles there are is not asked: it may be another remote system", retry_after=5
+                    )
+                await asyncio.sleep(self.listed_at + LISTED_EVERY - loop.time())
+                began = loop.time()
+                listed = await self.connector.list_entitlements()
+                await self.store.write(lambda tx: self._save(tx, listed, term))
+                self.listed_at = began
+        except (ConnectorError, TimeoutError, StoreUnavailableError) as error:
+            self.logger.info("listing what people can hold failed: %s", type(error).__name__)
+            raise PendingError("what roles there are cannot be asked at the moment", retry_after=5) from error
+        finally:
+            current_lane.reset(token)
+
+    def _save(self, tx: Connection, listed: Sequence[Entitlement], term: str) -> None:
+        if self.leadership is None or owns(tx, self.connection_id, term):
+            entitlements.save(tx, self.connection_id, listed, self.clock())

@@ -138,7 +138,8 @@ class Provisioning:
         :raises ServingError: When the remote system refuses, or has not confirmed within the budget.
         """
         new_id = self.users.intake.new_id()
-        return await self._created(lambda tx: self.users.create(tx, user, new_id), about=new_id)
+        create = partial(self.users.create, user=user, new_id=new_id)
+        return await self.search.with_roles(create, lambda work: self._created(work, about=new_id))
 
     async def modify_user(
         self,
@@ -153,7 +154,8 @@ class Provisioning:
         :param check: Evaluates the request's conditions against the entity tag.
         :param asking: How it asks for roles.
         """
-        return await self._write(lambda tx: self.users.modify(tx, user_id, change, check, asking), about=user_id)
+        modify = partial(self.users.modify, user_id=user_id, change=change, check=check, asking=asking)
+        return await self.search.with_roles(modify, lambda work: self._write(work, about=user_id))
 
     async def delete_user(self, user_id: str, check: Check) -> None:
         """Delete a User (RFC 7644 §3.6); returns when the remote system agrees."""

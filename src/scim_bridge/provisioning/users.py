@@ -28,7 +28,7 @@ class UserIntake:
         self.intake = intake
         self.roles = roles
 
-    def create(self, tx: Connection, user: User, new_id: str | None = None) -> Accepted:
+    def create(self, tx: Connection, user: User, new_id: str | None = None, *, listed: bool = True) -> Accepted:
         """Accept a creation (RFC 7644 §3.3).
 
         An account that no client owns, or that is inactive, is taken over instead of refused: what a filter shows and
@@ -36,13 +36,15 @@ class UserIntake:
         ``externalId`` than the inactive User's it is another person, whom the address was given to.
 
         :param new_id: The id of the User if it is a new one.
+        :param listed: Whether a role that is not listed does not exist.
+        :raises NotListedError: When a role is asked for that is not listed, and that says nothing yet.
         :raises UniquenessException: When an active User of this connection has the userName.
         :raises PendingError: While the access of the person who had the address before is still being taken away.
         """
         if self.roles is None:
             return self._created(tx, user, new_id)
         known = resources.find_by_name(tx, self.intake.connection_id, "User", str(user.user_name), lock=True)
-        carry_out = self.roles.accept(tx, known, user, Asking())
+        carry_out = self.roles.accept(tx, known, user, Asking(), listed=listed)
         return carry_out(self._created(tx, user, new_id))
 
     def _created(self, tx: Connection, user: User, new_id: str | None) -> Accepted:
@@ -70,11 +72,14 @@ class UserIntake:
         change: Callable[[User], User | None],
         check: Check,
         asking: Asking = NOT_ASKING,
+        *,
+        listed: bool = True,
     ) -> Accepted:
         """Accept a replacement or a modification (RFC 7644 §3.5).
 
         :param change: Returns the new state, or ``None`` when nothing changes.
         :param asking: How the write asks for roles.
+        :param listed: As in :meth:`create`.
         :raises NotFoundException: When there is no such User.
         """
         row = self.intake.live(tx, "User", user_id)
@@ -87,7 +92,7 @@ class UserIntake:
         before = self.roles.attribute_of(current)
         user = change(current)
         written = current if user is None else user
-        carry_out = self.roles.accept(tx, row, written, asking, before)
+        carry_out = self.roles.accept(tx, row, written, asking, before, listed=listed)
         return carry_out(self._modified(tx, row, written if asking.named else user))
 
     def _modified(self, tx: Connection, row: ResourceRow, user: User | None) -> Accepted:
