@@ -383,7 +383,7 @@ class Driver:
             self._removal_failed = current_lane.get() is Lane.REMOVE
         ambiguous = error.ambiguous and not situation.probe
         delay = delay_of(error, situation.row.attempt, self.jitter)
-        level = logging.ERROR if error.alarms else logging.WARNING
+        level = self._refusals.level(situation, error)
         step = "probe" if situation.probe else str(situation.step)
         row, name = situation.row, type(error).__name__ + (f" ({error.detail})" if error.alarms else "")
         self.logger.log(level, "%s of %s %s failed: %s; next attempt in %.1f s", step, row.kind, row.id, name, delay)

@@ -1,6 +1,7 @@
 """What fault histories found: each rule here was broken once, and a seed of `tests/faults` showed it."""
 
 import asyncio
+import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 from scim_bridge.errors import PendingError, RefusedError, RemoteInvalidValueError, RemoteUnavailableError
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.places import REMOVALS_AT_START
+from scim_bridge.provisioning.service import now
 from scim_bridge.provisioning.waiting import MAX_ASKED
 from scim_bridge.store import audit
 from scim_bridge.store.rows import State
-from scim_bridge.testing.memory_remote import MemoryRemote
+from scim_bridge.testing.memory_remote import Call, Fault, MemoryRemote
 from tests.hang_guard import HANG_SECONDS
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
 
@@ -112,3 +114,26 @@ async def test_a_removal_that_withdraws_a_return_looks_first(bridge: Bridge, *, 
         await bridge.provisioning.modify_user(person, setting(active=False), always)
 
     assert [one for one in bridge.remote.accounts.values() if one.active] == []
+
+
+async def test_work_that_finishes_later_is_told_once_an_hour(
+    tmp_path: Path, remote: MemoryRemote, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each look at a job that is under way would fill the log; what fails otherwise is told each time."""
+    later = RemoteUnavailableError("accepted, done later", ambiguous=True, retry_after=0.05)
+    down = RemoteUnavailableError("down", ambiguous=False, retry_after=0.05)
+    script, ahead = [later, later, later, later, down, down], timedelta()
+
+    def failing(call: Call) -> Fault | None:
+        nonlocal ahead
+        if call.hook != "create_user" or not script:
+            return None
+        ahead += timedelta(hours=len(script) == 4)  # before the third look
+        return Fault(script.pop(0))
+
+    caplog.set_level(logging.DEBUG, "scim_bridge.driver")
+    remote.intercept = failing
+    async with bridge_on(tmp_path / "bridge.db", remote, clock=lambda: now() + ahead) as bridge:
+        await bridge.provisioning.create_user(user())
+    told = [record.levelname for record in caplog.records if record.getMessage().startswith("create_user of User")]
+    assert told == ["WARNING", "DEBUG", "WARNING", "DEBUG", "WARNING", "WARNING"]
