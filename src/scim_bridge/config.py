@@ -19,6 +19,7 @@
 Whatever is wrong becomes one clear line per mistake; a value is never shown, it may be a secret.
 """
 
+import base64
 import os
 import re
 import secrets
@@ -384,16 +385,38 @@ class ConnectionSettings(Table):
         )
 
 
+def key_of(secret: str) -> bytes:
+    """Return the key of a secret (Standard Webhooks): what base64 after ``whsec_`` stands for, or the text's own bytes.
+
+    :returns: Nothing when it is no base64. Padding may be left out, as libraries have it.
+    """
+    if not secret.startswith("whsec_"):
+        return secret.encode()
+    encoded = secret.removeprefix("whsec_").rstrip("=")
+    try:
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        return b""
+
+
 class WebhookSettings(Table):
     """``[alerts.webhook]``.
 
     :param url: Where alerts are posted to; it may be a secret itself.
-    :param secret: What they are signed with, as Standard Webhooks says (``whsec_…``, or any text); without it they are
-        not signed.
+    :param secret: What they are signed with, as Standard Webhooks says: ``whsec_`` and base64; any other text stands
+        for its bytes. Without it they are not signed.
     """
 
     url: SecretStr
     secret: SecretStr | None = None
+
+    @field_validator("secret")
+    @classmethod
+    def _has_a_key(cls, secret: SecretStr | None) -> SecretStr | None:
+        """Refuse what no library for Standard Webhooks reads, before a receiver refuses each alert."""
+        if secret is not None and not key_of(secret.get_secret_value()):
+            raise ValueError("needs base64 after whsec_")
+        return secret
 
     @field_validator("url")
     @classmethod

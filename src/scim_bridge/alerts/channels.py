@@ -17,14 +17,11 @@ from typing import Literal, Protocol
 import httpx2
 
 from scim_bridge.alerts.ledger import Alert
-from scim_bridge.config import AlertSettings, MailSettings, Settings, WebhookSettings
+from scim_bridge.config import AlertSettings, MailSettings, Settings, WebhookSettings, key_of
 from scim_bridge.errors import BridgeError
 
 SECONDS = 15.0
 """For how long a receiver may take."""
-
-PREFIX = "whsec_"
-"""What a secret begins with whose rest is base64 (Standard Webhooks)."""
 
 
 class UntoldError(BridgeError):
@@ -121,16 +118,6 @@ class Webhook:
             ):
                 if not 200 <= answer.status_code < 300:
                     raise UntoldError(f"{self.name}: status {answer.status_code}")
-
-
-def key_of(secret: str) -> bytes:
-    """Return the key of a secret: of ``whsec_…`` what its rest is the base64 of, of another one its bytes."""
-    if not secret.startswith(PREFIX):
-        return secret.encode()
-    try:
-        return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-    except ValueError:
-        return secret.encode()
 
 
 def signed(key: bytes | None, id_: str, at: int, body: bytes) -> dict[str, str]:

@@ -14,13 +14,14 @@ import pytest
 from click.testing import CliRunner
 
 from scim_bridge.alerts import ledger
-from scim_bridge.alerts.channels import Channel, Mail, Message, UntoldError, Webhook, key_of, message_of, signed
+from scim_bridge.alerts.channels import Channel, Mail, Message, UntoldError, Webhook, message_of, signed
 from scim_bridge.alerts.ledger import settle
 from scim_bridge.alerts.running import STILL_SECONDS, note_still
 from scim_bridge.alerts.teller import Teller
 from scim_bridge.app import open_bridge
 from scim_bridge.cli import main
-from scim_bridge.config import MailSettings, Settings, WebhookSettings, settings_of
+from scim_bridge.config import MailSettings, Settings, WebhookSettings, key_of, settings_of
+from scim_bridge.errors import ConfigurationError
 from scim_bridge.provisioning.policy import USUAL
 from scim_bridge.store import tokens
 from scim_bridge.store.engine import Connection, Store
@@ -167,7 +168,7 @@ def test_nobody_is_named_unless_the_settings_say_so() -> None:
 
 
 def test_the_signature_is_that_of_standard_webhooks() -> None:
-    """The example of the specification; a secret that is no base64 is taken as it is."""
+    """The example of the specification; its libraries read a key whose padding was left out, and text only as bytes."""
     headers = signed(
         key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         "msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -176,6 +177,15 @@ def test_the_signature_is_that_of_standard_webhooks() -> None:
     )
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     assert key_of("any text") == b"any text"
+    assert key_of("whsec_YWJjZA") == key_of("whsec_YWJjZA==") == b"abcd"
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_with spaces", "whsec_url-safe_text"])
+def test_a_secret_that_no_receiver_reads_is_refused(secret: str) -> None:
+    """Each alert would be signed with what its receiver does not have; the error does not show it."""
+    webhook = {"url": "https://hooks.example/x", "secret": secret}
+    with pytest.raises(ConfigurationError, match="secret: Value error, needs base64 after whsec_"):
+        settings_of({"store": {"url": "sqlite:///x.db"}, "alerts": {"webhook": webhook}, "connections": {}})
 
 
 async def test_a_webhook_takes_what_is_signed_and_its_refusal_tells_no_secret() -> None:
