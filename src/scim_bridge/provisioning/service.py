@@ -253,10 +253,10 @@ class Provisioning:
             accepted = work(tx)
             self.driver.expect(accepted.waits)
             notifications.wake(tx, self.connection_id)
-            observes = observing.current(tx, self.connection_id)
-            if claimed is None or claimed not in accepted.waits or observes is not None:
-                return accepted, observes, None
-            return accepted, observes, self.driver.load(tx, "User", claimed)
+            situation = self.driver.load(tx, "User", claimed) if claimed in accepted.waits else None
+            # Who is to be called about was asked for already.
+            observes = observing.current(tx, self.connection_id) if situation is None else None
+            return accepted, observes, situation
 
         try:
             accepted, observes, situation = await self.store.write(noted)

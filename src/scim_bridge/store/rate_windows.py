@@ -1,7 +1,8 @@
 """What all processes together sent to a remote account lately, so that they keep its rate limit together.
 
 A process that takes over, or starts again after it was killed, finds what was sent before it; two replicas that call
-one account leave room for each other. Times are the database server's on PostgreSQL, this machine's on SQLite.
+one account leave room for each other. What a process may still send without asking again is recorded as sent at the
+last moment at which it may be. Times are the database server's on PostgreSQL, this machine's on SQLite.
 """
 
 import hashlib
@@ -34,7 +35,8 @@ def take(
     """Record what a process sent, if together with all others it is within the limit; return what the others sent.
 
     :param process: Names the process.
-    :param own: The age in seconds of every call of this process within the window, the one about to be sent included.
+    :param own: The age in seconds of every call of this process within the window, the one about to be sent included;
+        negative for those to come that it keeps a place for.
     :param requests: How many calls the window may hold.
     :param seconds: The length of the window.
     :param now: The time on SQLite.
@@ -46,11 +48,9 @@ def take(
     found: dict[str, list[int]] = json.loads((_GET.first(tx, key) or ("{}",))[0])
     at = to_microseconds(now if tx.dialect.name == "sqlite" else tx.execute(_SERVER_NOW).scalar_one())
     length = int(seconds * 1_000_000)
-    # What was sent "a while from now" was written by a clock that has been put back since; a moment is no matter.
+    # What was sent "a window from now" was written by a clock that has been put back since.
     others = {
-        name: [min(sent, at) for sent in times if abs(at - sent) < length]
-        for name, times in found.items()
-        if name != process
+        name: [sent for sent in times if abs(at - sent) < length] for name, times in found.items() if name != process
     }
     ages = [(at - sent) / 1_000_000 for times in others.values() for sent in times]
     if own and len(own) + len(ages) <= requests:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from scim_bridge.errors import StoreError
 from scim_bridge.store.failures import is_transient
 
-LATER = 0.05
+LATER = 1.0
 """Seconds that a transaction waits at most for others to share their commit, if it may."""
 
 

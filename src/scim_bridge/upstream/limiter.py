@@ -19,6 +19,10 @@ MARGIN = 1.005
 SHARE = 0.1
 """The share of a window that is kept free for removals, and that other lanes may take in one burst."""
 
+BLOCK = 0.1
+"""The share of a window that is recorded ahead with a call, so that the next ones need no transaction of their own;
+none once half of the window is used, since what is kept for nobody would be missing then."""
+
 GRACE = 1.0
 """Seconds by which a call of another process may arrive after it was recorded. Of this process's own calls it is known:
 none arrives after its answer, so each counts until a window after its end."""
@@ -33,7 +37,8 @@ Share = Callable[[Sequence[float], int, float], Awaitable[Sequence[float]]]
 """Records the calls of this process for all who call the same remote account, and returns the calls of the others.
 
 It is given the age in seconds of every call, how many there may be and for how many seconds a call counts; it returns
-ages, too. When both together are more than there may be, it records nothing.
+ages, too. A place that is kept for a call to come has the negative age of that call at the latest. When both together
+are more than there may be, it records nothing.
 """
 
 
@@ -57,6 +62,9 @@ class Window:
         """When calls of this process ended."""
         self._let_through = 0
         self._under_way = 0
+        self._kept = 0
+        """How many calls may be sent that are recorded already."""
+        self._kept_until = float("-inf")
         self._others: list[float] = []
         """Until when calls of other processes may have arrived."""
         self._past: list[float] = []
@@ -67,7 +75,7 @@ class Window:
     def ready_at(self, lane: Lane, now: float) -> float:
         """Return the time from which a call of this lane may be sent; it may be past."""
         ready = self._paused_until
-        sent = [*self._past, *[now] * (self._let_through + self._under_way)][-self.limit.requests :]
+        sent = sorted([*self._past, *[now] * (self._let_through + self._under_way)])[-self.limit.requests :]
         if len(sent) == self.limit.requests:
             ready = max(ready, sent[0] + self._length)
         if lane is Lane.REMOVE:
@@ -99,6 +107,22 @@ class Window:
         """Return the seconds since the end of each call that this process sent; 0 of those under way."""
         ended = [now - at for at in self._ended if now - at < self._length - 10 * MOMENT]
         return [*ended, *[0.0] * self._under_way]
+
+    def block(self, now: float) -> int:
+        """Return how many places to keep, beside the one for a call that is about to be recorded."""
+        size = int(self.limit.requests * BLOCK)
+        return size if self.used(now) + BLOCK <= 0.5 else 0
+
+    def keep(self, places: int, until: float) -> None:
+        """Take over how many calls are recorded that may be sent until a time; those of before are recorded no more."""
+        self._kept, self._kept_until = places, until
+
+    def take_kept(self, now: float) -> bool:
+        """Take a place that was kept, if there is one."""
+        if not self._kept or now >= self._kept_until:
+            return False
+        self._kept -= 1
+        return True
 
     def used(self, now: float) -> float:
         """Return which share of the limit is used up."""
@@ -212,11 +236,18 @@ class RateLimiter:
                 self._window.settle(sent=False)
 
     async def _agree(self, share: Share) -> bool:
-        """Record one more call, and tell whether those of all processes together are within the limit."""
+        """See to it that one more call is recorded, and tell whether those of all processes are within the limit."""
         async with self._sharing:  # one after the other, or what is recorded last is not what was taken last
-            own = [*self._window.ages(asyncio.get_running_loop().time()), 0.0]
+            window, now = self._window, asyncio.get_running_loop().time()
+            if window.take_kept(now):
+                return True
+            kept, limit = window.block(now), window.limit
+            own = [*window.ages(now), 0.0, *[-limit.seconds] * kept]
             others = await self._ask(share, own)
-            return len(own) + len(others) <= self._window.limit.requests
+            agreed = len(own) + len(others) <= limit.requests
+            if agreed:
+                window.keep(kept, now + limit.seconds)
+            return agreed
 
     async def _ask(self, share: Share, own: Sequence[float]) -> Sequence[float]:
         others = await share(own, self._window.limit.requests, self._window.counts)

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from scim_bridge.errors import StoreConfigurationError, StoreError, StoreUnavailableError
-from scim_bridge.store import connector_state, sqlite
+from scim_bridge.store import connector_state, sqlite, writer
 from scim_bridge.store.engine import Store
 from tests.contract.store.examples import CONNECTION, NOON
 
@@ -184,7 +184,9 @@ async def test_writes_that_are_ready_at_the_same_moment_share_one_commit(sqlite_
     assert commits == 3
 
 
-async def test_what_may_wait_shares_the_next_commit_and_comes_before_it(sqlite_url: str) -> None:
+async def test_what_may_wait_shares_the_next_commit_and_comes_before_it(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It costs no commit of its own; when nothing follows it is written all the same, at the latest on closing."""
     store = await Store.open(sqlite_url)
     commits = 0
@@ -197,6 +199,7 @@ async def test_what_may_wait_shares_the_next_commit_and_comes_before_it(sqlite_u
     await store.write_later(put("first", 1))
     await store.write(put("first", 2))
     assert commits == 1
+    monkeypatch.setattr(writer, "LATER", 0.01)
     await store.write_later(put("alone"))
     while not await store.read(got("alone")):
         await asyncio.sleep(0.01)

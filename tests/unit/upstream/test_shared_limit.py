@@ -61,35 +61,48 @@ def most_in_a_window(sent: Sent, seconds: float) -> int:
     return max((sum(start <= at < start + seconds for at in times) for start in times), default=0)
 
 
+offsets = st.one_of(st.just(0.0), st.floats(0, 30, width=16))
 processes = st.lists(
-    st.tuples(st.floats(0, 20, width=16), st.lists(st.sampled_from(Lane), min_size=1, max_size=60)),
+    st.tuples(
+        st.floats(0, 20, width=16),
+        st.one_of(st.none(), st.floats(0, 30, width=16)),
+        st.lists(st.tuples(offsets, st.sampled_from(Lane)), min_size=1, max_size=60),
+    ),
     min_size=1,
     max_size=4,
 )
 
 
 @settings(max_examples=100, suppress_health_check=list(HealthCheck))
-@given(processes, st.integers(1, 20))
+@given(processes, st.integers(1, 60))
 def test_no_window_holds_more_than_the_limit_whoever_sends(
-    account: Callable[[], Sharing], begun: list[tuple[float, list[Lane]]], requests: int
+    account: Callable[[], Sharing],
+    begun: list[tuple[float, float | None, list[tuple[float, Lane]]]],
+    requests: int,
 ) -> None:
-    """Processes begin at any time, each with a burst of any lanes: together they keep the limit, and all end."""
+    """Processes begin at any time, send at any time, are killed or not: together they keep the limit, and all end."""
     limit = RateLimit(requests, 10.0)
     sharing = account()
 
-    async def history() -> Sent:
+    async def live(number: int, start: float, lasts: float | None, calls: list[tuple[float, Lane]], sent: Sent) -> int:
+        base, loop = asyncio.get_running_loop().time(), asyncio.get_running_loop()
+        await asyncio.sleep(start)
+        limiter = RateLimiter(limit, sharing(f"{number}"))
+        tasks = [asyncio.create_task(send(limiter, lane, sent, base + start + offset)) for offset, lane in calls]
+        await asyncio.wait(tasks, timeout=lasts)
+        died = lasts is not None and loop.time() >= base + start + lasts
+        for task in tasks:
+            task.cancel()
+        return sum(not task.done() for task in tasks) if died else 0
+
+    async def history() -> tuple[Sent, int]:
         sent: Sent = []
-        base = asyncio.get_running_loop().time()
-        async with asyncio.TaskGroup() as group:
-            for number, (start, lanes) in enumerate(begun):
-                limiter = RateLimiter(limit, sharing(f"{number}"))
-                for lane in lanes:
-                    group.create_task(send(limiter, lane, sent, base + start))
-        return sent
+        unsent = await asyncio.gather(*(live(number, *one, sent) for number, one in enumerate(begun)))
+        return sent, sum(unsent)
 
-    sent = run_virtually(history())
+    sent, unsent = run_virtually(history())
 
-    assert len(sent) == sum(len(lanes) for _, lanes in begun)
+    assert len(sent) == sum(len(calls) for _, _, calls in begun) - unsent
     assert most_in_a_window(sent, limit.seconds) <= requests
 
 
@@ -140,6 +153,46 @@ def test_a_successor_in_the_middle_of_a_backlog_goes_on_at_the_pace(account: Cal
 
     assert most_in_a_window(sent, LIMIT.seconds) <= LIMIT.requests
     assert sum(30.0 <= at < 50.0 for at, _ in sent) >= 0.97 * 200
+
+
+def test_a_quiet_process_records_its_calls_in_blocks(account: Callable[[], Sharing]) -> None:
+    """Calls that leave most of a window free share their transactions; each is within what was recorded by then."""
+
+    async def history() -> tuple[int, int]:
+        sent: Sent = []
+        recorded: list[int] = []
+        inner = account()("one")
+
+        async def share(own: Sequence[float], requests: int, seconds: float) -> Sequence[float]:
+            recorded.append(len(own))
+            return await inner(own, requests, seconds)
+
+        limiter = RateLimiter(LIMIT, share)
+        for number in range(30):
+            await send(limiter, Lane.UPDATE, sent, float(number))
+            assert recorded[-1] >= most_in_a_window(sent, LIMIT.seconds)
+        return len(recorded), len(sent)
+
+    transactions, calls = run_virtually(history())
+
+    assert transactions <= calls / 5
+
+
+@pytest.mark.parametrize(("own", "others"), [(9.9, 11.2), (26.0, 25.0)], ids=["used at the last moment", "too late"])
+def test_a_place_that_is_kept_is_nobody_elses_and_is_given_up_in_time(
+    account: Callable[[], Sharing], own: float, others: float
+) -> None:
+    """One process keeps a block of places and uses it late, another one bursts: the limit is theirs together."""
+
+    async def history() -> Sent:
+        sent: Sent = []
+        sharing = account()
+        one, other = (RateLimiter(LIMIT, sharing(name)) for name in ("one", "other"))
+        calls = [(one, 0.0), *[(one, own)] * 10, *[(other, others)] * 150]
+        await asyncio.gather(*(send(limiter, Lane.REMOVE, sent, at) for limiter, at in calls))
+        return sent
+
+    assert most_in_a_window(run_virtually(history()), LIMIT.seconds) <= LIMIT.requests
 
 
 def test_two_processes_at_work_at_the_same_time_use_one_limit(account: Callable[[], Sharing]) -> None:
