@@ -5,7 +5,6 @@
 
 import asyncio
 import logging
-import random
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
@@ -24,11 +23,10 @@ from scim_bridge.console.opening import shown
 from scim_bridge.desk import Desk, Operated, now
 from scim_bridge.errors import ConfigurationError
 from scim_bridge.keeping import keeping
-from scim_bridge.models import User
+from scim_bridge.models import Unrevoked, User
 from scim_bridge.protocol import BridgeProvider, ClientPreset, preset
 from scim_bridge.provisioning import Provisioning, observing
 from scim_bridge.provisioning.driver import Driver
-from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.journal import OPERATOR, actor
 from scim_bridge.provisioning.ownership import Schedule, drive, own
 from scim_bridge.provisioning.reconcile import Reconciler
@@ -44,6 +42,7 @@ from scim_bridge.store.engine import Store
 from scim_bridge.store.kept import KeptCircuit, KeptState, KeptWindow
 from scim_bridge.store.leadership import Leadership, leadership
 from scim_bridge.store.notifications import Listener
+from scim_bridge.surroundings import Surroundings
 from scim_bridge.tasks import on_signal
 from scim_bridge.upstream import Call, HttpClients
 from scim_bridge.views.plan import plan
@@ -55,29 +54,6 @@ logger = logging.getLogger("scim_bridge.serve")
 
 RECOVERY = 4.0
 """Seconds that readiness waits at most for pending removals to be tried after a start."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a bridge takes from the machine; a simulation puts its own in place of it.
-
-    :param http_client: Opens HTTP clients.
-    :param clock: Tells the time in UTC. Durations are the event loop's.
-    :param new_id: Mints resource ids.
-    :param chance: Returns numbers in [0, 1), for jitter.
-    :param threads: Whether the store may use threads.
-    """
-
-    http_client: ClientFactory = field(default_factory=HttpClients)
-    clock: Callable[[], datetime] = now
-    new_id: Callable[[], str] = mint
-    chance: Callable[[], float] = random.random
-    threads: bool = True
-
-    @property
-    def provisioning(self) -> Callable[..., Provisioning]:
-        """What makes the provisioning of a connection, with this clock, these ids and this chance."""
-        return partial(Provisioning, clock=self.clock, new_id=self.new_id, chance=self.chance)
 
 
 @dataclass
@@ -99,6 +75,11 @@ class Bridge:
     def drivers(self) -> dict[str, Driver]:
         """What drives each connection, where this process leads it."""
         return {id_: connection.provisioning.driver for id_, connection in self.connections.items()}
+
+    @property
+    def unrevoked(self) -> dict[str, tuple[Unrevoked, ...]]:
+        """What goes on in each remote system when somebody's access was ended."""
+        return {id_: connection.provisioning.connector.unrevoked for id_, connection in self.connections.items()}
 
     def provisioning(self, connection_id: str) -> Provisioning:
         """Return the provisioning of a connection."""
@@ -324,7 +305,7 @@ async def run(settings: Settings, *, started: Callable[[str], None]) -> None:
         serving.bridge_of() as bridge,
         shown(settings, desk_of(bridge), plans_of(bridge)),
         alerting(settings, bridge.store, bridge.drivers, now),
-        keeping(settings, bridge.store, now),
+        keeping(settings, bridge.store, now, bridge.unrevoked),
     ):
         serving.open(bridge)
         await warn_of_missing_tokens(bridge.store, bridge.connections)

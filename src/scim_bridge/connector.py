@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from scim_bridge.definition import check_definition, describe
 from scim_bridge.errors import DuplicateConnectorError, UnknownConnectorError
 from scim_bridge.hookspecs import hookspec
-from scim_bridge.models import RateLimit
+from scim_bridge.models import RateLimit, Unrevoked
 
 __all__ = [
     "ClientFactory",
@@ -132,6 +132,10 @@ class Connector(Generic[ConfigT]):
 
     inactive_is_absent: bool = False
     """Whether a deactivated account is not to be found in the remote system."""
+
+    unrevoked: tuple[Unrevoked, ...] = ()
+    """What goes on when an account was deactivated or deleted, since no API of the remote system ends it: the leavers'
+    report tells whoever has to. Empty: nothing is known of it."""
 
     members_per_call: int = 200
     """How many members ``add_group_members`` and ``remove_group_members`` are given at most.

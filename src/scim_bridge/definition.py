@@ -9,7 +9,7 @@ from scim2_models import BaseModel as ScimModel
 
 from scim_bridge.errors import ConnectorDefinitionError
 from scim_bridge.hookspecs import HOOKS, PROJECT, ConnectorSpec
-from scim_bridge.models import CoreUser, EnterpriseUser, Group
+from scim_bridge.models import CoreUser, EnterpriseUser, Group, Unrevoked
 
 __all__ = ["check_definition", "describe", "implemented"]
 
@@ -85,10 +85,17 @@ def _faults_of_hook(name: str, member: Callable[..., Any]) -> Iterator[str]:
 def check_attributes(connector: Any) -> None:
     """Refuse attribute paths that nothing has: what is announced but never found would always differ, in silence.
 
+    And what is not revoked, where it does not say what it is, or who ends it.
+
     :param connector: An object, whose ``__init__`` may have set them, or a type.
     :raises ConnectorDefinitionError: naming the path.
     """
     connector_type = connector if isinstance(connector, type) else type(connector)
+    told = connector.unrevoked
+    if not isinstance(told, tuple) or not all(isinstance(one, Unrevoked) and one.what and one.remedy for one in told):
+        raise ConnectorDefinitionError(
+            f"{describe(connector_type)}: unrevoked must be a tuple of Unrevoked, each with what it is and a remedy"
+        )
     models: tuple[tuple[str, type[ScimModel]], ...] = (("user_attributes", CoreUser), ("group_attributes", Group))
     for name, model in models:
         paths = getattr(connector, name)

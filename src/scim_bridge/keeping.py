@@ -6,7 +6,7 @@ Every process of a store does; who comes first has done it for all.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,10 +15,12 @@ from pydantic import SecretStr
 
 from scim_bridge.config import Settings
 from scim_bridge.errors import StoreError
+from scim_bridge.models import Unrevoked
 from scim_bridge.provisioning.journal import acting
 from scim_bridge.store import audit, connector_state, departed
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.tasks import beside
+from scim_bridge.views.departures import note_unrevoked
 from scim_bridge.views.pruning import needed
 
 LOOK_SECONDS = 60.0
@@ -107,9 +109,19 @@ def _flat(value: object, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def keeping(settings: Settings, store: Store, clock: Callable[[], datetime]) -> AsyncIterator[None]:
-    """Tell of the start, and keep the chains for the length of a ``with`` block."""
+async def keeping(
+    settings: Settings,
+    store: Store,
+    clock: Callable[[], datetime],
+    unrevoked: Mapping[str, Sequence[Unrevoked]] | None = None,
+) -> AsyncIterator[None]:
+    """Tell of the start, and keep the chains for the length of a ``with`` block.
+
+    :param unrevoked: What goes on in each remote system when somebody's access was ended, by connection.
+    """
     await store.write(partial(note_start, settings=settings, now=clock()))
+    for id_, told in (unrevoked or {}).items():
+        await store.write(partial(note_unrevoked, connection_id=id_, told=told, now=clock()))
     async with beside(_keep(settings, store, clock), "keep audit"):
         yield
 

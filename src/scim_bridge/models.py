@@ -31,6 +31,7 @@ __all__ = [
     "Page",
     "RateLimit",
     "Remote",
+    "Unrevoked",
     "User",
 ]
 
@@ -200,6 +201,20 @@ class Finding:
     level: Literal["ok", "info", "warning", "error"]
     message: str
     remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unrevoked:
+    """Something of a person's that goes on when their access was ended, as no API of the remote system ends it.
+
+    :param what: What it is, in a few words (``"their personal access key"``).
+    :param remedy: Who ends it, and where.
+    :param source: The URL at which the vendor tells of it; empty: it is assumed.
+    """
+
+    what: str
+    remedy: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from typing import Any
 
 import httpx2
 
-from scim_bridge.app import Bridge, Serving, Surroundings, open_bridge
+from scim_bridge.app import Bridge, Serving, open_bridge
 from scim_bridge.config import Settings, settings_of
 from scim_bridge.models import RateLimit
 from scim_bridge.provisioning.drift import DriftClass
 from scim_bridge.server.application import Server
 from scim_bridge.store import resources, tokens
+from scim_bridge.surroundings import Surroundings
 from scim_bridge.upstream import HttpClients
 from scim_bridge_hubspot.emulator import HubSpotEmulator, Switches
 from tests.faults.lives import Answer, Held

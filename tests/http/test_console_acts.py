@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,7 +17,7 @@ from scim_bridge.console.gate import Address, Proxied
 from scim_bridge.console.opening import console_of
 from scim_bridge.desk import Role
 from scim_bridge.errors import ConfigurationError
-from scim_bridge.store import resources, tokens
+from scim_bridge.store import departed, resources, tokens
 from scim_bridge.store.rows import State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.http.consoles import ORIGIN, Browser, Site, used
@@ -185,6 +187,19 @@ async def test_departures_say_what_is_not_ended(grace: Browser) -> None:
     page = words((await grace.get("/console/departures")).text)
     assert "asked" in page
     assert re.search(r"dan@x\.example.*still has the account in acme, group Sales", page)
+    assert "Not revoked in acme" in page
+    assert "their API keys. Revoke them there. What is told of it" in page
+
+
+async def test_departures_are_found_by_a_name_that_is_not_kept(open_site: Site, grace: Browser) -> None:
+    """As the command line does: only a keyed hash of bob's is left."""
+    later = datetime.now(UTC) + timedelta(days=400)
+    await open_site.bridge.store.write(partial(departed.hide, connection_id="acme", before=later, now=later))
+    for who, found in (("BOB@x.example", [(None, "confirmed")]), ("nobody@x.example", [])):
+        where = (await grace.post("/console/departures", {"who": who})).headers["location"]
+        assert "x.example" not in where
+        answer = await grace.get(where.replace("departures", "departures.json"))
+        assert [(one["name"], one["state"]) for one in answer.json()] == found
 
 
 async def test_a_connection_says_what_is_pasted(grace: Browser) -> None:

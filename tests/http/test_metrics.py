@@ -9,13 +9,14 @@ from uuid import uuid4
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
-from scim_bridge.app import Serving, Surroundings
+from scim_bridge.app import Serving
 from scim_bridge.config import settings_of
 from scim_bridge.errors import RemoteUnavailableError, StoreUnavailableError
 from scim_bridge.models import RateLimit
 from scim_bridge.provisioning import observing
 from scim_bridge.store import audit, tokens
 from scim_bridge.store.engine import Store
+from scim_bridge.surroundings import Surroundings
 from scim_bridge.testing.memory_remote import MemoryRemote
 from scim_bridge.upstream import Call, HttpClients
 from scim_bridge.upstream.breaker import THRESHOLD

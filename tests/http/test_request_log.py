@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from scim_bridge.app import Serving, Surroundings
+from scim_bridge.app import Serving
 from scim_bridge.cli import main
 from scim_bridge.errors import StoreUnavailableError
 from scim_bridge.server import access_log
@@ -27,6 +27,7 @@ from scim_bridge.server.access_log import Entry
 from scim_bridge.server.request_log import RequestLog
 from scim_bridge.store import request_log, sqlite, tokens
 from scim_bridge.store.engine import Store
+from scim_bridge.surroundings import Surroundings
 from scim_bridge.views import requests as views
 from scim_bridge.views.requests import Chosen, Request, Trace
 from tests.faults.bridges import CONNECTION, FastClients, RunningBridge, portal, prepare, settings

@@ -1,6 +1,7 @@
 """``scim-bridge departures``: who lost access, when, how that is known, and what is left."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import click
@@ -58,4 +59,7 @@ def departures(
     answer.end()
     if face == "table":
         click.echo(views.summary(found))
+        for id_ in sorted({one.connection for one in found if one.unrevoked}):
+            for text in views.advice(looking.ask(partial(views.unrevoked, connection_id=id_))):
+                click.echo(f"{id_} does not revoke {text}")
     raise SystemExit(NEEDED if exit_status and unended else 0)

@@ -151,6 +151,8 @@ class BoundConnector:
         """The same of a Group."""
         self.inactive_is_absent = connector.inactive_is_absent
         """Whether a deactivated account is not to be found in the remote system."""
+        self.unrevoked = connector.unrevoked
+        """What goes on when an account was deactivated or deleted."""
         self.members_per_call = connector.members_per_call
         """How many members ``add_group_members`` and ``remove_group_members`` are given at most."""
         self.place = Place(opened)

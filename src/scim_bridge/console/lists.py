@@ -126,11 +126,12 @@ def _drift(asked: Asked, now: datetime, connections: Sequence[str]) -> Query:
 
 
 def _departures(asked: Asked, now: datetime, connections: Sequence[str]) -> Query:
-    since = now - timedelta(days=int(asked.get("days") or DAYS))
+    who = asked.get("who") or None
+    since = now - timedelta(days=int(asked.get("days") or DAYS) if who is None else ALL_DAYS)
 
     def query(tx: Connection, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
         others = [one for one in connections if one != connection_id]
-        found = departures.departures(tx, connection_id, since=since, others=others)
+        found = departures.departures(tx, connection_id, since=since, others=others, who=who)
         if asked.get("open"):
             found = [one for one in found if departures.is_open(one)]
         return _slice(found, after, limit)
@@ -171,6 +172,9 @@ def _slice(found: Sequence[Any], after: Position | None, limit: int) -> Page[Any
 
 
 DAYS = 30
+ALL_DAYS = 3650
+"""How far is looked back for somebody of whom only the name is known."""
+
 _STATE = Field("state", "State", {"": "any", **{one.value: one.value for one in State}})
 _UNSETTLED = Field(
     "state", "State", {"": "any", "pending": "pending", "held": "held", "blocked": "blocked: refused there"}
@@ -205,6 +209,7 @@ LISTINGS: dict[str, Listing] = {
             (
                 Field("days", "Looking back", {"30": "30 days", "7": "7 days", "90": "90 days", "365": "a year"}),
                 Field("open", "Which", {"": "all", "yes": "not ended, or not all of it"}),
+                Field("who", "User name", hint="the whole one, also of somebody whose name is not kept any more"),
             ),
         ),
         Listing(

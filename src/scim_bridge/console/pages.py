@@ -205,7 +205,7 @@ Extra = Callable[[House, Asked, list[str], Sequence[Any]], Awaitable[dict[str, A
 
 
 async def _of_departures(house: House, asked: Asked, chosen: list[str], rows: Sequence[Any]) -> dict[str, Any]:
-    """Return the summary, and those whose access is not ended."""
+    """Return the summary, those whose access is not ended, and what goes on of everybody who has left."""
     del rows
     query = LISTINGS["departures"].question({**asked, "open": ""}, house.desk.clock(), sorted(house.connections))
     found = [
@@ -213,7 +213,10 @@ async def _of_departures(house: House, asked: Asked, chosen: list[str], rows: Se
         for connection in chosen
         for one in (await house.desk.ask(partial(query, connection_id=connection, after=None, limit=MANY))).items
     ]
-    return {"summary": departures.summary(found), "unended": [one for one in found if departures.is_open(one)]}
+    leaves = sorted({one.connection for one in found if one.unrevoked})
+    on = {id_: await house.desk.ask(partial(departures.unrevoked, connection_id=id_)) for id_ in leaves}
+    unended = [one for one in found if departures.is_open(one)]
+    return {"summary": departures.summary(found), "unended": unended, "unrevoked": on}
 
 
 @dataclass(frozen=True, slots=True)

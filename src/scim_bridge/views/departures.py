@@ -4,12 +4,13 @@ A departure begins with the entry of the audit chain in which a client, or an op
 deleted who was not, and is confirmed by the entry of the first answer of the remote system that showed it.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from scim_bridge.store import audit, departed, memberships, resources
+from scim_bridge.models import Unrevoked
+from scim_bridge.store import audit, connector_state, departed, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow, State
 from scim_bridge.views.people import there
@@ -25,6 +26,9 @@ PROOFS = {
     ("delete", "gone"): "nothing was left to end",
 }
 """How the end of somebody's access is known, by operation and outcome of the entry."""
+
+UNREVOKED = "bridge:unrevoked"
+"""The key under which it is kept what a connector says that goes on."""
 
 LOOKED = "the bridge looked: inactive"
 NEVER = "had no access when it was asked"
@@ -42,6 +46,7 @@ class Departure:
     :param minutes: From asked to confirmed.
     :param state: What has become of it. *withdrawn*: a client wanted them in again before it was done.
     :param left: What is not ended, by name: their account, groups, access through another connection.
+    :param unrevoked: What goes on though their access is ended, as no API of the remote system ends it.
     :param by: Who asked: ``token ID`` or ``operator``.
     :param request: The id of the request that asked, as in the log.
     """
@@ -55,6 +60,7 @@ class Departure:
     minutes: float | None
     proof: str | None
     left: tuple[str, ...]
+    unrevoked: tuple[str, ...]
     by: str
     request: str | None
     id: str
@@ -90,13 +96,31 @@ def departures(
         there_ = resources.find_by_name(tx, connection_id, "User", who)
         asked = departed.find(tx, connection_id, who) | ({there_.id} if there_ is not None else set())
         told = {id_: those for id_, those in told.items() if id_ in asked}
-    gone = departed.names(tx, connection_id, told)
+    gone, on = departed.names(tx, connection_id, told), tuple(one.what for one in unrevoked(tx, connection_id))
     found = [
-        _departure(tx, connection_id, resource_id, one, last=one is those[-1], others=others, gone=gone)
+        _departure(tx, connection_id, resource_id, one, last=one is those[-1], others=others, gone=gone, on=on)
         for resource_id, those in told.items()
         for one in those
     ]
     return sorted(found, key=lambda one: one.asked)
+
+
+def note_unrevoked(tx: Connection, connection_id: str, told: Sequence[Unrevoked], *, now: datetime) -> None:
+    """Keep what a connector says that goes on, for reports that are made without opening it."""
+    items = [asdict(one) for one in told]
+    if items != (connector_state.get(tx, connection_id, UNREVOKED) or {}).get("items"):
+        connector_state.put(tx, connection_id, UNREVOKED, {"items": items}, now)
+
+
+def unrevoked(tx: Connection, connection_id: str) -> list[Unrevoked]:
+    """Return what goes on when somebody's access was ended, as the connector said when the bridge started last."""
+    kept = connector_state.get(tx, connection_id, UNREVOKED)
+    return [] if kept is None else [Unrevoked(**one) for one in kept["items"]]
+
+
+def advice(told: Iterable[Unrevoked]) -> list[str]:
+    """Return a line for each of what goes on: what it is, who ends it, and where that is told."""
+    return [f"{one.what}. {one.remedy}{f' ({one.source})' if one.source else ''}" for one in told]
 
 
 def is_open(one: Departure) -> bool:
@@ -175,10 +199,12 @@ def _departure(
     last: bool,
     others: Collection[str],
     gone: Mapping[str, str],
+    on: tuple[str, ...],
 ) -> Departure:
     row = resources.get(tx, connection_id, "User", resource_id, deleted=True)
     one = _settled(one, row) if last else one
     ending = one.ending or ("confirmed" if one.confirmed else "pending")
+    leaves = last and ending not in {"rejected", "withdrawn"}
     minutes = None if one.confirmed is None else round((one.confirmed - one.asked).total_seconds() / 60, 2)
     return Departure(
         connection_id,
@@ -189,7 +215,8 @@ def _departure(
         one.confirmed,
         minutes,
         one.proof,
-        _left(tx, row, others) if last and ending not in {"rejected", "withdrawn"} else (),
+        _left(tx, row, others) if leaves else (),
+        on if leaves else (),
         one.by,
         one.request,
         resource_id,

@@ -23,6 +23,7 @@ from scim_bridge.models import (
     Page,
     RateLimit,
     Remote,
+    Unrevoked,
     User,
 )
 from scim_bridge.paths import attributes_of, value_at, with_values
@@ -58,6 +59,10 @@ class TypedConnector(Connector[Settings]):
     name = "typed"
     config_model = Settings
     user_attributes = frozenset({"userName", "name.givenName"})
+    unrevoked = (
+        Unrevoked("their API keys", "Revoke them there", "https://typed.example/keys"),
+        Unrevoked("copies", "Ask"),
+    )
 
     async def __aenter__(self) -> Self:
         assert_type(self.config, Settings)

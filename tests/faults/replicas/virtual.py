@@ -18,13 +18,14 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from scim_bridge.app import Surroundings, open_bridge
+from scim_bridge.app import open_bridge
 from scim_bridge.config import ConnectionSettings, Settings, StoreSettings
 from scim_bridge.models import User
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.store import audit, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import State
+from scim_bridge.surroundings import Surroundings
 from scim_bridge.upstream import HttpClients
 from scim_bridge_hubspot.emulator import HubSpotEmulator
 from tests.faults.replicas.filling import commit_creations, commit_settled, left

@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx2
 
-from scim_bridge.app import Bridge, Serving, Surroundings, open_bridge
+from scim_bridge.app import Bridge, Serving, open_bridge
 from scim_bridge.config import Settings
+from scim_bridge.surroundings import Surroundings
 from tests.faults.simulation.loop import PROCESS, Mortal, SimulatedLoop
 
 BURIALS = 20

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import httpx2
 
-from scim_bridge.app import Surroundings
 from scim_bridge.config import ConnectionSettings, Settings, StoreSettings
+from scim_bridge.surroundings import Surroundings
 from scim_bridge.testing.clients import (
     EntraClient,
     GenericClient,

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from scim_bridge.app import opened
 from scim_bridge.cli import NEEDED, SECTIONS, main
 from scim_bridge.config import AlertSettings, load_settings
 from scim_bridge.errors import PendingError, RefusedError, RemoteForbiddenError, RemoteUnavailableError
-from scim_bridge.models import Group, User
+from scim_bridge.models import Group, Unrevoked, User
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.policy import Watch
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.testing.memory_remote import MemoryRemote
+from scim_bridge.views.departures import note_unrevoked
 from tests.postgresql import PostgresqlServer
 
 CONFIGURATION = """
@@ -111,6 +113,8 @@ async def lived(provisioning: Provisioning, remote: MemoryRemote) -> dict[str, s
     with suppress(PendingError):
         admins = {"displayName": "Admins", "members": [{"value": ids["eve"]}]}
         await provisioning.create_group(Group.model_validate(admins))
+    told = (Unrevoked("their API keys", "Revoke them there", "https://crm.example/keys"), Unrevoked("copies", "Ask"))
+    await provisioning.store.write(partial(note_unrevoked, connection_id="acme", told=told, now=datetime.now(UTC)))
     remote.fail("create_user", RemoteForbiddenError("nobody called cyd"))
     with suppress(RefusedError):
         await provisioning.create_user(person("cyd"))
@@ -247,7 +251,11 @@ def test_departures_tell_when_it_was_asked_and_confirmed_and_what_is_left(operat
     for who in ("ada", "bob", "dan", "eve"):
         found = [row for row in told if row["name"] == f"{who}@x.example"]
         assert operator.rows("departures", "acme", "--who", f"{who.upper()}@x.example") == found
-    assert "3 asked, 2 confirmed, 1 not ended" in operator.run("departures", "acme").stdout
+    assert [row["unrevoked"] for row in told] == [["their API keys", "copies"]] * 3
+    shown = operator.run("departures", "acme").stdout
+    assert "3 asked, 2 confirmed, 1 not ended" in shown
+    assert "acme does not revoke their API keys. Revoke them there (https://crm.example/keys)" in shown
+    assert "acme does not revoke copies. Ask" in shown
 
 
 def test_a_departure_that_is_held_is_not_told_as_let_through(deciding: Operator) -> None:

@@ -9,7 +9,7 @@ from scim_bridge.connector import Connector, ConnectorRegistry
 from scim_bridge.definition import ENTERPRISE
 from scim_bridge.errors import ConnectorDefinitionError
 from scim_bridge.hookspecs import hookimpl
-from scim_bridge.models import Remote, User
+from scim_bridge.models import Remote, Unrevoked, User
 from scim_bridge.testing.memory import MemoryAccounts, MemoryConnector
 
 
@@ -74,6 +74,8 @@ def variant(base: type[Connector[Any]] = MemoryConnector, **changes: object) -> 
             for path in ("userNam", "active", "name.given", "userName.part", "emails.value", f"{ENTERPRISE}:boss")
         ),
         (lambda: variant(user_attributes="userName"), "user_attributes must be a set of attribute paths"),
+        (lambda: variant(unrevoked=[Unrevoked("keys", "revoke")]), "unrevoked must be a tuple of Unrevoked"),
+        (lambda: variant(unrevoked=(Unrevoked("keys", ""),)), "each with what it is and a remedy"),
         (lambda: variant(group_attributes=frozenset({"members"})), '"members" is not an attribute'),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -20,7 +20,18 @@ from scim_bridge.errors import (
     RemoteNotFoundError,
     RemoteUnavailableError,
 )
-from scim_bridge.models import Entitlement, Explanation, Finding, Group, MemberPage, Page, RateLimit, Remote, User
+from scim_bridge.models import (
+    Entitlement,
+    Explanation,
+    Finding,
+    Group,
+    MemberPage,
+    Page,
+    RateLimit,
+    Remote,
+    Unrevoked,
+    User,
+)
 from scim_bridge.upstream import read_model
 
 from .client import OWNER, PAGE, GitHubClient
@@ -38,6 +49,12 @@ OWNERSHIP = "owner"
 """The remote id of being an owner; those of teams are numbers."""
 
 
+LEAVING = (
+    "https://docs.github.com/en/organizations/managing-membership-in-your-organization/"
+    "removing-a-member-from-your-organization"
+)
+
+
 class GitHubConnector(Connector[GitHubConfig]):
     """Drives a GitHub organisation."""
 
@@ -46,6 +63,15 @@ class GitHubConnector(Connector[GitHubConfig]):
     user_attributes = frozenset({"userName"})
     inactive_is_absent = True
     members_per_call = 4
+    unrevoked = (
+        Unrevoked("what they cloned, and forks elsewhere", "Ask for it; rotate the secrets that stood in it", LEAVING),
+        Unrevoked(
+            "deploy keys, webhooks and apps that they set up", "An owner looks through the settings of the repositories"
+        ),
+        Unrevoked(
+            "access to single repositories as an outside collaborator", "People > Outside collaborators", LEAVING
+        ),
+    )
 
     client: GitHubClient
 

@@ -40,6 +40,7 @@ from .records import AccountRecords
 from .recreating import Recreating, end_all
 from .recreations import Recreations
 from .resources import NAME_PATHS, group_of, groups_of, names_held, names_of, resource_of
+from .unrevoked import unrevoked
 from .wire import PublicUser, assignment_of
 
 
@@ -57,7 +58,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
     def __init__(self, context: ConnectorContext[HubSpotConfig]) -> None:
         super().__init__(context)
-        self.inactive_is_absent = self.config.deprovision == "remove"
+        self.inactive_is_absent, self.unrevoked = self.config.deprovision == "remove", unrevoked(self.config)
         if self.config.job_title:
             self.user_attributes = self.user_attributes | {"title"}
         self._resources = AsyncExitStack()

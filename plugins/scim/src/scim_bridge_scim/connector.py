@@ -18,7 +18,7 @@ from scim_bridge.errors import (
     RemoteNotFoundError,
     RemoteUnavailableError,
 )
-from scim_bridge.models import Explanation, Finding, Group, MemberPage, Page, RateLimit, Remote, User
+from scim_bridge.models import Explanation, Finding, Group, MemberPage, Page, RateLimit, Remote, Unrevoked, User
 from scim_bridge.paths import names_of, with_values
 from scim_bridge.upstream import ClientCredentials
 
@@ -33,6 +33,13 @@ class ScimConnector(Connector[ScimConfig]):
 
     name = "scim"
     config_model = ScimConfig
+    unrevoked = (
+        Unrevoked(
+            "sessions, tokens and keys of theirs",
+            "See what the service provider says of an inactive User: SCIM speaks of none of them",
+            "https://www.rfc-editor.org/rfc/rfc7643#section-4.1.1",
+        ),
+    )
 
     client: ScimClient
     roster: Roster
