@@ -288,7 +288,7 @@ class Accounts:
         :raises RemoteInvalidValueError: When a group no longer exists; what the others come to is done before.
         """
         remembered = await self.records.remembered(user.id)
-        asked = set(groups).difference(remembered.groups if remembered else ())
+        asked = set(groups).difference(remembered.groups or (), remembered.found)
         known = await self.inventory.known(groups, asked)
         before = await self.inventory.mapper()
         try:
@@ -309,24 +309,24 @@ class Accounts:
         groups: Sequence[str],
         held: Assignment | None,
         asked: Collection[str],
-        remembered: Remembered | None,
+        remembered: Remembered,
     ) -> PublicUser:
         """Write what groups that exist come to, unless the account holds it already, and note it.
 
         What is about to be given is noted before: whoever never learns whether it was, has to take it some day.
         """
         mapper = await self.inventory.complete(asked)
-        before = remembered or Remembered(())
-        resolution = mapper.resolve(groups, held or assignment_of(user), asked=asked, given=before.given)
+        before = remembered.known
+        resolution = mapper.resolve(groups, held or assignment_of(user), asked=asked, given=before)
         if not resolution.satisfied_by(user):
             self.guard.refuse_collapse(user, mapper)
             mapper.refuse_unallowed(resolution.assignment, assignment_of(user))
-            if remembered is not None or resolution.given:
+            if remembered.groups is not None or resolution.given:
                 both = {
-                    group: before.given.get(group, Given()) | resolution.given.get(group, Given())
-                    for group in {*before.given, *resolution.given}
+                    group: before.get(group, Given()) | resolution.given.get(group, Given())
+                    for group in {*before, *resolution.given}
                 }
-                await self.remember(user.id, before.groups, both)
+                await self.remember(user.id, remembered.groups or (), both)
             user = await self._assign_unsold(
                 user, resolution.assignment, mapper, grants=bool(asked) or held is not None
             )

@@ -31,7 +31,7 @@ from .deprovision.scim import ScimEndpoint
 from .entitlements import entitlements_of, holds
 from .errors import INTERVAL_SECONDS, NamesNotAcceptedError
 from .guard import Guard
-from .holding import explanation_of, held_by
+from .holding import explanation_of, found_in, held_by
 from .identity import Identity
 from .inventory import InventoryReader
 from .job_title import JobTitles
@@ -373,10 +373,10 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         """Return the groups that an account holds, by what was last set and what HubSpot shows."""
         mapper, remembered = await self.inventory.mapper(), await self.records.remembered(account.id)
         held = held_by(mapper, account, remembered)
-        if remembered is not None and held == remembered.groups:
-            given = mapper.given_by(held, remembered.given)
-            if given or remembered.given:
-                await self.accounts.remember(account.id, held, given)
+        if remembered.groups is None:
+            await self.records.note_found(account.id, found_in(mapper, held, remembered), remembered)
+        elif held == remembered.groups and ((given := mapper.given_by(held, remembered.given)) or remembered.given):
+            await self.accounts.remember(account.id, held, given)
         return held
 
     async def _groups_granted(self, account: PublicUser, wanted: tuple[str, ...]) -> tuple[str, ...]:

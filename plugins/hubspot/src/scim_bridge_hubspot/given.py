@@ -43,12 +43,22 @@ NOTHING: Mapping[str, Given] = MappingProxyType({})
 class Remembered:
     """What is remembered of a person's groups, independent of today's configuration.
 
-    :param groups: Those that were last set.
+    :param groups: Those that were last set; ``None`` when none ever were.
     :param given: What teams and seats each gave, until it is taken.
+    :param found: Of somebody whose groups were never set, what each alias was found to be.
     """
 
-    groups: tuple[str, ...]
+    groups: tuple[str, ...] | None = None
     given: Mapping[str, Given] = field(default_factory=dict)
+    found: Mapping[str, Given] = field(default_factory=dict)
+
+    @property
+    def known(self) -> Mapping[str, Given]:
+        """What each group gave, or was found to be."""
+        return {**self.found, **self.given}
+
+
+UNKNOWN = Remembered()
 
 
 def together(given: Mapping[str, Given]) -> Given:

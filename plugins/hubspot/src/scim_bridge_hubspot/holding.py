@@ -50,50 +50,59 @@ def standing_of(mapper: Mapper, user: PublicUser, groups: Iterable[str], given: 
     return Standing(known, resolution, frozenset(lacking | left))
 
 
-def held_by(mapper: Mapper, user: PublicUser, remembered: Remembered | None) -> tuple[str, ...]:
+def held_by(mapper: Mapper, user: PublicUser, remembered: Remembered) -> tuple[str, ...]:
     """Return the groups that a person holds.
 
     When those that were last set still explain what they hold, they are the answer; otherwise what remains of them, and
     a group for everything else that is held. One that the person lacks something of, or that once gave what they still
     have and no group gives now, does not count as held: so the difference is seen, and mended. Nobody is taken to be in
-    an alias of which something is not there: once it is there again they would be given it.
+    an alias of which something is not there, unless they were before: once it is there again they would be given it.
     """
-    if remembered is None:
+    if remembered.groups is None:
         whole = [name for name in mapper.config.groups if not mapper.bindings.problems(alias_entry(name))]
         aliases = sorted(group_id("alias", name) for name in whole)
-        return tuple(dict.fromkeys(_explained(mapper, user, aliases, only_fresh=True)))
+        former = sorted(group for group in remembered.found if mapper.exists(group))
+        return tuple(dict.fromkeys(_explained(mapper, user, [*former, *aliases], remembered.found, only_fresh=True)))
     standing = standing_of(mapper, user, remembered.groups, remembered.given)
     if standing.resolution.satisfied_by(user):
         return standing.known
     groups = [group for group in standing.known if group not in standing.lacking]
-    return tuple(dict.fromkeys(_explained(mapper, user, groups, only_fresh=False)))
+    return tuple(dict.fromkeys(_explained(mapper, user, groups, NOTHING, only_fresh=False)))
 
 
-def _explained(mapper: Mapper, user: PublicUser, groups: Sequence[str], *, only_fresh: bool) -> list[str]:
+def found_in(mapper: Mapper, held: Iterable[str], remembered: Remembered) -> Mapping[str, Given]:
+    """Return what the aliases are in which a person was found whose groups were never set."""
+    return mapper.given_by([group for group in held if group.startswith("alias:")], remembered.found)
+
+
+def _explained(
+    mapper: Mapper, user: PublicUser, groups: Sequence[str], found: Mapping[str, Given], *, only_fresh: bool
+) -> list[str]:
     """Return those of some groups that a person holds all of, and a group for everything else that they hold.
 
+    :param found: What some of them were found to be before.
     :param only_fresh: Leave out those that add nothing to the ones before.
     """
     held = assignment_of(user)
     open_roles, open_teams, open_seats = set(user.roles), set(held.team_ids), set(held.seat_names or ())
-    found = []
+    explained = []
     for remote_id in groups:
-        grant = mapper.grant_of(remote_id)
+        grant = mapper.grant_to(remote_id, found)
         if not _holds(grant, user):
             continue
         fresh = bool({grant.role_id} & open_roles or grant.team_ids & open_teams or grant.seat_names & open_seats)
         if fresh or not only_fresh:
-            found.append(remote_id)
+            explained.append(remote_id)
             open_roles -= {grant.role_id or ""}
             open_teams -= grant.team_ids
             open_seats -= grant.seat_names
     open_roles -= {mapper.fallback_of(held.role_id) or "", mapper.stripped_role or ""}
     sets = {item.id for item in mapper.inventory.permission_sets}
-    found += [group_id("role", role_id) for role_id in sorted(open_roles) if role_id in sets]
+    explained += [group_id("role", role_id) for role_id in sorted(open_roles) if role_id in sets]
     others = [group_id("team", team) for team in sorted(open_teams)]
     others += [group_id("seat", seat) for seat in sorted(open_seats) if seat != mapper.fallback_seat]
     named = mapper.groups()
-    return [*found, *(name for name in others if name in named)]
+    return [*explained, *(name for name in others if name in named)]
 
 
 def _holds(grant: Grant, user: PublicUser) -> bool:
@@ -106,13 +115,13 @@ def _holds(grant: Grant, user: PublicUser) -> bool:
 
 
 def explanation_of(
-    mapper: Mapper, user: PublicUser, groups: Sequence[str], remembered: Remembered | None, never: str | None
+    mapper: Mapper, user: PublicUser, groups: Sequence[str], remembered: Remembered, never: str | None
 ) -> Explanation:
     """Tell what a person's groups come to, and which of them give way.
 
     :param never: Why the account is never changed, if it is not.
     """
-    standing = standing_of(mapper, user, groups, remembered.given if remembered else NOTHING)
+    standing = standing_of(mapper, user, groups, remembered.known)
     resolution = standing.resolution
     held = ", ".join(f'"{mapper.set_name(role_id)}"' for role_id in sorted(user.roles)) or "no permission set"
     if user.super_admin:

@@ -227,7 +227,7 @@ class Mapper:
         :param given: What groups gave the person before, by whatever configuration.
         :raises RemoteNotFoundError: For a group that does not exist.
         """
-        grants = {remote_id: self._grant_to(remote_id, given) for remote_id in sorted(set(groups))}
+        grants = {remote_id: self.grant_to(remote_id, given) for remote_id in sorted(set(groups))}
         roles = {remote_id: grant.role_id for remote_id, grant in grants.items() if grant.role_id is not None}
         before = together(given)
         seats = self._seats_of(grants.values(), held.seat_names, before.seat_names)
@@ -255,9 +255,9 @@ class Mapper:
 
         :param given: What it gave before.
         """
-        return given_by_each({remote_id: self._grant_to(remote_id, given) for remote_id in groups})
+        return given_by_each({remote_id: self.grant_to(remote_id, given) for remote_id in groups})
 
-    def _grant_to(self, remote_id: str, given: Mapping[str, Given]) -> Grant:
+    def grant_to(self, remote_id: str, given: Mapping[str, Given]) -> Grant:
         """Return what a group gives, and gave as far as its teams, seats or set are not there now: nobody's loss."""
         grant, (kind, _, value) = self.grant_of(remote_id), remote_id.partition(":")
         if (before := given.get(remote_id)) is None or kind != "alias" or value not in self.config.groups:

@@ -11,7 +11,7 @@ from typing import Any
 
 from scim_bridge.connector import ConnectorState
 
-from .given import NOTHING, Given, Remembered, by_hand
+from .given import UNKNOWN, Given, Remembered, by_hand
 from .wire import Assignment, PublicUser, assignment_of
 
 STRIPPED_SETS = "stripped-sets"
@@ -90,8 +90,7 @@ class AccountRecords:
         if kept is not None and kept.bares(user):
             held, stripped_to = kept.assignment, stripped_to or NO_SET
         else:
-            remembered = await self.remembered(user.id)
-            held = by_hand(assignment_of(user), remembered.given if remembered else NOTHING)
+            held = by_hand(assignment_of(user), (await self.remembered(user.id)).given)
         await self._state.put(
             f"tombstone:{user.id}",
             {
@@ -143,19 +142,15 @@ class AccountRecords:
 
     async def groups(self, remote_id: str) -> tuple[str, ...] | None:
         """Return the groups that were last set for an account; ``None`` when none ever were."""
-        remembered = await self.remembered(remote_id)
-        return None if remembered is None else remembered.groups
+        return (await self.remembered(remote_id)).groups
 
-    async def remembered(self, remote_id: str) -> Remembered | None:
-        """Return the groups that were last set for an account, and what they gave; ``None`` when none ever were."""
+    async def remembered(self, remote_id: str) -> Remembered:
+        """Return the groups that were last set for an account, and what they gave."""
         kept = await self._state.get(f"groups:{remote_id}")
         if kept is None:
-            return None
-        given = {
-            group: Given(frozenset(one["teams"]), frozenset(one["seats"]), one.get("role"))
-            for group, one in kept.get("given", {}).items()
-        }
-        return Remembered(tuple(kept["groups"]), given)
+            return UNKNOWN
+        groups = kept["groups"]
+        return Remembered(None if groups is None else tuple(groups), _given(kept, "given"), _given(kept, "found"))
 
     async def remember_groups(
         self, remote_id: str, groups: Sequence[str], given: Mapping[str, Given] | None = None
@@ -165,14 +160,17 @@ class AccountRecords:
         :param given: What they gave; ``None``: as it was noted.
         """
         before = await self.remembered(remote_id)
-        now = Remembered(tuple(groups), given if given is not None else before.given if before else NOTHING)
-        if now == before:
-            return
-        noted = {
-            group: {"teams": sorted(one.team_ids), "seats": sorted(one.seat_names), "role": one.role_id}
-            for group, one in now.given.items()
-        }
-        await self._state.put(f"groups:{remote_id}", {"groups": list(groups), "given": noted})
+        now = Remembered(tuple(groups), before.given if given is None else given)
+        if now != before:
+            await self._state.put(f"groups:{remote_id}", {"groups": list(groups), "given": _noted(now.given)})
+
+    async def note_found(self, remote_id: str, found: Mapping[str, Given], before: Remembered) -> None:
+        """Note in what aliases somebody whose groups were never set was found.
+
+        :param before: What is noted.
+        """
+        if found != before.found:
+            await self._state.put(f"groups:{remote_id}", {"groups": None, "found": _noted(found)})
 
     async def givers(self) -> dict[str, str]:
         """Return remote id → name of the groups that ever gave teams or seats to somebody."""
@@ -211,6 +209,20 @@ class AccountRecords:
     async def was_ended(self, remote_id: str) -> bool:
         """Whether the bridge ever removed an account of this id, or was about to."""
         return await self._state.get(f"ended:{remote_id}") is not None
+
+
+def _given(kept: Mapping[str, Any], name: str) -> dict[str, Given]:
+    return {
+        group: Given(frozenset(one["teams"]), frozenset(one["seats"]), one.get("role"))
+        for group, one in kept.get(name, {}).items()
+    }
+
+
+def _noted(given: Mapping[str, Given]) -> dict[str, Any]:
+    return {
+        group: {"teams": sorted(one.team_ids), "seats": sorted(one.seat_names), "role": one.role_id}
+        for group, one in given.items()
+    }
 
 
 def _by_email(email: str) -> str:

@@ -26,7 +26,7 @@ from scim_bridge.errors import (
 from scim_bridge.models import User
 
 from .accounts import Accounts
-from .given import NOTHING, by_hand
+from .given import by_hand
 from .holding import held_by
 from .records import Tombstone
 from .recreations import Recreation
@@ -160,8 +160,7 @@ class Recreating:
 
     async def _by_hand(self, account: PublicUser) -> Assignment:
         """Return what an account holds without what its groups gave it: the groups give that again."""
-        remembered = await self._accounts.records.remembered(account.id)
-        return by_hand(assignment_of(account), remembered.given if remembered else NOTHING)
+        return by_hand(assignment_of(account), (await self._accounts.records.remembered(account.id)).given)
 
     async def _hand_over(self, former_id: str, account_id: str) -> None:
         """Give an account that was found the teams which the former one holds and no group manages."""

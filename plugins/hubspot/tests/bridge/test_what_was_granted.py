@@ -246,3 +246,31 @@ async def test_whoever_held_an_alias_by_hand_is_not_given_what_it_becomes(tmp_pa
     assert ada(portal).roles == ("Sales Manager",)
     account = portal.hubspot.snapshot()[BOB]
     assert (account.roles, account.secondary_teams, account.seats) == ((), ("EMEA",), ("View",))
+
+
+@pytest.mark.parametrize("change", ["renamed", "deleted"])
+async def test_who_is_found_in_an_alias_stays_there_when_a_team_of_it_is_not(tmp_path: Path, change: str) -> None:
+    """Bob had its teams before any client knew him: he keeps them, and can be put into another group."""
+    portal = stocked()
+    ids = {team.name: id_ for id_, team in portal.hubspot.teams.items()}
+    bob = portal.hubspot.member(BOB).membership
+    assert bob is not None
+    bob.secondary_team_ids = [ids["EMEA"], ids["APAC"]]
+    grants = {"All": {"secondary_teams": ["EMEA", "APAC"]}, "One": {"secondary_teams": ["EMEA"]}}
+    aliases: dict[str, Any] = {"groups": grants, "teams_as_groups": "secondary"}
+    async with bridged(tmp_path, portal, **{**settings(portal), **aliases}) as bridge:
+        await bridge.compare()
+        one = await bridge.user(BOB)
+    if change == "renamed":
+        portal.hubspot.ui_rename("APAC", "Asia")
+    else:
+        portal.hubspot.ui_delete("APAC")
+    async with bridged(tmp_path, portal, **{**settings(portal), **aliases}) as bridge:
+        if change == "renamed":  # else a client is there before the comparison
+            await bridge.compare()
+        await bridge.group("Marketing", one)
+        await bridge.compare()
+
+    account = portal.hubspot.snapshot()[BOB]
+    left = {"EMEA", "Asia"} if change == "renamed" else {"EMEA"}
+    assert (account.roles, set(account.secondary_teams)) == (("Marketing",), left)

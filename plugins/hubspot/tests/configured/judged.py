@@ -117,10 +117,11 @@ class Judged(History):
             )
 
     def _written(self, one: Employee) -> None:
-        """After a write of what somebody holds, nothing that groups manage, or gave, is theirs by hand."""
+        """After a write of what somebody holds, nothing that groups manage, gave, or are, is theirs by hand."""
         one.given |= self._granted(one).things
-        held = self.portal.held(one.email)
-        one.by_hand -= (self._managed() | one.given) - (held.things if held else frozenset())
+        if (held := self.portal.held(one.email)) is not None:
+            one.given |= held.things & self._are_groups()
+            one.by_hand -= (self._managed() | one.given) - held.things
 
     def _has_what_was_given_by_hand(self, one: Employee) -> None:
         """Whoever returns has the teams and seats that no group manages, where these still are."""
@@ -288,13 +289,16 @@ class Judged(History):
         seats = {*self.fallback_seats, self.portal.hubspot.default_seat or "", *renamed}
         return self.model.fallback | sets | frozenset(seats - {""})
 
+    def _are_groups(self) -> frozenset[str]:
+        teams = frozenset(self.portal.hubspot.teams) if self.config.teams_as_groups else frozenset()
+        seats = frozenset(self.portal.hubspot.seats) if self.config.seats_as_groups else frozenset()
+        return teams | seats
+
     def _managed(self) -> frozenset[str]:
         config = self.config
-        teams = frozenset(self.portal.hubspot.teams) if config.teams_as_groups else frozenset()
-        seats = frozenset(self.portal.hubspot.seats) if config.seats_as_groups else frozenset()
         aliases = self.model.grants(Known("", "alias", name) for name in config.groups)
         configured = {seat for grant in config.groups.values() for seat in grant.seats}
-        return teams | seats | aliases.teams | aliases.seats | configured
+        return self._are_groups() | aliases.teams | aliases.seats | configured
 
     def _names(self, ids: Any) -> list[str]:
         hubspot = self.portal.hubspot

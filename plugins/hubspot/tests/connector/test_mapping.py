@@ -131,7 +131,7 @@ def test_what_is_held_without_a_memory_is_explained_whole(situation: tuple[Mappe
     """Of an account nobody has written yet, the groups shown cover the permission set, if it is not the fallback."""
     mapper, _, held = situation
     account = holding(held)
-    groups = held_by(mapper, account, None)
+    groups = held_by(mapper, account, Remembered())
     given_roles = {mapper.grant_of(group).role_id for group in groups}
     assert held.role_id is None or held.role_id in given_roles or mapper.set_name(held.role_id) == "Reader"
     assert all(mapper.grant_of(group).team_ids <= held.team_ids for group in groups)
