@@ -130,9 +130,14 @@ class ConnectorSpec:
 
     @hookspec(firstresult=True)
     async def deactivate_user(self, remote_id: str, user: User) -> None:
-        """End the person's access. An absent account is success; so is an inactive one.
+        """End the person's access. An account that is inactive already is success.
+
+        So is an absent one, and it is told: what hands had given with an account that hands took away does not come
+        back with the next one.
 
         A person who has two accounts, because one was made in the place of the other, keeps access in neither.
+
+        :raises RemoteNotFoundError: when there was none before the call, by evidence.
         """
 
     @hookspec(firstresult=True)

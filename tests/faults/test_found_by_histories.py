@@ -6,12 +6,14 @@ from pathlib import Path
 from random import Random
 
 import httpx2
+import pytest
 
 from scim_bridge.testing.clients import EntraClient, Person
 from tests.faults.histories import Histories
 from tests.faults.hubspot_world import HubSpotWorld
 from tests.faults.promises.cases import Case
 from tests.faults.promises.edges import address
+from tests.faults.promises.portals import account_of
 from tests.faults.simulation import History
 from tests.faults.simulation.network import BridgeTransport
 from tests.faults.simulation.world import BASE_URL, SCHEDULE, Client, LoopClock
@@ -112,3 +114,29 @@ def test_a_creation_that_came_true_is_not_refused_for_what_was_given_by_hand(tmp
 
     assert report.violations == []
     assert told == [201, True, True, ["Sales", "Service"]]
+
+
+async def removed_before_they_left(one: Case, told: list[object]) -> None:
+    """End somebody's access whom a hand removes before HubSpot is reached, and let them in again (seed 2046)."""
+    one.by_hand(one.hubspot.add_person, address("ada"), roles=["Sales"])
+    await one.client.provision("ada")
+    path, outage = f"/Users/{one.client.ids['ada']}", one.hubspot.faults.add("error", times=None)
+    leaving = asyncio.create_task(one.client.patch(path, {"op": "replace", "path": "active", "value": False}))
+    await asyncio.sleep(1)
+    one.by_hand(one.hubspot.ui_remove, address("ada"))
+    one.hubspot.faults.clear(outage.id)
+    told += [await leaving, await one.client.patch(path, {"op": "replace", "path": "active", "value": True})]
+    held = account_of(one.hubspot, one.hubspot.member(address("ada")))
+    told += [held.access, set(held.sets)]
+
+
+@pytest.mark.parametrize("mode", ["remove", "strip", "scim"])
+def test_a_set_that_went_with_an_account_does_not_come_back_with_the_next(tmp_path: Path, mode: str) -> None:
+    """What hands gave with an account that hands took away is given to nobody who is let in again."""
+    told: list[object] = []
+    script = partial(removed_before_they_left, told=told)
+
+    report = Histories(tmp_path).one(1, kind=type("RemovedBefore", (Case,), {"script": script, "mode": mode}))
+
+    assert report.violations == []
+    assert told == [200, 200, True, set()]

@@ -338,7 +338,7 @@ class Driver:
         """On a removal, absent is success; on anything else it is what was observed, unless the call had written."""
         step, key = situation.step, situation.row.id
         if step in {Step.DELETE_USER, Step.DEACTIVATE_USER, Step.DELETE_GROUP}:
-            return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, None))
+            return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, None, absent=True))
         # A group that is gone is gone for everybody: that is asked for, not concluded from one answer.
         ambiguous = error.ambiguous or situation.row.kind == "Group"
         return await self._record(key, lambda tx: self.outcomes.gone(tx, situation, ambiguous=ambiguous))

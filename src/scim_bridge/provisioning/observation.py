@@ -83,7 +83,7 @@ class Observation:
         What nobody but the remote system has put a person into went with their account: who is made anew does not get
         it unasked.
         """
-        if row.kind == "User" and row.active and row.observed is not None and row.observed.present:
+        if row.kind == "User" and row.observed is not None and row.observed.present:
             row = self._without_lost(tx, row, None)
         return self.absent(tx, row)
 

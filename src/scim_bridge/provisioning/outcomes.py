@@ -117,12 +117,17 @@ class Outcomes:
             row = replace(row, shown_active=True, version=row.version + 1)  # let in by hand, and not out again yet
         return self._go_on(tx, row)
 
-    def done(self, tx: Connection, situation: Situation, step: Step, answer: Answer) -> Situation | None:
-        """Record that a step was confirmed, and return what comes next; ``None`` when the resource is settled."""
+    def done(
+        self, tx: Connection, situation: Situation, step: Step, answer: Answer, *, absent: bool = False
+    ) -> Situation | None:
+        """Record that a step was confirmed, and return what comes next; ``None`` when the resource is settled.
+
+        :param absent: Whether what it was to remove, or to deactivate, was not there.
+        """
         row = self._fresh(tx, situation)
         if row is None:
             return None
-        self._audit(tx, row, step, "done")
+        self._audit(tx, row, step, "absent" if absent else "done")
         if _is_anothers(row, situation, answer):
             return self._go_on(tx, replace(row, ambiguous=True))
         made = step in MAKING
@@ -133,10 +138,10 @@ class Outcomes:
                 return self._contested(tx, told, other, answer) if made else self._taken(tx, told, other, situation)
         not_before = row.not_before if row.state is State.HELD else None
         row = replace(row, ambiguous=_was_in_doubt(situation), attempt=0, not_before=not_before)
-        return self._go_on(tx, self._taken_over(tx, row, situation, step, answer))
+        return self._go_on(tx, self._taken_over(tx, row, situation, step, answer, absent=absent))
 
     def _taken_over(
-        self, tx: Connection, row: ResourceRow, situation: Situation, step: Step, answer: Answer
+        self, tx: Connection, row: ResourceRow, situation: Situation, step: Step, answer: Answer, *, absent: bool
     ) -> ResourceRow:
         """Take over what a step that was confirmed has changed."""
         match step:
@@ -145,9 +150,13 @@ class Outcomes:
             case Step.FINISH_USER:
                 row = self.observation.finished(row)
             case Step.DEACTIVATE_USER:
-                row = self.observation.deactivated(tx, row, situation)
+                if absent:
+                    row = self.observation.finished(self.observation.vanished(tx, row))
+                else:
+                    row = self.observation.deactivated(tx, row, situation)
+                gone = absent or self.capabilities.inactive_is_absent
                 # Under the userName that they were to get meanwhile somebody may have made an account.
-                row = replace(row, ambiguous=self.capabilities.inactive_is_absent and _is_called_otherwise(row))
+                row = replace(row, ambiguous=gone and _is_called_otherwise(row))
             case Step.ADD_GROUP_MEMBERS:
                 row = self.observation.members(tx, row, added=situation.portion)
             case Step.REMOVE_GROUP_MEMBERS:

@@ -212,8 +212,8 @@ class MemoryAccounts(Connector[MemoryConfig]):
         """Set the account inactive; it keeps its groups."""
         await self.pause()
         async with self.remote.call("deactivate_user", remote_id):
-            account = self.remote.accounts.get(remote_id)
-            if account is not None and account.active:
+            account = self.remote.account(remote_id)
+            if account.active:
                 account.active = False
                 self.remote.changed()
 

@@ -342,14 +342,14 @@ class Toggles(MemoryConnector):
                 account.active = not account.active
 
 
-class InsistsOnTheAccount(MemoryConnector):
-    """Fails to deactivate an account that is gone."""
+class TakesNobodyForDone(MemoryConnector):
+    """Tells a deactivation of an account that is gone as its own doing."""
 
     @hookimpl
     async def deactivate_user(self, remote_id: str) -> None:
-        """Raise when it is absent."""
-        self.remote.account(remote_id)
-        await super().deactivate_user(remote_id)
+        """Pass over that it is absent."""
+        with suppress(RemoteNotFoundError):
+            await super().deactivate_user(remote_id)
 
 
 class NeverBack(MemoryConnector):

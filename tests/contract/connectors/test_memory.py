@@ -114,7 +114,8 @@ class RemovingConnector(MemoryConnector):
 
     @hookimpl
     async def deactivate_user(self, remote_id: str) -> None:
-        """Remove the account."""
+        """Remove the account. :raises RemoteNotFoundError: When there is none."""
+        self.remote.account(remote_id)
         await self.delete_user(remote_id)
 
     @hookimpl

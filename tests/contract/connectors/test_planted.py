@@ -41,7 +41,7 @@ FOUND_BY = {
     "planted_memory.LeavesTheInvitation": "a_deactivated_account_reads_back_inactive",
     "planted_memory.DeactivatesACopy": "a_deactivated_account_reads_back_inactive",
     "planted_memory.Toggles": "deactivating_twice_is_success",
-    "planted_memory.InsistsOnTheAccount": "deactivating_an_absent_account_is_success",
+    "planted_memory.TakesNobodyForDone": "deactivating_an_absent_account_is_told",
     "planted_memory.NeverBack": "reactivation_restores",
     "planted_memory.BackWithEverything": "reactivation_gives_no_more_groups_than_asked",
     "planted_pages.SkipsOne": "pages_have_no_gap_and_no_repeat",
@@ -128,6 +128,7 @@ def plant(fixtures, connector_type, rule):
 """
 
 DEACTIVATION = "a_failed_deactivation_is_never_told_as_done"
+ABSENT = "deactivating_an_absent_account_is_told"
 TRUTH = "the_remote_system_itself_agrees"
 ROAD = "an_answer_of_the_road_says_nothing_about_an_account"
 
@@ -140,7 +141,9 @@ ALSO = {
         "find_user_finds_by_any_case_and_answers_none_otherwise",
     },
     "planted_memory.BornInactive": {TRUTH},
-    "planted_memory.DeactivatesACopy": {"deactivating_twice_is_success", TRUTH},
+    "planted_memory.DeactivatesACopy": {"deactivating_twice_is_success", ABSENT, TRUTH},
+    "planted_memory.RemembersTheEnd": {ABSENT},
+    "planted_memory.Toggles": {ABSENT},
     "planted_memory.LeavesTheInvitation": {"deactivating_twice_is_success"},
     "planted_memory.InvitesAsActive": {"a_deactivated_account_reads_back_inactive", "deactivating_twice_is_success"},
     "planted_pages.NeverEnds": {"a_listing_and_a_read_agree"},
@@ -150,7 +153,11 @@ ALSO = {
     "planted_acme.ForbiddenAsInvalid": {DEACTIVATION},
     "planted_acme.LimitAsOutage": {DEACTIVATION},
     "planted_acme.LimitOfItsOwn": {DEACTIVATION},
-    "planted_acme.OutageAsAbsence": {DEACTIVATION, "a_creation_whose_answer_was_lost_is_adopted"},
+    "planted_acme.OutageAsAbsence": {
+        DEACTIVATION,
+        "a_creation_whose_answer_was_lost_is_adopted",
+        "a_deactivation_whose_answer_was_lost_is_completed",
+    },
     "planted_acme.ReadsWithoutCare": {"failures_are_not_logged_with_their_body"},
     "planted_acme.TellsTheBody": {DEACTIVATION, ROAD},
     "planted_acme.SwallowsADeactivation": {ROAD},

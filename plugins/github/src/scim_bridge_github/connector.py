@@ -161,9 +161,10 @@ class GitHubConnector(Connector[GitHubConfig]):
     @hookimpl
     async def deactivate_user(self, remote_id: str) -> None:
         """Remove the member, or withdraw their invitation."""
+        person = await self.client.by_id(remote_id)
+        membership = await self.client.membership(person)
         try:
-            person = await self.client.by_id(remote_id)
-            await self.client.remove(await self.client.membership(person))
+            await self.client.remove(membership)
             await self.client.membership(person)
         except RemoteNotFoundError:
             return  # by evidence: nobody has access through a membership that is not there

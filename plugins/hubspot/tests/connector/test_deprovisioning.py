@@ -1,6 +1,7 @@
 """The three ways of deprovisioning, each reversible and believed only when read back, under every pair of readings."""
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any
 
 import httpx2
@@ -63,9 +64,11 @@ async def test_whatever_is_taken_away_comes_back_as_the_groups_say(
     remote_id = portal.hubspot.member(ADA).id
     ops = role(portal.hubspot.role_named("Ops"))
     async with portal.connector(api_version=version, **settings_of(portal, mode)) as connector:
-        for _ in range(2):
+        await connector.deactivate_user(remote_id, person())
+        assert has_no_access(portal, mode)
+        with pytest.raises(RemoteNotFoundError) if mode == "remove" else nullcontext():
             await connector.deactivate_user(remote_id, person())
-            assert has_no_access(portal, mode)
+        assert has_no_access(portal, mode)
         try:
             seen = await connector.get_user(remote_id)
             assert seen.resource.active is False
@@ -116,7 +119,8 @@ async def test_a_tombstone_is_durable_before_anything_is_removed() -> None:
     portal.hubspot.faults.clear()
     assert portal.account() is None
     async with portal.connector() as connector:
-        await connector.deactivate_user(remote_id, person())
+        with pytest.raises(RemoteNotFoundError):
+            await connector.deactivate_user(remote_id, person())
         await connector.reactivate_user(remote_id, person())
     account = portal.account()
     assert (account.primary_team, account.secondary_teams) == ("EMEA", ("Everyone",))
@@ -231,7 +235,8 @@ async def test_somebody_who_is_removed_by_hand_meanwhile_is_no_refusal() -> None
 
     scim = httpx2.MockTransport(removed_by_hand)
     async with portal.connector(scim=scim, **settings_of(portal, "scim")) as connector:
-        await connector.deactivate_user(remote_id, person())
+        with pytest.raises(RemoteNotFoundError):
+            await connector.deactivate_user(remote_id, person())
     assert ADA not in portal.hubspot.snapshot()
     assert portal.calls("PUT", "^/settings/") == portal.calls("DELETE", "^/settings/") == []
 

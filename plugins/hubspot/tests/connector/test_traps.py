@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -15,6 +16,7 @@ from scim_bridge.errors import (
     RemoteForbiddenError,
     RemoteImmutableError,
     RemoteInvalidValueError,
+    RemoteNotFoundError,
     RemoteRateLimitedError,
     RemoteUnavailableError,
 )
@@ -165,11 +167,12 @@ async def test_04_a_list_that_shows_whom_the_bridge_removed_unseen_is_not_believ
     portal, remote_id, _ = with_ada(list_lag_reads=3)
     portal.hubspot.faults.gone(f"/settings/users/[^/]+/{remote_id}$", seconds=0.5, method="GET")
     async with portal.connector() as connector:
-        await (
-            connector.delete_user(remote_id)
-            if hook == "delete_user"
-            else connector.deactivate_user(remote_id, person())
-        )
+        with suppress(RemoteNotFoundError):
+            await (
+                connector.delete_user(remote_id)
+                if hook == "delete_user"
+                else connector.deactivate_user(remote_id, person())
+            )
         portal.hubspot.faults.clear()
         listed = await connector.list_users(None, 100)
     assert portal.account() is None

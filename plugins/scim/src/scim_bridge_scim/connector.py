@@ -6,6 +6,7 @@ is believed when it is read again.
 
 import base64
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Self
 
 from scim_bridge import Connector, hookimpl
@@ -122,11 +123,11 @@ class ScimConnector(Connector[ScimConfig]):
     @hookimpl
     async def deactivate_user(self, remote_id: str) -> None:
         """Set the User inactive; it keeps its groups."""
+        await self._change(remote_id, ["active"], {"active": False})
         try:
-            await self._write(remote_id, ["active"], {"active": False})
             seen = await self.client.read("/Users", remote_id)
         except RemoteNotFoundError:
-            return  # by evidence: nobody has access through an account that is not there
+            return  # it was there, and is shown no more
         if account(seen).active:
             raise RemoteUnavailableError("the service provider still shows the account active")
 
@@ -146,21 +147,26 @@ class ScimConnector(Connector[ScimConfig]):
         try:
             left = await self.client.delete("/Users", remote_id)
         except OperationNotSupportedError:
-            await self.deactivate_user(remote_id)
+            with suppress(RemoteNotFoundError):
+                await self.deactivate_user(remote_id)
             return
         if left is not None and account(left).active:
             raise RemoteUnavailableError("the service provider still shows an account active that it deleted")
 
     async def _write(self, remote_id: str, paths: Sequence[str], wanted: Document) -> Document:
         """Give some attributes of a User their values, and return it as it is seen afterwards."""
+        seen = await self._change(remote_id, paths, wanted)
+        return await self.client.read("/Users", remote_id) if seen is None or "userName" not in seen else seen
+
+    async def _change(self, remote_id: str, paths: Sequence[str], wanted: Document) -> Document | None:
+        """Give some attributes of a User their values, and return what was answered."""
         operations: list[Document] = [
             {"op": "replace", "path": path, "value": wanted[path]} if path in wanted else {"op": "remove", "path": path}
             for path in paths
         ]
-        seen = await self.client.change(
+        return await self.client.change(
             "/Users", remote_id, operations, lambda before: with_values(before, paths, wanted)
         )
-        return await self.client.read("/Users", remote_id) if seen is None or "userName" not in seen else seen
 
     def _schemas(self) -> list[str]:
         extensions = sorted({names_of(path)[0] for path in self.kept if path.startswith("urn:")})

@@ -4,7 +4,7 @@ import asyncio
 import copy
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -19,6 +19,7 @@ from scim_bridge.errors import (
     ConnectorError,
     OperationNotSupportedError,
     RemoteInvalidValueError,
+    RemoteNotFoundError,
     RemoteUnavailableError,
 )
 from scim_bridge.hookspecs import PROJECT, ConnectorSpec
@@ -121,6 +122,12 @@ async def within_deadline(call: Awaitable[ResultT]) -> ResultT:
         return await call
     finally:
         call_deadline.reset(token)
+
+
+async def deactivate_again(connector: BoundConnector, remote_id: str, user: User) -> None:
+    """Deactivate somebody who is out by now; where inactive accounts are absent, to find none is success, too."""
+    with suppress(RemoteNotFoundError) if connector.inactive_is_absent else nullcontext():
+        await within_deadline(connector.deactivate_user(remote_id, user))
 
 
 async def error_of(call: Awaitable[object]) -> ConnectorError:

@@ -22,7 +22,13 @@ from scim_bridge.errors import (
 )
 from scim_bridge.testing.contract_remote import PLANTED, RETRY_AFTER, ROAD, HttpRemote, RemoteFault
 from scim_bridge.testing.contract_rules.attributes import with_value
-from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, error_of, within_deadline
+from scim_bridge.testing.contract_rules.bench import (
+    Bench,
+    ContractFixtures,
+    deactivate_again,
+    error_of,
+    within_deadline,
+)
 from scim_bridge.testing.contract_rules.definition import secrets_of
 
 EXPECTED: Mapping[RemoteFault, tuple[type[ConnectorError], ...]] = {
@@ -231,7 +237,7 @@ class FaultRules(ContractFixtures):
             remote.fail(RemoteFault.LOST_ANSWER, writes_only=True)
             await self.lose_answer(connector.deactivate_user(created.remote_id, self.make_user(1)), "deactivate_user")
             remote.heal()
-            await within_deadline(connector.deactivate_user(created.remote_id, self.make_user(1)))
+            await deactivate_again(connector, created.remote_id, self.make_user(1))
             if connector.inactive_is_absent:
                 error = await error_of(connector.get_user(created.remote_id))
                 assert isinstance(error, RemoteNotFoundError), "the account is still there"

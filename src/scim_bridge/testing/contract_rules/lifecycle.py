@@ -6,7 +6,14 @@ from scim_bridge.connections import BoundConnector
 from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import GroupMembership, Page, Remote, User
 from scim_bridge.testing.contract_remote import RemoteFault
-from scim_bridge.testing.contract_rules.bench import Bench, ContractFixtures, error_of, groups_of, within_deadline
+from scim_bridge.testing.contract_rules.bench import (
+    Bench,
+    ContractFixtures,
+    deactivate_again,
+    error_of,
+    groups_of,
+    within_deadline,
+)
 
 MOST_PAGES = 1000
 """A listing that has more does not end."""
@@ -70,23 +77,26 @@ class LifecycleRules(ContractFixtures):
         assert bench.run(scenario), "the account can still be used after deactivate_user"
 
     def test_deactivating_twice_is_success(self, bench: Bench) -> None:
-        """The second deactivation succeeds and leaves the account inactive."""
+        """The second deactivation succeeds, or finds nobody if that is declared, and leaves the account inactive."""
 
         async def scenario(connector: BoundConnector) -> bool:
-            created = await within_deadline(connector.create_user(self.make_user(1)))
-            for _ in range(2):
-                await within_deadline(connector.deactivate_user(created.remote_id, self.make_user(1)))
+            user = self.make_user(1)
+            created = await within_deadline(connector.create_user(user))
+            await within_deadline(connector.deactivate_user(created.remote_id, user))
+            await deactivate_again(connector, created.remote_id, user)
             return await self.is_ended(connector, created.remote_id)
 
         assert bench.run(scenario)
 
-    def test_deactivating_an_absent_account_is_success(self, bench: Bench) -> None:
-        """Nobody has access through an account that is not there."""
+    def test_deactivating_an_absent_account_is_told(self, bench: Bench) -> None:
+        """Who was not there is told as not found: it counts as done, and as somebody else's doing."""
 
-        async def scenario(connector: BoundConnector) -> None:
-            await within_deadline(connector.deactivate_user(self.unknown_id, self.make_user(1)))
+        async def scenario(connector: BoundConnector) -> Exception | None:
+            return await error_of(connector.deactivate_user(self.unknown_id, self.make_user(1)))
 
-        bench.run(scenario)
+        assert isinstance(bench.run(scenario), RemoteNotFoundError), (
+            "deactivate_user does not tell that there was no account: RemoteNotFoundError counts as done"
+        )
 
     def test_reactivation_restores(self, bench: Bench) -> None:
         """After reactivation a read by the id it returned shows the person, active."""

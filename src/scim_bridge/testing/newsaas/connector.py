@@ -157,10 +157,7 @@ class NewsaasConnector(Connector[NewsaasConfig]):
     @hookimpl
     async def deactivate_user(self, remote_id: str) -> None:
         """End the person's access."""
-        try:
-            await self.person("PUT", remote_id, "/active", json=False)
-        except RemoteNotFoundError:
-            return  # nobody has access through an account that is not there
+        await self.person("PUT", remote_id, "/active", json=False)
 
     @hookimpl
     async def reactivate_user(self, remote_id: str) -> Remote[User]:

@@ -26,7 +26,10 @@ class Deprovisioning(Protocol):
         """Return :meth:`is_inactive` for a whole listing, which asks HubSpot for all at once."""
 
     async def deactivate(self, remote_id: str, user: User) -> None:
-        """End the person's access. Absent and inactive accounts are success."""
+        """End the person's access. An inactive account is success.
+
+        :raises RemoteNotFoundError: When there was none.
+        """
 
     async def reactivate(self, remote_id: str, user: User) -> PublicUser:
         """Give access again, with what ``user.groups`` comes to and no permission set beyond it."""

@@ -49,6 +49,8 @@ class Removal:
             await self._accounts.records.bury(account, user.external_id)
         if not await self._accounts.remove(remote_id) and (account is None or not await self.is_inactive(account)):
             raise RemoteUnavailableError("HubSpot accepted the removal but still shows the account")
+        if account is None:
+            raise RemoteNotFoundError("HubSpot had no such account to remove")
 
     async def reactivate(self, remote_id: str, user: User) -> PublicUser:
         """Add the person again; one who is there already is left as they are, unless they were stripped."""

@@ -188,7 +188,9 @@ class ScimDeactivation:
                 "HubSpot's SCIM endpoint does not know this account, so it cannot be deactivated there; remove it in "
                 'HubSpot, or set deprovision = "remove"'
             )
-        if found is not None and is_active(found):
+        if found is None:
+            raise RemoteNotFoundError("HubSpot has no such account to deactivate")
+        if is_active(found):
             if account is not None:
                 await self._accounts.records.bury(account, user.external_id)
             await self._switch(found, active=False)

@@ -57,15 +57,13 @@ class Stripping:
     async def deactivate(self, remote_id: str, user: User) -> None:
         """Strip the account, its tombstone written before; several permission sets go as readily as one.
 
+        :raises RemoteNotFoundError: When the account is not there.
         :raises RemoteUnavailableError: When the set of stripped accounts is not there: then everything is taken away,
             and HubSpot's minimum is left, which is more than the operator wants to be left. The account is to be looked
             at before anything else is answered.
         """
         accounts = self._accounts
-        try:
-            account = await accounts.guarded(remote_id)
-        except RemoteNotFoundError:
-            return
+        account = await accounts.guarded(remote_id)
         if await self.has_ended(account):
             return
         mapper = await self._mapper()
