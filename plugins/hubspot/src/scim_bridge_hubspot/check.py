@@ -3,16 +3,16 @@
 Every finding of level ``error`` names a configured feature that cannot work; nothing is written anywhere.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sized
 from functools import partial
 from typing import Literal
 
 from scim_bridge.errors import ConnectorError, RemoteNotFoundError
 from scim_bridge.models import Finding
 
-from .bindings import Inventory
+from .bindings import Inventory, Thing
 from .client import HubSpotClient
-from .config import HubSpotConfig
+from .config import STRIP, HubSpotConfig
 from .deactivated import OWNERS_SCOPE, SEARCH_SCOPE
 from .deprovision.scim import ScimEndpoint
 from .errors import NoPermissionSetsError
@@ -27,6 +27,13 @@ SHOWN_NAMES = 20
 MEMBER_PAGES = 20
 """How many pages of people a check looks at for Super Admins."""
 RENAMED = "was it renamed or deleted in HubSpot? Write its new name or, better, its id"
+NONE_AT_ALL = {
+    "permission set": "permission sets are an Enterprise feature: make it in HubSpot, or leave the entry out",
+    "team": "teams need Professional: make it in HubSpot, or leave the entry out",
+    "seat": "HubSpot shows no seats: leave the entry out",
+}
+"""What to do about a name of something that the account has none of."""
+STRIPLESS = 'permission sets are an Enterprise feature: make it in HubSpot, or set deprovision = "remove"'
 
 DEPROVISIONING = {
     "remove": "active=false removes the account from HubSpot; active=true adds it again, teams and seats included",
@@ -247,8 +254,15 @@ class Preflight:
         """Tell what every name that the configuration mentions came to."""
         config, mapper = self._config, Mapper(self._config, self._inventory)
         problems = mapper.bindings.problems()
+        there: dict[Thing, Sized] = {
+            "permission set": self._inventory.permission_sets,
+            "team": self._inventory.teams,
+            "seat": self._inventory.seats,
+        }
         for binding in problems:
-            self._add(binding.entry, "error", binding.problem.removeprefix(f"{binding.entry}: "), RENAMED)
+            remedy = RENAMED if there[binding.thing] else NONE_AT_ALL[binding.thing]
+            remedy = STRIPLESS if binding.entry == STRIP and not self._inventory.permission_sets else remedy
+            self._add(binding.entry, "error", binding.problem.removeprefix(f"{binding.entry}: "), remedy)
         resolved = len(list(mapper.bindings)) - len(problems)
         if resolved:
             self._add("configured names", "ok", f"{resolved} permission sets, teams and seats are there")
@@ -277,7 +291,9 @@ class Preflight:
 
     def _groups(self) -> None:
         groups = len(Mapper(self._config, self._inventory).groups())
-        self._add("groups", "info", f"an IdP can push {groups} groups by name; one permission set a person counts")
+        self._add(
+            "groups", "info", f"groups that an IdP can push by name: {groups}; one permission set a person counts"
+        )
 
     def _features(self) -> None:
         """Tell what this configuration will and will not do."""

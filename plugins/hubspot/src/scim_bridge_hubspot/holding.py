@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scim_bridge.models import Explanation
 
-from .bindings import alias_entry
+from .bindings import Binding, alias_entry
 from .given import NOTHING, Given, Grant, Remembered
 from .mapping import Mapper, Resolution, group_id
 from .wire import PublicUser, assignment_of
@@ -114,6 +114,12 @@ def _holds(grant: Grant, user: PublicUser) -> bool:
     )
 
 
+def _concerns(binding: Binding, groups: Iterable[str]) -> bool:
+    """Whether what a name came to matters to somebody in some groups: an alias' only to those who are in it."""
+    aliases = [alias_entry(group.removeprefix("alias:")) for group in groups if group.startswith("alias:")]
+    return not binding.entry.startswith("groups.") or any(binding.entry.startswith(f"{one}.") for one in aliases)
+
+
 def explanation_of(
     mapper: Mapper, user: PublicUser, groups: Sequence[str], remembered: Remembered, never: str | None
 ) -> Explanation:
@@ -130,6 +136,7 @@ def explanation_of(
         held += "; seats: " + ", ".join(f'"{seat}"' for seat in user.seat_names)
     notes = [f"{group}: HubSpot has no such group any more" for group in groups if group not in standing.known]
     notes += [f"{group}: the configuration no longer maps it" for group in standing.known if group in mapper.unmapped]
+    notes += [binding.problem for binding in mapper.bindings.problems() if _concerns(binding, groups)]
     if never:
         notes.append(f"never changed: {never}")
     if len(user.roles) > 1:

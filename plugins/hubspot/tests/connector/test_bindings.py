@@ -88,6 +88,8 @@ async def test_without_the_set_of_stripped_people_a_removal_takes_all_it_can_and
         account = portal.account()
         assert (account.roles, account.primary_team, account.secondary_teams) == ((), None, ())
         assert (await connector.get_user(ada)).resource.active is True
+        notes = (await connector.explain_user(ada, person(), [])).notes
+        assert any(note.startswith("strip.permission_set: HubSpot has no") for note in notes)
         rename(portal, "No rights", "No access")
         await connector.deactivate_user(ada, person())
         assert portal.account().roles == ("No access",)

@@ -139,6 +139,18 @@ async def test_a_tier_without_permission_sets_is_told(profile: str) -> None:
     assert errors(with_teams) == ({"teams"} if profile == "free" else set())
 
 
+async def test_a_name_is_not_called_renamed_where_the_tier_has_nothing_of_its_kind() -> None:
+    """The remedy is another tier, or another configuration."""
+    grant = {"permission_set": "Sales", "primary_team": "EMEA", "seats": ["Nope"]}
+    strip = {"deprovision": "strip", "strip": {"permission_set": "No access"}}
+    findings = await found(stocked("starter"), api_version=BETA, groups={"A": grant}, **strip)
+    remedies = {one.subject: one.remedy for one in findings if one.level == "error"}
+    assert "Enterprise" in remedies['groups."A".permission_set']
+    assert 'deprovision = "remove"' in remedies["strip.permission_set"]
+    assert "Professional" in remedies['groups."A".primary_team']
+    assert "renamed" in remedies['groups."A".seats']
+
+
 async def test_a_group_pushed_where_nothing_can_be_one_is_told_what_to_set() -> None:
     """HubSpot Professional: the client's 400 names the setting."""
     async with stocked("professional").connector() as connector:
