@@ -41,7 +41,7 @@ from scim_bridge.store import notifications
 from scim_bridge.store.engine import Store
 from scim_bridge.store.kept import KeptCircuit, KeptState, KeptWindow
 from scim_bridge.store.leadership import Leadership, leadership
-from scim_bridge.store.notifications import Listener
+from scim_bridge.store.notifications import listening
 from scim_bridge.surroundings import Surroundings
 from scim_bridge.tasks import on_signal
 from scim_bridge.upstream import Call, HttpClients
@@ -165,7 +165,7 @@ async def open_bridge(
             reconciler = bridge.reconcilers[connection_id] = _reconciler(provisioning, connection)
             if bridge.drives:
                 await _start(stack, leading, provisioning, reconciler, connection=connection, around=around)
-        await stack.enter_async_context(Listener(store, [notifications.CHANNEL], partial(_heard, bridge)))
+        await stack.enter_async_context(listening(store, [notifications.CHANNEL], partial(_heard, bridge)))
         yield bridge
 
 

@@ -1,8 +1,9 @@
 """What errors of a database mean: whether it is locked, full or down, so that nothing was accepted, and why."""
 
 import sqlite3
+import sys
+from typing import Any
 
-import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -25,6 +26,11 @@ TRANSIENT_SQLSTATES = ("08", "25P03", "40", "53", "55P03", "57")
 """Classes and codes of PostgreSQL: connection, idle timeout, rollback, resources, lock, operator intervention."""
 
 
+def _psycopg() -> Any:
+    """Return the driver of PostgreSQL where a store has loaded it (it takes 9 MiB): no other has raised an error."""
+    return sys.modules.get("psycopg")
+
+
 def is_transient(error: BaseException) -> bool:
     """Tell whether an error of SQLAlchemy or a driver means that the database is locked, full or down."""
     if isinstance(error, PoolTimeoutError):
@@ -33,10 +39,10 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(original, sqlite3.Error):
         code = getattr(original, "sqlite_errorcode", None)
         return code is not None and code & 0xFF in TRANSIENT_SQLITE
-    if isinstance(original, psycopg.Error):
+    if (psycopg := _psycopg()) and isinstance(original, psycopg.Error):
         if original.sqlstate is None:
             return isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
-        return original.sqlstate.startswith(TRANSIENT_SQLSTATES)
+        return bool(original.sqlstate.startswith(TRANSIENT_SQLSTATES))
     return False
 
 
@@ -71,7 +77,7 @@ def cause_of(error: BaseException) -> str:
         name = str(getattr(original, "sqlite_errorname", "") or type(original).__name__)
         primary = "_".join(name.split("_")[:2])
         return CAUSES.get(primary, primary)
-    if isinstance(original, psycopg.Error):
+    if (psycopg := _psycopg()) and isinstance(original, psycopg.Error):
         state = original.sqlstate
         if state is not None:
             return CAUSES.get(state) or CAUSES.get(state[:2]) or f"SQLSTATE {state}"

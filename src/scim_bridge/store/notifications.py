@@ -4,28 +4,17 @@ A notification is only a wake-up: the row is the truth, payloads carry ids, and 
 reconnects are lost. So a listener says when it had to reconnect, and whoever waits also looks from time to time.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from types import TracebackType
-from typing import Self
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
 
-import psycopg
-from psycopg import sql
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
 from scim_bridge.store.engine import Store
-from scim_bridge.store.sessions import connect
-
-RECONNECT_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""The waits between attempts to reconnect; the last one repeats."""
 
 CHANNEL = "scim_bridge"
 """The channel of a bridge's own notifications, which :func:`wake` and :func:`announce` send and :func:`about` reads."""
-
-Callback = Callable[[str, str | None], None]
-"""Called on the event loop with a channel and a payload; with ``None`` when notifications may have been lost."""
 
 
 def notify(tx: Connection, channel: str, payload: str) -> None:
@@ -53,56 +42,16 @@ def about(payload: str) -> tuple[str, str | None]:
     return connection_id, resource_id[0] if resource_id else None
 
 
-class Listener:
-    """Listens on channels for as long as the block lasts; on SQLite it hears nothing.
+def listening(
+    store: Store, channels: Sequence[str], callback: Callable[[str, str | None], None]
+) -> AbstractAsyncContextManager[Any]:
+    """Listen on channels for as long as a block lasts; on SQLite there is nothing to hear.
 
-    :param store: The store.
-    :param channels: The channels.
-    :param callback: What to do; it must not block.
+    :param callback: Called on the event loop with a channel and a payload; with ``None`` when notifications may have
+        been lost. It must not block.
     """
+    if store.dialect == "sqlite":
+        return nullcontext()
+    from scim_bridge.store.listener import Listener  # psycopg takes 9 MiB, which SQLite need not
 
-    def __init__(self, store: Store, channels: Sequence[str], callback: Callback) -> None:
-        self._store = store
-        self._channels = tuple(channels)
-        self._callback = callback
-        self._task: asyncio.Task[None] | None = None
-        self._ready = asyncio.Event()
-
-    async def __aenter__(self) -> Self:
-        if self._store.dialect == "postgresql":
-            self._task = asyncio.create_task(self._run(), name="scim-bridge notifications")
-            await self._ready.wait()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        attempt = 0
-        while True:
-            with suppress(psycopg.Error, OSError):
-                session = await connect(self._store.url)
-                try:
-                    for channel in self._channels:
-                        await session.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
-                    attempt = 0
-                    self._tell_of_gap()
-                    async for notification in session.notifies():
-                        self._callback(notification.channel, notification.payload)
-                finally:
-                    await session.close()
-            self._ready.set()  # a server that is down does not keep the process from starting
-            await asyncio.sleep(RECONNECT_SECONDS[min(attempt, len(RECONNECT_SECONDS) - 1)])
-            attempt += 1
-
-    def _tell_of_gap(self) -> None:
-        """After a reconnection, say that notifications may have been lost."""
-        if self._ready.is_set():
-            for channel in self._channels:
-                self._callback(channel, None)
-        self._ready.set()
+    return Listener(store.url, channels, callback)

@@ -10,10 +10,11 @@ from sqlalchemy.engine import URL, Connection
 
 from scim_bridge.errors import StoreUnavailableError
 from scim_bridge.store import leadership as leaderships
-from scim_bridge.store import sessions
+from scim_bridge.store import locks, sessions
 from scim_bridge.store.engine import Store
-from scim_bridge.store.leadership import Leadership, leadership, lock_key
-from scim_bridge.store.notifications import Listener, notify
+from scim_bridge.store.leadership import Leadership, leadership
+from scim_bridge.store.locks import lock_key
+from scim_bridge.store.notifications import listening, notify
 from scim_bridge.store.tables import ownership
 from tests.contract.store.examples import CONNECTION
 from tests.hang_guard import HANG_SECONDS
@@ -183,7 +184,7 @@ async def test_a_notification_arrives_exactly_when_its_transaction_commits(repli
         notify(tx, "intent", "undone")
         raise UndoError
 
-    async with Listener(replicated, ["intent", "outcome"], heard):
+    async with listening(replicated, ["intent", "outcome"], heard):
         with pytest.raises(UndoError):
             await replicated.write(undone)
         await replicated.write(lambda tx: notify(tx, "elsewhere", "1"))
@@ -199,7 +200,7 @@ async def test_a_listener_reconnects_and_says_that_it_may_have_missed_something(
 ) -> None:
     """After the server was away, every channel is told of the gap, and notifications arrive again."""
     heard = Heard()
-    async with Listener(mortal, ["intent"], heard):
+    async with listening(mortal, ["intent"], heard):
         mortal_server.restart()
         assert await heard.next() == ("intent", None)
         await mortal.write(lambda tx: notify(tx, "intent", "1"))
@@ -210,7 +211,7 @@ async def test_on_sqlite_there_is_nobody_to_wake(sqlite_url: str) -> None:
     """Notifications are accepted and go nowhere."""
     store = await Store.open(sqlite_url)
     heard = Heard()
-    async with Listener(store, ["intent"], heard):
+    async with listening(store, ["intent"], heard):
         await store.write(lambda tx: notify(tx, "intent", "1"))
     await store.close()
     assert heard.queue.empty()
@@ -248,7 +249,7 @@ async def test_what_a_cancelled_process_was_taking_is_let_go_of(
         opened.append(await sessions.connect(url))
         return opened[0]
 
-    monkeypatch.setattr(leaderships, "connect", slow)
+    monkeypatch.setattr(locks, "connect", slow)
     one = leadership(replicated, owner="one")
     taking = asyncio.create_task(one.acquire(CONNECTION))
     await opening.wait()

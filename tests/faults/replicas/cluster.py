@@ -18,7 +18,7 @@ import psycopg
 
 from scim_bridge.cli.demo.bridge import free_port
 from scim_bridge.cli.demo.processes import ProcessFailedError, ProcessGroup, executable, process_group
-from scim_bridge.store.leadership import lock_key
+from scim_bridge.store.locks import lock_key
 from tests.faults.replicas.portal import GROUPS, token_of
 from tests.faults.replicas.proxy import Link
 from tests.hang_guard import HANG_SECONDS

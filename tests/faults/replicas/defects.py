@@ -6,7 +6,7 @@ from typing import Any
 from scim_bridge.provisioning import Provisioning, driver
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.store import rate_windows
-from scim_bridge.store.leadership import SessionLeadership
+from scim_bridge.store.locks import SessionLeadership
 from tests.faults.defects import plant
 
 

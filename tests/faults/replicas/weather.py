@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from scim_bridge.store.leadership import lock_key
+from scim_bridge.store.locks import lock_key
 from tests.faults.replicas.cluster import CONNECTIONS, TAKEOVER_SECONDS, Cluster, Replica
 
 PAUSE = (5.0, 9.0)

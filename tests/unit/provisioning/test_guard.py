@@ -15,7 +15,7 @@ from scim_bridge.provisioning.guard import REMOVALS, STEPS, Guard
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
 from scim_bridge.store import connector_state, resources
 from scim_bridge.store.engine import Store
-from scim_bridge.store.notifications import CHANNEL, Listener
+from scim_bridge.store.notifications import CHANNEL, listening
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import Fault, MemoryRemote
 from tests.contract.store.examples import row_of
@@ -267,7 +267,7 @@ async def test_a_decision_wakes_every_replica(postgresql_url: str, decision: str
         if len(heard) == 2:
             complete.set()
 
-    async with Listener(store, [CHANNEL], hear):
+    async with listening(store, [CHANNEL], hear):
         await store.write(lambda tx: getattr(guard, decision)(tx, [held.id]))
         await asyncio.wait_for(complete.wait(), HANG_SECONDS)
     await store.close()

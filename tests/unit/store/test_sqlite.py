@@ -3,6 +3,8 @@
 import asyncio
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -281,3 +283,29 @@ async def test_a_copy_of_the_files_of_a_running_store_holds_what_was_acknowledge
     found = [await again.read(got(f"key-{number}")) for number in range(20)]
     await again.close()
     assert None not in found
+
+
+WITHOUT_POSTGRESQL = """
+import asyncio, sys
+import scim_bridge.app
+from scim_bridge.store.engine import Store
+from scim_bridge.store.leadership import leadership
+from scim_bridge.store.notifications import CHANNEL, listening
+
+async def main():
+    store = await Store.open(sys.argv[1])
+    await leadership(store).acquire("corp")
+    async with listening(store, [CHANNEL], print):
+        pass
+    await store.close()
+
+asyncio.run(main())
+print("psycopg" in sys.modules)
+"""
+
+
+def test_the_driver_of_postgresql_is_not_loaded_for_sqlite(sqlite_url: str) -> None:
+    """It would take 9 MiB."""
+    arguments = [sys.executable, "-c", WITHOUT_POSTGRESQL, sqlite_url]
+    told = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1] == "False"
