@@ -164,9 +164,13 @@ class Intake:
         cleared = (before | set(row.observed.cleared)) - after
         return replace(row.observed, cleared=tuple(sorted(cleared)))
 
-    def untouched(self, tx: Connection, row: ResourceRow) -> ResourceRow:
-        """Take a write that changes nothing: calm, but it claims the account and tries again what was refused."""
-        changed = replace(row, ownership=self.owned(row))
+    def untouched(self, tx: Connection, row: ResourceRow, *, asked: bool = False) -> ResourceRow:
+        """Take a write that changes nothing: calm, but it claims the account and tries again what was refused.
+
+        :param asked: Whether it says that the account is to be there: the driver, if it is at work, may find it gone.
+        """
+        make = row.may_make or (asked and row.active and row.state is not State.SETTLED)
+        changed = replace(row, ownership=self.owned(row), may_make=make)
         if row.state is State.BLOCKED:
             changed = self.rearm(tx, changed, row.lane)
         elif row.state is State.PENDING:

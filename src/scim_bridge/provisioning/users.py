@@ -98,7 +98,8 @@ class UserIntake:
     def _modified(self, tx: Connection, row: ResourceRow, user: User | None) -> Accepted:
         if user is not None and not self._is_as_it_was(row, user):
             return self._changed(tx, row, user)
-        row = self._kept_out(tx, row) if self._may_have_returned(row) else self.intake.untouched(tx, row)
+        asked = user is not None and bool(user.active)
+        row = self._kept_out(tx, row) if self._may_have_returned(row) else self.intake.untouched(tx, row, asked=asked)
         return Accepted(row, self.intake.waits_of(row), self._removals(row))
 
     def delete(self, tx: Connection, user_id: str, check: Check) -> Accepted:
@@ -138,7 +139,7 @@ class UserIntake:
         found = row.ownership is Ownership.DISCOVERED
         if found or documents.encode(user, row.id) != row.document or (row.missing and not row.may_make):
             return replace(self._changed(tx, row, user), repeated=True)
-        row = self._kept_out(tx, row) if self._may_have_returned(row) else self.intake.untouched(tx, row)
+        row = self._kept_out(tx, row) if self._may_have_returned(row) else self.intake.untouched(tx, row, asked=True)
         return Accepted(row, self.intake.waits_of(row), self._removals(row), repeated=True)
 
     def _completed(self, row: ResourceRow, user: User) -> User:

@@ -1,5 +1,6 @@
 """Accounts that somebody removed, or deactivated, by hand: told as missing, made again only when that is asked for."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -148,6 +149,27 @@ async def test_a_whole_user_with_active_makes_an_account_that_is_found_gone(
     await bridge.provisioning.modify_user(ada, setting(name=named, active=True), always)
 
     assert remote.find(ADA) is not None
+
+
+async def test_saying_active_while_a_call_is_under_way_makes_an_account_that_is_found_gone(
+    bridge: Bridge, remote: MemoryRemote
+) -> None:
+    """It says nothing new as far as the bridge knows, and is not answered 2xx without an account (seed 1134)."""
+    (ada,) = await people(bridge, ADA)
+    gate = remote.hold("set_user_groups")
+    joining = asyncio.create_task(bridge.group_with("Sales", ada))
+    await gate.entered.wait()
+    remove_by_hand(remote)
+    asked = asyncio.create_task(bridge.provisioning.modify_user(ada, setting(active=True), always))
+    for _ in range(3):  # by then it is accepted: writes are made one after the other
+        await bridge.store.write(lambda tx: None)
+
+    gate.opened.set()
+    await joining
+    outcome = await asked
+
+    assert remote_groups(remote, ADA) == {"Sales"}
+    assert (outcome.row.shown_active, outcome.row.state) == (True, State.SETTLED)
 
 
 async def test_saying_active_to_somebody_who_is_there_gives_no_leave_for_later(
