@@ -9,6 +9,7 @@ from scim_bridge_hubspot import config
 from scim_bridge_hubspot.accounts import Accounts
 from scim_bridge_hubspot.bindings import Bindings
 from scim_bridge_hubspot.given import NOTHING, Given, Grant
+from scim_bridge_hubspot.inventory import InventoryReader
 from scim_bridge_hubspot.mapping import Mapper, Resolution
 from scim_bridge_hubspot.records import AccountRecords
 from scim_bridge_hubspot.wire import Assignment, PublicUser
@@ -119,13 +120,13 @@ def removals_wait_for_a_seat() -> None:
 @defect
 def the_seat_that_is_held_is_named() -> None:
     """Ours: when no seat is free, another one than that which is wanted is said to be sold out."""
-    original = Accounts._seats_told
+    original = InventoryReader.seats_told
 
-    async def told(self: Accounts, wanted: Assignment) -> str:
-        others = frozenset(seat.name for seat in await self.client.seats()) - (wanted.seat_names or frozenset())
+    async def told(self: InventoryReader, wanted: Assignment) -> str:
+        others = frozenset(seat.name for seat in await self._client.seats()) - (wanted.seat_names or frozenset())
         return await original(self, replace(wanted, seat_names=others))
 
-    plant(Accounts, "_seats_told", told)
+    plant(InventoryReader, "seats_told", told)
 
 
 @defect

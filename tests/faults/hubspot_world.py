@@ -397,4 +397,9 @@ def edge_faults(hubspot: HubSpotEmulator, rules: list[tuple[str, Rule]]) -> dict
         seconds = random.choice([20.0, 120.0])
         rules.append(("routes that are gone", hubspot.faults.gone(path, seconds=seconds)))
 
-    return faults | {"mixed-up record": mixed_up, "routes that are gone": gone}
+    def unkept(random: Random) -> None:
+        method, times, nth = random.choice(["PUT", "PUT", "POST"]), random.choice([1, 2, 4]), random.randint(1, 3)
+        path = "^/settings/users/"
+        rules.append(("unkept write", hubspot.faults.add("unkept", method=method, path=path, times=times, nth=nth)))
+
+    return faults | {"mixed-up record": mixed_up, "routes that are gone": gone, "unkept write": unkept}

@@ -104,6 +104,17 @@ async def test_what_a_probe_can_decide_it_decides(switch: str, reading: Any) -> 
     assert report.readings()[switch] == alike(hubspot.switches)[switch]
 
 
+@pytest.mark.parametrize("unkept", [False, True])
+async def test_answers_to_puts_are_compared_with_what_is_read_after_them(unkept: bool) -> None:
+    """The connector believes them of what is given; a portal that answers what is not so is told."""
+    hubspot = portal()
+    if unkept:
+        hubspot.faults.add("unkept", method="PUT", times=None)
+    told = {point.question: point.seen for point in (await probed(hubspot)).points}
+    matching, _, all_of_them, _ = told["Are answers to PUT what is read after them?"].split()
+    assert (int(matching) < int(all_of_them)) == unkept
+
+
 async def test_a_report_names_nobody() -> None:
     """No address, name, id or token of anybody is in a report."""
     hubspot = portal()

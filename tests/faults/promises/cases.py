@@ -110,6 +110,19 @@ async def somebody_is_deleted_and_restored(one: Case) -> None:
 
 
 @case
+async def a_write_is_answered_and_not_done(one: Case) -> None:
+    """HubSpot says of each write that it was done, and did not do it."""
+    await staffed(one, "ada", "bob")
+    rule = one.hubspot.faults.add("unkept", path="/settings/", times=None)
+    await one.client.leave("Sales")
+    await one.client.push("Marketing")
+    await one.client.join("Marketing")
+    await one.client.provision("cyd")
+    await deactivated(one, "bob")
+    one.hubspot.faults.clear(rule.id)
+
+
+@case
 async def an_address_changes_by_hand(one: Case) -> None:
     """An address is changed by hand, and the person is created again."""
     await staffed(one, "ada")

@@ -15,6 +15,7 @@ from scim_bridge.provisioning.roster import Rosters
 from scim_bridge.provisioning.steps import Portions
 from scim_bridge.store import resources
 from scim_bridge.store.rows import State
+from scim_bridge_hubspot import accounts
 from scim_bridge_hubspot.accounts import Accounts
 from scim_bridge_hubspot.client import HubSpotClient
 from scim_bridge_hubspot.errors import BareNotFoundError
@@ -91,6 +92,12 @@ def whoever_is_wanted_is_made() -> None:
         return plan.Step.REACTIVATE_USER if seen.known else plan.Step.CREATE_USER
 
     vars(plan)["_entry"] = entry
+
+
+@found_by("left-is-left")
+def a_loss_is_believed() -> None:
+    """Ours: HubSpot's answer that somebody lost something is not followed by a look."""
+    vars(accounts)["only_gives"] = lambda *_, **__: True
 
 
 @found_by("named-only")

@@ -17,14 +17,15 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import User
 
-from .client import PAGE, HubSpotClient
+from .client import HubSpotClient
 from .config import HubSpotConfig
-from .deactivated import DeactivatedAccounts, advanced
+from .deactivated import DeactivatedAccounts
 from .errors import BareNotFoundError, NamesNotAcceptedError, NoSeatError
+from .evidence import only_gives, shows
 from .given import Given, Remembered
 from .guard import Guard
 from .inventory import InventoryReader
-from .mapping import Mapper
+from .mapping import Mapper, Resolution
 from .presence import Presence
 from .records import AccountRecords
 from .recreations import Recreations
@@ -85,25 +86,6 @@ class Accounts:
             except RemoteNotFoundError:
                 continue
         return None
-
-    async def search(self, email: str) -> PublicUser | None:
-        """Return the account of an address by looking through all of them, in whatever case it is stored."""
-        after: str | None = None
-        while True:
-            page = await self.client.users(after, PAGE)
-            for user in page.results:
-                if user.normal_email == email.strip().lower():
-                    return await self._confirmed(user)
-            if page.after is None:
-                return None
-            after = advanced(after, page.after)
-
-    async def _confirmed(self, user: PublicUser) -> PublicUser | None:
-        """Read an account that a list showed: lists show removed ones for some seconds."""
-        try:
-            return await self.presence.user(user.id, word_suffices=True)
-        except RemoteNotFoundError:
-            return None
 
     # -- Creating ----------------------------------------------------------------------------------------------------
 
@@ -183,7 +165,7 @@ class Accounts:
             raise RemoteUnavailableError(
                 "HubSpot has not freed the seat of the removed account yet", ambiguous=False, retry_after=5.0
             )
-        raise NoSeatError(await self._seats_told(wanted))
+        raise NoSeatError(await self.inventory.seats_told(wanted))
 
     async def _after_refusal(
         self, user: User, held: Assignment | None, error: ConnectorError, replaces: str | None, mapper: Mapper
@@ -193,7 +175,7 @@ class Accounts:
             raise error
         found = await self.find(str(user.user_name))
         if found is None and isinstance(error, RemoteConflictError):
-            found = await self.search(str(user.user_name))
+            found = await self.presence.search(str(user.user_name))
         await self.refuse_leftover(address_of(user), replaces)
         if found is not None:
             await self.refuse_deactivated(found)
@@ -227,37 +209,38 @@ class Accounts:
             raise RemoteConflictError('HubSpot already has this account, and the configuration says adopt = "never"')
         return user
 
-    async def _seats_told(self, wanted: Assignment) -> str:
-        mapper = await self.inventory.mapper()
-        name = mapper.set_name(wanted.role_id) if wanted.role_id else "no permission set"
-        seen = await self.client.seats() if self.config.manages_seats else ()
-        left = {seat.name: seat.remaining_seats for seat in seen}
-        seats = ", ".join(
-            f'"{seat}" ({left[seat]} left)' if left.get(seat) is not None else f'"{seat}"'
-            for seat in sorted(wanted.seat_names or ())
-        )
-        return f'HubSpot has no free seat for "{name}" with {seats or "its default seat"}; buy or free one'
-
     # -- Changing ----------------------------------------------------------------------------------------------------
 
-    async def assign(self, user: PublicUser, wanted: Assignment, names: Mapping[str, str] | None = None) -> PublicUser:
-        """Write a complete assignment, read it back, and return the account as it then is.
+    async def assign(
+        self,
+        user: PublicUser,
+        wanted: Assignment,
+        names: Mapping[str, str] | None = None,
+        *,
+        asked: Collection[str] = (),
+    ) -> PublicUser:
+        """Write a complete assignment, and return the account as it then is: as read, or by an answer that suffices.
 
+        :param asked: The permission sets that the person's groups ask for; see :mod:`.evidence`.
         :raises RemoteUnavailableError: When HubSpot accepted it and shows something else.
         """
         refusal: ConnectorError | None = None
         accepted = False
         seen = user
+        believes = only_gives(await self.inventory.mapper(), user, wanted, asked)
         for clearing in CLEARINGS if clears(wanted, assignment_of(user)) else CLEARINGS[:1]:
             try:
-                await self._put(seen, {**assignment_body(wanted, assignment_of(seen), clearing), **(names or {})})
+                body = {**assignment_body(wanted, assignment_of(seen), clearing), **(names or {})}
+                answer = await self._put(seen, body)
             except NoSeatError:
-                raise NoSeatError(await self._seats_told(wanted)) from None
+                raise NoSeatError(await self.inventory.seats_told(wanted)) from None
             except NamesNotAcceptedError:
                 raise
             except RemoteInvalidValueError as error:
                 refusal = error
                 continue
+            if believes and answer is not None and shows(answer, user, wanted, names or {}):
+                return answer
             accepted, seen = True, await self.client.user(user.id)
             if matches(seen, wanted):
                 return seen
@@ -267,9 +250,9 @@ class Accounts:
             "HubSpot accepted the change but does not show it: " + difference(seen, wanted), ambiguous=True
         )
 
-    async def _put(self, user: PublicUser, body: Mapping[str, Any]) -> None:
+    async def _put(self, user: PublicUser, body: Mapping[str, Any]) -> PublicUser | None:
         try:
-            await self.client.replace_user(user.id, body)
+            return await self.client.replace_user(user.id, body)
         except (RemoteNotFoundError, BareNotFoundError) as error:
             # HubSpot may answer 404 for a set or a team that is gone; the account itself is asked.
             await self.presence.user(user.id)
@@ -327,19 +310,20 @@ class Accounts:
                     for group in {*before, *resolution.given}
                 }
                 await self.remember(user.id, remembered.groups or (), both)
-            user = await self._assign_unsold(
-                user, resolution.assignment, mapper, grants=bool(asked) or held is not None
-            )
+            user = await self._assign_unsold(user, resolution, mapper, grants=bool(asked) or held is not None)
         await self.remember(user.id, groups, resolution.given)
         return user
 
-    async def _assign_unsold(self, user: PublicUser, wanted: Assignment, mapper: Mapper, *, grants: bool) -> PublicUser:
-        """Write an assignment; no removal waits for a seat: it is done without those that are not free.
+    async def _assign_unsold(
+        self, user: PublicUser, resolution: Resolution, mapper: Mapper, *, grants: bool
+    ) -> PublicUser:
+        """Write what groups come to; no removal waits for a seat: it is done without those that are not free.
 
         :param grants: Whether it gives something new; that is refused without its seat.
         """
+        wanted = resolution.assignment
         try:
-            return await self.assign(user, wanted)
+            return await self.assign(user, wanted, asked=resolution.roles)
         except NoSeatError as error:
             held = assignment_of(user)
             left = (wanted.seat_names or frozenset()) & (held.seat_names or frozenset())

@@ -135,14 +135,20 @@ class HubSpotClient:
             raise RemoteMisroutedError("HubSpot answered with another person's record", ambiguous=True)
         return user
 
-    async def replace_user(self, user_id: str, body: Mapping[str, Any]) -> None:
-        """Write names and assignments (``PublicUserUpdate``). The answer proves nothing: read again.
+    async def replace_user(self, user_id: str, body: Mapping[str, Any]) -> PublicUser | None:
+        """Write names and assignments (``PublicUserUpdate``).
 
+        :returns: The member as the answer shows them; ``None`` when it shows nobody. What it proves is said in
+            :mod:`.evidence`.
         :raises RemoteUnavailableError: Also when the answer is no JSON: then somebody else gave it, on the way.
         """
         response = await self._send("PUT", self._member_path(user_id), json=body)
         if response.content:
             _parse(AnyDocument, response, write=True)
+        try:
+            return self._member(PublicUser.model_validate_json(response.content))
+        except ValidationError:
+            return None
 
     async def remove_user(self, user_id: str) -> bool:
         """Remove a member from the account.
@@ -339,3 +345,13 @@ def _parse(model: type[ModelT], response: httpx2.Response, *, write: bool = Fals
         return model.model_validate_json(response.content)
     except ValidationError:
         raise RemoteUnavailableError("HubSpot's answer is not understood", ambiguous=write) from None
+
+
+def advanced(before: str | None, after: str) -> str:
+    """Return the cursor of the next page.
+
+    :raises RemoteUnavailableError: When it is the one just used; the listing would never end.
+    """
+    if after == before:
+        raise RemoteUnavailableError("HubSpot's listing does not advance", ambiguous=False)
+    return after

@@ -22,9 +22,9 @@ from scim_bridge.models import Entitlement, Explanation, Finding, Group, Page, R
 from .accounts import Accounts
 from .authentication import account_of, authentication_of, digest
 from .check import Preflight
-from .client import HubSpotClient, pause_after
+from .client import HubSpotClient, advanced, pause_after
 from .config import HubSpotConfig
-from .deactivated import DeactivatedAccounts, advanced
+from .deactivated import DeactivatedAccounts
 from .deprovision import Deprovisioning, Removal, ScimDeactivation, Stripping
 from .deprovision.returning import give_back, take_back
 from .deprovision.scim import ScimEndpoint

@@ -7,9 +7,9 @@ still there; or the CRM property ``hs_deactivated``. See hubspot.md section 2.4.
 import logging
 from typing import Literal
 
-from scim_bridge.errors import ConnectorError, RemoteForbiddenError, RemoteUnavailableError
+from scim_bridge.errors import ConnectorError, RemoteForbiddenError
 
-from .client import HubSpotClient
+from .client import HubSpotClient, advanced
 from .config import HubSpotConfig
 from .errors import MissingScopeError
 from .identity import Identity
@@ -102,13 +102,3 @@ class DeactivatedAccounts:
             if page.after is None:
                 return frozenset(found)
             after = advanced(after, page.after)
-
-
-def advanced(before: str | None, after: str) -> str:
-    """Return the cursor of the next page.
-
-    :raises RemoteUnavailableError: When it is the one just used; the listing would never end.
-    """
-    if after == before:
-        raise RemoteUnavailableError("HubSpot's listing does not advance", ambiguous=False)
-    return after

@@ -269,3 +269,8 @@ def _scopes(document: Mapping[str, Any]) -> list[str]:
         for scope in scopes
         if isinstance(scope, str) and SCOPE.fullmatch(scope)
     ]
+
+
+def privileged(name: str) -> RemoteForbiddenError:
+    """Return the refusal of a privileged permission set that is not allow-listed."""
+    return RemoteForbiddenError(f'permission set "{name}" is privileged; allow_privileged must name it to be granted')

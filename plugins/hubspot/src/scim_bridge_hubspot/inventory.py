@@ -110,6 +110,17 @@ class InventoryReader:
                 seats &= {seat.name for seat in await self._client.seats()}
         return teams, seats
 
+    async def seats_told(self, wanted: Assignment) -> str:
+        """Ask HubSpot, and return the refusal of an assignment for whose seats there is none free."""
+        name = (await self.mapper()).set_name(wanted.role_id) if wanted.role_id else "no permission set"
+        seen = await self._client.seats() if self._config.manages_seats else ()
+        left = {seat.name: seat.remaining_seats for seat in seen}
+        seats = ", ".join(
+            f'"{seat}" ({left[seat]} left)' if left.get(seat) is not None else f'"{seat}"'
+            for seat in sorted(wanted.seat_names or ())
+        )
+        return f'HubSpot has no free seat for "{name}" with {seats or "its default seat"}; buy or free one'
+
     async def unsold(self, wanted: frozenset[str] | None, has: frozenset[str] | None) -> frozenset[str] | None:
         """Ask HubSpot, and return which of the seats that somebody is to have they can have.
 

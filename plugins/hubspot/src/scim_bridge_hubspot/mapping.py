@@ -16,6 +16,7 @@ from scim_bridge.errors import ConnectorError, RemoteForbiddenError, RemoteInval
 
 from .bindings import Bindings, Inventory, alias_entry
 from .config import FALLBACK, STRIP, SUPER_ADMIN, HubSpotConfig
+from .errors import privileged
 from .given import NO_NAMES, NOTHING, Given, Grant, given_by_each, together
 from .wire import Assignment, PublicUser, assignment_of
 
@@ -380,21 +381,17 @@ class Mapper:
         return role_id is not None and self.is_barred(role_id)
 
     def is_barred(self, role_id: str) -> bool:
-        """Whether a permission set is privileged, by the configuration or by its own name, and not allow-listed."""
-        names = {role_id, self.set_name(role_id).casefold()}
-        privileged = names & _folded(self.config.privileged) or SUPER_ADMIN in self.set_name(role_id).casefold()
-        return bool(privileged) and not names & _folded(self.config.allow_privileged)
+        """Whether a permission set is privileged and not allow-listed."""
+        return self.is_privileged(role_id) and not self._is_among(role_id, self.config.allow_privileged)
+
+    def is_privileged(self, role_id: str) -> bool:
+        """Whether a permission set is privileged, by the configuration or by its own name."""
+        return self._is_among(role_id, self.config.privileged) or SUPER_ADMIN in self.set_name(role_id).casefold()
+
+    def _is_among(self, role_id: str, entries: Iterable[str]) -> bool:
+        return bool({role_id, self.set_name(role_id).casefold()} & {entry.casefold() for entry in entries})
 
     def _is_unbillable(self, role_id: str) -> bool:
         item, scopes = self._sets.get(role_id), self.inventory.scopes
         paid = item is not None and item.requires_billing_write
         return paid and scopes is not None and "settings.billing.write" not in scopes
-
-
-def privileged(name: str) -> RemoteForbiddenError:
-    """Return the refusal of a privileged permission set that is not allow-listed."""
-    return RemoteForbiddenError(f'permission set "{name}" is privileged; allow_privileged must name it to be granted')
-
-
-def _folded(names: Iterable[str]) -> set[str]:
-    return {form for name in names for form in (name, name.casefold())}

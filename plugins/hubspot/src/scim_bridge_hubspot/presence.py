@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from scim_bridge.errors import RemoteMisroutedError, RemoteNotFoundError
 
-from .client import HubSpotClient
+from .client import PAGE, HubSpotClient, advanced
 from .errors import BareNotFoundError
 from .identity import Identity
 from .wire import PublicUser
@@ -66,6 +66,25 @@ class Presence:
             return await ask(whom)
         except BareNotFoundError as error:
             raise RemoteNotFoundError("HubSpot has no such account") from error
+
+    async def search(self, email: str) -> PublicUser | None:
+        """Return the account of an address by looking through all of them, in whatever case it is stored."""
+        after: str | None = None
+        while True:
+            page = await self._client.users(after, PAGE)
+            for user in page.results:
+                if user.normal_email == email.strip().lower():
+                    return await self._confirmed(user)
+            if page.after is None:
+                return None
+            after = advanced(after, page.after)
+
+    async def _confirmed(self, user: PublicUser) -> PublicUser | None:
+        """Read an account that a list showed: lists show removed ones for some seconds."""
+        try:
+            return await self.user(user.id, word_suffices=True)
+        except RemoteNotFoundError:
+            return None
 
     async def _by_email(self, user_id: str) -> PublicUser:
         return await self._client.user_by_email((await self._client.user(user_id)).email)

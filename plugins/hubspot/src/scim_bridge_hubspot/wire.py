@@ -81,6 +81,11 @@ class PublicUser(Wire):
         return frozenset(self.role_ids) | ({self.role_id} if self.role_id else frozenset())
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the answer told all permission sets and teams: what it leaves out may be held."""
+        return {"role_ids", "secondary_team_ids"} <= self.model_fields_set
+
+    @property
     def normal_email(self) -> str:
         """The e-mail address in the form that is compared."""
         return self.email.strip().lower()

@@ -4,8 +4,8 @@ from plugins.hubspot.tests.connector.calls_table import BEGIN, END, GUIDE, measu
 
 AT_MOST = {
     "create, with a group": 2,
-    "rename": 3,
-    "add to a group": 3,
+    "rename": 2,
+    "add to a group": 2,
     "change the group": 3,
     "set the group again": 1,
     "deactivate (remove)": 3,

@@ -95,6 +95,21 @@ async def test_a_mixed_up_answer_is_another_persons_record(api: Api, hubspot: Hu
     assert (await api.read(ada.id)).json()["id"] == ada.id
 
 
+async def test_an_unkept_write_is_answered_as_if_it_was_done(api: Api, hubspot: HubSpotEmulator) -> None:
+    """A PUT leaves the person as they were, a POST makes the bare account; both answers say what was sent."""
+    sales = hubspot.add_role("Sales").id
+    ada = hubspot.add_person("ada@corp.example", first_name="Ada")
+    hubspot.faults.add("unkept", times=2)
+    put = (await api.write(ada.id, roleId=sales, firstName="Augusta")).json()
+    assert (put["roleIds"], put["firstName"], hubspot.calls[-1].committed) == ([sales], "Augusta", False)
+    post = (await api.create("bob@corp.example", roleId=sales)).json()
+    assert (post["roleIds"], hubspot.calls[-1].committed) == ([sales], True)
+    people = hubspot.snapshot()
+    assert [people[f"{one}@corp.example"].roles for one in ("ada", "bob")] == [(), ()]
+    assert people["ada@corp.example"].first_name == "Ada"
+    assert (await api.write(ada.id, roleId=sales)).json() == (await api.read(ada.id)).json()
+
+
 @pytest.mark.parametrize(("kind", "committed"), [("drop_before", False), ("drop_after", True)])
 async def test_a_dropped_connection(api: Api, hubspot: HubSpotEmulator, kind: FaultKind, committed: bool) -> None:
     """No answer comes, whether or not the call took effect."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from copy import deepcopy
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ from .faults import Fault, Faults
 from .limits import too_many
 from .portal import Portal
 from .profiles import Profile
-from .records import Token
+from .records import Person, Token
 from .routing import Exchange, Route, Router
 from .switches import Switches
 from .wire import Answer, Delivery, RefusalError, Request
@@ -59,8 +60,11 @@ class Engine(Portal):
         route, params, methods = self.router.match(request.method, request.path)
         answer, committed = None, False
         if fault is None or fault.commits:
+            former = self._former(params) if fault and fault.kind == "unkept" else None
             answer = self._serve(request, route, params, methods)
             committed = route is not None and route.writes and answer.status < 400
+            if committed and fault and fault.kind == "unkept":
+                committed = self._leave(request.method, answer, former)
         delivery = self._strike(fault, answer) if fault else Delivery(answer)
         sent = delivery.answer
         call = Call(
@@ -78,6 +82,24 @@ class Engine(Portal):
         )
         self.calls.add(call)
         return delivery
+
+    def _former(self, params: Mapping[str, str]) -> Person | None:
+        """Return somebody as they are before a call about them."""
+        return deepcopy(self.people.get(params.get("userId", "")))
+
+    def _leave(self, method: str, answer: Answer, former: Person | None) -> bool:
+        """Undo what a PUT or a POST is said to have done; return whether anything of it is left."""
+        person = self.people.get(str(answer.document.get("id"))) if method in {"PUT", "POST"} else None
+        if person is None or person.membership is None:
+            return True
+        if method == "PUT" and former is not None:
+            person.membership, person.first_name, person.last_name = (
+                former.membership, former.first_name, former.last_name,
+            )  # fmt: skip
+            return False
+        person.membership.role_ids, person.membership.secondary_team_ids = [], []
+        person.membership.primary_team_id = None
+        return True
 
     def _serve(self, request: Request, route: Route | None, params: Any, methods: frozenset[str]) -> Answer:
         headers: dict[str, str] = {}

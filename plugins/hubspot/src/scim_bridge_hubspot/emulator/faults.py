@@ -30,6 +30,7 @@ FaultKind = Literal[
     "oversized",
     "edge",
     "mixed_up",
+    "unkept",
 ]
 """What can go wrong:
 
@@ -39,7 +40,8 @@ unless told · ``drop_before`` and ``drop_after`` the connection is reset before
 ``half`` half of the body, then the end · ``slow`` the answer comes after ``delay`` seconds · ``content_type`` an HTML
 page with status 200 · ``malformed`` broken JSON · ``oversized`` a body of ``size`` bytes · ``edge`` the answer of a
 gateway or an edge that HubSpot never saw: any ``status``, 404 unless told, written as ``media`` says · ``mixed_up`` the
-record of another person, as a proxy or a cache that mixes up answers gives it.
+record of another person, as a proxy or a cache that mixes up answers gives it · ``unkept`` HubSpot answers that a PUT
+was done and leaves everything as it was, or that a POST gave a permission set and teams and makes the bare account.
 """
 
 Media = Literal["json", "html", "plain", "empty"]
@@ -58,7 +60,7 @@ STATUSES: dict[str, int] = {
 }
 """The kinds that answer with an error status."""
 
-AFTER_COMMIT = frozenset({"drop_after", "half", "slow", "content_type", "malformed", "oversized", "mixed_up"})
+AFTER_COMMIT = frozenset({"drop_after", "half", "slow", "content_type", "malformed", "oversized", "mixed_up", "unkept"})
 """The kinds that strike when the call has taken effect."""
 
 TRANSIENT: tuple[FaultKind, ...] = (

@@ -20,6 +20,7 @@ async def ask_updates(calls: Calls, report: Report, user_id: str, plan: Plan) ->
     await updates.unknown()
     await updates.seats()  # before a set is given: a PUT that replaces would take the seats away
     await updates.omission(plan)
+    updates.answers()
 
 
 class Updates:
@@ -30,11 +31,20 @@ class Updates:
         self.report = report
         self.user_id = user_id
         self._renaming: Answer | None = None
+        self._true: list[bool] = []
 
     async def put(self, call: str, body: Mapping[str, Any]) -> tuple[Answer, dict[str, Any]]:
         """Send a PUT and return its answer and what is read afterwards."""
         answer = await self.calls.write(call, self.user_id, body)
-        return answer, document_of(await self.calls.read(f"read after: {call}", self.user_id))
+        told, read = document_of(answer), document_of(await self.calls.read(f"read after: {call}", self.user_id))
+        if answer.is_success:
+            self._true.append(all(told.get(name) == read.get(name) for name in COMPARED))
+        return answer, read
+
+    def answers(self) -> None:
+        """Tell whether answers to PUTs were what was read after them: the connector believes them of what is given."""
+        seen = f"{sum(self._true)} of {len(self._true)} were"
+        self.report.add("Are answers to PUT what is read after them?", seen)
 
     async def names(self) -> None:
         """Send a new first name for somebody who never logged in."""
