@@ -87,10 +87,10 @@ def contradictions_are_accepted() -> None:
 def what_is_gone_takes_the_rest_along() -> None:
     """Ours: who returns loses every team and seat when one of them was deleted."""
 
-    async def left_of(self: Accounts, held: Assignment) -> Assignment:
+    async def left_of(self: InventoryReader, held: Assignment) -> Assignment:
         return held
 
-    plant(Accounts, "left_of", left_of)
+    plant(InventoryReader, "left_of", left_of)
 
 
 @defect

@@ -21,7 +21,7 @@ from .client import HubSpotClient
 from .config import HubSpotConfig
 from .deactivated import DeactivatedAccounts
 from .errors import BareNotFoundError, NamesNotAcceptedError, NoSeatError
-from .evidence import only_gives, shows
+from .evidence import is_of_groups, only_gives, shows
 from .given import Given, Remembered
 from .guard import Guard
 from .inventory import InventoryReader
@@ -30,6 +30,7 @@ from .presence import Presence
 from .records import AccountRecords
 from .recreations import Recreations
 from .resources import address_of, groups_of, names_of
+from .sightings import MADE_SECONDS
 from .wire import Assignment, Clearing, PublicUser, assignment_body, assignment_of, clears, difference, matches
 
 CLEARINGS: tuple[Clearing, ...] = ("null", "omitted", "empty")
@@ -85,6 +86,7 @@ class Accounts:
                 return await self.presence.user_by_email(spelling)
             except RemoteNotFoundError:
                 continue
+        self.client.sightings.missed(normal)
         return None
 
     # -- Creating ----------------------------------------------------------------------------------------------------
@@ -109,8 +111,9 @@ class Accounts:
         :raises RemoteConflictError: When it exists and may not be adopted, or HubSpot hides it.
         :raises RemoteInvalidValueError: When the userName is no e-mail address; HubSpot is not asked.
         """
-        found = await self.find(address_of(user))
-        await self.refuse_leftover(address_of(user), replaces)
+        address = address_of(user)
+        found = None if self.client.sightings.is_nobodys(address) else await self.find(address)
+        await self.refuse_leftover(address, replaces)
         reactivates = self.config.deprovision == "scim"
         if found is not None and (reactivates or not await self.deactivated.contains(found)):
             return await self._adopted(found), True
@@ -158,9 +161,12 @@ class Accounts:
                 if await self.find(body["email"]) is not None:
                     raise RemoteConflictError("somebody else has just created this account")
             try:
-                return await self.client.create_user(body)
+                made = await self.client.create_user(body)
             except NoSeatError:
                 continue
+            if matches(made, wanted):
+                self.client.sightings.saw(made, seconds=MADE_SECONDS)
+            return made
         if fresh:
             raise RemoteUnavailableError(
                 "HubSpot has not freed the seat of the removed account yet", ambiguous=False, retry_after=5.0
@@ -184,7 +190,7 @@ class Accounts:
             raise RemoteConflictError(
                 "HubSpot has an account of this address that it does not show; it may be deactivated: look for it there"
             )
-        if held is not None and (left := await self.left_of(held)) != held:
+        if held is not None and (left := await self.inventory.left_of(held)) != held:
             return await self.enrol(user, left, replaces=replaces)
         if held is not None and (held.team_ids or held.seat_names):
             self.logger.warning("teams or seats of a returning person are refused; creating the account without them")
@@ -240,6 +246,7 @@ class Accounts:
                 refusal = error
                 continue
             if believes and answer is not None and shows(answer, user, wanted, names or {}):
+                self.client.sightings.saw(answer)
                 return answer
             accepted, seen = True, await self.client.user(user.id)
             if matches(seen, wanted):
@@ -262,6 +269,23 @@ class Accounts:
                 "HubSpot finds the account but not what it should have: the permission set or a team is gone, or the "
                 "account is deactivated"
             ) from None
+
+    async def seen_lately(self, remote_id: str, groups: Sequence[str]) -> PublicUser | None:
+        """Return an account as it was seen a moment ago, if that suffices to give it what groups come to.
+
+        Whatever HubSpot refuses of it is to be tried again after a look.
+        """
+        user = self.client.sightings.of(remote_id)
+        if user is None or await self.guard.reason(user) or await self.records.tombstone(user.id, user.normal_email):
+            return None
+        mapper = await self.inventory.mapper()
+        if not all(mapper.exists(group) for group in groups):
+            return None
+        before = await self.records.remembered(user.id)
+        asked = set(groups).difference(before.groups or (), before.found)
+        resolution = mapper.resolve(groups, assignment_of(user), asked=asked, given=before.known)
+        gives = only_gives(mapper, user, resolution.assignment, resolution.roles) and is_of_groups(resolution)
+        return user if gives and not resolution.satisfied_by(user) else None
 
     async def apply_groups(self, user: PublicUser, groups: Sequence[str], held: Assignment | None = None) -> PublicUser:
         """Give an account exactly what groups come to, with as few calls as that takes.
@@ -341,19 +365,6 @@ class Accounts:
             names = (await self.inventory.mapper()).groups()
             await self.records.note_givers({group: names[group] for group in given if group in names})
         await self.records.remember_groups(user_id, groups, given)
-
-    async def left_of(self, held: Assignment) -> Assignment:
-        """Ask HubSpot, and return of what somebody held the teams and seats that it still has."""
-        teams, seats = await self.inventory.there(held)
-        gone = held.team_ids - teams
-        if gone or (held.seat_names or frozenset()) - seats:
-            self.logger.warning("HubSpot no longer has some teams or seats of a returning person: they are left out")
-        return replace(
-            held,
-            primary_team_id=None if held.primary_team_id in gone else held.primary_team_id,
-            secondary_team_ids=held.secondary_team_ids - gone,
-            seat_names=None if held.seat_names is None else held.seat_names & seats,
-        )
 
     async def delete(self, user_id: str) -> None:
         """Remove an account for good, and forget what was kept of it.

@@ -27,6 +27,7 @@ from scim_bridge.upstream import READING
 
 from .config import ApiVersion, HubSpotConfig
 from .errors import INTERVAL_SECONDS, BareNotFoundError, DailyLimitError, MissingScopeError, error_of
+from .sightings import Sightings
 from .wire import (
     USER_ID,
     AccountDetails,
@@ -87,6 +88,7 @@ class HubSpotClient:
         self._users = COLLECTION[config.api_version]
         self._has_seats = config.has_seats
         self._page = PAGE
+        self.sightings = Sightings()
         self.remaining_today: int | None = None
         """What is left of the account's daily limit, by the last answer that told."""
         self.utc_offset: timedelta | None = None
@@ -108,16 +110,20 @@ class HubSpotClient:
         :raises RemoteNotFoundError: When HubSpot says that the person is not a member.
         :raises BareNotFoundError: When it may have meant that.
         """
+        turn = self.sightings.begin()
         user = await self._read_member(user_id, {})
         if user.id != user_id:
             raise RemoteMisroutedError("HubSpot answered with another person's record", ambiguous=False)
+        self.sightings.saw(user, turn)
         return user
 
     async def user_by_email(self, email: str) -> PublicUser:
         """Return a member by e-mail address; the errors are those of :meth:`user`."""
+        turn = self.sightings.begin()
         user = await self._read_member(email, {"idProperty": "EMAIL"})
         if user.normal_email != email.strip().lower():
             raise RemoteMisroutedError("HubSpot answered with another person's record", ambiguous=False)
+        self.sightings.saw(user, turn)
         return user
 
     async def _read_member(self, key: str, query: Mapping[str, str]) -> PublicUser:
@@ -129,6 +135,7 @@ class HubSpotClient:
 
     async def create_user(self, body: Mapping[str, Any]) -> PublicUser:
         """Invite a person (``UserProvisionRequest``). Not to be repeated blindly."""
+        self.sightings.makes(str(body["email"]))
         response = await self._send("POST", self._users, json=body)
         user = self._member(_parse(PublicUser, response, write=True))
         if user.normal_email != str(body["email"]).strip().lower():
@@ -142,7 +149,7 @@ class HubSpotClient:
             :mod:`.evidence`.
         :raises RemoteUnavailableError: Also when the answer is no JSON: then somebody else gave it, on the way.
         """
-        response = await self._send("PUT", self._member_path(user_id), json=body)
+        response = await self._write_member("PUT", user_id, json=body)
         if response.content:
             _parse(AnyDocument, response, write=True)
         try:
@@ -157,12 +164,20 @@ class HubSpotClient:
             it knows nobody of this id, or answers as if.
         """
         try:
-            response = await self._send("DELETE", self._member_path(user_id))
+            response = await self._write_member("DELETE", user_id)
         except (RemoteNotFoundError, BareNotFoundError):
             return False
         if response.status_code != 204:
             raise RemoteMisroutedError(f"a removal was answered {response.status_code} instead of 204", ambiguous=True)
         return True
+
+    async def _write_member(self, method: str, user_id: str, json: Mapping[str, Any] | None = None) -> httpx2.Response:
+        path = self._member_path(user_id)
+        self.sightings.wrote(user_id)
+        try:
+            return await self._send(method, path, json=json)
+        finally:
+            self.sightings.wrote(user_id)
 
     # -- What can be given -------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ Each hook reads as the story it tells; the parts are in the modules beside it.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -12,7 +12,9 @@ from typing import Self
 from scim_bridge.connector import Connector, ConnectorContext
 from scim_bridge.errors import (
     RemoteConflictError,
+    RemoteForbiddenError,
     RemoteImmutableError,
+    RemoteInvalidValueError,
     RemoteNotFoundError,
     RemoteRateLimitedError,
 )
@@ -20,14 +22,14 @@ from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import Entitlement, Explanation, Finding, Group, Page, RateLimit, Remote, User
 
 from .accounts import Accounts
-from .authentication import account_of, authentication_of, digest
+from .authentication import account_of, authentication_of
 from .check import Preflight
 from .client import HubSpotClient, advanced, pause_after
 from .config import HubSpotConfig
 from .deactivated import DeactivatedAccounts
 from .deprovision import Deprovisioning, Removal, ScimDeactivation, Stripping
 from .deprovision.returning import give_back, take_back
-from .deprovision.scim import ScimEndpoint
+from .deprovision.scim import scim_endpoint
 from .entitlements import entitlements_of, holds
 from .errors import INTERVAL_SECONDS, NamesNotAcceptedError
 from .guard import Guard
@@ -78,7 +80,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         self.client = HubSpotClient(await self._resources.enter_async_context(http), config)
         self.identity = Identity(self.client, config, authentication)
         self.records = AccountRecords(self.context.state)
-        self.inventory = InventoryReader(self.client, config, self.identity, self.records)
+        self.inventory = InventoryReader(self.client, config, self.identity, self.records, logger)
         self.presence = Presence(self.client, self.identity)
         self.guard = Guard(config, self.identity)
         self.deactivated = DeactivatedAccounts(self.client, config, self.identity, logger)
@@ -95,7 +97,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
             logger=logger,
         )
         self.recreating = Recreating(self.accounts)
-        self.endpoint = await self._open_scim_endpoint(limit)
+        self.endpoint = await self._resources.enter_async_context(scim_endpoint(self.context, limit))
         self.deprovisioning = self._deprovisioning()
         self._is_inactive: Callable[[PublicUser], bool] | None = None
         self._titles: dict[str, str] = {}
@@ -106,18 +108,6 @@ class HubSpotConnector(Connector[HubSpotConfig]):
     ) -> None:
         """Close the HTTP clients."""
         await self._resources.aclose()
-
-    async def _open_scim_endpoint(self, limit: RateLimit) -> ScimEndpoint | None:
-        if self.config.scim_token is None:
-            return None
-        token = self.config.scim_token.get_secret_value()
-        http = self.context.http_client(
-            base_url=self.config.scim_url,
-            account=f"hubspot-scim:{digest(token)}",
-            rate_limit=limit,
-            headers={"Authorization": f"Bearer {token}"},
-        )
-        return ScimEndpoint(await self._resources.enter_async_context(http))
 
     def _deprovisioning(self) -> Deprovisioning:
         if self.endpoint is not None:
@@ -156,6 +146,8 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         page = await self.client.users(cursor, limit)
         if page.after is not None:
             advanced(cursor, page.after)
+        addresses = (user.normal_email for user in page.results)
+        self.client.sightings.listed(cursor, addresses, page.after, self.accounts.deactivated.addresses)
         shown = [user for user in page.results if await self._is_still_there(user)]
         return Page([await self._listed(user, active=not self._is_inactive(user)) for user in shown], page.after)
 
@@ -216,7 +208,8 @@ class HubSpotConnector(Connector[HubSpotConfig]):
             answer = await self._answer(account, await self._groups_held(account), active=active)
             await self.accounts.refuse_leftover(account.normal_email)
             return replace(answer, existed=True)
-        groups = await self._groups_granted(account, groups_of(user))
+        await self.records.remember_groups(account.id, groups_of(user))
+        groups = await self._groups_held(account)  # all that was wanted if the account shows it, else what it shows
         deferred = {"title"} if self.job_titles and user.title else set[str]()
         return await self._answer(account, groups, deferred=deferred)
 
@@ -338,13 +331,17 @@ class HubSpotConnector(Connector[HubSpotConfig]):
 
     @hookimpl
     async def set_user_groups(self, remote_id: str, user: User, groups: Sequence[str]) -> Remote[User]:
-        """Give an account exactly these groups: one complete PUT if anything differs, read back."""
+        """Give an account exactly these groups: one complete PUT if anything differs, read where it has to be."""
+        wanted = tuple(sorted(set(groups)))
+        seen = await self.accounts.seen_lately(remote_id, wanted) if user.active is not False else None
+        if seen is not None:
+            with suppress(RemoteInvalidValueError, RemoteForbiddenError):
+                return await self._answer(await self.accounts.apply_groups(seen, wanted), wanted)
         account = await self.accounts.guarded(remote_id)
         ended = await self.deprovisioning.shows_ended(account)
         if ended or (user.active is False and await self.deprovisioning.is_inactive(account)):
             # To give somebody a group, or take one, lets in nobody whose access was ended.
             return await self._answer(account, (), active=False)
-        wanted = tuple(sorted(set(groups)))
         kept = await self.records.tombstone(account.id, account.normal_email)
         if kept is not None and kept.bares(account) and user.active is not False:  # its removal was taken back midway
             account = await give_back(self.accounts, account, wanted, kept.assignment)
@@ -378,11 +375,6 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         elif held == remembered.groups and ((given := mapper.given_by(held, remembered.given)) or remembered.given):
             await self.accounts.remember(account.id, held, given)
         return held
-
-    async def _groups_granted(self, account: PublicUser, wanted: tuple[str, ...]) -> tuple[str, ...]:
-        """Return what a creation granted: all that was wanted if the account shows it, else what it shows."""
-        await self.records.remember_groups(account.id, wanted)
-        return await self._groups_held(account)
 
     async def _seen(self, account: PublicUser) -> Remote[User]:
         active = not await self.deprovisioning.is_inactive(account)

@@ -5,6 +5,7 @@ still there; or the CRM property ``hs_deactivated``. See hubspot.md section 2.4.
 """
 
 import logging
+from collections.abc import Iterable
 from typing import Literal
 
 from scim_bridge.errors import ConnectorError, RemoteForbiddenError
@@ -13,7 +14,7 @@ from .client import HubSpotClient, advanced
 from .config import HubSpotConfig
 from .errors import MissingScopeError
 from .identity import Identity
-from .wire import PublicUser
+from .wire import Owner, PublicUser
 
 OWNERS_SCOPE = "crm.objects.owners.read"
 SEARCH_SCOPE = "crm.objects.users.read"
@@ -31,6 +32,9 @@ class DeactivatedAccounts:
         self._config = config
         self._identity = identity
         self._logger = logger
+        self.addresses: frozenset[str] | None = None
+        """Addresses of archived owners, by the last listing: of all who are deactivated, and of others who left.
+        ``None``: it did not tell them all."""
         self._signal: Signal | None = None if config.deactivated_by == "auto" else config.deactivated_by
 
     async def signal(self) -> Signal:
@@ -60,7 +64,12 @@ class DeactivatedAccounts:
             signal = await self.signal()
             try:
                 if signal == "owners":
-                    return await self._owners(archived=True) - await self._owners(archived=False)
+                    archived = await self._owners(archived=True)
+                    told = [owner.email for owner in archived if owner.email is not None]
+                    whole = len(told) == len(archived)
+                    self.addresses = frozenset(one.strip().lower() for one in told) if whole else None
+                    return _ids(archived) - _ids(await self._owners(archived=False))
+                self.addresses = None
                 return await self._all_marked() if signal == "search" else frozenset()
             except (MissingScopeError, RemoteForbiddenError) as error:
                 self._give_up(signal, error)
@@ -73,18 +82,18 @@ class DeactivatedAccounts:
         self._logger.warning("deactivated accounts cannot be recognised by %s; trying %s", signal, self._signal)
 
     async def _owner_archived(self, user: PublicUser) -> bool:
-        if user.id not in await self._owners(archived=True, email=user.normal_email):
+        if user.id not in _ids(await self._owners(archived=True, email=user.normal_email)):
             return False
-        return user.id not in await self._owners(archived=False, email=user.normal_email)
+        return user.id not in _ids(await self._owners(archived=False, email=user.normal_email))
 
-    async def _owners(self, *, archived: bool, email: str | None = None) -> frozenset[str]:
-        found: set[str] = set()
+    async def _owners(self, *, archived: bool, email: str | None = None) -> list[Owner]:
+        found: list[Owner] = []
         after: str | None = None
         while True:
             page = await self._client.owners(archived=archived, email=email, after=after)
-            found |= {owner.settings_user_id for owner in page.results if owner.settings_user_id is not None}
+            found += page.results
             if page.after is None:
-                return frozenset(found)
+                return found
             after = advanced(after, page.after)
 
     async def _marked(self, user: PublicUser) -> bool:
@@ -102,3 +111,7 @@ class DeactivatedAccounts:
             if page.after is None:
                 return frozenset(found)
             after = advanced(after, page.after)
+
+
+def _ids(owners: Iterable[Owner]) -> frozenset[str]:
+    return frozenset(owner.settings_user_id for owner in owners if owner.settings_user_id is not None)

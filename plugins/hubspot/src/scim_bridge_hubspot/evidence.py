@@ -1,13 +1,17 @@
-"""When HubSpot's own answer to a PUT is evidence, and when the account is read after it.
+"""When HubSpot's own answer to a PUT is evidence, and when the account is read after it, or before.
 
 Of what a person is given, a complete answer that equals what was sent is evidence: the rate limit is better spent on
 changes than on looking twice, and what an answer told wrongly the next comparison finds. That somebody lost something
 is never believed of an answer: it is read. So is whatever a privileged permission set has to do with.
+
+Before a PUT the account is read, for the guard and since a PUT drops what it does not name; but for one that was seen
+a moment ago (:mod:`.sightings`) and is only given what its groups give.
 """
 
 from collections.abc import Collection, Mapping
 
-from .mapping import Mapper
+from .given import together
+from .mapping import Mapper, Resolution
 from .resources import names_held
 from .wire import Assignment, PublicUser, assignment_of, matches
 
@@ -37,4 +41,14 @@ def shows(answer: PublicUser, user: PublicUser, wanted: Assignment, names: Mappi
         and matches(answer, wanted)
         and (wanted.seat_names is None or answer.seat_names is not None)
         and names.items() <= names_held(answer).items()
+    )
+
+
+def is_of_groups(resolution: Resolution) -> bool:
+    """Whether an assignment is what groups give, and nothing beside it that hands gave and may have taken since."""
+    wanted, given = resolution.assignment, together(resolution.given)
+    return (
+        wanted.role_id in {None, *resolution.roles}
+        and wanted.team_ids <= given.team_ids
+        and (wanted.seat_names or frozenset()) <= given.seat_names
     )

@@ -1,6 +1,6 @@
 """The accounts that the bridge never changes: Super Admins, the token's own person, and those that are protected.
 
-Every write asks the guard with an account that was read a moment before: HubSpot gives no other way, and makes people
+Every write asks the guard with an account that was seen a moment before: HubSpot gives no other way, and makes people
 Super Admins behind the bridge's back.
 """
 

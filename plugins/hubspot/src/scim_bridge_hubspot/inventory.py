@@ -1,8 +1,10 @@
 """Reads what the account has to give, and keeps it for a few minutes."""
 
 import asyncio
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from scim_bridge.errors import RemoteForbiddenError, RemoteInvalidValueError
@@ -25,8 +27,14 @@ class InventoryReader:
     """Keeps the account's permission sets, teams and seats. Time is the running loop's."""
 
     def __init__(
-        self, client: HubSpotClient, config: HubSpotConfig, identity: Identity, records: AccountRecords
+        self,
+        client: HubSpotClient,
+        config: HubSpotConfig,
+        identity: Identity,
+        records: AccountRecords,
+        logger: logging.Logger,
     ) -> None:
+        self._logger = logger
         self._records = records
         self._client = client
         self._config = config
@@ -120,6 +128,19 @@ class InventoryReader:
             for seat in sorted(wanted.seat_names or ())
         )
         return f'HubSpot has no free seat for "{name}" with {seats or "its default seat"}; buy or free one'
+
+    async def left_of(self, held: Assignment) -> Assignment:
+        """Ask HubSpot, and return of what somebody held the teams and seats that it still has."""
+        teams, seats = await self.there(held)
+        gone = held.team_ids - teams
+        if gone or (held.seat_names or frozenset()) - seats:
+            self._logger.warning("HubSpot no longer has some teams or seats of a returning person: they are left out")
+        return replace(
+            held,
+            primary_team_id=None if held.primary_team_id in gone else held.primary_team_id,
+            secondary_team_ids=held.secondary_team_ids - gone,
+            seat_names=None if held.seat_names is None else held.seat_names & seats,
+        )
 
     async def unsold(self, wanted: frozenset[str] | None, has: frozenset[str] | None) -> frozenset[str] | None:
         """Ask HubSpot, and return which of the seats that somebody is to have they can have.

@@ -150,6 +150,7 @@ class Owner(Wire):
     """
 
     archived: bool = False
+    email: OptionalText = None
     user_id: OptionalIdentifier = None
     user_id_including_inactive: OptionalIdentifier = None
 

@@ -15,9 +15,15 @@ from typing import Any
 from plugins.hubspot.tests.connector.portals import ADA, SCIM_URL, World, person, role, world
 from scim_bridge.connections import BoundConnector
 from scim_bridge.testing.virtual_time import run_virtually
+from scim_bridge_hubspot.sightings import SEEN_SECONDS
 
 GUIDE = Path(__file__).parents[4] / "docs" / "hubspot.md"
 BEGIN, END = "<!-- calls: begin -->", "<!-- calls: end -->"
+
+
+SEEN = "seen in the last minute"
+LOOKED_UP = "looked up or listed before"
+ALIAS = {"permission_set": "Sales", "secondary_teams": ["EMEA"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +74,23 @@ async def warm(portal: World, connector: BoundConnector) -> None:
     await connector.set_user_groups(portal.hubspot.member("other@corp.example").id, person("other@corp.example"), [])
 
 
+async def later() -> None:
+    """Let time pass until nothing is remembered of what was seen, and permission sets still are."""
+    await asyncio.sleep(SEEN_SECONDS + 1)
+
+
 async def lifecycle() -> list[Cost]:
     """Measure the life of an account that is removed on deactivation."""
-    portal = portal_with(rename="recreate")
+    portal = portal_with(rename="recreate", precedence=("Ops",), groups={"Sales EMEA": ALIAS})
+    portal.hubspot.add_team("EMEA")
     meter = Meter(portal)
     sales, ops = (role(portal.hubspot.role_named(name)) for name in ("Sales", "Ops"))
     async with portal.connector() as connector:
         await warm(portal, connector)
+        new = person("new@corp.example", groups=[sales])
+        await meter.measure("create, with a group", lambda: connector.create_user(new))
         await meter.measure("look a userName up (nobody has it)", lambda: connector.find_user(ADA))
-        await meter.measure("create, with a group", lambda: connector.create_user(person(groups=[sales])))
+        await meter.measure(f"create, with a group, {LOOKED_UP}", lambda: connector.create_user(person(groups=[sales])))
         hand = person("hand@corp.example")
         await meter.measure("create, adopting an account", lambda: connector.create_user(hand))
         portal.hubspot.ui_activate(ADA)
@@ -84,9 +98,19 @@ async def lifecycle() -> list[Cost]:
         renamed = person(given="Augusta")
         await meter.measure("rename", lambda: connector.update_user(ada, person(), renamed))
         await connector.set_user_groups(ada, renamed, [])
+        await meter.measure(f"add to a group, {SEEN}", lambda: connector.set_user_groups(ada, renamed, [sales]))
+        await connector.set_user_groups(ada, renamed, [])
+        await later()
         await meter.measure("add to a group", lambda: connector.set_user_groups(ada, renamed, [sales]))
+        await meter.measure("add to a second group", lambda: connector.set_user_groups(ada, renamed, [sales, ops]))
+        await later()
+        await connector.set_user_groups(ada, renamed, [sales, ops])
+        await meter.measure("leave one of two groups", lambda: connector.set_user_groups(ada, renamed, [sales]))
         await meter.measure("change the group", lambda: connector.set_user_groups(ada, renamed, [ops]))
         await meter.measure("set the group again", lambda: connector.set_user_groups(ada, renamed, [ops]))
+        alias = [ops, "alias:Sales EMEA"]
+        await meter.measure(f"add to an alias, {SEEN}", lambda: connector.set_user_groups(ada, renamed, alias))
+        await meter.measure("leave the alias", lambda: connector.set_user_groups(ada, renamed, [ops]))
         await meter.measure("leave the last group", lambda: connector.set_user_groups(ada, renamed, []))
         await meter.measure("deactivate (remove)", lambda: connector.deactivate_user(ada, renamed))
         back = person(given="Augusta", groups=[ops])
@@ -109,6 +133,9 @@ async def deprovisioning(mode: str, **settings: Any) -> list[Cost]:
     ops = role(portal.hubspot.role_named("Ops"))
     async with portal.connector() as connector:
         await warm(portal, connector)
+        await connector.set_user_groups(other, user, [])
+        await later()
+        await meter.measure(f"add to a group ({mode})", lambda: connector.set_user_groups(other, user, [ops]))
         await connector.set_user_groups(other, user, [role(portal.hubspot.role_named("Sales"))])
         await meter.measure(f"deactivate ({mode})", lambda: connector.deactivate_user(other, user))
         back = person("other@corp.example", groups=[ops])

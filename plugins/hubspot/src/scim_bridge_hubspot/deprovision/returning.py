@@ -41,7 +41,7 @@ async def give_back(accounts: Accounts, user: PublicUser, groups: Sequence[str],
     except RemoteInvalidValueError:
         if not held.team_ids and not held.seat_names:
             raise
-        if (left := await accounts.left_of(held)) != held:
+        if (left := await accounts.inventory.left_of(held)) != held:
             return await give_back(accounts, user, groups, left)
     accounts.logger.warning("teams or seats of a returning person are refused; the account comes back without them")
     return await accounts.apply_groups(user, groups, Assignment(seat_names=assignment_of(user).seat_names))

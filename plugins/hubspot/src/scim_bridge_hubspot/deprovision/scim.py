@@ -7,12 +7,13 @@ believes only what it reads back.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
 
+from scim_bridge.connector import ConnectorContext
 from scim_bridge.errors import (
     ConnectorError,
     RemoteConflictError,
@@ -23,10 +24,12 @@ from scim_bridge.errors import (
     RemoteNotFoundError,
     RemoteUnavailableError,
 )
-from scim_bridge.models import User
+from scim_bridge.models import RateLimit, User
 from scim_bridge.upstream import About, about, misrouted, read_json
 from scim_bridge_hubspot.accounts import Accounts
+from scim_bridge_hubspot.authentication import digest
 from scim_bridge_hubspot.client import exchange
+from scim_bridge_hubspot.config import HubSpotConfig
 from scim_bridge_hubspot.deprovision.returning import give_back, is_left_behind
 from scim_bridge_hubspot.errors import BareNotFoundError, NoSeatError, error_of, is_hubspots
 from scim_bridge_hubspot.recreating import Recreating
@@ -140,6 +143,22 @@ def is_active(user: dict[str, Any]) -> bool:
 
 def _quoted(email: str) -> str:
     return email.replace("\\", "\\\\").replace('"', '\\"')
+
+
+@asynccontextmanager
+async def scim_endpoint(
+    context: ConnectorContext[HubSpotConfig], limit: RateLimit
+) -> AsyncIterator[ScimEndpoint | None]:
+    """Open HubSpot's SCIM endpoint, if it is configured."""
+    if context.config.scim_token is None:
+        yield None
+        return
+    token = context.config.scim_token.get_secret_value()
+    account, headers = f"hubspot-scim:{digest(token)}", {"Authorization": f"Bearer {token}"}
+    async with context.http_client(
+        base_url=context.config.scim_url, account=account, rate_limit=limit, headers=headers
+    ) as http:
+        yield ScimEndpoint(http)
 
 
 class ScimDeactivation:
