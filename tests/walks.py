@@ -21,7 +21,8 @@ from typing import Any
 import scim_bridge
 import scim_bridge_hubspot
 from scim_bridge.store.engine import Store
-from tests.faults.bridges import FastClients, RunningBridge, portal, prepare, running, settings
+from scim_bridge.upstream import HttpClients
+from tests.faults.bridges import RunningBridge, portal, prepare, running, settings
 
 HOMES = tuple(Path(str(package.__file__)).parent for package in (scim_bridge, scim_bridge_hubspot))
 ELSEWHERE = ("testing", "emulator", "cli", "probe")
@@ -119,7 +120,7 @@ async def lead(follower: Follower, directory: Path) -> dict[str, Walk]:
     hubspot = portal()
     walks: dict[str, Walk] = {}
     async with running(
-        settings(database, "http://127.0.0.1:1"), FastClients(hubspot.transport()), template.token
+        settings(database, "http://127.0.0.1:1"), HttpClients(hubspot.transport()), template.token
     ) as one:
         ada, bob = [await _created(one, name) for name in ("ada", "bob")]
         sales = template.groups["Sales"]
