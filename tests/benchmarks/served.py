@@ -28,7 +28,7 @@ from scim_bridge.cli.logs import configure_logging
 from scim_bridge.config import Settings
 from scim_bridge.connector import ConnectorRegistry
 from scim_bridge.models import Group, Kind, User
-from scim_bridge.store import documents, index, memberships, resources, tables, tokens
+from scim_bridge.store import documents, index, membership_changes, resources, tables, tokens
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import Observed, ResourceRow
@@ -133,8 +133,8 @@ async def _seeded(directory: Path, users: int) -> None:
             row = _row("Group", group, f"Group of {size}", f"group-{users + SPARE + 1}", -2)
             resources.insert(tx, row, group)
             members = [id_of(number) for number in range(size)]
-            memberships.set_desired(tx, "acme", row.id, members, desired=True)
-            memberships.observe_group(tx, "acme", row.id, added=members, removed=())
+            membership_changes.set_desired(tx, "acme", row.id, members, desired=True)
+            membership_changes.observe_group(tx, "acme", row.id, added=members, removed=())
 
     await store.write(fill)
     await store.close()

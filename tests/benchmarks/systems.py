@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Group, Kind, User
 from scim_bridge.provisioning.policy import Budget, GuardPolicy, ProvisioningPolicy
-from scim_bridge.store import documents, memberships, resources
+from scim_bridge.store import documents, membership_changes, resources
 from scim_bridge.store.rows import Observed, ResourceRow
 from tests.benchmarks.remote import IndexedConnector, IndexedRemote
 from tests.http.bridge import USER, Tenant, bridge
@@ -154,8 +154,8 @@ def _seed(tx: Connection, tenant: Tenant, system: System, users: int, spare: int
         row = _row("Group", group, f"Group of {size}", remote_id, {"displayName": f"Group of {size}"}, number)
         resources.insert(tx, row, group)
         members = [user_id for user_id, _ in system.users[:size]]
-        memberships.set_desired(tx, "acme", row.id, members, desired=True)
-        memberships.observe_group(tx, "acme", row.id, added=members, removed=())
+        membership_changes.set_desired(tx, "acme", row.id, members, desired=True)
+        membership_changes.observe_group(tx, "acme", row.id, added=members, removed=())
         for account in accounts[:size]:
             remote.assign(account, remote.groups_of(account) | {remote_id})
         system.groups[size] = row.id

@@ -11,7 +11,7 @@ from scim_bridge.models import Entitlement, Group, Kind, Lane, Remote, User
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.situation import Capabilities, groups_seen, name_of, observed_of
 from scim_bridge.provisioning.succession import take_name
-from scim_bridge.store import documents, memberships, resources
+from scim_bridge.store import documents, membership_changes, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Ownership, ResourceRow, State
 
@@ -157,11 +157,11 @@ class Discovery:
         groups = sorted(ids - written)
         kept = {one.id for one in before if one.observed and one.id in written}
         lost = {one.id for one in before if one.desired and not one.named}.difference(groups, written)
-        memberships.observe_user(tx, self.connection_id, row.id, kept.union(groups))
+        membership_changes.observe_user(tx, self.connection_id, row.id, kept.union(groups))
         for group_id in groups:
-            memberships.set_desired(tx, self.connection_id, group_id, [row.id], desired=True)
+            membership_changes.set_desired(tx, self.connection_id, group_id, [row.id], desired=True)
         for group_id in lost:
-            memberships.set_desired(tx, self.connection_id, group_id, [row.id], desired=False)
+            membership_changes.set_desired(tx, self.connection_id, group_id, [row.id], desired=False)
         changed = lost.union(groups).difference({group.id for group in before} - lost)
         if changed:
             resources.touch(tx, self.connection_id, {row.id, *changed})

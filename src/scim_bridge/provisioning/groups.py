@@ -13,7 +13,7 @@ from scim_bridge.models import Group, Lane
 from scim_bridge.provisioning.intake import Accepted, Check, Intake, nested_groups, taken, unknown_members
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.situation import name_of
-from scim_bridge.store import documents, memberships, resources
+from scim_bridge.store import documents, membership_changes, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MemberDelta, MembershipChange, Ownership, ResourceRow, State, net
 
@@ -104,7 +104,7 @@ class GroupIntake:
             raise ForbiddenException(
                 detail="no client has written this group, nothing was changed; delete_unowned may allow its deletion"
             )
-        change = memberships.remove_group(
+        change = membership_changes.remove_group(
             tx,
             self.intake.connection_id,
             row.id,
@@ -161,7 +161,7 @@ class GroupIntake:
         """
         policy = self.intake.policy
         keep = policy.unmanaged_members == "keep"
-        change = memberships.apply(
+        change = membership_changes.apply(
             tx,
             self.intake.connection_id,
             row.id,
@@ -204,7 +204,7 @@ class GroupIntake:
         """
         users = resources.get_many(tx, self.intake.connection_id, "User", named)
         there = [user.id for user in users if user.remote_id and user.observed and user.observed.present]
-        return memberships.suspect(tx, self.intake.connection_id, row.id, there)
+        return membership_changes.suspect(tx, self.intake.connection_id, row.id, there)
 
     def _bump_people(
         self, tx: Connection, row: ResourceRow, change: MembershipChange, deltas: Sequence[MemberDelta]
@@ -237,7 +237,7 @@ class GroupIntake:
         """
         found = resources.get_many(tx, self.intake.connection_id, "User", leaving, lock=True)
         inside = {user.id: user for user in found if user.active and user.is_seen_active}
-        suspected = memberships.suspect(tx, self.intake.connection_id, row.id, inside)
+        suspected = membership_changes.suspect(tx, self.intake.connection_id, row.id, inside)
         for one in suspected:
             resources.replace(tx, replace(inside[one], ambiguous=True))
         return self._look_again(tx, leaving).union(suspected)

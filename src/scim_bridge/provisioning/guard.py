@@ -15,7 +15,15 @@ from scim2_models import ForbiddenException
 from scim_bridge.models import User
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
-from scim_bridge.store import audit, connector_state, documents, memberships, notifications, resources
+from scim_bridge.store import (
+    audit,
+    connector_state,
+    documents,
+    membership_changes,
+    memberships,
+    notifications,
+    resources,
+)
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Membership, MembershipChange, Refusal, ResourceRow, State
@@ -136,13 +144,15 @@ class Guard:
         if row.kind == "Group":
             if self._is_one_of(tx, self._privileged, row.id, row.name):
                 to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
-                memberships.set_desired(tx, self.connection_id, row.id, set(to_add).difference(keep), desired=False)
+                membership_changes.set_desired(
+                    tx, self.connection_id, row.id, set(to_add).difference(keep), desired=False
+                )
                 self._record(tx, row, "withdrawn")
             return
         for group in memberships.groups_of(tx, self.connection_id, [row.id])[row.id]:
             waits = group.desired and not group.observed
             if waits and self._is_one_of(tx, self._privileged, group.id, group.name):
-                memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=False)
+                membership_changes.set_desired(tx, self.connection_id, group.id, [row.id], desired=False)
                 self._record(tx, row, "withdrawn")
 
     def withdraw_held(self, tx: Connection, ids: Collection[str]) -> None:
@@ -257,14 +267,14 @@ class Guard:
 
     def _revert_group(self, tx: Connection, row: ResourceRow) -> None:
         to_add, to_remove = memberships.unsettled_of_group(tx, self.connection_id, row.id)
-        memberships.set_desired(tx, self.connection_id, row.id, to_add, desired=False)
-        memberships.set_desired(tx, self.connection_id, row.id, to_remove, desired=True)
+        membership_changes.set_desired(tx, self.connection_id, row.id, to_add, desired=False)
+        membership_changes.set_desired(tx, self.connection_id, row.id, to_remove, desired=True)
         resources.replace(tx, replace(row, active=True))
 
     def _revert_user(self, tx: Connection, row: ResourceRow) -> None:
         active = row.is_seen_active
         for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
-            memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=group.observed)
+            membership_changes.set_desired(tx, self.connection_id, group.id, [row.id], desired=group.observed)
             if group.observed:
                 self._revert_deletion(tx, group.id)
         user = documents.decode(row, self.user_model)

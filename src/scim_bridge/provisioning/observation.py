@@ -12,7 +12,7 @@ from scim_bridge.models import Group, Lane, Remote, User
 from scim_bridge.provisioning.plan import same
 from scim_bridge.provisioning.situation import Capabilities, Situation, groups_seen, observed_of
 from scim_bridge.provisioning.succession import part, refuse_unsettled, standing, succeed
-from scim_bridge.store import memberships, resources
+from scim_bridge.store import membership_changes, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Membership, Observed, Ownership, ResourceRow, State
 
@@ -108,7 +108,7 @@ class Observation:
             gone = replace(before, present=False, active=False, invited=False, attributes=name, deferred=(), sent="")
             return replace(row, observed=replace(gone, holds=None if gone.holds is None else ()))
         if not row.deleted:
-            resources.touch(tx, self.connection_id, memberships.observe_absence(tx, self.connection_id, row.id))
+            resources.touch(tx, self.connection_id, membership_changes.observe_absence(tx, self.connection_id, row.id))
             row = replace(row, remote_id=None)
         return replace(row, observed=Observed())
 
@@ -181,7 +181,7 @@ class Observation:
         row = self._seen_in(tx, row, [group.id for group in held])
         for group in held:
             if keep_unmanaged and group.ownership is Ownership.DISCOVERED:
-                memberships.set_desired(tx, self.connection_id, group.id, [row.id], desired=True)
+                membership_changes.set_desired(tx, self.connection_id, group.id, [row.id], desired=True)
         return row if answer is None else holding(row, answer)
 
     def _memberships(
@@ -203,7 +203,7 @@ class Observation:
             self._as_held(tx, row, {one.id for one in known if one.ownership is Ownership.DISCOVERED}, groups)
         elif anew:
             doubtful = {group.id for group in groups}
-        memberships.doubt(tx, self.connection_id, row.id, doubtful)
+        membership_changes.doubt(tx, self.connection_id, row.id, doubtful)
         groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
         held = {group.id for group in groups if group.given}
         wanted = {group.id for group in groups if group.desired}
@@ -215,12 +215,12 @@ class Observation:
     def _as_held(self, tx: Connection, row: ResourceRow, held: Collection[str], before: Collection[Membership]) -> None:
         """Want of groups that no client manages what a person holds, unless a client has named them there."""
         for group_id in held:
-            memberships.set_desired(tx, self.connection_id, group_id, [row.id], desired=True)
+            membership_changes.set_desired(tx, self.connection_id, group_id, [row.id], desired=True)
         for one in before:
             if one.desired and one.observed and not one.named and one.id not in held:
                 group = resources.get(tx, self.connection_id, "Group", one.id)
                 if group is not None and group.ownership is Ownership.DISCOVERED:
-                    memberships.set_desired(tx, self.connection_id, one.id, [row.id], desired=False)
+                    membership_changes.set_desired(tx, self.connection_id, one.id, [row.id], desired=False)
 
     def _known(self, tx: Connection, remote_ids: Collection[str]) -> list[ResourceRow]:
         """Return the groups of the store among these."""
@@ -234,7 +234,7 @@ class Observation:
         if seen == set(group_ids) and not any(group.doubtful for group in groups):
             return row
         lost = _lost(groups, group_ids)
-        memberships.observe_user(tx, self.connection_id, row.id, group_ids)
+        membership_changes.observe_user(tx, self.connection_id, row.id, group_ids)
         resources.touch(tx, self.connection_id, lost)
         self._wake_deleted_groups(tx, lost)
         return replace(row, version=row.version + 1) if lost else row
@@ -248,7 +248,7 @@ class Observation:
         lost = _lost(memberships.groups_of(tx, self.connection_id, [row.id])[row.id], ())
         inactive = row.observed is not None and not row.is_seen_active
         if lost and inactive and self.capabilities.user_centric:
-            memberships.forget(tx, self.connection_id, row.id, lost)
+            membership_changes.forget(tx, self.connection_id, row.id, lost)
             resources.touch(tx, self.connection_id, [row.id, *lost])
         self._wake_deleted_groups(tx, lost)
 
@@ -276,7 +276,7 @@ class Observation:
             return [user.id for user in found if user is not None]
 
         left = ids(removed)
-        memberships.observe_group(tx, self.connection_id, row.id, added=ids(added), removed=left)
+        membership_changes.observe_group(tx, self.connection_id, row.id, added=ids(added), removed=left)
         resources.touch(tx, self.connection_id, left)
         return replace(row, version=row.version + 1) if left else row
 
@@ -322,9 +322,9 @@ def follow_by_hand(tx: Connection, connection_id: str, user_id: str, group_ids: 
     given = set(group_ids) - {group.id for group in before}
     lost = {group.id for group in before if group.desired and not group.named} - set(group_ids)
     for group_id in given:
-        memberships.set_desired(tx, connection_id, group_id, [user_id], desired=True)
+        membership_changes.set_desired(tx, connection_id, group_id, [user_id], desired=True)
     for group_id in lost:
-        memberships.set_desired(tx, connection_id, group_id, [user_id], desired=False)
+        membership_changes.set_desired(tx, connection_id, group_id, [user_id], desired=False)
 
 
 def unnamed_of(tx: Connection, connection_id: str, user_id: str, remote_ids: Collection[str]) -> list[Membership]:
@@ -343,8 +343,8 @@ def follow_loss(tx: Connection, connection_id: str, user_id: str, remote_ids: Co
     if not lost:
         return False
     for group_id in lost:
-        memberships.set_desired(tx, connection_id, group_id, [user_id], desired=False)
-    memberships.forget(tx, connection_id, user_id, lost)
+        membership_changes.set_desired(tx, connection_id, group_id, [user_id], desired=False)
+    membership_changes.forget(tx, connection_id, user_id, lost)
     resources.touch(tx, connection_id, [user_id, *lost])
     return True
 

@@ -28,7 +28,7 @@ from scim_bridge.provisioning.succession import (
     standing,
     take_name,
 )
-from scim_bridge.store import departed, memberships, resources
+from scim_bridge.store import departed, membership_changes, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 
@@ -236,9 +236,9 @@ class Outcomes:
         found = [resources.find_by_remote_id(tx, self.connection_id, "User", one) for one in sorted(remote_ids)]
         users = {user.id: user for user in found if user is not None}
         new = users.keys() - memberships.those_of(tx, self.connection_id, row.id, users)
-        memberships.observe_group(tx, self.connection_id, row.id, added=new, removed=[])
+        membership_changes.observe_group(tx, self.connection_id, row.id, added=new, removed=[])
         unmanaged = [one for one in new if users[one].ownership is Ownership.DISCOVERED]
-        memberships.set_desired(tx, self.connection_id, row.id, unmanaged, desired=True)
+        membership_changes.set_desired(tx, self.connection_id, row.id, unmanaged, desired=True)
         if not new and len(users) < len(found):
             let_go(tx, row, self.new_id(), now=self.clock())
             return True

@@ -9,7 +9,7 @@ from scim_bridge.models import Group
 from scim_bridge.paths import with_values
 from scim_bridge.provisioning.plan import Step, differing
 from scim_bridge.provisioning.situation import Capabilities, Situation, name_of
-from scim_bridge.store import documents, memberships, resources
+from scim_bridge.store import documents, membership_changes, memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, ResourceRow
 
@@ -36,7 +36,7 @@ class Reversal:
                 return self.unmade(tx, row)
             case Step.ADD_GROUP_MEMBERS:
                 refused = [user.id for user in self.members(tx, situation)]
-                memberships.set_desired(tx, self.connection_id, row.id, refused, desired=False)
+                membership_changes.set_desired(tx, self.connection_id, row.id, refused, desired=False)
                 resources.touch(tx, self.connection_id, refused)
                 row = replace(row, version=row.version + 1)
             case Step.DELETE_GROUP:
@@ -57,9 +57,9 @@ class Reversal:
         if row.kind == "User" and row.observed_generation:
             return self._rewritten(tx, replace(row, active=False), {"active"}, {"active": False})
         if row.kind == "User":
-            memberships.remove_user(tx, self.connection_id, row.id, doubtful=False)
+            membership_changes.remove_user(tx, self.connection_id, row.id, doubtful=False)
         else:
-            memberships.remove_group(tx, self.connection_id, row.id, doubtful=False)
+            membership_changes.remove_group(tx, self.connection_id, row.id, doubtful=False)
         return replace(row, deleted=True, active=False)
 
     def members(self, tx: Connection, situation: Situation) -> list[ResourceRow]:
@@ -79,7 +79,7 @@ class Reversal:
         groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
         refused = [group.id for group in groups if group.desired and not group.observed]
         for group_id in refused:
-            memberships.set_desired(tx, self.connection_id, group_id, [row.id], desired=False)
+            membership_changes.set_desired(tx, self.connection_id, group_id, [row.id], desired=False)
         resources.touch(tx, self.connection_id, refused)
         return replace(row, version=row.version + 1) if refused else row
 

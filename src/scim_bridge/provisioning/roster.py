@@ -9,7 +9,7 @@ from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.errors import RemoteNotFoundError
 from scim_bridge.models import Lane
 from scim_bridge.provisioning.situation import Capabilities
-from scim_bridge.store import audit, memberships, resources
+from scim_bridge.store import audit, membership_changes, memberships, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.rows import Membership, Ownership, ResourceRow, State
 
@@ -129,9 +129,9 @@ class Rosters:
         extra = [user for user in new if user not in theirs]
         if apply and new:
             ids = [user.id for user in new]
-            memberships.observe_group(tx, self.connection_id, group.id, added=ids, removed=[])
+            membership_changes.observe_group(tx, self.connection_id, group.id, added=ids, removed=[])
             wanted = [user.id for user in theirs]
-            memberships.set_desired(tx, self.connection_id, group.id, wanted, desired=True)
+            membership_changes.set_desired(tx, self.connection_id, group.id, wanted, desired=True)
             resources.touch(tx, self.connection_id, [group.id, *ids])
             if extra:
                 self._hand_over(tx, group, Lane.REPAIR)
@@ -150,9 +150,9 @@ class Rosters:
         lacking = [one for one in gone if fresh.ownership is not Ownership.DISCOVERED and self._is_managed(tx, one)]
         ids = {one.id for one in gone} - (set() if repair else {one.id for one in lacking})
         if apply and ids:
-            memberships.observe_group(tx, self.connection_id, group.id, added=[], removed=ids)
+            membership_changes.observe_group(tx, self.connection_id, group.id, added=[], removed=ids)
             unmanaged = ids - {one.id for one in lacking}
-            memberships.set_desired(tx, self.connection_id, group.id, unmanaged, desired=False)
+            membership_changes.set_desired(tx, self.connection_id, group.id, unmanaged, desired=False)
             resources.touch(tx, self.connection_id, [group.id, *ids])
             if lacking and repair:
                 self._hand_over(tx, group, Lane.UPDATE)

@@ -15,7 +15,7 @@ from scim_bridge.provisioning.guard import inherit
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.plan import Step, differing, same
 from scim_bridge.provisioning.situation import Capabilities, Situation
-from scim_bridge.store import documents, memberships, resources
+from scim_bridge.store import documents, membership_changes, memberships, resources
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
@@ -69,9 +69,9 @@ def part(tx: Connection, former: ResourceRow, row: ResourceRow) -> None:
     groups = memberships.groups_of(tx, row.connection_id, [former.id])[former.id]
     for group in groups:
         if group.observed:
-            memberships.observe_group(tx, row.connection_id, group.id, added=[row.id], removed=[former.id])
+            membership_changes.observe_group(tx, row.connection_id, group.id, added=[row.id], removed=[former.id])
         if group.desired and former.ownership is Ownership.DISCOVERED:
-            memberships.set_desired(tx, row.connection_id, group.id, [row.id], desired=True)
+            membership_changes.set_desired(tx, row.connection_id, group.id, [row.id], desired=True)
     resources.touch(tx, row.connection_id, [group.id for group in groups])
     if former.ownership is Ownership.DISCOVERED:
         resources.remove(tx, former.connection_id, former.id)
@@ -135,7 +135,7 @@ def succeed(tx: Connection, former: ResourceRow, row: ResourceRow, *, now: datet
     if former.ambiguous or former.state is State.HELD:
         seconds = OPERATOR if former.state is State.HELD else 1.0
         raise RemoteUnavailableError("a deletion of the same group is under way", ambiguous=False, retry_after=seconds)
-    memberships.hand_over(tx, row.connection_id, former.id, row.id)
+    membership_changes.hand_over(tx, row.connection_id, former.id, row.id)
     inherit(tx, row.connection_id, former.id, row.id, now)
     resources.remove(tx, former.connection_id, former.id)
     return replace(row, lane=min(row.lane, former.lane), version=row.version + 1)
@@ -169,6 +169,6 @@ def let_go(tx: Connection, row: ResourceRow, resource_id: str, *, now: datetime)
     )
     resources.replace(tx, replace(row, remote_id=None))
     resources.insert(tx, heir, document)
-    memberships.hand_over(tx, row.connection_id, row.id, heir.id)
+    membership_changes.hand_over(tx, row.connection_id, row.id, heir.id)
     inherit(tx, row.connection_id, row.id, heir.id, now)
     resources.remove(tx, row.connection_id, row.id)

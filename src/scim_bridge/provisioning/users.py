@@ -12,7 +12,7 @@ from scim_bridge.paths import attributes_of, with_values
 from scim_bridge.provisioning.intake import Accepted, Check, Intake, taken
 from scim_bridge.provisioning.roles import RoleIntake
 from scim_bridge.provisioning.succession import part
-from scim_bridge.store import documents, memberships, resources
+from scim_bridge.store import documents, membership_changes, resources
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import NOT_ASKING, Asking, Observed, Ownership, ResourceRow, State
@@ -120,7 +120,7 @@ class UserIntake:
             return self._delete_unowned(tx, row)
         self.intake.guard.permit_user(tx, row, leaves=row.active)
         hold = row.active and self.intake.guard.hold_removals(tx, [row.id])
-        memberships.remove_user(tx, self.intake.connection_id, row.id)
+        membership_changes.remove_user(tx, self.intake.connection_id, row.id)
         row = replace(
             self.intake.rearm(tx, row, Lane.REMOVE, hold=hold),
             deleted=True,

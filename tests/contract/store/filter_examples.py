@@ -28,7 +28,7 @@ from sqlalchemy.engine import Connection
 
 from scim_bridge.models import EnterpriseUser, Kind, User
 from scim_bridge.models import Group as BridgeGroup
-from scim_bridge.store import documents, filters, memberships, query, resources
+from scim_bridge.store import documents, filters, membership_changes, memberships, query, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, Ownership, ResourceRow
 from tests.contract.store.examples import CONNECTION, CORE, ENTERPRISE, NOON, group, row_of
@@ -142,9 +142,9 @@ def fill(tx: Connection, people: list[Any], members: list[Any]) -> list[Any]:
         rows.append(row)
     for number, member, desired in members:
         if desired:
-            memberships.apply(tx, CONNECTION, f"group-{number}", [MemberDelta("add", (f"user-{member}",))], NOON)
+            membership_changes.apply(tx, CONNECTION, f"group-{number}", [MemberDelta("add", (f"user-{member}",))], NOON)
         elif member < len(people):
-            memberships.observe_group(tx, CONNECTION, f"group-{number}", added=[f"user-{member}"], removed=[])
+            membership_changes.observe_group(tx, CONNECTION, f"group-{number}", added=[f"user-{member}"], removed=[])
     return [shown(tx, row) for row in rows]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from scim_bridge.store import memberships, resources
+from scim_bridge.store import membership_changes, memberships, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, Membership, MembershipChange
 from scim_bridge.store.tables import member
@@ -29,7 +29,9 @@ def fill(tx: Connection, **changes: Any) -> None:
 
 def apply(tx: Connection, *deltas: tuple[str, list[str]], to: str = "group-0") -> MembershipChange:
     """Apply deltas to a group."""
-    return memberships.apply(tx, CONNECTION, to, [MemberDelta(action, tuple(ids)) for action, ids in deltas], NOON)
+    return membership_changes.apply(
+        tx, CONNECTION, to, [MemberDelta(action, tuple(ids)) for action, ids in deltas], NOON
+    )
 
 
 def rows(tx: Connection) -> set[tuple[str, str, bool, bool]]:
@@ -78,13 +80,13 @@ async def test_a_removal_is_shown_until_it_is_true(store: Store) -> None:
 
     def work(tx: Connection) -> None:
         apply(tx, ("add", ["user-1", "user-2"]))
-        memberships.observe_group(tx, CONNECTION, "group-0", added=["user-1"], removed=[])
+        membership_changes.observe_group(tx, CONNECTION, "group-0", added=["user-1"], removed=[])
         apply(tx, ("remove", ["user-1", "user-2"]))
         assert memberships.members_of(tx, CONNECTION, "group-0") == [
             Membership("user-1", "user-1", None, "User", desired=False, observed=True)
         ]
         assert memberships.unsettled_of_group(tx, CONNECTION, "group-0") == ([], ["user-1"])
-        memberships.observe_user(tx, CONNECTION, "user-1", [])
+        membership_changes.observe_user(tx, CONNECTION, "user-1", [])
         assert rows(tx) == set()
 
     await in_transaction(store, work)
@@ -95,7 +97,7 @@ async def test_observing_a_person_sets_exactly_the_groups_seen(store: Store) -> 
 
     def work(tx: Connection) -> None:
         apply(tx, ("add", ["user-1"]))
-        memberships.observe_user(tx, CONNECTION, "user-1", ["group-1"])
+        membership_changes.observe_user(tx, CONNECTION, "user-1", ["group-1"])
         assert rows(tx) == {("group-0", "user-1", True, False), ("group-1", "user-1", False, True)}
         assert memberships.groups_of(tx, CONNECTION, ["user-1", "user-2"]) == {
             "user-1": [
@@ -113,8 +115,8 @@ async def test_a_person_who_is_removed_is_wanted_nowhere(store: Store) -> None:
 
     def work(tx: Connection) -> None:
         apply(tx, ("add", ["user-1", "user-2"]))
-        memberships.observe_user(tx, CONNECTION, "user-1", ["group-1"])
-        assert memberships.remove_user(tx, CONNECTION, "user-1") == ["group-0", "group-1"]
+        membership_changes.observe_user(tx, CONNECTION, "user-1", ["group-1"])
+        assert membership_changes.remove_user(tx, CONNECTION, "user-1") == ["group-0", "group-1"]
         assert rows(tx) == {("group-0", "user-2", True, False), ("group-1", "user-1", False, True)}
 
     await in_transaction(store, work)
@@ -125,8 +127,8 @@ async def test_a_group_that_is_removed_wants_nobody(store: Store) -> None:
 
     def work(tx: Connection) -> None:
         apply(tx, ("add", ["user-1", "user-2"]))
-        memberships.observe_group(tx, CONNECTION, "group-0", added=["user-1"], removed=[])
-        assert memberships.remove_group(tx, CONNECTION, "group-0").removed == {"user-1", "user-2"}
+        membership_changes.observe_group(tx, CONNECTION, "group-0", added=["user-1"], removed=[])
+        assert membership_changes.remove_group(tx, CONNECTION, "group-0").removed == {"user-1", "user-2"}
         assert rows(tx) == {("group-0", "user-1", False, True)}
         resources.replace(tx, row_of(group("group-0"), id="group-0", deleted=True))
         assert len(memberships.groups_of(tx, CONNECTION, ["user-1"])["user-1"]) == 1
@@ -140,7 +142,7 @@ async def test_holders_are_desired_members_who_are_active_and_live(store: Store)
 
     def work(tx: Connection) -> None:
         apply(tx, ("add", ["user-1", "user-2", "user-3"]))
-        memberships.observe_group(tx, CONNECTION, "group-0", added=["user-4"], removed=[])
+        membership_changes.observe_group(tx, CONNECTION, "group-0", added=["user-4"], removed=[])
         resources.replace(tx, row_of(user("user-2"), id="user-2", active=False))
         resources.replace(tx, row_of(user("user-3"), id="user-3", deleted=True))
         assert memberships.count_holders(tx, CONNECTION, "group-0") == 1
@@ -234,14 +236,14 @@ def do(tx: Connection, step: tuple[Any, ...]) -> None:
     if step[0] == "apply":
         apply(tx, *step[1])
     elif step[0] == "observe user":
-        memberships.observe_user(tx, CONNECTION, step[1], step[2])
+        membership_changes.observe_user(tx, CONNECTION, step[1], step[2])
     elif step[0] == "observe group":
         known = [user_id for user_id in step[1] if user_id in USERS]
-        memberships.observe_group(tx, CONNECTION, "group-1", added=known, removed=step[2])
+        membership_changes.observe_group(tx, CONNECTION, "group-1", added=known, removed=step[2])
     elif step[0] == "desire":
-        memberships.set_desired(tx, CONNECTION, "group-1", step[1], desired=step[2])
+        membership_changes.set_desired(tx, CONNECTION, "group-1", step[1], desired=step[2])
     else:
-        memberships.remove_user(tx, CONNECTION, step[1])
+        membership_changes.remove_user(tx, CONNECTION, step[1])
 
 
 class UndoError(Exception):
@@ -253,14 +255,14 @@ async def test_who_may_be_in_a_group_is_noted_only_of_whom_nothing_is_known(stor
 
     def work(tx: Connection) -> None:
         apply(tx, ("add", ["user-1"]))
-        memberships.observe_group(tx, CONNECTION, "group-0", added=["user-2"], removed=[])
+        membership_changes.observe_group(tx, CONNECTION, "group-0", added=["user-2"], removed=[])
         before = rows(tx)
 
-        assert memberships.suspect(tx, CONNECTION, "group-0", ["user-1", "user-2", "user-3"]) == ["user-3"]
+        assert membership_changes.suspect(tx, CONNECTION, "group-0", ["user-1", "user-2", "user-3"]) == ["user-3"]
         assert rows(tx) == before | {("group-0", "user-3", False, True)}
         assert memberships.unsettled_of_group(tx, CONNECTION, "group-0") == (["user-1"], ["user-2", "user-3"])
         assert memberships.those_of(tx, CONNECTION, "group-0", USERS) == {"user-1", "user-2", "user-3"}
-        assert memberships.suspect(tx, CONNECTION, "group-0", ["user-3"]) == []
+        assert membership_changes.suspect(tx, CONNECTION, "group-0", ["user-3"]) == []
         told = {one.id for one in memberships.members_of_many(tx, CONNECTION, ["group-0"])["group-0"]}
         assert "user-3" not in told  # to a reader it would be a claim
         assert memberships.groups_of(tx, CONNECTION, ["user-3"], deleted=False)["user-3"] == []

@@ -7,7 +7,7 @@ from scim2_models import InvalidFilterException, ScimFilter
 from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Lane, User
-from scim_bridge.store import connector_state, memberships, query, resources
+from scim_bridge.store import connector_state, membership_changes, memberships, query, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, Ownership
 from tests.contract.store.examples import CONNECTION, ENTERPRISE, NOON, row_of, user
@@ -35,7 +35,7 @@ async def test_no_text_of_a_client_ever_stands_in_a_statement(store: Store) -> N
         resources.find_by_name(tx, CONNECTION, "User", CANARY)
         resources.find_by_external_id(tx, CONNECTION, "User", CANARY)
         resources.bump(tx, CONNECTION, [CANARY], lane=Lane.UPDATE, now=NOON)
-        memberships.apply(tx, CONNECTION, CANARY, [MemberDelta("replace", (CANARY,))], NOON)
+        membership_changes.apply(tx, CONNECTION, CANARY, [MemberDelta("replace", (CANARY,))], NOON)
         memberships.members_of(tx, CONNECTION, CANARY, after=CANARY, limit=3)
         connector_state.put(tx, CONNECTION, CANARY, {CANARY: CANARY}, NOON)
         for text in FILTERS:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy.engine import Connection
 
-from scim_bridge.store import memberships, resources
+from scim_bridge.store import membership_changes, memberships, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, MembershipChange, Ownership
 from tests.contract.store.examples import CONNECTION, NOON, row_of, user
@@ -18,8 +18,8 @@ async def on_people(store: Store, work: Callable[[Connection], None]) -> None:
         fill(tx, ownership=Ownership.DISCOVERED)
         resources.replace(tx, row_of(user("user-4"), id="user-4", ownership=Ownership.ADOPTED))
         by_hand = [f"user-{number}" for number in range(5)]
-        memberships.observe_group(tx, CONNECTION, "group-0", added=by_hand, removed=[])
-        memberships.set_desired(tx, CONNECTION, "group-0", by_hand, desired=True)
+        membership_changes.observe_group(tx, CONNECTION, "group-0", added=by_hand, removed=[])
+        membership_changes.set_desired(tx, CONNECTION, "group-0", by_hand, desired=True)
         work(tx)
 
     await store.write(transaction)
@@ -28,7 +28,7 @@ async def on_people(store: Store, work: Callable[[Connection], None]) -> None:
 def apply(tx: Connection, *deltas: tuple[str, list[str]], keep: bool = True) -> MembershipChange:
     """Apply deltas to group-0."""
     changes = [MemberDelta(action, tuple(ids)) for action, ids in deltas]
-    return memberships.apply(tx, CONNECTION, "group-0", changes, NOON, keep_unmanaged=keep)
+    return membership_changes.apply(tx, CONNECTION, "group-0", changes, NOON, keep_unmanaged=keep)
 
 
 async def test_a_whole_list_leaves_whom_nobody_manages(store: Store) -> None:
@@ -51,7 +51,7 @@ async def test_what_a_comparison_sees_makes_nothing_unnamed(store: Store) -> Non
 
     def work(tx: Connection) -> None:
         apply(tx, ("add", ["user-0"]))
-        memberships.set_desired(tx, CONNECTION, "group-0", ["user-0", "user-1"], desired=True)
+        membership_changes.set_desired(tx, CONNECTION, "group-0", ["user-0", "user-1"], desired=True)
         assert memberships.unmanaged(tx, CONNECTION, "group-0", ["user-0", "user-1", "user-4"]) == {"user-1"}
 
     await on_people(store, work)
@@ -62,11 +62,11 @@ async def test_a_deleted_group_keeps_them(store: Store) -> None:
 
     def work(tx: Connection) -> None:
         apply(tx, ("add", ["user-0"]))
-        change = memberships.remove_group(tx, CONNECTION, "group-0", keep_unmanaged=True)
+        change = membership_changes.remove_group(tx, CONNECTION, "group-0", keep_unmanaged=True)
         assert change.removed == {"user-0", "user-4"}
         assert change.stayed == {"user-1", "user-2", "user-3"}
         assert memberships.is_left(tx, CONNECTION, "group-0")
-        memberships.observe_absence(tx, CONNECTION, "group-0")
+        membership_changes.observe_absence(tx, CONNECTION, "group-0")
         assert not memberships.is_left(tx, CONNECTION, "group-0")
 
     await on_people(store, work)
@@ -76,11 +76,11 @@ async def test_a_group_takes_over_who_was_seen_in_its_former(store: Store) -> No
     """Who is leaving is seen in the new one, wanted only as that wants it; whom a call may be taking is in doubt."""
 
     def work(tx: Connection) -> None:
-        memberships.remove_group(tx, CONNECTION, "group-0")
-        memberships.set_desired(tx, CONNECTION, "group-0", ["user-3"], desired=True)
+        membership_changes.remove_group(tx, CONNECTION, "group-0")
+        membership_changes.set_desired(tx, CONNECTION, "group-0", ["user-3"], desired=True)
         resources.replace(tx, row_of(user("user-1"), id="user-1", ambiguous=True))
-        memberships.set_desired(tx, CONNECTION, "group-1", ["user-0", "user-1"], desired=True)
-        memberships.hand_over(tx, CONNECTION, "group-0", "group-1")
+        membership_changes.set_desired(tx, CONNECTION, "group-1", ["user-0", "user-1"], desired=True)
+        membership_changes.hand_over(tx, CONNECTION, "group-0", "group-1")
         assert {row for row in rows(tx) if row[0] == "group-1"} == {
             ("group-1", "user-0", True, True),
             ("group-1", "user-1", True, True),

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.engine import Connection
 
-from scim_bridge.store import memberships, resources
+from scim_bridge.store import membership_changes, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.tables import member
 from tests.contract.store.examples import CONNECTION, group, row_of, user
@@ -22,18 +22,18 @@ def fill(tx: Connection) -> None:
     """Let somebody be a member, as desired and as seen."""
     resources.insert(tx, row_of(user("ada"), id="ada"), user("ada"))
     resources.insert(tx, row_of(group("sales"), id="sales", remote_id="remote"), group("sales"))
-    memberships.set_desired(tx, CONNECTION, "sales", ["ada"], desired=True)
-    memberships.observe_user(tx, CONNECTION, "ada", ["sales"])
+    membership_changes.set_desired(tx, CONNECTION, "sales", ["ada"], desired=True)
+    membership_changes.observe_user(tx, CONNECTION, "ada", ["sales"])
 
 
 def leave(tx: Connection) -> None:
     """Want the member no longer, as a client's PATCH does."""
-    memberships.set_desired(tx, CONNECTION, "sales", ["ada"], desired=False)
+    membership_changes.set_desired(tx, CONNECTION, "sales", ["ada"], desired=False)
 
 
 def vanish(tx: Connection) -> None:
     """See the member no longer, as the driver does after a deactivation."""
-    memberships.observe_user(tx, CONNECTION, "ada", [])
+    membership_changes.observe_user(tx, CONNECTION, "ada", [])
 
 
 @pytest.mark.parametrize(("first", "second"), [(leave, vanish), (vanish, leave)])

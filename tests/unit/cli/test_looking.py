@@ -24,7 +24,7 @@ from scim_bridge.errors import PendingError, RefusedError, RemoteForbiddenError,
 from scim_bridge.models import Group, Unrevoked, User
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.policy import Watch
-from scim_bridge.store import memberships, resources
+from scim_bridge.store import membership_changes, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.testing.memory_remote import MemoryRemote
 from scim_bridge.views.departures import note_unrevoked
@@ -305,7 +305,7 @@ def test_of_many_members_some_are_named_and_the_others_counted(
     def told(tx: Connection) -> str:
         group = resources.find_by_name(tx, "acme", "Group", "Admins")
         assert group is not None
-        memberships.set_desired(tx, "acme", group.id, [deciding.ids["fay"]], desired=True)
+        membership_changes.set_desired(tx, "acme", group.id, [deciding.ids["fay"]], desired=True)
         return work.wanted(tx, group)
 
     async def look() -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
 from scim_bridge.provisioning.policy import Budget
-from scim_bridge.store import connector_state, memberships, resources
+from scim_bridge.store import connector_state, membership_changes, resources
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.contexts import connected
@@ -88,8 +88,8 @@ async def test_a_change_of_a_group_and_an_outcome_of_its_member_do_not_lock_each
         ada = await person(store, "ada@x.example")
         sales = replace(row_of(example_group("Sales")), connection_id=CONNECTION, remote_id="group-1")
         await store.write(lambda tx: resources.insert(tx, sales, example_group("Sales")))
-        await store.write(lambda tx: memberships.set_desired(tx, CONNECTION, sales.id, [ada], desired=True))
-        meeting, apply = Meeting(), memberships.apply
+        await store.write(lambda tx: membership_changes.set_desired(tx, CONNECTION, sales.id, [ada], desired=True))
+        meeting, apply = Meeting(), membership_changes.apply
 
         def apply_together(*arguments: Any, **options: Any) -> Any:
             meeting.wait()
@@ -101,7 +101,7 @@ async def test_a_change_of_a_group_and_an_outcome_of_its_member_do_not_lock_each
             meeting.wait()
             provisioning.users.intake.record(tx, row, "outcome")
 
-        monkeypatch.setattr(memberships, "apply", apply_together)
+        monkeypatch.setattr(membership_changes, "apply", apply_together)
         change = provisioning.modify_group(sales.id, setting(display_name="Sale"), [MemberDelta("replace", ())], always)
         recorded = provisioning.driver._record(ada, outcome)
         answered = await asyncio.gather(change, recorded, return_exceptions=True)

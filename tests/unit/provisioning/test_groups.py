@@ -9,7 +9,7 @@ from scim2_models import InvalidValueException, UniquenessException
 from scim_bridge.errors import PendingError, RefusedError, RemoteInvalidValueError, RemoteUnavailableError
 from scim_bridge.models import Group
 from scim_bridge.provisioning import ProvisioningPolicy
-from scim_bridge.store import memberships
+from scim_bridge.store import membership_changes
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
@@ -291,7 +291,7 @@ async def test_who_was_to_be_in_a_group_and_was_not_seen_there_is_looked_at_when
     group = await bridge.group_with("Sales", ada)
     account = bridge.remote.find("ada@x.example")
     assert account is not None
-    await bridge.store.write(lambda tx: memberships.forget(tx, CONNECTION, ada, [group]))
+    await bridge.store.write(lambda tx: membership_changes.forget(tx, CONNECTION, ada, [group]))
 
     await bridge.provisioning.modify_group(group, None, [MemberDelta("replace", ())], always)
 

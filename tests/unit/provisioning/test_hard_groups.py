@@ -11,7 +11,7 @@ from scim_bridge.models import User
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
 from scim_bridge.provisioning.situation import situation_of
-from scim_bridge.store import memberships, resources
+from scim_bridge.store import membership_changes, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory import MemoryConnector
@@ -240,7 +240,7 @@ async def test_each_portion_of_members_costs_no_more_than_it_has(grouped: Bridge
         for number in range(1000):
             one = replace(person, id=f"id-{number:04}", name=f"p{number}", remote_id=f"account-{number + 100}")
             resources.insert(tx, one, user(one.name))
-            memberships.set_desired(tx, CONNECTION, group.id, [one.id], desired=True)
+            membership_changes.set_desired(tx, CONNECTION, group.id, [one.id], desired=True)
         with asked() as sent:
             portion = len(situation_of(tx, group, grouped.provisioning.capabilities).desired.links)
         assert len(sent) < 2 * portion

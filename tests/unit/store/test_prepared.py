@@ -8,13 +8,23 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
 from scim_bridge.errors import StoreError
-from scim_bridge.store import audit, connector_state, index, memberships, rate_windows, resources, shown, work
+from scim_bridge.store import (
+    audit,
+    connector_state,
+    index,
+    membership_changes,
+    memberships,
+    rate_windows,
+    resources,
+    shown,
+    work,
+)
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.tables import resource
 
-MODULES = (audit, connector_state, index, memberships, rate_windows, resources, shown, work)
-CLEARING = (memberships._CLEARING_GROUP, memberships._CLEARING_USER)
+MODULES = (audit, connector_state, index, membership_changes, memberships, rate_windows, resources, shown, work)
+CLEARING = (membership_changes._CLEARING_GROUP, membership_changes._CLEARING_USER)
 STATEMENTS = {
     f"{owner.__name__ if owner in MODULES else type(owner).__name__}.{name}": value
     for owner in (*MODULES, *CLEARING)

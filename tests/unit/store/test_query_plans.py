@@ -9,7 +9,17 @@ from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Group, Lane, User
 from scim_bridge.provisioning.policy import USUAL
-from scim_bridge.store import audit, connector_state, inventory, memberships, query, resources, shown, tokens
+from scim_bridge.store import (
+    audit,
+    connector_state,
+    inventory,
+    membership_changes,
+    memberships,
+    query,
+    resources,
+    shown,
+    tokens,
+)
 from scim_bridge.store.engine import Store
 from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.rows import MemberDelta, Ownership
@@ -49,22 +59,26 @@ HOT: dict[str, Work] = {
     "bump": lambda tx: resources.bump(tx, CONNECTION, ["1", "2"], lane=Lane.REMOVE, now=NOON),
     "touch": lambda tx: resources.touch(tx, CONNECTION, ["1", "2"]),
     "iterate": lambda tx: resources.iterate(tx, CONNECTION, "User", after="1", limit=5),
-    "add members": lambda tx: memberships.apply(tx, CONNECTION, "g", [MemberDelta("add", ("user-1",))], NOON),
-    "remove members": lambda tx: memberships.apply(tx, CONNECTION, "g", [MemberDelta("remove", ("user-1",))], NOON),
-    "replace members": lambda tx: memberships.apply(tx, CONNECTION, "g", [MemberDelta("replace", ("user-1",))], NOON),
-    "keep unmanaged": lambda tx: memberships.apply(
+    "add members": lambda tx: membership_changes.apply(tx, CONNECTION, "g", [MemberDelta("add", ("user-1",))], NOON),
+    "remove members": lambda tx: membership_changes.apply(
+        tx, CONNECTION, "g", [MemberDelta("remove", ("user-1",))], NOON
+    ),
+    "replace members": lambda tx: membership_changes.apply(
+        tx, CONNECTION, "g", [MemberDelta("replace", ("user-1",))], NOON
+    ),
+    "keep unmanaged": lambda tx: membership_changes.apply(
         tx, CONNECTION, "g", [MemberDelta("replace", ("user-1",))], NOON, keep_unmanaged=True
     ),
     "left": lambda tx: memberships.is_left(tx, CONNECTION, "g"),
-    "hand over": lambda tx: memberships.hand_over(tx, CONNECTION, "g", "h"),
+    "hand over": lambda tx: membership_changes.hand_over(tx, CONNECTION, "g", "h"),
     "members": lambda tx: memberships.members_of(tx, CONNECTION, "g", after="1", limit=5),
     "groups": lambda tx: memberships.groups_of(tx, CONNECTION, ["1", "2"]),
-    "observe user": lambda tx: memberships.observe_user(tx, CONNECTION, "user-1", ["g"]),
-    "observe group": lambda tx: memberships.observe_group(tx, CONNECTION, "g", added=["user-1"], removed=["2"]),
+    "observe user": lambda tx: membership_changes.observe_user(tx, CONNECTION, "user-1", ["g"]),
+    "observe group": lambda tx: membership_changes.observe_group(tx, CONNECTION, "g", added=["user-1"], removed=["2"]),
     "unsettled": lambda tx: memberships.unsettled_of_group(tx, CONNECTION, "g"),
     "holders": lambda tx: memberships.count_holders(tx, CONNECTION, "g"),
-    "remove user": lambda tx: memberships.remove_user(tx, CONNECTION, "1"),
-    "remove group": lambda tx: memberships.remove_group(tx, CONNECTION, "g"),
+    "remove user": lambda tx: membership_changes.remove_user(tx, CONNECTION, "1"),
+    "remove group": lambda tx: membership_changes.remove_group(tx, CONNECTION, "g"),
     "state": lambda tx: connector_state.get(tx, CONNECTION, "key"),
     "token": lambda tx: tokens.find(tx, "12345678"),
     "audit": lambda tx: audit.append(tx, CONNECTION, {}, now=NOON),
