@@ -111,7 +111,7 @@ def _print(one: "Person", asked: Asked) -> None:
             "path": each.path,
             "wanted": each.wanted,
             "there": each.there,
-            "note": "not taken yet" if each.deferred else "differs" if each.differs else "",
+            "note": each.note,
         }
         for each in one.attributes
     ]

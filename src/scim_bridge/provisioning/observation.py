@@ -4,12 +4,13 @@ Whatever the occasion (a probe, the answer of a hook, a comparison), the same fu
 driver whom it concerns: the members of a group that is there now, the groups of an account that is there again.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from scim_bridge.models import Group, Lane, Remote, User
-from scim_bridge.provisioning.plan import same
+from scim_bridge.provisioning.plan import differing, same
 from scim_bridge.provisioning.situation import Capabilities, Situation, groups_seen, observed_of
 from scim_bridge.provisioning.succession import part, refuse_unsettled, standing, succeed
 from scim_bridge.store import membership_changes, memberships, resources
@@ -45,7 +46,7 @@ class Observation:
         former = standing(tx, row, answer.remote_id)
         if former is not None:
             row = self._in_place_of(tx, former, row, anew=first and made and not answer.existed)
-        observed = _called(row, observed_of(answer, self.capabilities.attributes(row.kind)))
+        observed = _called(row, observed_of(answer, self.capabilities.attributes(row.kind), row.observed))
         row = replace(holding(row, answer), remote_id=answer.remote_id, observed=observed)
         adopted = first and (answer.existed or not made)
         if adopted:
@@ -106,7 +107,8 @@ class Observation:
             before = row.observed or Observed()
             name = {path: value for path, value in before.attributes.items() if path == "userName"}
             gone = replace(before, present=False, active=False, invited=False, attributes=name, deferred=(), sent="")
-            return replace(row, observed=replace(gone, holds=None if gone.holds is None else ()))
+            holds = None if gone.holds is None else ()
+            return replace(row, observed=replace(gone, holds=holds, rewritten={}))
         if not row.deleted:
             resources.touch(tx, self.connection_id, membership_changes.observe_absence(tx, self.connection_id, row.id))
             row = replace(row, remote_id=None)
@@ -131,6 +133,7 @@ class Observation:
 
         Values that the remote system defers stay as they were seen. The account may be another one now: some systems
         can change a userName in no other way. One that existed is not written yet, and counts as it was seen.
+        What the remote system has made of a value is noted: if it does so again, there is nothing to repair.
         """
         observed = row.observed or Observed()
         if answer is None:
@@ -138,15 +141,35 @@ class Observation:
         if row.kind == "User" and answer.remote_id != row.remote_id:
             row = self._moved(tx, row, answer)
         if answer.existed:
-            seen = observed_of(answer, self.capabilities.attributes(row.kind))
+            seen = observed_of(answer, self.capabilities.attributes(row.kind), observed)
             return replace(row, observed=replace(seen, cleared=observed.cleared))
         deferred = answer.deferred | ({"userName"} if observed.called else set()).intersection(observed.deferred)
         sent = situation.desired.attributes.items()
         values = {path: value for path, value in sent if value is not None and path not in deferred}
         kept = {path: value for path, value in observed.attributes.items() if path in deferred}
         called = observed.called if "userName" in deferred else ""
+        rewritten = self._rewritten(observed, situation, answer, values)
         observed = replace(observed, attributes=values | kept, deferred=tuple(sorted(deferred)), called=called)
+        observed = replace(observed, rewritten=rewritten)
         return holding(replace(row, observed=replace(observed, unfinished=answer.unfinished)), answer)
+
+    def _rewritten(
+        self, before: Observed, situation: Situation, answer: Remote[User] | Remote[Group], sent: Mapping[str, Any]
+    ) -> dict[str, tuple[Any, Any, bool]]:
+        """Return what the remote system makes of values, as its answer to their update shows.
+
+        One answer may be older than the update, or somebody's change by hand. What names a person is never taken for
+        another name.
+        """
+        written = differing(situation.desired, situation.seen)
+        rewritten = {path: each for path, each in before.rewritten.items() if path not in written}
+        shown = observed_of(answer, self.capabilities.attributes(situation.row.kind)).attributes
+        for path in sorted((written & sent.keys() & shown.keys()) - {"userName"}):
+            if not same(path, sent[path], shown[path]):
+                value, instead, _ = before.rewritten.get(path, (None, None, False))
+                twice = same(path, value, sent[path]) and same(path, instead, shown[path])
+                rewritten[path] = (sent[path], shown[path], twice)
+        return rewritten
 
     def _moved(self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group]) -> ResourceRow:
         """Let a User stand for the account that takes the place of its own; it holds what the answer tells."""

@@ -165,9 +165,18 @@ class Outcomes:
                 row = self.observation.groups(tx, row, answer, otherwise=situation.desired.links)
             case Step.UPDATE_USER | Step.UPDATE_GROUP:
                 row = self.observation.updated(tx, row, situation, answer)
+                self._tell_rewritten(situation.row, row)
             case Step.CREATE_USER | Step.REACTIVATE_USER | Step.CREATE_GROUP:
                 row = row if answer is None else self.observation.present(tx, row, answer, made=True)
         return row
+
+    def _tell_rewritten(self, before: ResourceRow, row: ResourceRow) -> None:
+        """Tell of which attributes the remote system keeps another value than it is sent; none is in the log."""
+        known = {} if before.observed is None else before.observed.rewritten
+        now = {} if row.observed is None else row.observed.rewritten
+        if news := sorted(path for path, each in now.items() if each[2] and known.get(path) != each):
+            told = "%s %s: the remote system keeps another value of %s than it is sent; it is not sent again"
+            self.logger.warning(told, row.kind, row.id, ", ".join(news))
 
     def _contender(
         self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group], *, made: bool = False

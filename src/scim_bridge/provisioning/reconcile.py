@@ -200,8 +200,8 @@ class Reconciler:
                 self.wake()
             elif apply and await self._write(lambda tx: self._try_deferred(tx, row, remote)):
                 self.wake()
-            elif apply and holding(row, remote) is not row:
-                await self._write(lambda tx: self._note_holding(tx, row, remote))
+            elif apply and self._noted(row, remote) != row:
+                await self._write(lambda tx: self._note_shown(tx, row, remote))
             return
         if row.kind == "User":
             # Listings lag: HubSpot still lists an account seconds after its removal. A direct read is believed.
@@ -232,7 +232,7 @@ class Reconciler:
         fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
         if fresh is None or not fresh.active or fresh.observed is None or not fresh.observed.deferred:
             return False
-        observed = observed_of(remote, self.capabilities.attributes(row.kind))
+        observed = observed_of(remote, self.capabilities.attributes(row.kind), fresh.observed)
         # That an account keeps another userName than the client's was told once, and is so.
         kept = {"userName"}.intersection(fresh.observed.deferred) if fresh.observed.called else frozenset[str]()
         seen = Seen(attributes=observed.attributes, deferred=frozenset(kept))
@@ -243,11 +243,21 @@ class Reconciler:
         resources.replace(tx, rearmed(tried, Lane.UPDATE))
         return True
 
-    def _note_holding(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> None:
-        """Note what a person holds, which differs in nothing that is the bridge's to mend."""
+    def _noted(self, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> ResourceRow:
+        """Return a row with what is shown of it that differs in nothing that is the bridge's to mend.
+
+        That is what a person holds, and that a value is not rewritten any more.
+        """
+        row, before = holding(row, remote), row.observed
+        if before is None or not before.rewritten:
+            return row
+        seen = observed_of(remote, self.capabilities.attributes(row.kind), before)
+        return replace(row, observed=replace(row.observed or before, rewritten=seen.rewritten))
+
+    def _note_shown(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> None:
         fresh = self._fresh(tx, row, lock=True)
         if fresh is not None:
-            resources.replace(tx, holding(fresh, remote))
+            resources.replace(tx, self._noted(fresh, remote))
 
     async def _confirm(self, row: ResourceRow, remote_id: str, comparison: Comparison, *, apply: bool) -> None:
         """Read one account or group directly and act on what that shows."""
@@ -343,7 +353,7 @@ class Reconciler:
         self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]
     ) -> dict[DriftClass, tuple[str, ...]]:
         desired = situation_of(tx, row, self.capabilities).desired
-        observed = observed_of(remote, self.capabilities.attributes(row.kind))
+        observed = observed_of(remote, self.capabilities.attributes(row.kind), row.observed)
         if not desired.active:
             may_act = row.kind == "User" and (observed.active or observed.invited)
             return {DriftClass.EXTRA_ACTIVE: ()} if may_act else {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.models import Group, Kind, Lane, Remote, User
 from scim_bridge.paths import attributes_of, nested
-from scim_bridge.provisioning.plan import REMOVALS, Desired, Seen, Step, next_group_step, next_user_step
+from scim_bridge.provisioning.plan import REMOVALS, Desired, Seen, Step, next_group_step, next_user_step, same
 from scim_bridge.store import memberships, resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, ResourceRow, State
@@ -194,11 +194,19 @@ def remote_ids_of(
     return found
 
 
-def observed_of(remote: Remote[User] | Remote[Group], paths: frozenset[str]) -> Observed:
-    """Return what a hook's answer says of the remote state."""
+def observed_of(
+    remote: Remote[User] | Remote[Group], paths: frozenset[str], before: Observed | None = None
+) -> Observed:
+    """Return what a hook's answer says of the remote state.
+
+    :param before: What was seen before: what the remote system always makes of a value counts as that value.
+    """
     document = remote.resource.model_dump()
     active = getattr(remote.resource, "active", None) is not False
     values = attributes_of(document, paths)
+    known = {} if before is None else before.rewritten
+    rewritten = {path: each for path, each in known.items() if path in values and same(path, values[path], each[1])}
+    values |= {path: sent for path, (sent, _, twice) in rewritten.items() if twice}
     deferred = tuple(sorted(remote.deferred))
     return Observed(
         present=True,
@@ -208,6 +216,7 @@ def observed_of(remote: Remote[User] | Remote[Group], paths: frozenset[str]) -> 
         unfinished=remote.unfinished,
         invited=remote.invited and not active,
         holds=None if remote.holds is None else tuple(sorted(remote.holds)),
+        rewritten=rewritten,
     )
 
 

@@ -329,6 +329,7 @@ def _observed(text: str) -> Observed:
     document["cleared"] = tuple(document.get("cleared", ()))
     if (holds := document.get("holds")) is not None:
         document["holds"] = tuple(holds)
+    document["rewritten"] = {path: tuple(each) for path, each in document.get("rewritten", {}).items()}
     return Observed(**document)
 
 

@@ -49,6 +49,8 @@ class Observed:
         no client knows a value of is not theirs to clear.
     :param invited: Whether the person has only to accept an invitation, as :class:`~scim_bridge.models.Remote` says.
     :param holds: Of a User, the remote ids of the entitlements in force; ``None``: the remote system has not told.
+    :param rewritten: By path, what was sent last, what the remote system has shown in its place, and whether it did so
+        twice: then what it shows counts as what was sent.
     """
 
     present: bool = False
@@ -61,6 +63,7 @@ class Observed:
     cleared: tuple[str, ...] = ()
     invited: bool = False
     holds: tuple[str, ...] | None = None
+    rewritten: dict[str, tuple[Any, Any, bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

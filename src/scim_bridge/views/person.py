@@ -24,17 +24,25 @@ class Attribute:
     """An attribute that the remote system holds of a person.
 
     :param deferred: Whether the remote system does not take the wanted value yet.
+    :param rewritten: Whether it always makes ``there`` of the wanted value.
     """
 
     path: str
     wanted: Any
     there: Any
     deferred: bool
+    rewritten: bool = False
 
     @property
     def differs(self) -> bool:
         """Whether the two values are not the same to the remote system."""
-        return not same(self.path, self.wanted, self.there)
+        return not (self.rewritten or same(self.path, self.wanted, self.there))
+
+    @property
+    def note(self) -> str:
+        """What is to be said of it, in words."""
+        told = {"not taken yet": self.deferred, "rewritten there": self.rewritten, "differs": self.differs}
+        return next((words for words, so in told.items() if so), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +169,10 @@ def _attributes(row: ResourceRow) -> tuple[Attribute, ...]:
     seen = row.observed or Observed()
     paths = {*seen.attributes, *seen.deferred}
     asked = attributes_of(json.loads(row.document), paths)
+    there = seen.attributes | {path: shown for path, (_, shown, twice) in seen.rewritten.items() if twice}
+    made = {path for path, (sent, _, twice) in seen.rewritten.items() if twice and same(path, sent, asked.get(path))}
     return tuple(
-        Attribute(path, asked.get(path), seen.attributes.get(path), path in seen.deferred) for path in sorted(paths)
+        Attribute(path, asked.get(path), there.get(path), path in seen.deferred, path in made) for path in sorted(paths)
     )
 
 

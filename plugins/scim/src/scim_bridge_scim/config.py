@@ -69,8 +69,7 @@ class ScimConfig(BaseModel):
 
     :param base_url: Where the service provider's ``/Users`` is, without it.
     :param token: A bearer token; or ``basic``, or ``oauth``.
-    :param attributes: The attribute paths of a User that the service provider keeps as they are written. What it
-        rewrites would differ for ever.
+    :param attributes: The attribute paths of a User that the service provider keeps.
     :param requests_per_second: The service provider's rate limit.
     :param patch: Whether it takes PATCH; ``"auto"`` asks its ServiceProviderConfig (RFC 7643 §5).
     :param refuses_unknown_members: Whether it refuses a member of a group who is not there, so that nobody need be
