@@ -110,9 +110,9 @@ def removals_wait_for_a_seat() -> None:
     """Ours: whoever leaves a group keeps what it gave while the seat that they would be left with is sold out."""
 
     async def assign_unsold(
-        self: Accounts, user: PublicUser, wanted: Assignment, _mapper: Mapper, **_: object
+        self: Accounts, user: PublicUser, resolution: Resolution, _mapper: Mapper, **_: object
     ) -> PublicUser:
-        return await self.assign(user, wanted)
+        return await self.assign(user, resolution.assignment, asked=resolution.roles)
 
     plant(Accounts, "_assign_unsold", assign_unsold)
 

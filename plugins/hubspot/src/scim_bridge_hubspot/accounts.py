@@ -22,7 +22,7 @@ from .config import HubSpotConfig
 from .deactivated import DeactivatedAccounts
 from .errors import BareNotFoundError, NamesNotAcceptedError, NoSeatError
 from .evidence import is_of_groups, only_gives, shows
-from .given import Given, Remembered
+from .given import Given, Remembered, together
 from .guard import Guard
 from .inventory import InventoryReader
 from .mapping import Mapper, Resolution
@@ -350,14 +350,15 @@ class Accounts:
             return await self.assign(user, wanted, asked=resolution.roles)
         except NoSeatError as error:
             held = assignment_of(user)
-            left = (wanted.seat_names or frozenset()) & (held.seat_names or frozenset())
-            taken = replace(wanted, seat_names=left)
+            taken = replace(wanted, seat_names=(wanted.seat_names or frozenset()) & (held.seat_names or frozenset()))
             if mapper.bar(taken, held) is not None:
                 taken = replace(taken, role_id=None)
-            if grants or wanted.seat_names is None or matches(user, taken):
+            owed = together(resolution.given).seat_names - (held.seat_names or frozenset())
+            done = matches(user, taken)
+            if grants or wanted.seat_names is None or (done and owed):
                 raise
             self.logger.warning("something is taken from somebody, and a seat is not given: %s", error.detail)
-            return await self.assign(user, taken)
+            return user if done else await self.assign(user, taken)
 
     async def remember(self, user_id: str, groups: Sequence[str], given: Mapping[str, Given]) -> None:
         """Note which groups an account's assignment stands for, and what each gave."""

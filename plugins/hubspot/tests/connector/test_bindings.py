@@ -305,6 +305,8 @@ async def test_no_removal_waits_for_a_seat(others: list[str]) -> None:
         if others:
             with pytest.raises(RemoteInvalidValueError, match="no free seat"):
                 await connector.set_user_groups(ada, person(), others)
+        await connector.set_user_groups(ada, person(), [])
+        assert (portal.account().roles, portal.account().seats) == ((), ())
         give_seats(portal, "Paid")
         await connector.deactivate_user(ada, person())
         assert (portal.account().roles, portal.account().seats) == (("No access",), ("Paid",))
