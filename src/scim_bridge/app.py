@@ -44,11 +44,13 @@ from scim_bridge.store.leadership import Leadership, leadership
 from scim_bridge.store.notifications import listening
 from scim_bridge.surroundings import Surroundings
 from scim_bridge.tasks import on_signal
+from scim_bridge.tracing import spans_of
 from scim_bridge.upstream import Call, HttpClients
 from scim_bridge.views.plan import plan
 
 if TYPE_CHECKING:
     from scim_bridge.console.house import Plans
+    from scim_bridge.server.spans import Spans
 
 logger = logging.getLogger("scim_bridge.serve")
 
@@ -115,6 +117,7 @@ async def open_bridge(
     surroundings: Surroundings | None = None,
     metrics: Metrics | None = None,
     request_log: RequestLog | None = None,
+    spans: "Spans | None" = None,
     exclusive: bool = True,
     only: str | None = None,
 ) -> AsyncIterator[Bridge]:
@@ -122,6 +125,7 @@ async def open_bridge(
 
     :param surroundings: Replaces network, clock and chance, for emulators in process and simulations.
     :param request_log: Keeps what is asked, and the calls that it causes.
+    :param spans: Tells a collector of the calls.
     :param exclusive: Take the database for this process alone; a command does not, and drives only when nobody else has
         it.
     :param only: Open this connection alone.
@@ -141,7 +145,7 @@ async def open_bridge(
         if request_log is not None:
             await stack.enter_async_context(request_log.kept(store))
         if isinstance(around.http_client, HttpClients):
-            _keep(around.http_client, store, around.clock, metrics.counting(request_log))
+            _keep(around.http_client, store, around.clock, metrics.counting(request_log, spans))
         state = partial(KeptState, store, clock=around.clock)
         pool = await stack.enter_async_context(connectors_of(chosen, http_client=around.http_client, state=state))
         bridge = Bridge(chosen, store, drives=store.alone)
@@ -333,14 +337,25 @@ class Serving:
         self.settings = settings
         self.metrics = Metrics()
         self.request_log = RequestLog(settings.store.requests_days, lost=self.metrics.request_log_lost.inc)
+        self.spans = spans_of(settings)
         self.connections: dict[str, ServedConnection] = {}
         self.authentication = TokenAuthentication()
         self.bridge: Bridge | None = None
         self.opened_at = 0.0
 
-    def bridge_of(self, surroundings: Surroundings | None = None) -> AbstractAsyncContextManager[Bridge]:
-        """Return the bridge of these settings, to be opened."""
-        return open_bridge(self.settings, surroundings=surroundings, metrics=self.metrics, request_log=self.request_log)
+    @asynccontextmanager
+    async def bridge_of(self, surroundings: Surroundings | None = None) -> AsyncIterator[Bridge]:
+        """Open the bridge of these settings, and tell the collector what is left in the end."""
+        log, spans = self.request_log, self.spans
+        opening = open_bridge(
+            self.settings, surroundings=surroundings, metrics=self.metrics, request_log=log, spans=spans
+        )
+        try:
+            async with opening as bridge:
+                yield bridge
+        finally:
+            if spans is not None:
+                await spans.close()
 
     def open(self, bridge: Bridge) -> None:
         """Let requests in."""
@@ -365,6 +380,7 @@ class Serving:
             attribute=self.authentication.attribute,
             ready=self._ready,
             metrics=self.metrics,
+            spans=self.spans,
             options=ServerOptions(
                 base_url=self.settings.server.public_url, public_metrics=self.settings.server.metrics
             ),

@@ -2,10 +2,12 @@
 
 import logging
 import re
-import secrets
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from time import time
+
+from scim_bridge.store.request_log import new_id
 
 NAME = "scim_bridge.access"
 logger = logging.getLogger(NAME)
@@ -14,7 +16,7 @@ logger = logging.getLogger(NAME)
 _ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 """The form of a request id that is taken from a client: nothing to be escaped, no address, no token."""
 
-_TRACE = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_TRACE = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 """``traceparent`` (W3C Trace Context, §3.2), of this version and later ones."""
 
 
@@ -26,6 +28,7 @@ class Entry:
     :param token: The public id of the token.
     :param error: The class of an unexpected error.
     :param trace_id: The id of the client's trace (W3C Trace Context).
+    :param caller: The id of the client's span in it, and whether the client records that.
     :param target: The id of the resource that it is about.
     :param filter: The names of the attributes that a search compares.
     :param quirks: The quirks of the client that were met.
@@ -42,6 +45,7 @@ class Entry:
     token: str | None = None
     error: str | None = None
     trace_id: str | None = None
+    caller: tuple[str, bool] | None = None
     target: str | None = None
     filter: tuple[str, ...] = ()
     quirks: set[str] = field(default_factory=set)
@@ -57,14 +61,15 @@ current: ContextVar[Entry | None] = ContextVar("scim_bridge_request", default=No
 
 def begun(method: str, headers: Iterable[tuple[bytes, bytes]]) -> Entry:
     """Return the entry of a request: under the id that its client sent, if that is well-formed, else a new one."""
-    id_ = trace = None
+    id_ = trace = caller = None
     for name, value in headers:
         if name == b"x-request-id":
             id_ = value.decode() if id_ is None and _ID.fullmatch(value) else ""
         elif name == b"traceparent":
             found = _TRACE.fullmatch(value) if trace is None else None
             trace = found[1].decode() if found else ""
-    return Entry(id_ or secrets.token_hex(16), method, trace_id=trace or None)
+            caller = (found[2].decode(), bool(int(found[3], 16) & 1)) if found else None
+    return Entry(id_ or new_id(time()), method, trace_id=trace or None, caller=caller)
 
 
 def met(quirk: str) -> None:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from scim2_models import NotFoundException, SCIMException
 from scim2_server.requests import ScimRequest
@@ -38,6 +38,9 @@ from scim_bridge.server.requests import (
 )
 from scim_bridge.server.short import asked
 from scim_bridge.upstream import correlation_id
+
+if TYPE_CHECKING:
+    from scim_bridge.server.spans import Spans
 
 T = TypeVar("T")
 Ready = Callable[[], Awaitable[Mapping[str, bool]]]
@@ -85,6 +88,7 @@ def create_server(
     attribute: Attribute | None = None,
     ready: Ready = _always_ready,
     metrics: Metrics | None = None,
+    spans: "Spans | None" = None,
     options: ServerOptions | None = None,
     lifespan: Callable[[], AbstractAsyncContextManager[None]] = _no_lifespan,
 ) -> "Server":
@@ -96,6 +100,7 @@ def create_server(
     :param attribute: Tells it whose token was refused.
     :param ready: Tells whether ``/readyz`` is.
     :param metrics: What ``/metrics`` shows.
+    :param spans: Tells a collector of each request.
     :param lifespan: Entered when the server starts and left when it stops.
     """
     return Server(
@@ -105,6 +110,7 @@ def create_server(
         attribute=attribute,
         ready=ready,
         metrics=metrics or Metrics(),
+        spans=spans,
         options=options or ServerOptions(),
         lifespan=lifespan,
     )
@@ -122,6 +128,7 @@ class Server:
         attribute: Attribute | None,
         ready: Ready,
         metrics: Metrics,
+        spans: "Spans | None",
         options: ServerOptions,
         lifespan: Callable[[], AbstractAsyncContextManager[None]],
     ) -> None:
@@ -131,6 +138,7 @@ class Server:
         self._request_log = request_log
         self._attribute = attribute
         self._ready = ready
+        self._spans = spans
         self._options = options
         self._lifespan = lifespan
         self._failures = FailedAuthentications(options.failed_authentications)
@@ -173,6 +181,8 @@ class Server:
         started = time.perf_counter()
         entry = access_log.begun(scope["method"], scope["headers"])
         correlation_id.set(entry.request_id)
+        if self._spans is not None:
+            self._spans.begin(entry)
         head = scope["method"] == "HEAD"
         if head:  # RFC 9110 §9.3.2: what GET would answer, without the body
             scope = {**scope, "method": "GET"}
@@ -192,6 +202,8 @@ class Server:
             answer = internal_error(entry.request_id)
         await answer.send(send, entry.request_id, head=head)
         seconds = time.perf_counter() - started
+        if self._spans is not None:
+            self._spans.note(entry, answer.status, seconds)
         self.metrics.answered(entry.operation, answer.status, seconds)
         access_log.write(entry, answer.status, seconds)
         self._request_log.note(entry, answer.status, seconds)

@@ -4,12 +4,16 @@ No label holds a name, an address or an id of somebody, and each takes few value
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from scim_bridge.server.request_log import RequestLog
 from scim_bridge.upstream import Call
+
+if TYPE_CHECKING:
+    from scim_bridge.server.spans import Spans
 
 PREFIX = "scim_bridge_"
 REQUEST_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60)
@@ -76,10 +80,12 @@ class Metrics:
         self.upstream_calls.labels(outcome).inc()
         self.upstream_call_seconds.observe(call.seconds)
 
-    def counting(self, log: RequestLog | None) -> Callable[[Call], None]:
-        """Return what counts an attempt of a call, and has it kept."""
+    def counting(self, log: RequestLog | None, spans: "Spans | None" = None) -> Callable[[Call], None]:
+        """Return what counts an attempt of a call, and has it kept and told."""
 
         def called(call: Call) -> None:
+            if spans is not None:  # first: its end is now
+                spans.note_call(call)
             self.called(call)
             if log is not None:
                 log.note_call(call)

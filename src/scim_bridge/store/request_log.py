@@ -7,12 +7,15 @@ Reads that went well are by far the most, and one is worth little: those of one 
 """
 
 import json
+import re
+import secrets
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, select
+from sqlalchemy import ColumnElement, bindparam, delete, select, true
 from sqlalchemy import insert as sql_insert
 from sqlalchemy.engine import Connection, RowMapping
 
@@ -33,6 +36,29 @@ _INSERT_CALL = Prepared(sql_insert(call), _CALL_COLUMNS)
 _NEWEST = request.c.sequence.desc()
 _READS = request.c.action == READS
 _CALLS = select(call).where(call.c.request_id == bindparam("request")).order_by(call.c.sequence)
+
+
+SLACK = 600.0
+"""Seconds by which a row may tell of an earlier time than one that was written before it."""
+
+OLDEST = 1_700_000_000
+"""Seconds since 1970 before which no id of ours was made: a text that looks like one, and begins so, is a client's."""
+
+
+def new_id(at: float) -> str:
+    """Return an id for a request: 32 hexadecimal digits that begin with its time, so that it is found by it.
+
+    :param at: Seconds since 1970.
+    """
+    return f"{int(at):08x}{secrets.token_hex(12)}"
+
+
+def begun_at(request_id: str) -> float | None:
+    """Return when a request with an id of ours was begun; ``None``: its client chose the id."""
+    if not re.fullmatch(r"[0-9a-f]{32}", request_id):
+        return None
+    at = int(request_id[:8], 16)
+    return at if OLDEST <= at <= time.time() + SLACK else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,13 +253,23 @@ def _conditions(connection_id: str, chosen: Chosen) -> list[ColumnElement[bool]]
 def of_id(tx: Connection, request_id: str) -> list[KeptRequest]:
     """Return the requests with an id, the newest first: clients may have chosen the same one twice.
 
-    A read that went well is looked for last, among all of them.
+    A read that went well is looked for last: among those since the time that its id tells, or else among all of them.
     """
     found = tx.execute(select(request).where(request.c.request_id == request_id).order_by(_NEWEST)).mappings().all()
     if not found:
         told = request.c.told.contains(json.dumps(request_id), autoescape=True)
-        found = tx.execute(select(request).where(_READS, told).order_by(_NEWEST)).mappings().all()
+        since = _last_before(tx, begun_at(request_id))
+        found = tx.execute(select(request).where(_READS, since, told).order_by(_NEWEST)).mappings().all()
     return [one for row in found for one in reversed(_kept(row)) if one.id == request_id]
+
+
+def _last_before(tx: Connection, at: float | None) -> ColumnElement[bool]:
+    """Return the condition of the rows that were written since a time: they are in the order of their writing."""
+    if at is None:
+        return true()
+    older = request.c.at < int((at - SLACK) * 1_000_000)
+    last = tx.execute(select(request.c.sequence).where(older).order_by(_NEWEST).limit(1)).scalar()
+    return request.c.sequence > (last or 0)
 
 
 def calls_of(tx: Connection, request_id: str) -> list[KeptCall]:

@@ -20,6 +20,7 @@ class Call:
     :param outcome: The status of the answer, or why there is none.
     :param seconds: From sending to the end of the answer.
     :param attempt: Counted from 1.
+    :param host: The host that it went to.
     """
 
     request_id: str | None
@@ -28,6 +29,7 @@ class Call:
     outcome: str
     seconds: float
     attempt: int
+    host: str = ""
 
 
 class NoteLayer(Layer):
@@ -55,5 +57,5 @@ class NoteLayer(Layer):
             return response
         finally:
             attempt = request.extensions.get(ATTEMPT, 1)
-            call = Call(correlation_id.get(), request.method, route(request), outcome, loop.time() - began, attempt)
-            self._note(call)
+            told = (correlation_id.get(), request.method, route(request), outcome, loop.time() - began, attempt)
+            self._note(Call(*told, request.url.host))

@@ -20,6 +20,7 @@ from scim_bridge.config import (
     MailSettings,
     ServerSettings,
     StoreSettings,
+    TracingSettings,
     WebhookSettings,
 )
 from scim_bridge.errors import StoreUnavailableError
@@ -43,6 +44,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "### `[alerts]`": AlertSettings,
     "### `[alerts.webhook]`": WebhookSettings,
     "### `[alerts.mail]`": MailSettings,
+    "### `[tracing]`": TracingSettings,
     "### `[connections.ID]`": ConnectionSettings,
     "### `[connections.ID.guard]`": GuardSettings,
 }

@@ -19,7 +19,6 @@
 Whatever is wrong becomes one clear line per mistake; a value is never shown, it may be a secret.
 """
 
-import base64
 import os
 import re
 import secrets
@@ -32,22 +31,39 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
+from scim_bridge.config.console import ConsoleOidcSettings, ConsoleProxySettings, ConsoleSettings
+from scim_bridge.config.table import Table
+from scim_bridge.config.watching import AlertSettings, MailSettings, TracingSettings, WebhookSettings, key_of
 from scim_bridge.errors import ConfigurationError, ConnectionSettingsError
 from scim_bridge.protocol.clients import preset
-from scim_bridge.provisioning.policy import Budget, GuardPolicy, ProvisioningPolicy, Watch
+from scim_bridge.provisioning.policy import Budget, GuardPolicy, ProvisioningPolicy
 from scim_bridge.references import Source
 from scim_bridge.store.chain import YOUNG_DAYS, read_private
+
+__all__ = [
+    "CONNECTION_ID",
+    "DEFAULT_PATH",
+    "EVERY",
+    "PATH_VARIABLE",
+    "AlertSettings",
+    "AuditSettings",
+    "ConnectionSettings",
+    "ConsoleOidcSettings",
+    "ConsoleProxySettings",
+    "ConsoleSettings",
+    "GuardSettings",
+    "MailSettings",
+    "ServerSettings",
+    "Settings",
+    "StoreSettings",
+    "TracingSettings",
+    "WebhookSettings",
+    "key_of",
+    "load_settings",
+    "settings_of",
+]
 
 DEFAULT_PATH = Path("scim-bridge.toml")
 PATH_VARIABLE = "SCIM_BRIDGE_CONFIG"
@@ -56,12 +72,6 @@ CONNECTION_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 """A connection id is the first segment of its URLs. Okta refuses base URLs with an underscore."""
 
 RESERVED_IDS = frozenset({"console", "healthz", "readyz", "metrics"})
-
-
-class Table(BaseModel):
-    """A table of the file; unknown keys are refused, they are misspelt ones."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ServerSettings(Table):
@@ -96,104 +106,6 @@ class ServerSettings(Table):
         """Return what cursors are sealed with: the secret, or a fresh one."""
         secret = self.cursor_secret
         return secrets.token_bytes(32) if secret is None else secret.get_secret_value().encode()
-
-
-class ConsoleProxySettings(Table):
-    """``[console.proxy]``: a proxy that signs people in, and says who has come.
-
-    :param secret: What it proves itself with, in the header field ``X-Scim-Bridge-Proxy``: 32 characters or more.
-    :param header: The header field that names the person.
-    :param operators: Who may decide.
-    :param auditors: Who may take files.
-    :param viewers: Who may look.
-    :param others: What everybody else is whom the proxy lets through.
-    """
-
-    secret: Annotated[SecretStr, Field(min_length=32)]
-    header: str = "X-Forwarded-User"
-    operators: frozenset[str] = frozenset()
-    auditors: frozenset[str] = frozenset()
-    viewers: frozenset[str] = frozenset()
-    others: Literal["nobody", "viewer", "auditor"] = "nobody"
-
-
-class ConsoleOidcSettings(Table):
-    """``[console.oidc]``: an OpenID Connect provider that people sign in at.
-
-    :param issuer: What it calls itself: an ``https`` URL, as its configuration has it.
-    :param client_id: What the console is registered as there.
-    :param client_secret: What the console proves itself with.
-    :param claim: The claim of the ID token whose values tell the role: ``email``, which must be verified, ``groups``,
-        ``roles`` or another.
-    :param operators: The values of those who may decide.
-    :param auditors: The values of those who may take files.
-    :param viewers: The values of those who may look.
-    :param others: What everybody else is who can sign in there.
-    :param scopes: What is asked for besides ``openid``.
-    """
-
-    issuer: str
-    client_id: Annotated[str, Field(min_length=1)]
-    client_secret: Annotated[SecretStr, Field(min_length=1)]
-    claim: Annotated[str, Field(min_length=1)] = "email"
-    operators: frozenset[str] = frozenset()
-    auditors: frozenset[str] = frozenset()
-    viewers: frozenset[str] = frozenset()
-    others: Literal["nobody", "viewer", "auditor"] = "nobody"
-    scopes: tuple[str, ...] = ("email", "profile")
-
-    @field_validator("issuer")
-    @classmethod
-    def _is_reached_over_tls(cls, issuer: str) -> str:
-        """Refuse a provider whose answers others could write, and what is no issuer: the sign-in page shows it."""
-        try:
-            parts = urlsplit(issuer)
-            _ = parts.port
-        except ValueError:
-            raise ValueError("not an https URL") from None
-        clear = parts.scheme == "http" and parts.hostname in LOOPBACK
-        if not parts.hostname or not (parts.scheme == "https" or clear):
-            raise ValueError("not an https URL")
-        if not issuer.isprintable() or " " in issuer or not {"@", "?", "#"}.isdisjoint(issuer):
-            raise ValueError("an issuer has neither a user, a query, a fragment nor blanks")
-        if parts.path.endswith("/.well-known/openid-configuration"):
-            raise ValueError("what is below the issuer is found by the bridge: leave /.well-known/… out")
-        return issuer
-
-
-class ConsoleSettings(Table):
-    """``[console]``: the operator's pages; without this table there are none.
-
-    :param host: Where they are served. Off the loopback they need ``proxies`` and an ``https`` ``public_url``.
-    :param public_url: What a browser opens them at, through a proxy that speaks TLS; of it scheme and authority count.
-    :param proxies: The addresses that such a proxy comes from: nobody else is answered then.
-    :param proxy: How it says who has come.
-    :param oidc: Where people sign in; without this and ``proxy`` they come by one-time links alone.
-    """
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8081
-    public_url: str | None = None
-    proxies: frozenset[str] = frozenset()
-    proxy: ConsoleProxySettings | None = None
-    oidc: ConsoleOidcSettings | None = None
-
-    @model_validator(mode="after")
-    def _is_not_open(self) -> "ConsoleSettings":
-        """Refuse to show who has access to whoever comes by, or to send it in clear through a network."""
-        parts = urlsplit(self.public_url or "https://localhost")
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("public_url: not an http or https URL")
-        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-            raise ValueError("public_url: only https, but for this machine itself: who has access is told there")
-        behind = bool(self.proxies) and self.public_url is not None and parts.scheme == "https"
-        if self.host not in LOOPBACK and not behind:
-            raise ValueError("host: others reach this address: set proxies, and the https public_url that they serve")
-        return self
-
-
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-"""What reaches this machine alone."""
 
 
 class StoreSettings(Table):
@@ -385,100 +297,6 @@ class ConnectionSettings(Table):
         )
 
 
-def key_of(secret: str) -> bytes:
-    """Return the key of a secret (Standard Webhooks): what base64 after ``whsec_`` stands for, or the text's own bytes.
-
-    :returns: Nothing when it is no base64. Padding may be left out, as libraries have it.
-    """
-    if not secret.startswith("whsec_"):
-        return secret.encode()
-    encoded = secret.removeprefix("whsec_").rstrip("=")
-    try:
-        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except ValueError:
-        return b""
-
-
-class WebhookSettings(Table):
-    """``[alerts.webhook]``.
-
-    :param url: Where alerts are posted to; it may be a secret itself.
-    :param secret: What they are signed with, as Standard Webhooks says: ``whsec_`` and base64; any other text stands
-        for its bytes. Without it they are not signed.
-    """
-
-    url: SecretStr
-    secret: SecretStr | None = None
-
-    @field_validator("secret")
-    @classmethod
-    def _has_a_key(cls, secret: SecretStr | None) -> SecretStr | None:
-        """Refuse what no library for Standard Webhooks reads, before a receiver refuses each alert."""
-        if secret is not None and not key_of(secret.get_secret_value()):
-            raise ValueError("needs base64 after whsec_")
-        return secret
-
-    @field_validator("url")
-    @classmethod
-    def _is_a_url_of_the_web(cls, url: SecretStr) -> SecretStr:
-        """Refuse what nothing can be posted to."""
-        parts = urlsplit(url.get_secret_value())
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("not an http or https URL")
-        return url
-
-
-class MailSettings(Table):
-    """``[alerts.mail]``.
-
-    :param host: The SMTP server.
-    :param security: ``starttls``, ``tls`` from the first byte, or ``none``.
-    :param user: Who logs in; without it nobody does.
-    :param sender: The address in ``From``.
-    :param recipients: The addresses in ``To``.
-    """
-
-    host: str
-    port: Annotated[int, Field(ge=1, le=65535)] = 587
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    user: str | None = None
-    password: SecretStr | None = None
-    sender: str
-    recipients: Annotated[tuple[str, ...], Field(min_length=1)]
-
-    @field_validator("sender", "recipients")
-    @classmethod
-    def _are_addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        """Refuse what cannot stand in a header field."""
-        for address in (value,) if isinstance(value, str) else value:
-            if not re.fullmatch(r"[!-~]+@[!-~]+", address):
-                raise ValueError("not an e-mail address")
-        return value
-
-
-class AlertSettings(Table):
-    """``[alerts]``: who is told of what needs an operator, and from when on.
-
-    :param names: Whether an alert names people; else it has numbers and ids.
-    :param removal_minutes: How long a removal may take.
-    :param token_days: How long before its end one is told of a token.
-    :param disk_free: Which share of the disk of an SQLite database is to be free.
-    :param remind_hours: After how long one is told again of what still lasts; 0: never.
-    """
-
-    webhook: WebhookSettings | None = None
-    mail: MailSettings | None = None
-    names: bool = False
-    removal_minutes: Annotated[int, Field(ge=1)] = 15
-    token_days: Annotated[int, Field(ge=0)] = 14
-    disk_free: Annotated[float, Field(ge=0, le=1)] = 0.1
-    remind_hours: Annotated[int, Field(ge=0)] = 24
-
-    def watch(self) -> Watch:
-        """Return what these settings have watched."""
-        return Watch(timedelta(minutes=self.removal_minutes), timedelta(days=self.token_days), self.disk_free)
-
-
 class Settings(Table):
     """The whole file."""
 
@@ -486,6 +304,7 @@ class Settings(Table):
     store: StoreSettings = Field(default_factory=StoreSettings)
     console: ConsoleSettings | None = None
     alerts: AlertSettings = Field(default_factory=AlertSettings)
+    tracing: TracingSettings | None = None
     audit: AuditSettings = Field(default_factory=AuditSettings)
     connections: dict[str, ConnectionSettings] = Field(default_factory=dict)
     _source: Source | None = PrivateAttr(default=None)
@@ -576,6 +395,7 @@ def _used(
         "server": _without(document.get("server"), "cursor_secret"),
         "alerts": document.get("alerts") if alerts else _without(document.get("alerts"), "webhook", "mail"),
         "console": _without(document.get("console"), "proxy", "oidc"),
+        "tracing": None,
         "audit": document.get("audit") if signing else _without(document.get("audit"), "signing_key"),
         "connections": document.get("connections"),
     }
@@ -583,7 +403,7 @@ def _used(
         left["connections"] = {
             id_: one if id_ in connectors else _without(one, "config") for id_, one in connections.items()
         }
-    return {**document, **{key: table for key, table in left.items() if table is not None}}
+    return {key: table for key, table in {**document, **left}.items() if table is not None}
 
 
 def _without(table: Any, *names: str) -> Any:
