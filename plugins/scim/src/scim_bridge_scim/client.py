@@ -19,7 +19,7 @@ from scim_bridge.errors import (
 )
 from scim_bridge.upstream import READING, read_model, urgent
 
-from .errors import checked
+from .errors import OtherFormAbsenceError, checked
 from .wire import PATCH, SEARCH, Answer, Document, Listing, ServiceProvider
 
 Endpoint = Literal["/Users", "/Groups"]
@@ -91,7 +91,8 @@ class ScimClient:
     async def read(self, endpoint: Endpoint, remote_id: str) -> Document:
         """Return a resource.
 
-        :raises RemoteNotFoundError: When it is not there, and somebody else who is there was found by the same route.
+        :raises RemoteNotFoundError: When it is not there, and somebody else who is there was found by the same route;
+            where that is not said in SCIM's form, when no page of the list has it either.
         :raises RemoteMisroutedError: When another one is answered, or nobody is found at all.
         """
         response = await self._http.get(
@@ -102,6 +103,11 @@ class ScimClient:
         except RemoteNotFoundError:
             await self._control(endpoint, remote_id)
             raise
+        except OtherFormAbsenceError:
+            if await self._is_listed(endpoint, remote_id):
+                raise
+            await self._control(endpoint, remote_id)
+            raise RemoteNotFoundError(f"the service provider lists no such {SUBJECTS[endpoint]}") from None
         return _of(document, remote_id)
 
     async def create(self, endpoint: Endpoint, body: Document) -> Document:
@@ -151,9 +157,16 @@ class ScimClient:
         )
         try:
             checked(response, SUBJECTS[endpoint])
-            return await self.read(endpoint, remote_id)
         except RemoteNotFoundError:
             await self._control(endpoint, remote_id)
+            return None
+        except OtherFormAbsenceError:
+            if await self._is_gone(endpoint, remote_id):
+                return None
+            raise
+        try:
+            return await self.read(endpoint, remote_id)
+        except RemoteNotFoundError:
             return None
 
     async def _write(
@@ -170,6 +183,10 @@ class ScimClient:
             checked(response, SUBJECTS[endpoint])
         except RemoteNotFoundError:
             await self._control(endpoint, remote_id)
+            raise
+        except OtherFormAbsenceError:
+            if await self._is_gone(endpoint, remote_id):
+                raise RemoteNotFoundError(f"the service provider has no such {SUBJECTS[endpoint]}") from None
             raise
         return None if response.status_code == httpx2.codes.NO_CONTENT else _of(_document(response), remote_id)
 
@@ -278,6 +295,21 @@ class ScimClient:
         async for one in self._equal(endpoint, attribute, str(listed[0].get(attribute))):
             if one.get("id") == listed[0].get("id"):
                 self._finding.add((endpoint, attribute))
+                return True
+        return False
+
+    async def _is_gone(self, endpoint: Endpoint, remote_id: str) -> bool:
+        """Tell whether a read finds that a resource is not there."""
+        try:
+            await self.read(endpoint, remote_id)
+        except RemoteNotFoundError:
+            return True
+        return False
+
+    async def _is_listed(self, endpoint: Endpoint, remote_id: str) -> bool:
+        """Tell whether a page of the list has a resource."""
+        async for document in self.every(endpoint):
+            if document.get("id") == remote_id:
                 return True
         return False
 

@@ -25,6 +25,7 @@ from scim_bridge.upstream import ClientCredentials
 
 from .client import ScimClient
 from .config import ScimConfig
+from .errors import OtherFormConflictError
 from .roster import Roster
 from .wire import GROUP, USER, Document, account, remote_group, remote_user, team, values
 
@@ -105,7 +106,7 @@ class ScimConnector(Connector[ScimConfig]):
         body = with_values({"schemas": self._schemas()}, self.kept, values(user.model_dump(), self.kept))
         try:
             return remote_user(await self.client.create("/Users", body | {"active": True}), self.kept)
-        except RemoteConflictError:
+        except (RemoteConflictError, OtherFormConflictError):
             found = await self.client.named("/Users", "userName", str(user.user_name), certain=True)
             if not found:
                 raise

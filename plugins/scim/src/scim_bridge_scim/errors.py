@@ -9,6 +9,7 @@ from scim_bridge.errors import (
     RemoteConflictError,
     RemoteImmutableError,
     RemoteInvalidValueError,
+    RemoteMisroutedError,
     RemoteUnavailableError,
 )
 from scim_bridge.upstream import raise_for_status, read_json
@@ -18,6 +19,17 @@ ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 class NoTargetError(RemoteInvalidValueError):
     """A PATCH was about something that is not there (``noTarget``)."""
+
+
+class OtherFormAbsenceError(RemoteMisroutedError):
+    """404 in another form than SCIM's, as frameworks and gateways have it: the lists tell who is gone."""
+
+
+class OtherFormConflictError(RemoteMisroutedError):
+    """409 in another form than SCIM's: whom it is about is who is found by name."""
+
+
+OTHER_FORMS = {404: OtherFormAbsenceError, 409: OtherFormConflictError}
 
 
 def is_scim_error(body: Any) -> bool:
@@ -48,7 +60,12 @@ def checked(response: httpx2.Response, subject: str) -> httpx2.Response:
                 raise OperationNotSupportedError(f"the service provider does not do this to the {subject}")
             case _:
                 pass
-    return raise_for_status(response, subject, own_error=is_scim_error)
+    try:
+        return raise_for_status(response, subject, own_error=is_scim_error)
+    except RemoteMisroutedError as error:
+        if status not in OTHER_FORMS:
+            raise
+        raise OTHER_FORMS[status](error.detail, ambiguous=error.ambiguous) from None
 
 
 def _body(response: httpx2.Response) -> Any:
