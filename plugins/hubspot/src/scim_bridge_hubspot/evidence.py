@@ -19,12 +19,15 @@ from .wire import Assignment, PublicUser, assignment_of, matches
 def only_gives(mapper: Mapper, user: PublicUser, wanted: Assignment, asked: Collection[str] = ()) -> bool:
     """Whether an assignment takes nothing from an account, and no privileged permission set is concerned.
 
+    The set of stripped people takes their access, also from who holds no other.
+
     :param asked: The permission sets that the person's groups ask for: whoever stays in a group loses nothing when its
         set gives way to another one.
     """
     held, roles = assignment_of(user), user.roles | ({wanted.role_id} if wanted.role_id else set())
     return (
         len(user.roles) < 2
+        and (wanted.role_id is None or wanted.role_id != mapper.stripped_role)
         and user.roles <= {wanted.role_id, *asked}
         and held.primary_team_id in (None, wanted.primary_team_id)
         and held.team_ids <= wanted.team_ids

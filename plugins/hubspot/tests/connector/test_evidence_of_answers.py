@@ -72,6 +72,20 @@ async def test_a_loss_is_read_and_never_believed(wanted: str | None) -> None:
     assert portal.account().roles == ((wanted,) if wanted else ())
 
 
+async def test_the_end_of_an_access_is_read_of_who_holds_no_set_too() -> None:
+    """To be given the set of stripped people is a loss: HubSpot says that it was done, and it was not (seed 1451)."""
+    portal, ada, _ = stocked()
+    portal.hubspot.add_role("No access")
+    portal.hubspot.faults.add("unkept", method="PUT", times=None)
+    async with portal.connector(deprovision="strip", strip={"permission_set": "No access"}) as connector:
+        with pytest.raises(RemoteUnavailableError, match="does not show it"):
+            await connector.deactivate_user(ada, person())
+        assert (await connector.get_user(ada)).resource.active is True
+        portal.hubspot.faults.clear()
+        await connector.deactivate_user(ada, person())
+    assert portal.account().roles == ("No access",)
+
+
 @pytest.mark.parametrize("alias", [{"secondary_teams": ["EMEA"]}, {"primary_team": "EMEA"}, {"seats": ["Core Seat"]}])
 async def test_a_lost_team_or_seat_is_read_too(alias: dict[str, Any]) -> None:
     """Whoever leaves an alias and joins a group loses something in the same PUT."""
