@@ -3,7 +3,7 @@
 Each hook reads as the story it tells; the parts are in the modules beside it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
@@ -26,7 +26,7 @@ from .authentication import account_of, authentication_of
 from .check import Preflight
 from .client import HubSpotClient, advanced, pause_after
 from .config import HubSpotConfig
-from .deactivated import DeactivatedAccounts
+from .deactivated import Among, DeactivatedAccounts
 from .deprovision import Deprovisioning, Removal, ScimDeactivation, Stripping
 from .deprovision.returning import give_back, take_back
 from .deprovision.scim import scim_endpoint
@@ -99,7 +99,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         self.recreating = Recreating(self.accounts)
         self.endpoint = await self._resources.enter_async_context(scim_endpoint(self.context, limit))
         self.deprovisioning = self._deprovisioning()
-        self._is_inactive: Callable[[PublicUser], bool] | None = None
+        self._is_inactive: Among | None = None
         self._titles: dict[str, str] = {}
         return self
 
@@ -149,7 +149,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         addresses = (user.normal_email for user in page.results)
         self.client.sightings.listed(cursor, addresses, page.after, self.accounts.deactivated.addresses)
         shown = [user for user in page.results if await self._is_still_there(user)]
-        return Page([await self._listed(user, active=not self._is_inactive(user)) for user in shown], page.after)
+        return Page([await self._listed(user, active=not await self._is_inactive(user)) for user in shown], page.after)
 
     async def _is_still_there(self, user: PublicUser) -> bool:
         """Ask about an account directly when the bridge once removed it: the list lags, a direct read does not."""

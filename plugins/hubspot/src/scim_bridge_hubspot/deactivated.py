@@ -5,7 +5,7 @@ still there; or the CRM property ``hs_deactivated``. See hubspot.md section 2.4.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal
 
 from scim_bridge.errors import ConnectorError, RemoteForbiddenError
@@ -20,6 +20,9 @@ OWNERS_SCOPE = "crm.objects.owners.read"
 SEARCH_SCOPE = "crm.objects.users.read"
 
 Signal = Literal["owners", "search", "off"]
+
+Among = Callable[[PublicUser], Awaitable[bool]]
+"""Tells of each account of a listing whether it is among those that are inactive."""
 
 
 class DeactivatedAccounts:
@@ -58,8 +61,11 @@ class DeactivatedAccounts:
             except (MissingScopeError, RemoteForbiddenError) as error:
                 self._give_up(signal, error)
 
-    async def all(self) -> frozenset[str]:
-        """Return the Settings user ids of everybody who is deactivated."""
+    async def listing(self) -> Among:
+        """Return the test for a whole listing.
+
+        Owners who are not archived are read when the first account is met of which an archived one tells.
+        """
         while True:
             signal = await self.signal()
             try:
@@ -68,11 +74,26 @@ class DeactivatedAccounts:
                     told = [owner.email for owner in archived if owner.email is not None]
                     whole = len(told) == len(archived)
                     self.addresses = frozenset(one.strip().lower() for one in told) if whole else None
-                    return _ids(archived) - _ids(await self._owners(archived=False))
+                    return self._without_owner(_ids(archived))
                 self.addresses = None
-                return await self._all_marked() if signal == "search" else frozenset()
+                marked = await self._all_marked() if signal == "search" else frozenset()
             except (MissingScopeError, RemoteForbiddenError) as error:
                 self._give_up(signal, error)
+            else:
+                return _among(marked)
+
+    def _without_owner(self, archived: frozenset[str]) -> Among:
+        owners: frozenset[str] | None = None
+
+        async def test(user: PublicUser) -> bool:
+            nonlocal owners
+            if user.id not in archived:
+                return False
+            if owners is None:
+                owners = _ids(await self._owners(archived=False))
+            return user.id not in owners
+
+        return test
 
     def _give_up(self, signal: Signal, error: ConnectorError) -> None:
         """Take the next signal, unless the configuration insists on this one."""
@@ -115,3 +136,10 @@ class DeactivatedAccounts:
 
 def _ids(owners: Iterable[Owner]) -> frozenset[str]:
     return frozenset(owner.settings_user_id for owner in owners if owner.settings_user_id is not None)
+
+
+def _among(ids: frozenset[str]) -> Among:
+    async def test(user: PublicUser) -> bool:
+        return user.id in ids
+
+    return test

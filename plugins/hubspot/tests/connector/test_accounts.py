@@ -389,3 +389,29 @@ async def test_a_token_that_does_not_tell_its_scopes_is_tried_out() -> None:
             seen = await connector.get_user(portal.hubspot.member(ADA).id)
             assert seen.resource.active is False
     assert len(portal.calls("GET", "/crm/owners")) == 1
+
+
+class FormerOwner(httpx2.AsyncBaseTransport):
+    """Tells of a former, archived owner of somebody who has another one by now."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport, user_id: str) -> None:
+        self._inner = inner
+        self._former = {"id": "1", "archived": True, "email": ADA, "userIdIncludingInactive": user_id}
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer for the archived owners, pass everything else on."""
+        if request.url.params.get("archived") == "true":
+            return httpx2.Response(200, json={"results": [self._former]})
+        return await self._inner.handle_async_request(request)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_owners_are_listed_only_for_somebody_who_may_be_deactivated(*, listed: bool) -> None:
+    """Who has an archived owner, and another one who is not, is active; for nobody such, no owner is asked for."""
+    portal = world()
+    ada = portal.hubspot.add_person(ADA)
+    api = FormerOwner(portal.hubspot.transport(), ada.id if listed else "77")
+    async with portal.connector(api=api) as connector:
+        people = {one.resource.user_name: one.resource.active for one in (await connector.list_users(None, 9)).items}
+    assert people[ADA] is True
+    assert len(portal.calls("GET", "/crm/owners")) == int(listed)

@@ -1,9 +1,9 @@
 """What a way of deprovisioning does."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 from scim_bridge.models import User
+from scim_bridge_hubspot.deactivated import Among
 from scim_bridge_hubspot.wire import PublicUser
 
 
@@ -22,7 +22,7 @@ class Deprovisioning(Protocol):
     async def shows_ended(self, user: PublicUser) -> bool:
         """Whether what was read of an account tells by itself that its access was ended; nothing is asked for that."""
 
-    async def listing(self) -> Callable[[PublicUser], bool]:
+    async def listing(self) -> Among:
         """Return :meth:`is_inactive` for a whole listing, which asks HubSpot for all at once."""
 
     async def deactivate(self, remote_id: str, user: User) -> None:

@@ -3,12 +3,12 @@
 A person who is added again has the same Settings user id (seen live).
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 
 from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import User
 from scim_bridge_hubspot.accounts import Accounts
+from scim_bridge_hubspot.deactivated import Among
 from scim_bridge_hubspot.deprovision.returning import give_back
 from scim_bridge_hubspot.recreating import Recreating
 from scim_bridge_hubspot.resources import groups_of
@@ -36,10 +36,9 @@ class Removal:
         """Tell that it does not."""
         return False
 
-    async def listing(self) -> Callable[[PublicUser], bool]:
+    async def listing(self) -> Among:
         """Return the test for a whole listing."""
-        deactivated = await self._accounts.deactivated.all()
-        return lambda user: user.id in deactivated
+        return await self._accounts.deactivated.listing()
 
     async def deactivate(self, remote_id: str, user: User) -> None:
         """Remove the account, its tombstone written before. Who is not to be seen is removed all the same."""

@@ -6,7 +6,7 @@ believes only what it reads back.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import quote
@@ -30,6 +30,7 @@ from scim_bridge_hubspot.accounts import Accounts
 from scim_bridge_hubspot.authentication import digest
 from scim_bridge_hubspot.client import exchange
 from scim_bridge_hubspot.config import HubSpotConfig
+from scim_bridge_hubspot.deactivated import Among
 from scim_bridge_hubspot.deprovision.returning import give_back, is_left_behind
 from scim_bridge_hubspot.errors import BareNotFoundError, NoSeatError, error_of, is_hubspots
 from scim_bridge_hubspot.recreating import Recreating
@@ -186,14 +187,18 @@ class ScimDeactivation:
         """Tell that it does not: an inactive account has no access, whatever set it holds."""
         return False
 
-    async def listing(self) -> Callable[[PublicUser], bool]:
+    async def listing(self) -> Among:
         """Return the test for a whole listing."""
         inactive = {
             str(user.get("userName", "")).strip().lower()
             async for user in self._endpoint.users({})
             if not is_active(user)
         }
-        return lambda user: user.normal_email in inactive
+
+        async def is_inactive(user: PublicUser) -> bool:
+            return user.normal_email in inactive
+
+        return is_inactive
 
     async def deactivate(self, remote_id: str, user: User) -> None:
         """Deactivate the account; one that only HubSpot's other API knows is refused, never passed over."""

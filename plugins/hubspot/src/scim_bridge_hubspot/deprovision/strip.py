@@ -3,13 +3,13 @@
 This is *access stripped*, not deactivated; the documentation says so.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from scim_bridge.errors import RemoteInvalidValueError, RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import User
 from scim_bridge_hubspot.accounts import Accounts
 from scim_bridge_hubspot.config import STRIP
+from scim_bridge_hubspot.deactivated import Among
 from scim_bridge_hubspot.deprovision.returning import give_back, is_left_behind
 from scim_bridge_hubspot.errors import NoSeatError
 from scim_bridge_hubspot.mapping import Mapper
@@ -39,12 +39,16 @@ class Stripping:
         """Whether an account is stripped: another set, or none, would give it more."""
         return await self.has_ended(user)
 
-    async def listing(self) -> Callable[[PublicUser], bool]:
+    async def listing(self) -> Among:
         """Return the test for a whole listing; it takes every set that people were ever stripped to for today's."""
-        deactivated = await self._accounts.deactivated.all()
+        is_deactivated = await self._accounts.deactivated.listing()
         mapper = await self._accounts.inventory.mapper()
         stripped = {*await self._accounts.records.stripped_sets(), mapper.stripped_role}
-        return lambda user: user.id in deactivated or (len(user.roles) == 1 and user.roles <= stripped)
+
+        async def is_inactive(user: PublicUser) -> bool:
+            return (len(user.roles) == 1 and user.roles <= stripped) or await is_deactivated(user)
+
+        return is_inactive
 
     async def has_ended(self, user: PublicUser) -> bool:
         """Whether an account holds today's set of stripped accounts, or the one it was once stripped to."""
