@@ -112,7 +112,9 @@ class Accounts:
         :raises RemoteInvalidValueError: When the userName is no e-mail address; HubSpot is not asked.
         """
         address = address_of(user)
-        found = None if self.client.sightings.is_nobodys(address) else await self.find(address)
+        # What is noted of a second account says that it is the bridge's own: who is there has to be known before.
+        asks = replaces is not None or not self.client.sightings.is_nobodys(address)
+        found = await self.find(address) if asks else None
         await self.refuse_leftover(address, replaces)
         reactivates = self.config.deprovision == "scim"
         if found is not None and (reactivates or not await self.deactivated.contains(found)):

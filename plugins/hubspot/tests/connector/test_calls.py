@@ -14,7 +14,7 @@ AT_MOST = {
     "set the group again": 1,
     "deactivate (remove)": 3,
     "reactivate (remove)": 3,
-    "another userName (recreate)": 2,
+    "another userName (recreate)": 3,
     "another userName (recreate): the old account": 3,
     "add to a group (strip)": 2,
     "add to a group (scim)": 2,

@@ -191,6 +191,16 @@ async def test_who_was_added_by_hand_since_is_adopted(reading: str) -> None:
             await connector.create_user(person("bob@corp.example"))
 
 
+async def test_whose_account_is_made_anew_is_looked_for_before() -> None:
+    """An account that a hand made at the new address must not be taken for the bridge's own, whatever comes between."""
+    portal, ada, _ = stocked()
+    async with portal.connector(rename="recreate") as connector:
+        await all_listed(connector)
+        before = portal.hubspot.calls.total
+        await connector.update_user(ada, person(), person("ada.new@corp.example"))
+    assert spent(portal, before) == ["GET", "GET", "POST"]
+
+
 async def test_who_is_deactivated_is_looked_for_though_the_list_hides_them() -> None:
     """A POST could bring back somebody whom the bridge never changes; archived owners tell of them."""
     portal, _, _ = stocked(list_deactivated="hidden", create_deactivated="reactivate")
