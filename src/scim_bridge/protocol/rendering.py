@@ -28,13 +28,15 @@ class Representation:
     """What a response needs of one resource.
 
     :param row: The stored row.
-    :param references: The groups of a User, or the members of a Group; ``None``: not loaded, not to be shown.
+    :param groups: The groups of a User; ``None``: not loaded, not to be shown.
+    :param members: The ids of the members of a Group; ``None``: not loaded, not to be shown.
     :param compared: Whether the client sends what differs from what it reads.
     :param held: Of a User, what they hold; ``None``: the remote system does not tell.
     """
 
     row: ResourceRow
-    references: Sequence[Membership] | None
+    groups: Sequence[Membership] | None = None
+    members: Sequence[str] | None = None
     compared: bool = False
     held: Values | None = None
 
@@ -75,9 +77,10 @@ def resource(base_url: str, representation: Representation) -> bytes:
     is_user = row.kind == "User"  # a Group has no ``active``, whatever its row says of it
     document = row.document if representation.held is None else with_held(row.document, representation.held)
     parts = [_user_document(document, row.active, representation.active) if is_user else document[:-1]]
-    if representation.references or (row.kind == "Group" and representation.references is not None):
-        parts.append(b'"groups":' if row.kind == "User" else b'"members":')
-        parts[-1] += _compact([reference(base_url, row.kind, item) for item in representation.references])
+    if representation.groups:
+        parts.append(b'"groups":' + _compact([group_value(base_url, item) for item in representation.groups]))
+    if representation.members is not None:
+        parts.append(b'"members":' + _members(base_url, representation.members))
     parts.append(_meta(base_url, row.kind, row.id, timestamp(row.created_at), timestamp(row.modified_at), row.version))
     return b",".join(parts)
 
@@ -135,17 +138,18 @@ def group(base_url: str, shown: Shown, members: Sequence[str] | None) -> bytes:
     """
     head = shown.document[:-1]
     if members is not None:
-        head += b',"members":[' + _members(base_url, members).encode() + b"]"
+        head += b',"members":' + _members(base_url, members)
     return head + b"," + _shown_meta(base_url, "Group", shown)
 
 
-def _members(base_url: str, ids: Sequence[str]) -> str:
-    """Return the values of ``members``: there may be thousands, so that each is made by one formatting."""
+def _members(base_url: str, ids: Sequence[str]) -> bytes:
+    """Return ``members`` as :func:`member_value` has each: they may be thousands, so that one formatting makes it."""
     together = "".join(ids)
     if not (together.isascii() and together.isprintable()) or '"' in together or "\\" in together:
         ids = [json.dumps(id_, ensure_ascii=False)[1:-1] for id_ in ids]
     place = json.dumps(f"{base_url}/Users/", ensure_ascii=False)[1:-1]
-    return ",".join([f'{{"value":"{id_}","$ref":"{place}{id_}","type":"User"}}' for id_ in ids])
+    values = ",".join([f'{{"value":"{id_}","$ref":"{place}{id_}","type":"User"}}' for id_ in ids])
+    return f"[{values}]".encode()
 
 
 def _shown_meta(base_url: str, kind: Kind, shown: Shown) -> bytes:
@@ -162,12 +166,14 @@ def _compact(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def reference(base_url: str, kind: Kind, item: Membership) -> dict[str, str]:
-    """Return one value of ``groups`` (of a User) or ``members`` (of a Group)."""
-    if kind == "User":
-        url = f"{base_url}/Groups/{item.id}"
-        return {"value": item.id, "$ref": url, "display": item.name, "type": "direct"}
-    return {"value": item.id, "$ref": f"{base_url}/Users/{item.id}", "type": "User"}
+def group_value(base_url: str, item: Membership) -> dict[str, str]:
+    """Return one value of ``groups``."""
+    return {"value": item.id, "$ref": f"{base_url}/Groups/{item.id}", "display": item.name, "type": "direct"}
+
+
+def member_value(base_url: str, id: str) -> dict[str, str]:
+    """Return one value of ``members``."""
+    return {"value": id, "$ref": f"{base_url}/Users/{id}", "type": "User"}
 
 
 def page(envelope: dict[str, object], resources: Sequence[bytes]) -> bytes:

@@ -311,14 +311,17 @@ class BridgeService(ScimService):
             resource: Any = decode(row, self.provider.model(row.kind))
             if row.kind == "User":
                 resource.active = representation.active
-            references = [rendering.reference(base_url, row.kind, item) for item in representation.references or ()]
             for held, values in (representation.held or {}).items():
                 item = type(resource).get_field_root_type(held)
                 setattr(resource, held, [item.model_validate(value) for value in values] or None)
-            if representation.references is not None:
-                name = "groups" if row.kind == "User" else "members"
-                model = type(resource).get_field_root_type(name)
-                setattr(resource, name, [model.model_validate(reference) for reference in references])
+            if representation.groups is not None:
+                group = type(resource).get_field_root_type("groups")
+                shown = [rendering.group_value(base_url, item) for item in representation.groups]
+                resource.groups = [group.model_validate(value) for value in shown]
+            if representation.members is not None:
+                member = type(resource).get_field_root_type("members")
+                shown = [rendering.member_value(base_url, id_) for id_ in representation.members]
+                resource.members = [member.model_validate(value) for value in shown]
             meta = cast("Meta", resource.meta)
             resource.meta = meta.model_copy(update={"location": rendering.location(base_url, row)})
             return cast(

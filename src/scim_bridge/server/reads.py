@@ -28,10 +28,10 @@ from scim_bridge.server.answers import Answer, json_answer
 from scim_bridge.server.catalogue import NOTHING
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.requests import aside
-from scim_bridge.store import connector_state, entitlements, memberships, resources
+from scim_bridge.store import connector_state, entitlements, memberships, resources, shown
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.query import QueryPage, query
-from scim_bridge.store.rows import Membership, ResourceRow
+from scim_bridge.store.rows import ResourceRow
 
 REFERENCES: dict[Kind, str] = {"User": "groups", "Group": "members"}
 """The attribute of each resource type that is not in its document."""
@@ -69,7 +69,9 @@ class Reads:
         kind = self._service.kind_at(target.endpoint or "")
         parameters = self.parameters(kind, request)
         resource_id = target.resource_id or ""
-        representation = await self._connection.store.read(lambda tx: self._load(tx, kind, resource_id, parameters))
+        store = self._connection.store
+        read = store.read if kind == "User" else store.scan  # members may be many
+        representation = await read(lambda tx: self._load(tx, kind, resource_id, parameters))
         if representation is None:
             raise NotFoundException(detail=f"{kind} {resource_id} not found")
         tag = representation.row.etag
@@ -94,31 +96,23 @@ class Reads:
         self, tx: Connection, rows: Sequence[ResourceRow], parameters: ResponseParameters[Any] | None
     ) -> list[Representation]:
         """Return rows with their groups or members, where the response shows them."""
-        references: dict[str, list[Membership]] = {}
-        for kind in REFERENCES:
-            ids = [row.id for row in rows if row.kind == kind]
-            if not ids or (parameters is not None and not shows_references(kind, parameters)):
-                continue
-            if kind == "User":
-                references |= memberships.groups_of(tx, self._id, ids, deleted=False)
-            else:
-                references |= memberships.members_of_many(tx, self._id, ids)
+        shows = {kind for kind in REFERENCES if parameters is None or shows_references(kind, parameters)}
+        users = [row.id for row in rows if row.kind == "User"]
+        tells = self._connection.tells("User") and bool(users)
+        groups = memberships.groups_of(tx, self._id, users, deleted=False) if "User" in shows or tells else {}
+        members = {row.id: shown.members(tx, self._id, row.id) for row in rows if row.kind in shows - {"User"}}
         ending = any(row.shown_active and not row.active for row in rows)
         if ending and connector_state.get(tx, self._id, connector_state.PLANS) is not None:
             rows = [replace(row, shown_active=row.shown_active and row.active) for row in rows]
-        compared = self._service.preset.compares
-        if not self._connection.tells("User") or not any(row.kind == "User" for row in rows):
-            return [Representation(row, references.get(row.id), compared=compared) for row in rows]
-        catalogue = entitlements.load(tx, self._id) or NOTHING
-        users = [row.id for row in rows if row.kind == "User" and row.id not in references]
-        groups = references | (memberships.groups_of(tx, self._id, users, deleted=False) if users else {})
+        catalogue = (entitlements.load(tx, self._id) or NOTHING) if tells else NOTHING
         by_group = not self._connection.provisioning.capabilities.user_centric
         return [
             Representation(
                 row,
-                references.get(row.id),
-                compared=compared,
-                held=held(row, groups[row.id], catalogue, by_group=by_group) if row.kind == "User" else None,
+                groups.get(row.id) if "User" in shows else None,
+                members.get(row.id),
+                compared=self._service.preset.compares,
+                held=held(row, groups[row.id], catalogue, by_group=by_group) if tells and row.kind == "User" else None,
             )
             for row in rows
         ]
@@ -129,7 +123,9 @@ class Reads:
 
     async def current(self, row: ResourceRow, parameters: ResponseParameters[Any] | None) -> Representation:
         """Return the representation of a row just written."""
-        return (await self._connection.store.read(lambda tx: self.load(tx, [row], parameters)))[0]
+        store = self._connection.store
+        read = store.read if row.kind == "User" else store.scan  # members may be many
+        return (await read(lambda tx: self.load(tx, [row], parameters)))[0]
 
     def answer(
         self,

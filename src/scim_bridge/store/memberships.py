@@ -61,7 +61,6 @@ _MEMBERS = (
     .where(_CONNECTION, _GROUPS_GIVEN, ~resource.c.deleted, _TOLD)
     .order_by(member.c.group_id, member.c.user_id)
 )
-_MEMBERS_SHOWN = Prepared(_MEMBERS.where(SHOWN))
 _ALL_GROUPS = (
     select(member.c.user_id, *_REFERENCE)
     .join(resource, and_(resource.c.connection_id == member.c.connection_id, resource.c.id == member.c.group_id))
@@ -150,11 +149,6 @@ def those_of(tx: Connection, connection_id: str, group_id: str, user_ids: Collec
     return set(ids_of(tx, _THOSE, {"connection": connection_id, "group": group_id}, user_ids))
 
 
-def members_of_many(tx: Connection, connection_id: str, group_ids: Collection[str]) -> dict[str, list[Membership]]:
-    """Return the members of several groups that clients are shown; every given id is a key."""
-    return _memberships(tx, _MEMBERS_SHOWN, connection_id, group_ids, "User")
-
-
 def groups_of(
     tx: Connection, connection_id: str, user_ids: Collection[str], *, deleted: bool = True
 ) -> dict[str, list[Membership]]:
@@ -169,7 +163,11 @@ def groups_of(
         found = of_one.rows(tx, {"connection": connection_id, "user": user_id})
         return {user_id: [_membership(record, "Group") for record in found]}
     statement = _GROUPS if deleted else _SHOWN_GROUPS
-    return _memberships(tx, statement, connection_id, user_ids, "Group")
+    groups: dict[str, list[Membership]] = {id_: [] for id_ in user_ids}
+    found = statement.rows(tx, {"connection": connection_id, "ids": array(groups)}) if groups else []
+    for record in found:
+        groups[record[0]].append(_membership(record, "Group"))
+    return groups
 
 
 def unsettled_of_group(tx: Connection, connection_id: str, group_id: str) -> tuple[list[str], list[str]]:
@@ -215,13 +213,3 @@ def ids_of(
 def _membership(record: Sequence[Any], kind: Kind) -> Membership:
     _, id_, name, remote_id, desired, observed, doubtful, changed_at = record
     return Membership(id_, name, remote_id, kind, bool(desired), bool(observed), bool(doubtful), changed_at != 0)
-
-
-def _memberships(
-    tx: Connection, statement: Prepared, connection_id: str, ids: Collection[str], kind: Kind
-) -> dict[str, list[Membership]]:
-    references: dict[str, list[Membership]] = {id_: [] for id_ in ids}
-    found = statement.rows(tx, {"connection": connection_id, "ids": array(references)}) if references else ()
-    for record in found:
-        references[record[0]].append(_membership(record, kind))
-    return references

@@ -1,5 +1,6 @@
 """The representation that is made of columns is the one that is made of objects."""
 
+import json
 from datetime import UTC, datetime
 
 from hypothesis import given, settings
@@ -31,3 +32,16 @@ def test_a_user_of_columns_is_the_user_of_objects(
     created, modified = map(to_microseconds, times)
     shown = Shown(id_, document, created, modified, row.version, row.active, row.shown_active)
     assert rendering.user(BASE, shown, groups, compared=False) == whole
+
+
+@settings(max_examples=60, deadline=None)
+@given(id_=TEXTS, members=st.lists(TEXTS, max_size=3), time=TIMES)
+def test_the_members_of_a_group_are_the_values_that_they_stand_for(
+    id_: str, members: list[str], time: datetime
+) -> None:
+    """One formatting makes what a JSON encoder makes of each, whatever ids are."""
+    row = ResourceRow("acme", id_, "Group", "Sales", b'{"schemas":[],"displayName":"Sales"}', time, time)
+
+    document = json.loads(rendering.resource(BASE, rendering.Representation(row, members=members)))
+
+    assert document["members"] == [rendering.member_value(BASE, one) for one in members]
