@@ -42,7 +42,7 @@ class GitHubFixtures(ContractFixtures):
     def remote(self) -> HttpRemote:
         """Return a fresh one."""
         github = GitHubEmulator(switches=Switches().changed([f"accepts={self.accepts}"]))
-        for number in range(60):
+        for number in range(self.crowd):
             github.person(f"contract-{number}")
         github.person("Sample-one")
         github.person("sample-two")

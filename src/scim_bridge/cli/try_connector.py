@@ -58,10 +58,10 @@ def try_connector(
 
     Values are JSON, or text: get_user remote_id=42; create_user user='{"userName": "ada@example.com"}'.
     """
-    given = _read_arguments(hook, arguments)
     sys.dont_write_bytecode = watch  # what is cached is told by seconds from what was just changed
     while True:
         loaded = import_module(module)
+        given = _read_arguments(_connector_in(loaded), hook, arguments)
         config = _config_of(path, connection_id, _connector_in(loaded).name)
         failed = asyncio.run(_try(_connector_in(loaded), config, hook, given, Tracing(write=write, bodies=bodies)))
         if not watch:
@@ -72,15 +72,16 @@ def try_connector(
         click.echo("--- again")
 
 
-def _read_arguments(hook: str, arguments: tuple[str, ...]) -> dict[str, Any]:
-    """Return the arguments of a hook as its specification has them."""
+def _read_arguments(connector_type: type[Connector[Any]], hook: str, arguments: tuple[str, ...]) -> dict[str, Any]:
+    """Return the arguments of a hook as its specification has them; what the connector does not declare is ``None``."""
     signature = inspect.signature(getattr(ConnectorSpec, hook), eval_str=True)
     wanted = {name: one.annotation for name, one in signature.parameters.items() if name != "self"}
     given = dict(one.partition("=")[::2] for one in arguments)
-    needed = [name for name in wanted if name not in given and name not in DEFAULTS]
+    declared = inspect.signature(getattr(connector_type, hook, getattr(ConnectorSpec, hook))).parameters.keys()
+    needed = [name for name in wanted if name in declared and name not in given and name not in DEFAULTS]
     if needed or given.keys() - wanted.keys():
         raise click.UsageError(f"{hook} takes {', '.join(f'{name}=' for name in wanted) or 'no arguments'}")
-    values = {name: DEFAULTS[name] for name in wanted if name in DEFAULTS}
+    values = {name: DEFAULTS.get(name) for name in wanted}
     for name, text in given.items():
         try:
             values[name] = TypeAdapter(wanted[name]).validate_python(_value(text, wanted[name]))
@@ -129,7 +130,9 @@ async def _try(
             try:
                 result = await getattr(connector, hook)(**given)
             except ConnectorError as error:
-                click.echo(f"{type(error).__name__} ({error.status}): {error.detail}")
+                again = getattr(error, "retry_after", None)
+                later = f"; again in {again:g} s" if again else ""
+                click.echo(f"{type(error).__name__} ({error.status}): {error.detail}{later}")
                 _show_own_fault(error)
                 return True
             click.echo(json.dumps(_plain(result), indent=2, ensure_ascii=False))

@@ -55,6 +55,26 @@ class ForgetsAMember(MemoryRostersConnector):
         return MemberPage((await super().list_group_members(remote_id, cursor, limit)).members)
 
 
+class OneGroupEach(MemoryRostersConnector):
+    """Takes whoever is put into a group out of the others."""
+
+    @hookimpl
+    async def add_group_members(self, remote_id: str, members: Sequence[str]) -> None:
+        """Let nobody be in two."""
+        self.remote.members = {pair for pair in self.remote.members if pair[1] not in members}
+        await super().add_group_members(remote_id, members)
+
+
+class ShowsFortyMembers(MemoryRostersConnector):
+    """Has a remote system that shows forty members at a time, and takes those for all."""
+
+    @hookimpl
+    async def list_group_members(self, remote_id: str, cursor: str | None, limit: int) -> MemberPage:
+        """Read the first page of the remote system."""
+        page = await super().list_group_members(remote_id, cursor, limit)
+        return page if len(page.members) <= 40 else MemberPage(page.members[:40])
+
+
 class PromisesTooMany(MemoryGroupsConnector):
     """Asks member by member, twice, and announces more than it can do in time."""
 

@@ -46,6 +46,16 @@ class IgnoresTheLimit(MemoryConnector):
         return await super().list_users(None, 1000)
 
 
+class ShowsFifty(MemoryConnector):
+    """Has a remote system that shows fifty at a time, and goes on as if it had shown all that was asked for."""
+
+    @hookimpl
+    async def list_users(self, cursor: str | None, limit: int) -> Page[User]:
+        """Lose the second half of each hundred."""
+        page = await super().list_users(cursor, limit)
+        return replace(page, items=page.items[:50])
+
+
 class ListsAnotherState(MemoryConnector):
     """Says something else of an account in the listing than in a read."""
 

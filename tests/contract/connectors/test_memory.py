@@ -1,6 +1,7 @@
 """The memory connectors against the contract."""
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Self
 
@@ -147,43 +148,76 @@ class TestMemoryRosterRoles(MemoryFixtures, ConnectorContract):
 
 
 class LaterConnector(MemoryConnector):
-    """Its remote system accepts creations and removals, and does them later."""
+    """Its remote system accepts creations, and orders to let somebody in or out, and does them later, one at a time."""
 
     name = "memory-later"
     accepted: set[str]
+    orders: dict[str, tuple[bool, float]]
 
     async def __aenter__(self) -> Self:
         """Begin with nothing under way."""
-        self.accepted = set()
+        self.accepted, self.orders = set(), {}
         return await super().__aenter__()
 
-    def later(self, what: str) -> None:
-        """Accept something at first. :raises RemoteUnavailableError: While it is under way."""
-        if what not in self.accepted:
-            self.accepted.add(what)
-            raise RemoteUnavailableError("accepted, and done later", ambiguous=True, retry_after=30)
-        self.accepted.remove(what)
+    def seen(self, remote_id: str, *, existed: bool = False) -> Remote[User]:
+        """Return an account as it is now."""
+        self.carry_out()
+        return super().seen(remote_id, existed=existed)
+
+    def carry_out(self) -> None:
+        """Do what was ordered long enough ago."""
+        now = asyncio.get_running_loop().time()
+        for remote_id, (active, at) in list(self.orders.items()):
+            if at <= now:
+                del self.orders[remote_id]
+                self.remote.accounts[remote_id].active = active
+
+    def order(self, remote_id: str, *, active: bool) -> None:
+        """Order that somebody is in or out, unless they are.
+
+        :raises RemoteUnavailableError: While something is under way about them.
+        """
+        self.carry_out()
+        account = self.remote.account(remote_id)
+        if remote_id not in self.orders:
+            if account.active == active:
+                return
+            self.orders[remote_id] = (active, asyncio.get_running_loop().time() + 45)
+        raise RemoteUnavailableError("accepted, and done later", ambiguous=True, retry_after=30)
 
     @hookimpl
     async def create_user(self, user: User) -> Remote[User]:
         """Make an account once it was accepted."""
-        if await self.find_user(str(user.user_name)) is None:
-            self.later(f"made {user.user_name}")
+        name = str(user.user_name)
+        if await self.find_user(name) is None and name not in self.accepted:
+            self.accepted.add(name)
+            raise RemoteUnavailableError("accepted, and done later", ambiguous=True, retry_after=30)
         return await super().create_user(user)
 
     @hookimpl
     async def deactivate_user(self, remote_id: str) -> None:
-        """End access once that was accepted."""
-        account = self.remote.accounts.get(remote_id)
-        if account is not None and account.active:
-            self.later(f"out {remote_id}")
-        await super().deactivate_user(remote_id)
+        """End access: done when nothing else is under way."""
+        async with self.remote.call("deactivate_user", remote_id):
+            self.order(remote_id, active=False)
+
+    @hookimpl
+    async def reactivate_user(self, remote_id: str, user: User) -> Remote[User]:
+        """Give access again, likewise, after what is not to come with it is taken."""
+        async with self.remote.call("reactivate_user", remote_id, user=user.model_copy(deep=True)):
+            self.granted(remote_id, user)
+            self.order(remote_id, active=True)
+            return self.seen(remote_id)
 
 
-class TestLater(MemoryFixtures, ConnectorContract):
-    """Work that finishes later is called for again."""
+class LaterFixtures(MemoryFixtures):
+    """Of a remote system that does things later."""
 
     finishes_later = True
+
+
+class TestLater(LaterFixtures, ConnectorContract):
+    """Work that finishes later is called for again."""
+
     required_operations = TestMemory.required_operations
 
     @pytest.fixture
@@ -202,11 +236,41 @@ class TellsAcceptedAsDone(LaterConnector):
             await super().deactivate_user(remote_id)
 
 
-def test_what_is_accepted_is_not_done() -> None:
-    """The rules find a connector that ends where the work begins."""
-    bench = Bench(TellsAcceptedAsDone, {"remote": "accepted"}, None, VirtualTimeLoop, finishes_later=True)
+class OutWhileComingBack(LaterConnector):
+    """Takes who is out for out, although they are about to be let in."""
+
+    @hookimpl
+    async def deactivate_user(self, remote_id: str) -> None:
+        """Order nothing about who is out."""
+        if (await self.get_user(remote_id)).resource.active:
+            await super().deactivate_user(remote_id)
+
+
+class BackWhileLeaving(LaterConnector):
+    """Takes who is in for in, although they are about to be out."""
+
+    @hookimpl
+    async def reactivate_user(self, remote_id: str, user: User) -> Remote[User]:
+        """Order nothing about who is in."""
+        there = await self.get_user(remote_id)
+        return there if there.resource.active else await super().reactivate_user(remote_id, user)
+
+
+@pytest.mark.parametrize(
+    ("planted", "rule"),
+    [
+        (TellsAcceptedAsDone, TestLater.test_a_deactivated_account_reads_back_inactive),
+        (OutWhileComingBack, TestLater.test_the_later_of_two_orders_holds),
+        (BackWhileLeaving, TestLater.test_the_later_of_two_orders_holds),
+    ],
+)
+def test_what_is_accepted_is_not_done(
+    planted: type[LaterConnector], rule: Callable[[LaterFixtures, Bench], None]
+) -> None:
+    """The rules find a connector that ends where the work begins, and one that does not see what is under way."""
+    bench = Bench(planted, {"remote": "accepted"}, None, VirtualTimeLoop, finishes_later=True)
     try:
         with pytest.raises(AssertionError):
-            TestLater().test_a_deactivated_account_reads_back_inactive(bench)
+            rule(TestLater(), bench)
     finally:
         MemoryRemote.forget("accepted")

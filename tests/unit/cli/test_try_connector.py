@@ -67,6 +67,21 @@ def test_a_refusal_is_told_with_its_class(saas: FakeNewsaas) -> None:
     assert (done.exit_code, done.stdout) == (1, "RemoteNotFoundError (404): the remote system has no such account\n")
     assert "get_user takes remote_id=" in tried("get_user", "id=99").stderr
     assert "this is no JSON" in tried("create_user", "user=ada").stderr
+    assert "OperationNotSupportedError (501)" in tried("delete_user", "remote_id=99").stdout
+
+
+def test_what_the_connector_does_not_ask_for_need_not_be_given(saas: FakeNewsaas) -> None:
+    """Its ``deactivate_user`` takes no ``user``; and when work is to be asked for again is told."""
+    person = saas.add_person({"email": "ada@example.com"})
+    assert (tried("deactivate_user", "--write", f"remote_id={person.id}").exit_code, person.active) == (0, False)
+
+    source = Path("tried/src/scim_bridge_tried/connector.py")
+    raising = "        raise RemoteUnavailableError('accepted', retry_after=15.0)\n"
+    body = '        """End the person\'s access.'
+    source.write_text(source.read_text("utf-8").replace(body, raising + body))
+    for name in [one for one in sys.modules if one.startswith("scim_bridge_tried")]:
+        del sys.modules[name]
+    assert tried("deactivate_user", "remote_id=1").stdout == "RemoteUnavailableError (429): accepted; again in 15 s\n"
 
 
 def test_an_exception_of_its_own_is_shown_whole(saas: FakeNewsaas) -> None:

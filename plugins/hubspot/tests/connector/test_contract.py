@@ -77,6 +77,10 @@ class TestHubSpot(ConnectorContract):
         {"list_users", "find_user", "delete_user", "list_groups", "get_group", "set_user_groups", "explain_user"}
     )
 
+    crowd = (
+        11  # pages of HubSpot are read in `test_accounts`; a hundred people, on each of these portals, cost ten seconds
+    )
+
     @pytest.fixture
     def connector_type(self) -> type[Connector[Any]]:
         """Return the connector type under test."""

@@ -5,6 +5,7 @@ import copy
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -93,11 +94,14 @@ class Bench:
         return self.remote
 
 
+calls_until_done: ContextVar[int] = ContextVar("calls_until_done", default=CALLS_UNTIL_DONE)
+
+
 class Patient(BoundConnector):
     """A connector whose remote system accepts work and does it later: it is called again when it says."""
 
     async def _call(self, hook: str, **arguments: Any) -> Any:
-        for _ in range(CALLS_UNTIL_DONE - 1):
+        for _ in range(calls_until_done.get() - 1):
             try:
                 return await within_deadline(super()._call(hook, **arguments))
             except RemoteUnavailableError as error:
@@ -128,6 +132,16 @@ async def deactivate_again(connector: BoundConnector, remote_id: str, user: User
     """Deactivate somebody who is out by now; where inactive accounts are absent, to find none is success, too."""
     with suppress(RemoteNotFoundError) if connector.inactive_is_absent else nullcontext():
         await within_deadline(connector.deactivate_user(remote_id, user))
+
+
+async def begun(call: Awaitable[object]) -> None:
+    """Await one hook call, and do not call again about work that it only began."""
+    token = calls_until_done.set(1)
+    try:
+        with suppress(RemoteUnavailableError):
+            await within_deadline(call)
+    finally:
+        calls_until_done.reset(token)
 
 
 async def error_of(call: Awaitable[object]) -> ConnectorError:
@@ -165,6 +179,9 @@ class ContractFixtures:
     finishes_later: ClassVar[bool] = False
     """Whether the remote system accepts work and does it later (202 and a job). Then rules call a hook again when it
     says, as the bridge does, until it answers."""
+
+    crowd: ClassVar[int] = 101
+    """How many accounts, and members, some rules make: more than the bridge asks for at a time."""
 
     checked: ClassVar[dict[str, frozenset[str]]]
 

@@ -1,5 +1,7 @@
 """Rules of lifecycle and listing: deactivation above all."""
 
+import asyncio
+
 import pytest
 
 from scim_bridge.connections import BoundConnector
@@ -9,11 +11,15 @@ from scim_bridge.testing.contract_remote import RemoteFault
 from scim_bridge.testing.contract_rules.bench import (
     Bench,
     ContractFixtures,
+    begun,
     deactivate_again,
     error_of,
     groups_of,
     within_deadline,
 )
+
+UNDER_WAY = 600.0
+"""Seconds after which nothing is under way any more."""
 
 MOST_PAGES = 1000
 """A listing that has more does not end."""
@@ -129,6 +135,29 @@ class LifecycleRules(ContractFixtures):
         lies = [hook for hook, agrees in bench.run(scenario).items() if not agrees]
         assert not lies, f"{', '.join(lies)} succeeded, and the remote system knows nothing of it"
 
+    def test_the_later_of_two_orders_holds(self, bench: Bench) -> None:
+        """Where work finishes later, what is still under way for an earlier order does not undo the later one."""
+        if not self.finishes_later:
+            pytest.skip("nothing finishes later")
+
+        async def scenario(connector: BoundConnector) -> dict[str, bool]:
+            user, holds = self.make_user(1), {}
+            id_ = (await within_deadline(connector.create_user(user))).remote_id
+            await begun(connector.deactivate_user(id_, user))
+            id_ = (await within_deadline(connector.reactivate_user(id_, user))).remote_id
+            await asyncio.sleep(UNDER_WAY)
+            told = await within_deadline(connector.get_user(id_))
+            holds["reactivate_user"] = told.invited or (told.resource.active is True and self.truth(id_) is not False)
+            await within_deadline(connector.deactivate_user(id_, user))
+            await begun(connector.reactivate_user(id_, user))
+            await deactivate_again(connector, id_, user)
+            await asyncio.sleep(UNDER_WAY)
+            holds["deactivate_user"] = await self.is_ended(connector, id_) and not self.truth(id_)
+            return holds
+
+        undone = [hook for hook, so in bench.run(scenario).items() if not so]
+        assert not undone, f"{', '.join(undone)} succeeded, and what was under way for the order before undid it"
+
     def test_reactivation_gives_no_more_groups_than_asked(self, bench: Bench) -> None:
         """A person who had two groups and should have one does not get the other back."""
         self.need(bench, "set_user_groups")
@@ -174,6 +203,22 @@ class ListingRules(ContractFixtures):
         made, listed = bench.run(scenario)
         assert len(listed) == len(set(listed)), "an account is listed twice"
         assert made <= set(listed), "an account is missing from the listing"
+
+    def test_more_people_than_a_page_are_listed(self, bench: Bench) -> None:
+        """Those beyond the first page, too, also where the remote system shows fewer at a time than it is asked for."""
+        self.need(bench, "list_users")
+
+        async def scenario(connector: BoundConnector) -> tuple[list[str], list[str]]:
+            made = [
+                (await within_deadline(connector.create_user(self.make_user(number)))).remote_id
+                for number in range(self.crowd)
+            ]
+            return made, [one.remote_id for one in await everybody(connector)]
+
+        made, listed = bench.run(scenario)
+        assert len(listed) == len(set(listed)), "an account is listed twice"
+        missing = len(set(made) - set(listed))
+        assert not missing, f"{missing} of {len(made)} accounts are missing from the listing"
 
     def test_a_listing_and_a_read_agree(self, bench: Bench) -> None:
         """What the listing says of an account is what reading it says, its groups and the inactive ones included."""

@@ -109,28 +109,55 @@ class MembershipRules(ContractFixtures):
             assert members == expected, f"expected the people {sorted(expected)} in the group, not {sorted(members)}"
 
     def test_the_members_listed_are_those_of_the_group(self, bench: Bench) -> None:
-        """Page by page, each member once, nobody else, and the listing ends."""
+        """Page by page, each member once, nobody else, and the listing ends; one group takes nothing of the other."""
         self.need(bench, "list_group_members", *PAIR)
 
-        async def scenario(connector: BoundConnector) -> tuple[list[str], list[str]]:
+        async def scenario(connector: BoundConnector) -> list[tuple[list[str], list[str]]]:
             group, other = await self.two_groups(connector)
             people = [
                 (await within_deadline(connector.create_user(self.make_user(number)))).remote_id for number in range(4)
             ]
             await within_deadline(connector.add_group_members(group, people[:3]))
             await within_deadline(connector.add_group_members(other, people[2:]))
-            listed: list[str] = []
-            cursor: str | None = None
-            for _ in range(10):
-                page = await within_deadline(connector.list_group_members(group, cursor, 1))
-                listed += page.members
-                cursor = page.cursor
-                if cursor is None:
-                    break
-            return sorted(people[:3]), sorted(listed)
+            await within_deadline(connector.add_group_members(group, people[:3]))
+            return [
+                (sorted(those), sorted(await self._listed(connector, one, 1)))
+                for one, those in ((group, people[:3]), (other, people[2:]))
+            ]
+
+        for members, listed in bench.run(scenario):
+            assert listed == members, f"{len(listed)} members are listed of a group of {len(members)}, or others"
+
+    def test_more_members_than_a_page_are_listed(self, bench: Bench) -> None:
+        """Those beyond the first page, too, also where the remote system shows fewer at a time than it is asked for."""
+        self.need(bench, "list_group_members", *PAIR)
+
+        async def scenario(connector: BoundConnector) -> tuple[list[str], list[str]]:
+            group = (await self.two_groups(connector))[0]
+            people = [
+                (await within_deadline(connector.create_user(self.make_user(number)))).remote_id
+                for number in range(self.crowd)
+            ]
+            for start in range(0, self.crowd, connector.members_per_call):
+                await within_deadline(
+                    connector.add_group_members(group, people[start : start + connector.members_per_call])
+                )
+            return people, await self._listed(connector, group, 100)
 
         members, listed = bench.run(scenario)
-        assert listed == members, f"{len(listed)} members are listed of a group of {len(members)}, or others"
+        assert sorted(listed) == sorted(members), f"{len(listed)} members are listed of a group of {len(members)}"
+
+    async def _listed(self, connector: BoundConnector, group: str, limit: int) -> list[str]:
+        """Return the members of all pages of a group."""
+        listed: list[str] = []
+        cursor: str | None = None
+        for _ in range(self.crowd):
+            page = await within_deadline(connector.list_group_members(group, cursor, limit))
+            listed += page.members
+            cursor = page.cursor
+            if cursor is None:
+                break
+        return listed
 
     def test_as_many_members_as_announced_fit_in_one_call(self, bench: Bench) -> None:
         """A call about ``members_per_call`` members ends within its deadline."""
