@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import click
+
 from scim_bridge.cli.tables import Answer, Face
 
 if TYPE_CHECKING:  # loaded by whoever looks, not by whoever asks for help
@@ -65,9 +67,29 @@ class Looking:
         face: Face,
         styles: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Return what prints an answer; a table of one connection does not name it in every row."""
+        """Return what prints an answer; a table of one connection does not name it in every row.
+
+        Of JSON and CSV the audit chains tell who has them, before anything is printed.
+        """
+        if face != "table":
+            self.exported(face)
         shown = {key: heading for key, heading in columns.items() if key != "connection" or len(self.connections) > 1}
         return Answer(kind, title, shown, face, styles)
+
+    def exported(self, face: str) -> None:
+        """Have the audit chains tell that somebody is handed what this command prints."""
+        from scim_bridge.desk import Desk
+
+        what = f"{click.get_current_context().info_name}.{face}"
+
+        async def note() -> None:
+            store = await self._store()
+            try:
+                await Desk(store).export(self.connections, what, by=os_user())
+            finally:
+                await store.close()
+
+        asyncio.run(note())
 
     def ask(self, question: "Callable[[Connection], T]") -> T:
         """Return the answer to one question."""

@@ -85,6 +85,8 @@ def _tell(path: Path | None, connection: str | None, who: str, *, ask: bool, his
             f'nobody in {looking.scope} has the userName or id "{who}"; scim-bridge people lists everybody, of somebody'
             " who was deleted give the id, which scim-bridge departures --who NAME tells"
         )
+    if as_json:
+        looking.exported("json")
     for one in found:
         asked = asyncio.run(_ask(path, one.connection, one.id)) if ask and isinstance(one, views.Person) else None
         pushes = [

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scim_bridge.cli import NEEDED
+from scim_bridge.cli.looking import Looking
 from scim_bridge.cli.tables import Answer, Face, faces, print_json
 from scim_bridge.views.faces import PLAN
 
@@ -45,6 +46,8 @@ def plan(path: Path | None, connection: str | None, *, face: Face, exit_status: 
         require_connection(settings, connection)
     chosen = sorted(settings.connections) if connection is None else [connection]
     found = [asyncio.run(planned(settings, one)) for one in chosen]
+    if face != "table":
+        Looking(path, connection).exported(face)
     if face == "csv":
         answer = Answer(Change, "", PLAN, face)
         answer.add(change for one in found for change in one.changes)

@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 
 from scim_bridge.app import opened
 from scim_bridge.cli import NEEDED, SECTIONS, main
+from scim_bridge.cli.looking import os_user
 from scim_bridge.config import AlertSettings, load_settings
 from scim_bridge.errors import PendingError, RefusedError, RemoteForbiddenError, RemoteUnavailableError
 from scim_bridge.models import Group, Unrevoked, User
@@ -256,6 +257,27 @@ def test_departures_tell_when_it_was_asked_and_confirmed_and_what_is_left(operat
     assert "3 asked, 2 confirmed, 1 not ended" in shown
     assert "acme does not revoke their API keys. Revoke them there (https://crm.example/keys)" in shown
     assert "acme does not revoke copies. Ask" in shown
+
+
+def test_who_is_handed_names_is_in_the_chain(deciding: Operator) -> None:
+    """As of the console's files: which, and by whom; a table leaves nothing, nor does what names nobody."""
+
+    def exports(connection: str) -> list[tuple[str, str]]:
+        entries = [
+            json.loads(line)["event"] for line in deciding.run("audit", "export", connection).stdout.splitlines()
+        ]
+        return [(one["operation"], one["actor"]) for one in entries if one["event"] == "export"][:-1]
+
+    before = exports("acme")
+    deciding.run("people")
+    deciding.run("status", "--json")
+    deciding.run("people", "--csv")
+    deciding.run("departures", "acme", "--json")
+    deciding.run("person", "acme", "ada@x.example", "--json")
+    deciding.run("plan", "acme", "--csv")
+    handed = ["audit", "people.csv", "departures.json", "person.json", "plan.csv"]
+    assert exports("acme")[len(before) :] == [(what, f"operator {os_user()}") for what in handed]
+    assert [what for what, _ in exports("beta")] == ["people.csv"]
 
 
 def test_a_departure_that_is_held_is_not_told_as_let_through(deciding: Operator) -> None:
