@@ -6,8 +6,8 @@ are refused together, whoever can be changed is.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
 from scim_bridge.connections.bound import BoundConnector
@@ -25,6 +25,7 @@ from scim_bridge.provisioning.observation import Answer
 from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.situation import Situation
+from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
 
 T = TypeVar("T")
@@ -215,6 +216,44 @@ NO_REFUSALS = (RemoteUnavailableError, RemoteCredentialsError, RemoteNotFoundErr
 """Failures that are not about single members."""
 
 
+LETTING = frozenset({Step.CREATE_USER, Step.REACTIVATE_USER, Step.DEACTIVATE_USER, Step.DELETE_USER})
+"""Steps that let somebody in or out."""
+
+TURN_SECONDS = 1.0
+"""When a User whose userName is another's at the moment is tried again."""
+
+
+class Turns:
+    """Lets one User of a userName at a time in or out.
+
+    A removal that is sent again, since its answer was lost, would take whoever was let in under the same userName
+    meanwhile: some systems give them the same id.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    @contextmanager
+    def of(self, situation: Situation, step: Step) -> Iterator[None]:
+        """Keep the userNames of a step while it is taken and recorded.
+
+        :raises RemoteUnavailableError: While another User's are kept; nothing was sent.
+        """
+        names: set[str] = set()
+        if step in LETTING:
+            own = situation.row.name
+            names = {fold(own), fold(str(situation.seen.attributes.get("userName") or own))}
+        if not names.isdisjoint(self._taken):
+            raise RemoteUnavailableError(
+                "another User of this userName is being let in or out", ambiguous=False, retry_after=TURN_SECONDS
+            )
+        self._taken |= names
+        try:
+            yield
+        finally:
+            self._taken -= names
+
+
 class Record(Protocol):
     """Runs a transaction that records something about a resource."""
 
@@ -244,6 +283,7 @@ class Attempts:
         self.refuse = refuse
         self.keep_unmanaged = keep_unmanaged
         self.portions = Portions(steps.connector.members_per_call)
+        self.turns = Turns()
 
     async def take(self, situation: Situation, step: Step) -> Situation | None:
         """Take one step, and return what comes next.
@@ -255,7 +295,8 @@ class Attempts:
             return await self.record(row.id, lambda tx: self.outcomes.load(tx, row.kind, row.id))
         situation = self.portions.cut(situation)
         try:
-            following = await self._call(situation, step)
+            with self.turns.of(situation, step):
+                following = await self._call(situation, step)
         except ConnectorError as error:
             self.portions.failed(situation, error)
             if len(situation.portion) < 2 or isinstance(error, NO_REFUSALS) or error.ambiguous:

@@ -168,3 +168,27 @@ async def test_what_was_read_before_a_deletion_brings_nobody_back(bridge: Bridge
     await bridge.provisioning.find_user("ada@corp.example")
     found = await bridge.store.read(lambda tx: resources.find_by_name(tx, CONNECTION, "User", "ada@corp.example"))
     assert found is not None, "made by hand afterwards"
+
+
+async def test_nobody_is_let_in_under_a_user_name_whose_removal_is_on_its_way(bridge: Bridge) -> None:
+    """Sent again, the removal would take the new account, where the remote system gives a person the same id again."""
+    remote = bridge.remote
+    ada = (await bridge.provisioning.create_user(user(external_id="one"))).row
+    leaving = remote.hold("delete_user", after_effect=True)
+    deletion = asyncio.create_task(bridge.provisioning.delete_user(ada.id, always))
+    await leaving.entered.wait()
+    creation = asyncio.create_task(bridge.provisioning.create_user(user(external_id="two")))
+    while await bridge.store.read(lambda tx: resources.find_by_name(tx, CONNECTION, "User", ada.name)) is None:
+        await asyncio.sleep(0)
+    new = await bridge.store.read(lambda tx: resources.find_by_name(tx, CONNECTION, "User", ada.name))
+    assert new is not None
+    while (await bridge.row("User", new.id)).attempt == 0 and not creation.done():
+        await asyncio.sleep(0.001)
+    made = remote.called("create_user")
+
+    leaving.opened.set()
+    await deletion
+    await creation
+
+    assert made == 1, "somebody was let in while the removal was on its way"
+    assert remote.find(ada.name) is not None
