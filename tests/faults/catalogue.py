@@ -19,6 +19,12 @@ LIVES = ("--lives", "75", "--most-failures", "1")
 QUICK = ("--patience", "5", "--most-violations", "1")
 PER_KEY = "tests/contract/store/test_resources.py"
 PER_TOKEN = "tests/http/test_authentication.py"
+IDENTIFICATION = "tests/unit/provisioning/test_identification.py"
+BRIDGED = "plugins/hubspot/tests/bridge"
+REFUSED = f"{BRIDGED}/test_nobody_else.py::test_a_refused_membership_is_not_desired_any_more"
+SHADOWED = f"{BRIDGED}/test_what_was_granted.py::test_what_was_taken_by_hand_from_a_shadowed_alias_is_given_back"
+HIDDEN = f"{BRIDGED}/test_one_account.py::test_an_inactive_account_that_hubspot_hides_is_found_by_its_own_scim"
+OAUTH = "plugins/hubspot/tests/connector/test_oauth.py"
 
 ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("acknowledge_before_commit", "killing", KILLS),
@@ -26,6 +32,11 @@ ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("synchronous_normal", "power", ("--images", "120")),
     ("lower_for_casefold", "suite", (PER_KEY,)),
     ("missing_connection", "suite", (PER_KEY, PER_TOKEN)),
+    ("any_remote_system_will_do", "suite", (IDENTIFICATION,)),
+    ("what_is_refused_stays_wanted", "suite", (REFUSED,)),
+    ("the_road_ends_an_authorisation", "suite", (OAUTH,)),
+    ("what_was_set_is_held", "suite", (SHADOWED,)),
+    ("who_is_hidden_is_not_looked_for", "suite", (HIDDEN,)),
     ("no_recovery", "killing", KILLS),
     ("failed_commit_is_success", "failing_disk", ("--points", "60", *QUICK)),
     ("no_answer_is_success", "single_faults", ("--share", "0.1")),

@@ -8,7 +8,7 @@ from scim_bridge.errors import RemoteNotFoundError
 from scim_bridge_hubspot import config
 from scim_bridge_hubspot.accounts import Accounts
 from scim_bridge_hubspot.bindings import Bindings
-from scim_bridge_hubspot.given import NOTHING, Given, Grant
+from scim_bridge_hubspot.given import NOTHING, Given, Grant, Remembered
 from scim_bridge_hubspot.inventory import InventoryReader
 from scim_bridge_hubspot.mapping import Mapper, Resolution
 from scim_bridge_hubspot.records import AccountRecords
@@ -141,6 +141,17 @@ def what_was_held_is_noted_anew() -> None:
         await original(self, user, external_id, stripped_to)
 
     plant(AccountRecords, "bury", bury)
+
+
+@defect
+def forgotten_with_the_configuration() -> None:
+    """Ours: what a group gave is known from the configuration alone, and stays when that gives it no more."""
+    original = AccountRecords.remembered
+
+    async def remembered(self: AccountRecords, remote_id: str) -> Remembered:
+        return replace(await original(self, remote_id), given=NOTHING)
+
+    plant(AccountRecords, "remembered", remembered)
 
 
 if __name__ == "__main__":

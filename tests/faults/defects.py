@@ -10,11 +10,14 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from scim_bridge.provisioning import driver
+from scim_bridge.provisioning import driver, identification
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.plan import Step
+from scim_bridge.provisioning.reversal import Reversal
 from scim_bridge.provisioning.service import Outcome, Provisioning
 from scim_bridge.store import comparison, resources, sources, sqlite, writer
+from scim_bridge_hubspot import authentication, connector, holding
+from scim_bridge_hubspot.deprovision import ScimDeactivation
 
 Defects = dict[str, Callable[[], None]]
 DEFECTS: Defects = {}
@@ -131,3 +134,52 @@ def missing_connection() -> None:
     clauses: Any = resources._KEY
     _connection, key = clauses.clauses
     clauses.clauses = (key,)
+
+
+@defect
+def any_remote_system_will_do() -> None:
+    """Ours: it is not held against a connection that its remote system is another one, or another connection's."""
+
+    def judge(kept: identification.Pin, told: str | None, *_: Any, now: Any) -> identification.Pin:
+        return identification.Pin(told, None if told is None else kept.since or now)
+
+    vars(identification)["judge"] = judge
+
+
+@defect
+def what_is_refused_stays_wanted() -> None:
+    """Ours: whoever cannot be deactivated is shown in the groups that they are not given."""
+    original = Reversal.withdraw_additions
+
+    def withdraw(self: Reversal, tx: Any, row: Any) -> Any:
+        return original(self, tx, row) if row.active else row
+
+    plant(Reversal, "withdraw_additions", withdraw)
+
+
+@defect
+def the_road_ends_an_authorisation() -> None:
+    """Ours: what a gateway before the token endpoint answers is taken for a refusal of the refresh token."""
+    vars(authentication)["_refuses"] = lambda response: response.status_code in {*authentication.REFUSALS, 404}
+
+
+@defect
+def what_was_set_is_held() -> None:
+    """Ours: a comparison takes the groups that were last set for those that are held."""
+    original = holding.held_by
+
+    def held_by(mapper: Any, user: Any, remembered: Any) -> tuple[str, ...]:
+        held = original(mapper, user, remembered)
+        return held if remembered.groups is None else remembered.groups
+
+    vars(connector)["held_by"] = held_by
+
+
+@defect
+def who_is_hidden_is_not_looked_for() -> None:
+    """Ours: an account that HubSpot hides while it is deactivated is not asked for at its SCIM endpoint."""
+
+    async def revive(self: ScimDeactivation, user: Any) -> bool:
+        return False
+
+    plant(ScimDeactivation, "revive", revive)

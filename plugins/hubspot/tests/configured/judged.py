@@ -186,6 +186,7 @@ class Judged(History):
             "no free seat": any(f'"{seat}" (0 left)' in told for seat in self.portal.hubspot.seats),
             "its default seat": self._is_out_of(self.portal.hubspot.default_seat),
             "deactivated in HubSpot": held is not None and not held.usable,
+            "that it does not show": held is not None and not held.usable,
             "privileged": any(self.model.barred(role, seats) == "privileged" for role in roles),
             "seat_rules": any(self.model.barred(role, seats) == "seat_rules" for role in roles),
             'adopt = "never"': self.config.adopt == "never" and held is not None,
