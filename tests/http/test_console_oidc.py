@@ -4,9 +4,12 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
 from time import time
@@ -18,6 +21,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from scim_bridge.cli.doctor import of_provider
 from scim_bridge.config import ConsoleOidcSettings, Settings, load_settings
 from scim_bridge.console import opening
 from scim_bridge.console.oidc import OpenId
@@ -68,15 +72,25 @@ class Provider:
     challenge: str = ""
     nonce: str = ""
     exchanged: list[dict[str, list[str]]] = field(default_factory=list)
+    elsewhere: dict[str, Any] | None = None
+    """What it tells at its userinfo endpoint, where it has one."""
+    date: str | None = None
 
     def answer(self, request: httpx2.Request) -> httpx2.Response:
         """Answer the bridge."""
         if request.url.path == "/.well-known/openid-configuration":
             names = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "keys"}
+            names |= {} if self.elsewhere is None else {"userinfo_endpoint": "userinfo"}
             about = {"issuer": ISSUER} | {name: f"{ISSUER}/{path}" for name, path in names.items()}
             return httpx2.Response(200, json=about | self.configuration)
         if request.url.path == "/keys":
-            return httpx2.Response(200, json={"keys": [key.as_dict(private=False) for key in self.keys]})
+            headers = {} if self.date is None else {"Date": self.date}
+            return httpx2.Response(
+                200, json={"keys": [key.as_dict(private=False) for key in self.keys]}, headers=headers
+            )
+        if request.url.path == "/userinfo":
+            assert request.headers["authorization"] == "Bearer acce55"
+            return httpx2.Response(200, json=self.elsewhere)
         form = parse_qs(request.content.decode())
         self.exchanged.append(form)
         assert request.headers["authorization"] == f"Basic {base64.b64encode(b'bridge:between%20us').decode()}"
@@ -86,7 +100,7 @@ class Provider:
         rightly = {"iss": ISSUER, "aud": "bridge", "sub": "00u1", "iat": now, "exp": now + 300, "nonce": self.nonce}
         rightly |= {"email": "grace@x.example", "email_verified": True}
         claims = {name: value for name, value in (rightly | self.says).items() if value is not None}
-        return httpx2.Response(self.status, json={"id_token": self.sign(claims), "token_type": "Bearer"})
+        return httpx2.Response(self.status, json={"id_token": self.sign(claims), "access_token": "acce55"})
 
 
 @pytest.fixture(scope="module")
@@ -100,13 +114,13 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
     """What stands at the issuer's address."""
-    made, real = Provider(), opening._open_id
+    made, real = Provider(), opening.open_id_of
 
     def reached(settings: Settings, oidc: ConsoleOidcSettings | None) -> OpenId | None:
         found = real(settings, oidc)
         return found and replace(found, transport=httpx2.MockTransport(made.answer))
 
-    monkeypatch.setattr(opening, "_open_id", reached)
+    monkeypatch.setattr(opening, "open_id_of", reached)
     return made
 
 
@@ -160,6 +174,49 @@ async def test_the_keys_may_change_at_any_time(open_site: Site, provider: Provid
     provider.keys, provider.sign = list(KEYS), lambda claims: signed(claims, KEYS[1], "other")
     async with sent(open_site, provider) as (browser, query):
         assert (await back(browser, query)).status_code == 200
+
+
+THIN = {"email": None, "email_verified": None}
+GRACE = {"sub": "00u1", "email": "grace@x.example", "email_verified": True}
+
+
+@pytest.mark.parametrize(
+    ("says", "elsewhere", "status"),
+    [
+        (THIN, GRACE, 200),
+        (THIN, GRACE | {"sub": "00u2"}, 403),
+        (THIN, {"email": "grace@x.example", "email_verified": True}, 403),
+        (THIN, GRACE | {"email_verified": False}, 403),
+        (THIN, None, 403),
+        ({"email": "mallory@x.example"}, GRACE, 403),
+        ({"email_verified": None}, GRACE | {"email": "mallory@x.example"}, 403),
+    ],
+)
+async def test_what_the_id_token_lacks_is_asked_for(
+    open_site: Site, provider: Provider, says: dict[str, Any], elsewhere: dict[str, Any] | None, status: int
+) -> None:
+    """Claims of scopes stand at the userinfo endpoint, as npm's oidc-provider has it; of the same person alone."""
+    provider.says, provider.elsewhere = says, elsewhere
+    async with sent(open_site, provider) as (browser, query):
+        assert (await back(browser, query)).status_code == status
+
+
+async def test_doctor_examines_the_provider(operator: Operator, provider: Provider) -> None:
+    """Its configuration, its keys, and its clock."""
+    settings = load_settings(operator.file)
+
+    async def told() -> list[tuple[str, str]]:
+        return [(one.level, one.message) for one in await of_provider(settings)]
+
+    assert await told() == [("ok", f"{ISSUER} answers, 1 key")]
+    provider.date = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
+    ((_, fine), (level, clock)) = await told()
+    assert (fine, level) == (f"{ISSUER} answers, 1 key", "error")
+    assert re.fullmatch(r"the provider's clock is \+(299|300) s from this one's", clock)
+    provider.keys = []
+    assert await told() == [("error", "The provider has no key that an ID token could be signed with.")]
+    provider.configuration = {"issuer": "https://login.elsewhere"}
+    assert await told() == [("error", "The provider says that it is another issuer than [console.oidc] has.")]
 
 
 NOW = int(time())

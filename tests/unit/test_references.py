@@ -7,7 +7,7 @@ import pytest
 from scim_bridge.alerts.channels import Webhook
 from scim_bridge.alerts.running import channels_now
 from scim_bridge.config import EVERY, load_settings
-from scim_bridge.console.opening import _open_id, _proxied
+from scim_bridge.console.opening import _proxied, open_id_of
 from scim_bridge.errors import ConfigurationError
 
 FILE = """
@@ -63,7 +63,7 @@ def test_what_is_read_again_is_what_stands_there_then(file: Path, caplog: pytest
     file.with_name("url").write_text("https://first.example/canary", encoding="utf-8")
     settings = load_settings(file)
     assert settings.console
-    proxied, provider = _proxied(settings, settings.console.proxy), _open_id(settings, settings.console.oidc)
+    proxied, provider = _proxied(settings, settings.console.proxy), open_id_of(settings, settings.console.oidc)
     assert proxied
     assert provider
 

@@ -15,6 +15,7 @@ from scim_bridge.cli import NEEDED, REMOTE_DIFFERS
 from scim_bridge.cli.check import COLUMNS, STYLES, of_connectors
 from scim_bridge.cli.tables import as_json, show
 from scim_bridge.config import Settings, load_settings
+from scim_bridge.console import opening
 from scim_bridge.errors import ConfigurationError, StoreConfigurationError
 from scim_bridge.models import Finding
 from scim_bridge.provisioning.checks import REMOTE
@@ -42,7 +43,9 @@ Found = Iterator[tuple[str, Finding]]
 @as_json
 @click.pass_obj
 def doctor(path: Path | None, *, as_json: bool) -> None:
-    """Examine configuration, database, leadership, clocks, tokens, remote systems and the listener. Changes nothing.
+    """Examine configuration, database, leadership, clocks, tokens, remote systems, sign-in and the listener.
+
+    Changes nothing.
 
     Exit status 1 when something does not work, 2 when the configuration is wrong, 3 when a remote system is not the one
     that its connection had, 4 when something needs you, else 0.
@@ -57,6 +60,7 @@ def doctor(path: Path | None, *, as_json: bool) -> None:
         found += [("", Finding("configuration", "warning", line, remedy)) for line in str(error).splitlines()]
     else:
         found.append(("", Finding("configuration", "ok", f"{len(whole.connections)} connections")))
+        found += [("", one) for one in asyncio.run(of_provider(whole))]
         if usable:
             found += [(id_, one) for id_, those in asyncio.run(of_connectors(whole)).items() for one in those]
     rows = [
@@ -140,6 +144,28 @@ def _of_rows(tx: Connection, settings: Settings, *, alone: bool) -> Found:
             yield id_, Finding("leadership", "ok", "the process that has the file drives it")
         for need in needs(tx, id_, settings.alerts.watch(), now=now):
             yield id_, Finding(need.condition, "warning" if need.asks else "info", need.text, need.command)
+
+
+# -- The provider that people sign in at ------------------------------------------------------------------------------
+
+
+async def of_provider(settings: Settings) -> list[Finding]:
+    """Tell whether anybody can sign in at the OpenID Connect provider of the console, if it has one."""
+    provider = None if settings.console is None else opening.open_id_of(settings, settings.console.oidc)
+    if provider is None:
+        return []
+    from scim_bridge.console.oidc import LEEWAY, UnprovenError
+
+    now, subject = datetime.now(UTC), "sign-in"
+    try:
+        keys, ahead = await provider.examine(now)
+    except UnprovenError as error:
+        return [Finding(subject, "error", error.why, "see issuer of [console.oidc], and the way there")]
+    found = [Finding(subject, "ok", f"{provider.issuer} answers, {keys} key{'' if keys == 1 else 's'}")]
+    if ahead is not None and abs(ahead.total_seconds()) > LEEWAY:
+        message = f"the provider's clock is {ahead.total_seconds():+.0f} s from this one's"
+        found.append(Finding("clock", "error", message, "have this machine keep time (NTP)"))
+    return found
 
 
 # -- The listener -----------------------------------------------------------------------------------------------------

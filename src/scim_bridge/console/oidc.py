@@ -11,7 +11,8 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -123,9 +124,47 @@ class OpenId:
             refused = answer.get("error") == "access_denied"
             raise UnprovenError("The provider refused it." if refused else "The provider could not sign anybody in.")
         about = await self._about()
-        token = await self._token(about, answer["code"], str(kept["verifier"]), redirect_uri)
+        told = await self._tokens(about, answer["code"], str(kept["verifier"]), redirect_uri)
         keys = await self._fetched("GET", _endpoint(about, "jwks_uri"))
-        return self._proved(self._claims(token, keys, str(kept["nonce"]), now))
+        claims = self._claims(str(told["id_token"]), keys, str(kept["nonce"]), now)
+        return self._proved({**claims, **await self._further(about, told.get("access_token"), claims)})
+
+    async def examine(self, now: datetime) -> tuple[int, timedelta | None]:
+        """Return how many keys the provider has, and by how much its clock is ahead, where it tells the time.
+
+        :raises UnprovenError: When nobody could sign in there.
+        """
+        about = await self._about()
+        for name in ("authorization_endpoint", "token_endpoint"):
+            _endpoint(about, name)
+        url = _endpoint(about, "jwks_uri")
+        keys = await self._fetched("GET", url)
+        try:
+            number = len(KeySet.import_key_set({"keys": list(keys["keys"])}).keys)
+        except (JoseError, ValueError, KeyError, TypeError, AttributeError):
+            number = 0
+        if not number:
+            raise UnprovenError("The provider has no key that an ID token could be signed with.")
+        _, _, date = await self._sent("GET", url, None, {})
+        try:
+            return number, None if date is None else parsedate_to_datetime(date) - now
+        except (ValueError, TypeError):
+            return number, None
+
+    async def _further(self, about: Mapping[str, Any], access: object, claims: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what the provider tells elsewhere of who is proved, where the ID token has not what the role needs.
+
+        Claims of scopes belong there (OpenID Connect Core 1.0 §5.4); what is about somebody else is not believed
+        (§5.3.2). That an address is verified is said of the address beside it, and of no other.
+        """
+        needed = {self.claim} | ({"email_verified"} if self.claim == "email" else set())
+        if needed <= claims.keys() or "userinfo_endpoint" not in about or not isinstance(access, str):
+            return {}
+        headers = {"Authorization": f"Bearer {access}"}
+        told = await self._fetched("GET", _endpoint(about, "userinfo_endpoint"), headers=headers)
+        if told.get("sub") != claims["sub"]:
+            raise UnprovenError("What the provider tells of you is about somebody else.", SOMEBODY)
+        return {name: told.get(name) for name in needed}
 
     def _claims(self, token: str, keys: Mapping[str, Any], nonce: str, now: datetime) -> Mapping[str, Any]:
         """Return the claims of an ID token once they are proved (OpenID Connect Core 1.0 §3.1.3.7)."""
@@ -168,8 +207,8 @@ class OpenId:
             raise UnprovenError("You have no role here; see [console.oidc].", person)
         return Proved(person, subject, role)
 
-    async def _token(self, about: Mapping[str, Any], code: str, verifier: str, redirect_uri: str) -> str:
-        """Exchange a code for an ID token."""
+    async def _tokens(self, about: Mapping[str, Any], code: str, verifier: str, redirect_uri: str) -> Mapping[str, Any]:
+        """Exchange a code for an ID token, and what comes with it."""
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         form["code_verifier"] = verifier
         secret = self.client_secret()
@@ -181,10 +220,9 @@ class OpenId:
         else:
             form |= {"client_id": self.client_id, "client_secret": secret}
         told = await self._fetched("POST", _endpoint(about, "token_endpoint"), form=form, headers=headers)
-        token = told.get("id_token")
-        if not isinstance(token, str):
+        if not isinstance(told.get("id_token"), str):
             raise UnprovenError("The provider gave no ID token.")
-        return token
+        return told
 
     async def _about(self) -> Mapping[str, Any]:
         """Return the provider's configuration (OpenID Connect Discovery 1.0 §4)."""
@@ -198,7 +236,7 @@ class OpenId:
     ) -> dict[str, Any]:
         """Return a JSON object of the provider's."""
         try:
-            status, body = await self._sent(method, url, form, headers or {})
+            status, body, _ = await self._sent(method, url, form, headers or {})
         except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL):
             raise UnprovenError("The provider does not answer now.") from None
         if status != 200:
@@ -213,8 +251,8 @@ class OpenId:
 
     async def _sent(
         self, method: str, url: str, form: Mapping[str, str] | None, headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
-        """Return status and body; of one that is too long, the beginning."""
+    ) -> tuple[int, bytes, str | None]:
+        """Return status, body and the time of the answer; of a body that is too long, the beginning."""
         body = bytearray()
         async with (
             asyncio.timeout(SECONDS),
@@ -225,7 +263,7 @@ class OpenId:
                 body += chunk
                 if len(body) > MOST:
                     break
-        return told.status_code, bytes(body)
+        return told.status_code, bytes(body), told.headers.get("date")
 
 
 def _endpoint(about: Mapping[str, Any], name: str) -> str:

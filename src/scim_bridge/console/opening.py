@@ -35,7 +35,7 @@ def console_of(settings: Settings, desk: Desk, plans: "Plans") -> "Gate":
         plans=plans,
         scim_url=scim_url.rstrip("/"),
         address=address,
-        open_id=_open_id(settings, chosen.oidc),
+        open_id=open_id_of(settings, chosen.oidc),
         secret=secret,
     )
 
@@ -60,7 +60,8 @@ def _proxied(settings: Settings, proxy: ConsoleProxySettings | None) -> "Proxied
     return Proxied(secret, proxy.header, *_roles(proxy))
 
 
-def _open_id(settings: Settings, oidc: ConsoleOidcSettings | None) -> "OpenId | None":
+def open_id_of(settings: Settings, oidc: ConsoleOidcSettings | None) -> "OpenId | None":
+    """Return the provider that people sign in at, if there is one."""
     if oidc is None:
         return None
     from scim_bridge.console.oidc import OpenId
