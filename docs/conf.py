@@ -81,7 +81,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!scim_bridge\.).*"),  # no other project's site is asked for its names
     ("py:.*", r"scim_bridge\..*T"),  # a type variable
-    ("py:class", r"scim_bridge\.connections\.bound\..*|.*\.Standing"),  # what the bridge and the contract call
+    ("py:class", r"scim_bridge\.connections\..*|.*\.Standing"),  # what the bridge and the contract call
 ]
 
 # -- Pages ------------------------------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from scim2_models import EnterpriseUser, ScimFilter, User
 
-from scim_bridge.store import filters, inventory, memberships, resources
+from scim_bridge.store import entitlements, filters, inventory, memberships, resources
 from scim_bridge.store.engine import Connection
+from scim_bridge.store.entitlements import Catalogue
 from scim_bridge.store.rows import Membership, Ownership, ResourceRow, State
 from scim_bridge.views import Page, Position
 
@@ -51,6 +52,8 @@ class PersonRow:
     :param wanted: What the clients want of the account.
     :param there: What the remote system was last seen to hold of it.
     :param managed: Whether a client has written the person; else they were found in the remote system.
+    :param holds: What the remote system was last seen to give them, whoever gave it: permission sets, teams, seats,
+        and what no group stands for, such as Super Admin. Empty where a connector does not tell.
     """
 
     connection: str
@@ -60,6 +63,7 @@ class PersonRow:
     state: State
     managed: bool
     groups: tuple[GroupOfPerson, ...]
+    holds: tuple[str, ...]
     id: str
     remote_id: str | None
     external_id: str | None
@@ -117,7 +121,8 @@ def people(
     where = _conditions(tx, connection_id, chosen)
     found = inventory.by_name(tx, connection_id, "User", after=_texts(after), limit=limit, where=where)
     groups = memberships.groups_of(tx, connection_id, [row.id for _, row in found])
-    told = [_person(row, groups.get(row.id, [])) for _, row in found if not was_refused(row)]
+    listed = entitlements.load(tx, connection_id) or Catalogue({})
+    told = [_person(row, groups.get(row.id, []), listed) for _, row in found if not was_refused(row)]
     if chosen.access:
         told = [one for one in told if one.there in {"active", "unknown"}]
     last = found[-1] if len(found) == limit else None
@@ -193,7 +198,8 @@ def groups_of(row: ResourceRow, groups: Iterable[Membership]) -> tuple[GroupOfPe
     return tuple(sorted(told, key=lambda one: (one.name, one.id)))
 
 
-def _person(row: ResourceRow, groups: list[Membership]) -> PersonRow:
+def _person(row: ResourceRow, groups: list[Membership], listed: Catalogue) -> PersonRow:
+    held = (row.observed and row.observed.holds) or ()
     return PersonRow(
         row.connection_id,
         row.name,
@@ -202,6 +208,7 @@ def _person(row: ResourceRow, groups: list[Membership]) -> PersonRow:
         row.state,
         row.ownership is not Ownership.DISCOVERED,
         groups_of(row, groups),
+        tuple(sorted(listed.entitlements[one].name if one in listed.entitlements else one for one in held)),
         row.id,
         row.remote_id,
         row.external_id,

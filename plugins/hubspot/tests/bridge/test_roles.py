@@ -8,10 +8,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from plugins.hubspot.tests.bridge.bridged import Bridged, bridged
+from plugins.hubspot.tests.bridge.bridged import CONNECTION, Bridged, bridged
 from plugins.hubspot.tests.bridge.test_nobody_else import portal_of, roles
 from plugins.hubspot.tests.connector.portals import World
 from scim_bridge.provisioning import ProvisioningPolicy
+from scim_bridge.views.people import Chosen, people
 
 ADA = "ada@corp.example"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -209,9 +210,12 @@ async def test_a_super_admin_is_shown_and_nobody_is_made_one(tmp_path: Path) -> 
     """Who is one is told by the store; to ask for it is refused, to repeat it is not."""
     portal = portal_of((ADA, ["Sales"]))
     portal.hubspot.ui_super_admin(ADA, super_admin=True)
-    async with served(tmp_path, portal) as (_, http):
+    async with served(tmp_path, portal) as (bridge, http):
         (ada,) = (await http.get("/Users", params={"filter": f'userName eq "{ADA}"'})).json()["Resources"]
         assert {one["display"] for one in ada["roles"]} == {"Sales", "Super Admin"}
+        everybody = Chosen(access=True)
+        page = await bridge.store.read(lambda tx: people(tx, CONNECTION, everybody, None))
+        assert ("Sales", "Super Admin") in [one.holds for one in page.items if one.name == ADA]
         refused = await http.post("/Users", json={"userName": "eve@corp.example", "roles": ["Super Admin"]})
         assert (refused.status_code, roles(portal, "eve@corp.example")) == (403, None)
 
