@@ -71,6 +71,10 @@ class Site:
         """Return the entries of the audit chain."""
         return await self.bridge.store.scan(lambda tx: [one.event for one in audit.export(tx, connection)])
 
+    async def decisions(self) -> list[dict[str, Any]]:
+        """Return those that are not of the bridge's own work, which goes on meanwhile."""
+        return [one for one in await self.entries() if one["actor"] != "bridge"]
+
 
 @asynccontextmanager
 async def site(operator: Operator) -> AsyncIterator[Site]:

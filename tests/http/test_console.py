@@ -139,11 +139,11 @@ async def test_every_answer_lets_a_browser_load_nothing_from_elsewhere(grace: Br
 )
 async def test_what_another_site_sends_does_nothing(open_site: Site, grace: Browser, headers: dict[str, str]) -> None:
     """A form of somebody else's page, sent by an operator's browser, is refused before it is read."""
-    before = await open_site.entries()
+    before = await open_site.decisions()
     answer = await grace.post("/console/sign-out", None, **headers)
     assert answer.status_code == 403
     assert (await grace.get("/console")).status_code == 200
-    assert await open_site.entries() == before
+    assert await open_site.decisions() == before
 
 
 @pytest.mark.parametrize(
