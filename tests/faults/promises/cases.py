@@ -7,7 +7,7 @@ from typing import Any
 from scim_bridge.config import GuardSettings
 from scim_bridge_hubspot.emulator import HubSpotEmulator
 from tests.faults.hubspot_world import HubSpotWorld, deprovisioning
-from tests.faults.promises.edges import address
+from tests.faults.promises.edges import BULK_REQUEST, PATCH_OP, address
 from tests.faults.promises.scripts import Scripted, listed_in
 from tests.faults.simulation import Report, Violation
 from tests.faults.simulation.world import World
@@ -67,6 +67,10 @@ async def deactivated(one: Case, name: str) -> int:
     """End somebody's access; return the status."""
     operation = {"op": "replace", "path": "active", "value": False}
     return await one.client.patch(f"/Users/{one.client.ids[name]}", operation)
+
+
+def _patch(operation: dict[str, Any]) -> dict[str, Any]:
+    return {"schemas": [PATCH_OP], "Operations": [operation]}
 
 
 @case
@@ -250,6 +254,45 @@ async def an_address_is_given_to_somebody_else(one: Case) -> None:
     await staffed(one, "ada")
     await deactivated(one, "ada")
     await one.client.reuse("ada")
+
+
+@case
+async def made_and_ended_by_one_request(one: Case) -> None:
+    """One Bulk request makes people, puts one into a group, and ends the access of both."""
+    await one.client.push("Sales")
+    join = {"op": "add", "path": "members", "value": [{"value": "bulkId:a"}]}
+    leave = {"op": "replace", "path": "active", "value": False}
+    operations = [
+        {"method": "POST", "path": "/Users", "bulkId": "a", "data": one.client.user("ada")},
+        {"method": "PATCH", "path": f"/Groups/{one.client.groups['Sales']}", "data": _patch(join)},
+        {"method": "PATCH", "path": "/Users/bulkId:a", "data": _patch(leave)},
+        {"method": "POST", "path": "/Users", "bulkId": "b", "data": one.client.user("bob")},
+        {"method": "DELETE", "path": "/Users/bulkId:b"},
+    ]
+    await one.client.send("POST", "/Bulk", {"schemas": [BULK_REQUEST], "Operations": operations})
+
+
+@case
+async def groups_and_people_while_nothing_answers(one: Case) -> None:
+    """Without HubSpot a group is deleted and pushed again, and somebody who leaves joins another one and returns."""
+    await staffed(one, "ada", "bob", "cyd")
+    await one.client.push("Service")
+    rule = one.hubspot.faults.outage(seconds=HOUR)
+    members = [{"value": one.client.ids["bob"]}]
+    again = {"displayName": "Sales", "externalId": "again", "members": members}
+    join = {"op": "add", "path": "members", "value": [{"value": one.client.ids["cyd"]}]}
+    waiting: list[asyncio.Task[Any]] = []
+    for request in (
+        one.client.drop("Sales"),
+        one.client.send("POST", "/Groups", again),
+        deactivated(one, "cyd"),
+        one.client.patch(f"/Groups/{one.client.groups['Service']}", join),
+    ):
+        waiting.append(asyncio.create_task(request))
+        await asyncio.sleep(2)
+    one.hubspot.faults.clear(rule.id)
+    await asyncio.gather(*waiting)
+    await one.client.provision("cyd")
 
 
 @case

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 UNACCEPTED = re.compile(r"\b(?:not|nothing was) accepted\b")
 """What a client is told by whoever has taken nothing in."""
+REFERENCE = re.compile(r'(?<=[/"])bulkId:([^"\\]+)(?=\\?")')
 TARGET = re.compile(r"/(?:Users|Groups|Bulk)(?:/[^/?]+)?(?:\?.*)?$")
 
 
@@ -191,9 +192,11 @@ class Record:
 
 
 def parts(bulk: Ask) -> Iterator[Ask]:
-    """Yield the operations of a Bulk request, with the answer to each (RFC 7644 §3.7)."""
+    """Yield the operations of a Bulk request, with the answer to each, and what they refer to (RFC 7644 §3.7)."""
     told = bulk.answer.get("Operations") or []
-    for position, operation in enumerate(bulk.document.get("Operations") or []):
+    made = {str(one.get("bulkId")): str(one["location"]).rpartition("/")[2] for one in told if "location" in one}
+    for position, raw in enumerate(bulk.document.get("Operations") or []):
+        operation = json.loads(REFERENCE.sub(lambda found: made.get(found[1], found[0]), json.dumps(raw)))
         outcome = told[position] if position < len(told) else {}
         status = int(str(outcome.get("status", bulk.status if not bulk.succeeded else 0)))
         answer = dict(outcome.get("response") or {})

@@ -284,6 +284,12 @@ KEPT: dict[str, Callable[[], Tale]] = {
     "a removal is put off and done": lambda: made(Tale())
     .ask("PATCH", "/Users/1", OUT, 429, retry_after="5")
     .shows(k=None),
+    "one request makes somebody and puts them into a group": lambda: Tale().grouped(name="Sales").ask("POST", "/Bulk",
+        {"Operations": [{"method": "POST", "path": "/Users", "bulkId": "a", "data": {"userName": ADA}},
+                        {"method": "PATCH", "path": "/Groups/Sales", "data": {"Operations": [
+                            {"op": "add", "path": "members", "value": [{"value": "bulkId:a"}]}]}}]}, 200,
+        {"Operations": [{"status": "201", "bulkId": "a", "location": "https://bridge/Users/1"}, {"status": "204"}]},
+    ).shows(k=ada("Sales")),
     "a removed person is let in by hand": lambda: removed(made(Tale())).shows("hand", k=ada()),
     "a removed person is asked for again": lambda: removed(made(Tale())).ask("PATCH", "/Users/1", IN, 429,
         retry_after="1").shows(k=ada()),
