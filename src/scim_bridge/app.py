@@ -255,7 +255,8 @@ async def _start(
 
 def _gauges(bridge: Bridge, leading: Leadership, around: Surroundings) -> Scrape:
     watch = bridge.settings.alerts.watch()
-    return scraped(bridge.store, bridge.connections, watch, leading, around.http_client, clock=around.clock)
+    file, clients = bridge.settings.store.file, around.http_client
+    return scraped(bridge.store, bridge.connections, watch, leading, clients, file=file, clock=around.clock)
 
 
 def _keep(clients: HttpClients, store: Store, clock: Callable[[], datetime], calls: Callable[[Call], None]) -> None:

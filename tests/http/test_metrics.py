@@ -111,6 +111,9 @@ async def test_what_waits_is_told_by_every_replica(any_store_url: str) -> None:
         calm = await first.scrape()
         assert calm[of("pending")] == calm[of("oldest_removal_seconds")] == calm[of("observing")] == 0
         assert calm[of("leader")] == calm[of("tokens")] == calm[of("store_answers")] == 1
+        disk = [value for (metric, _), value in calm.items() if metric == "scim_bridge_store_disk_free"]
+        assert len(disk) == any_store_url.startswith("sqlite")
+        assert all(0 < share < 1 for share in disk)
         assert calm[of("last_token_end_timestamp_seconds")] > datetime.now(UTC).timestamp()
         assert calm[of("requests_total", operation="create", status="201")] == 1
         assert calm[of("request_seconds_bucket", operation="create", le="+Inf")] == 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
+from pathlib import Path
 
 from scim_bridge.connector import ClientFactory
 from scim_bridge.errors import StoreError
@@ -11,6 +12,7 @@ from scim_bridge.store.engine import Store
 from scim_bridge.store.leadership import Leadership
 from scim_bridge.upstream import HttpClients
 from scim_bridge.views.gauges import GAUGES, gauges
+from scim_bridge.views.needs import free_on_disk
 
 Scrape = list[Callable[[], Awaitable[Gauges]]]
 """What is asked at each scrape."""
@@ -18,6 +20,7 @@ Scrape = list[Callable[[], Awaitable[Gauges]]]
 NONE: dict[str, str] = {}
 OWN_GAUGES = {
     "store_answers": "Whether the database answers: 1 or 0.",
+    "store_disk_free": "Which share of the disk of an SQLite database is free.",
     "leader": "Whether this process drives the connection: 1 or 0.",
     "upstream_limit_used": "Which share of a remote account's rate limit is used up, as this process knows.",
     "upstream_circuit_open": "1 while a remote account fails and is only probed.",
@@ -32,12 +35,14 @@ def scraped(
     leading: Leadership,
     clients: ClientFactory,
     *,
+    file: Path | None,
     clock: Callable[[], datetime],
 ) -> Scrape:
     """Return what reads the gauges of a bridge.
 
     :param connections: The ids of its connections; read at each scrape.
     :param watch: From when on an operator is told of something that lasts.
+    :param file: That of an SQLite database.
     :param clients: What opened the clients of remote systems; of another factory nothing is known.
     """
     standing = clients.standing if isinstance(clients, HttpClients) else tuple
@@ -57,8 +62,9 @@ def scraped(
         ]
 
     async def of_process() -> Gauges:
-        leads = "leader", OWN_GAUGES["leader"]
-        return [(*leads, {"connection": id_}, id_ in leading.led) for id_ in sorted(connections)]
+        leads, free = ("leader", OWN_GAUGES["leader"]), free_on_disk(file)
+        disk = [] if free is None else [("store_disk_free", OWN_GAUGES["store_disk_free"], NONE, free[0])]
+        return [*disk, *((*leads, {"connection": id_}, id_ in leading.led) for id_ in sorted(connections))]
 
     async def of_accounts() -> Gauges:
         used, opened = ((name, OWN_GAUGES[name]) for name in ("upstream_limit_used", "upstream_circuit_open"))

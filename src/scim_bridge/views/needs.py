@@ -99,14 +99,19 @@ def needs(tx: Connection, connection_id: str, watch: Watch = USUAL, *, now: date
 
 def of_disk(file: Path | None, watch: Watch) -> list[Need]:
     """Tell whether the disk of an SQLite database is nearly full. That of PostgreSQL its server knows alone."""
-    if file is None or not file.parent.is_dir():
+    free = free_on_disk(file)
+    if free is None or free[0] >= watch.disk_free:
         return []
-    usage = shutil.disk_usage(file.parent)
-    if usage.free >= watch.disk_free * usage.total:
-        return []
-    share = 100 * usage.free / usage.total
-    text = f"the disk of the database has {share:.0f} % free ({usage.free // 2**20:,} MiB)"
+    text = f"the disk of the database has {100 * free[0]:.0f} % free ({free[1] // 2**20:,} MiB)"
     return [Need("disk", "", text, "free some, or move the database: scim-bridge doctor")]
+
+
+def free_on_disk(file: Path | None) -> tuple[float, int] | None:
+    """Return which share of the disk of an SQLite database is free, and how many bytes; ``None`` of another one."""
+    if file is None or not file.parent.is_dir():
+        return None
+    usage = shutil.disk_usage(file.parent)
+    return usage.free / usage.total, usage.free
 
 
 def answered(tx: Connection, connection_id: str, compared: datetime | None) -> tuple[datetime | None, str | None]:
