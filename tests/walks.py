@@ -1,8 +1,9 @@
 """One request followed through the code: how many functions, files, moves, transactions and calls it takes.
 
-``python -m tests.walks`` prints the table; ``--steps "User PATCH name"`` prints one walk as it goes from file to file.
-A move is a call into another file of the bridge or its connector than the call before it. The figures say how much of
-the house somebody has to hold who follows a request; they do not measure speed.
+``python -m tests.walks`` prints the table; ``--steps "User PATCH name"`` prints one walk as it goes from file to file,
+and how many of its moves are between which packages and which files. A move is a call into another file of the bridge
+or its connector than the call before it. The figures say how much of the house somebody has to hold who follows a
+request; they do not measure speed.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -163,6 +165,14 @@ def table(walks: dict[str, Walk]) -> str:
     return "\n".join(lines)
 
 
+def tallied(walk: Walk) -> list[str]:
+    """Return how many moves of a walk go to each package, and the pairs of files that it goes between most often."""
+    files = [move.split()[0] for move in walk.moves]
+    packages = Counter("/".join(file.split("/")[:2]) for file in files)
+    pairs = Counter(" ↔ ".join(sorted(pair)) for pair in pairwise(files))
+    return [f"{number:4} {name}" for name, number in [*packages.most_common(12), *pairs.most_common(25)]]
+
+
 def walked() -> dict[str, Walk]:
     """Lead every walk, in a process of its own or at its end: the profile stays installed."""
     follower = Follower()
@@ -185,7 +195,7 @@ def main() -> None:
     print(table(walks))
     for name, walk in walks.items():
         if options.steps and name.startswith(options.steps):
-            print("", name, *walk.moves, sep="\n")
+            print("", name, *walk.moves, "", *tallied(walk), sep="\n")
 
 
 if __name__ == "__main__":
