@@ -11,7 +11,7 @@ import pytest
 from plugins.hubspot.tests.bridge.bridged import CONNECTION, Bridged, bridged
 from plugins.hubspot.tests.bridge.test_nobody_else import portal_of, roles
 from plugins.hubspot.tests.connector.portals import World
-from scim_bridge.provisioning import ProvisioningPolicy
+from scim_bridge.provisioning import ProvisioningPolicy, search
 from scim_bridge.views.people import Chosen, people
 
 ADA = "ada@corp.example"
@@ -90,6 +90,20 @@ async def test_a_role_may_be_asked_for_by_its_id(tmp_path: Path) -> None:
         role = portal.hubspot.role_named("Sales").id
         await made(http, "eve@corp.example", roles=[{"value": f"role:{role}"}])
         assert roles(portal, "eve@corp.example") == ("Sales",)
+
+
+async def test_a_set_that_a_client_has_just_pushed_is_a_role_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody has made it in HubSpot since the comparison: pushed as a group it is found, and can be asked for."""
+    monkeypatch.setattr(search, "LISTED_EVERY", 0)
+    portal = portal_of()
+    async with served(tmp_path, portal, assign="both") as (_, http):
+        portal.hubspot.add_role("Legal")
+        assert (await http.post("/Users", json={"userName": ADA, "roles": ["Legal"]})).status_code == 400
+        assert (await http.post("/Groups", json={"displayName": "Legal"})).status_code == 201
+        await made(http, roles=["Legal"])
+        assert roles(portal, ADA) == ("Legal",)
 
 
 REMOVALS: list[dict[str, Any]] = [
