@@ -73,7 +73,7 @@ copybutton_prompt_is_regexp = True
 
 # -- The reference, from docstrings -----------------------------------------------------------------------------------
 
-autodoc_default_options = {"members": True, "exclude-members": "model_config"}
+autodoc_default_options = {"members": True, "exclude-members": "model_config, model_post_init"}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
