@@ -23,7 +23,7 @@ from scim_bridge.console.opening import shown
 from scim_bridge.desk import Desk, Operated, now
 from scim_bridge.errors import ConfigurationError
 from scim_bridge.keeping import keeping
-from scim_bridge.models import Unrevoked, User
+from scim_bridge.models import User
 from scim_bridge.protocol import BridgeProvider, ClientPreset, preset
 from scim_bridge.provisioning import Provisioning, observing
 from scim_bridge.provisioning.driver import Driver
@@ -79,9 +79,9 @@ class Bridge:
         return {id_: connection.provisioning.driver for id_, connection in self.connections.items()}
 
     @property
-    def unrevoked(self) -> dict[str, tuple[Unrevoked, ...]]:
-        """What goes on in each remote system when somebody's access was ended."""
-        return {id_: connection.provisioning.connector.unrevoked for id_, connection in self.connections.items()}
+    def connectors(self) -> dict[str, BoundConnector]:
+        """The open connector of each connection."""
+        return {id_: connection.provisioning.connector for id_, connection in self.connections.items()}
 
     def provisioning(self, connection_id: str) -> Provisioning:
         """Return the provisioning of a connection."""
@@ -309,8 +309,8 @@ async def run(settings: Settings, *, started: Callable[[str], None]) -> None:
         on_signal(signal.SIGHUP, serving.renew, "renew secrets"),
         serving.bridge_of() as bridge,
         shown(settings, desk_of(bridge), plans_of(bridge)),
-        alerting(settings, bridge.store, bridge.drivers, now),
-        keeping(settings, bridge.store, now, bridge.unrevoked),
+        alerting(settings, bridge.store, bridge.drivers, bridge.connectors, now),
+        keeping(settings, bridge.store, now, bridge.connectors),
     ):
         serving.open(bridge)
         await warn_of_missing_tokens(bridge.store, bridge.connections)

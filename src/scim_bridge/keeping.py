@@ -6,7 +6,7 @@ Every process of a store does; who comes first has done it for all.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,8 +14,8 @@ from functools import partial
 from pydantic import SecretStr
 
 from scim_bridge.config import Settings
+from scim_bridge.connections import BoundConnector
 from scim_bridge.errors import StoreError
-from scim_bridge.models import Unrevoked
 from scim_bridge.provisioning.journal import acting
 from scim_bridge.store import audit, connector_state, departed
 from scim_bridge.store.engine import Connection, Store
@@ -113,15 +113,15 @@ async def keeping(
     settings: Settings,
     store: Store,
     clock: Callable[[], datetime],
-    unrevoked: Mapping[str, Sequence[Unrevoked]] | None = None,
+    connectors: Mapping[str, BoundConnector] | None = None,
 ) -> AsyncIterator[None]:
     """Tell of the start, and keep the chains for the length of a ``with`` block.
 
-    :param unrevoked: What goes on in each remote system when somebody's access was ended, by connection.
+    :param connectors: By connection: what they say that goes on when somebody's access was ended.
     """
     await store.write(partial(note_start, settings=settings, now=clock()))
-    for id_, told in (unrevoked or {}).items():
-        await store.write(partial(note_unrevoked, connection_id=id_, told=told, now=clock()))
+    for id_, connector in (connectors or {}).items():
+        await store.write(partial(note_unrevoked, connection_id=id_, told=connector.unrevoked, now=clock()))
     async with beside(_keep(settings, store, clock), "keep audit"):
         yield
 

@@ -11,6 +11,7 @@ from functools import partial
 from scim_bridge.alerts.channels import Channel, channels_of
 from scim_bridge.alerts.teller import LOOK_SECONDS, Teller
 from scim_bridge.config import Settings
+from scim_bridge.connections import BoundConnector
 from scim_bridge.errors import ConfigurationError, StoreError
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.ownership import own
@@ -18,7 +19,7 @@ from scim_bridge.store import connector_state
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import leadership
 from scim_bridge.tasks import beside
-from scim_bridge.views.needs import STILL
+from scim_bridge.views.needs import STILL, UNASKED
 
 ALERTS = "bridge:alerts"
 """What the process leads that tells; no connection can be called so."""
@@ -31,15 +32,20 @@ logger = logging.getLogger("scim_bridge.alerts")
 
 @asynccontextmanager
 async def alerting(
-    settings: Settings, store: Store, drivers: Mapping[str, Driver], clock: Callable[[], datetime]
+    settings: Settings,
+    store: Store,
+    drivers: Mapping[str, Driver],
+    connectors: Mapping[str, BoundConnector],
+    clock: Callable[[], datetime],
 ) -> AsyncIterator[None]:
     """Tell what needs somebody, for the length of a ``with`` block.
 
     :param drivers: Those of this process, by connection.
+    :param connectors: Likewise.
     """
     channels = partial(channels_now, settings)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(beside(_watch(store, drivers, clock), "watch drivers"))
+        await stack.enter_async_context(beside(_watch(store, drivers, connectors, clock), "watch drivers"))
         if channels():
             leading = leadership(store, takeover_seconds=settings.store.takeover_seconds)
             stack.push_async_callback(leading.close)
@@ -62,11 +68,18 @@ def _telling(teller: Teller) -> AbstractAsyncContextManager[None]:
     return beside(teller.run(), "tell alerts")
 
 
-async def _watch(store: Store, drivers: Mapping[str, Driver], clock: Callable[[], datetime]) -> None:
+async def _watch(
+    store: Store,
+    drivers: Mapping[str, Driver],
+    connectors: Mapping[str, BoundConnector],
+    clock: Callable[[], datetime],
+) -> None:
     told: dict[str, bool] = {}
+    identified: dict[str, str] = {}
     while True:
         with suppress(StoreError):
             await note_still(store, drivers, told, clock())
+            await note_unasked(store, connectors, identified, clock())
         await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -81,6 +94,29 @@ async def note_still(store: Store, drivers: Mapping[str, Driver], told: dict[str
         if still is not None and told.get(id_) != still:
             await store.write(partial(_note, connection_id=id_, still=still, now=now))
             told[id_] = still
+
+
+async def note_unasked(
+    store: Store, connectors: Mapping[str, BoundConnector], told: dict[str, str], now: datetime
+) -> None:
+    """Note which remote system does not say who it is, and take back what was noted of one that does.
+
+    Only the process that drives a connection asks.
+
+    :param told: What was noted of each; changed.
+    """
+    for id_, connector in connectors.items():
+        error = connector.identified
+        if error is None or told.get(id_) == error:
+            continue
+        kept = {"error": error, "since": now.isoformat()}
+        work = partial(connector_state.put, value=kept, now=now) if error else connector_state.delete
+        await store.write(partial(_of_identity, work=work, connection_id=id_))
+        told[id_] = error
+
+
+def _of_identity(tx: Connection, *, work: Callable[..., None], connection_id: str) -> None:
+    work(tx, connection_id, UNASKED)
 
 
 def _note(tx: Connection, *, connection_id: str, still: bool, now: datetime) -> None:

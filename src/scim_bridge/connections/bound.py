@@ -159,6 +159,9 @@ class BoundConnector:
         """Where the object stands."""
         self.renewal: Renewal | None = None
         """What exchanges the object for one with other secrets; ``None``: nothing does."""
+        self.identified: str | None = None
+        """What came of asking who the remote system is, the last time: the class of an error; empty: it answered;
+        ``None``: it was not asked."""
         self._boundary = boundary
 
     async def _call(self, hook: str, **arguments: Any) -> Any:
@@ -186,7 +189,12 @@ class BoundConnector:
 
     async def identify(self) -> str | None:
         """Tell which remote system this is; ``None``: it tells none."""
-        told: str | None = await self._call("identify")
+        try:
+            told: str | None = await self._call("identify")
+        except ConnectorError as error:
+            self.identified = type(error).__name__
+            raise
+        self.identified = ""
         if self.renewal is not None:
             self.renewal.told = (told,)
         return told

@@ -28,6 +28,9 @@ ANSWERS = frozenset({"done", "present", "absent", "refused"})
 STILL = "bridge:still"
 """Where the process that drives a connection tells that its driver does not turn."""
 
+UNASKED = "bridge:unasked"
+"""Where the process that drives a connection tells that the remote system does not say who it is, and why not."""
+
 IN_USE = timedelta(days=2)
 """How long ago a token was used at most of which it is told though another one is valid for longer."""
 
@@ -153,6 +156,9 @@ def _of_driver(tx: Connection, connection_id: str, now: datetime) -> list[Need]:
 
 def _of_answers(tx: Connection, connection_id: str, compared: datetime | None) -> list[Need]:
     last, error = answered(tx, connection_id, compared)
+    kept = connector_state.get(tx, connection_id, UNASKED)  # so also while nothing waits
+    if error is None and kept is not None and (last is None or last < datetime.fromisoformat(kept["since"])):
+        error = kept["error"] if kept["error"] in WORDS else "RemoteUnavailableError"
     if error is None:
         return []
     condition: Condition = "credentials" if error == "RemoteCredentialsError" else "failing"

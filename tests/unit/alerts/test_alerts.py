@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from scim_bridge.alerts import ledger
 from scim_bridge.alerts.channels import Channel, Mail, Message, UntoldError, Webhook, message_of, signed
 from scim_bridge.alerts.ledger import settle
-from scim_bridge.alerts.running import STILL_SECONDS, note_still
+from scim_bridge.alerts.running import STILL_SECONDS, note_still, note_unasked
 from scim_bridge.alerts.teller import Teller
 from scim_bridge.app import open_bridge
 from scim_bridge.cli import main
@@ -282,6 +282,26 @@ async def test_a_driver_that_stands_still_is_noted_for_every_process(sqlite_url:
         driver.turned_at = turned
         await note_still(bridge.store, bridge.drivers, told, NOW)
         assert "driver" not in await bridge.store.scan(found)
+
+
+async def test_credentials_that_never_worked_are_told_though_nothing_waits(sqlite_url: str) -> None:
+    """Of whoever is asked who it is when the bridge starts; and taken back once it tells."""
+
+    def found(tx: Connection) -> list[str]:
+        return [one.condition for one in needs(tx, "acme", USUAL, now=NOW)]
+
+    async with open_bridge(settings(sqlite_url)) as bridge:
+        connector, told = bridge.connectors["acme"], dict[str, str]()
+        assert await connector.identify() == "acme"
+        await note_unasked(bridge.store, bridge.connectors, told, NOW)
+        assert "credentials" not in await bridge.store.scan(found)
+        connector.identified = "RemoteCredentialsError"
+        later = NOW + timedelta(days=36500)  # no comparison has been answered since
+        await note_unasked(bridge.store, bridge.connectors, told, later)
+        assert "credentials" in await bridge.store.scan(found)
+        await connector.identify()
+        await note_unasked(bridge.store, bridge.connectors, told, later)
+        assert "credentials" not in await bridge.store.scan(found)
 
 
 def test_a_test_tells_of_each_channel_whether_it_was_taken(tmp_path: Path) -> None:

@@ -139,8 +139,8 @@ async def test_a_refusal_stays_one_where_no_other_secret_helps(secret: Secret, v
         secret.value = value
         Account.valid.remove("first-token")
         with pytest.raises(RemoteCredentialsError):
-            await connector.get_user("1")
-        assert secret.read == 1
+            await connector.identify()
+        assert (connector.identified, secret.read) == ("RemoteCredentialsError", 1)
         assert Account.events == (["closed revoked-token"] if value == "revoked-token" else [])
         Account.valid.add("first-token")
         await connector.get_user("1")
