@@ -30,7 +30,8 @@ def validate_settings(connector_type: type[Connector[Any]], connection_id: str, 
         return connector_type.config_model.model_validate(dict(config))
     except ValidationError as error:
         lines = [
-            f'connection "{connection_id}": {".".join(str(part) for part in fault["loc"]) or "config"}: {fault["msg"]}'
+            f'connection "{connection_id}": {".".join(str(part) for part in fault["loc"]) or "config"}: '
+            + fault["msg"].removeprefix("Value error, ")
             for fault in error.errors(include_url=False, include_context=False, include_input=False)
         ]
     # Outside of the handler: pydantic's error holds the values that were given, and must not travel as the context.
