@@ -151,7 +151,8 @@ class Story:
         No client had been told of the creation by then, nor had the bridge seen the account: HubSpot's answer was lost,
         and it keeps no key of ours by which the account could be found again.
         """
-        made = self.names.made.get(key, END)
+        makings = [one.order for one in self.changes[key] if one.by == "bridge" and one.before is None]
+        made = max((making for making in makings if making < order), default=END)
         hands = self.by_hand(key, made, order)
         readdressed = (one for one in hands if one.before and one.after and one.before.email != one.after.email)
         moved = next((one.order for one in readdressed), made)

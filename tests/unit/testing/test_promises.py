@@ -220,9 +220,9 @@ def _never_deleted() -> Tale:
     return tale.grouped("1").shows(k=ada("Sales"))
 
 
-def _unanswered() -> Tale:
+def _unanswered(tale: Tale | None = None) -> Tale:
     """Let Ada be created without an answer to the client."""
-    tale = Tale()
+    tale = tale or Tale()
     tale.record.asked("POST", "/Users", json.dumps(PERSON).encode())
     return tale.shows(k=ada())
 
@@ -235,9 +235,9 @@ def _looked_up() -> Tale:
     return tale.grouped("1").shows(k=ada("Sales", email=NEW))
 
 
-def _lost(*calls: tuple[Any, ...]) -> Tale:
+def _lost(*calls: tuple[Any, ...], before: Tale | None = None) -> Tale:
     """Let her address be changed before her client was told, and let her be made once more and removed."""
-    tale = _unanswered()
+    tale = _unanswered(before)
     for call in calls:
         tale.record.called(*call)
     tale.shows("hand", k=ada(email=NEW))
@@ -357,6 +357,8 @@ KEPT: dict[str, Callable[[], Tale]] = {
     "an id is first told by a look, after the address was changed by hand": _looked_up,
     "an address is changed by hand before anybody knows that the account was found": lambda: _adopted_and_lost(LOOK),
     "an address is changed by hand before anybody knows that the account was made": _lost,
+    "an address is changed by hand before anybody knows that somebody was made anew": lambda: _lost(
+        before=removed(made(Tale()))),
     "an address is changed by hand, and nobody was shown the account before": lambda: _lost(HTML_404, LOST_LOOK),
     "a person whose address changed by hand is read under the client's name": lambda: _listed(
         made(Tale()).shows("hand", k=ada(email="new@corp.example")), active=True),
