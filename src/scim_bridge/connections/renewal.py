@@ -105,7 +105,7 @@ class Renewal:
                 if config == self._place.opened.config:
                     return False
                 fresh = await self._open_anew(config)
-            except ConfigurationError as error:
+            except (ConfigurationError, ConnectorError) as error:
                 text = "the secrets that were read again will not do: %s"
                 self._place.opened.connector.context.logger.error(text, error)  # noqa: TRY400 - one line says it
                 return False
