@@ -234,11 +234,12 @@ class Recreated(Case):
             yield f"{stays} has no access"
         else:
             wanted = {HAND} if self.round.then == "leave" else {HAND, "Sales"}
+            kept = {HAND}
             if wanted == {HAND} and self.made_by_hand:
-                wanted = {HAND, *HAND_MADE}  # what a creation leaves out and the account has is kept
+                kept |= {*HAND_MADE}  # unless the strike came when the group's set had taken its place
             if self.round.then == "another person" and self.round.start == BACK:
                 wanted.discard(HAND)  # HubSpot gives the former id to the other person, and what it stood for with it
-            if not wanted <= shown[stays].sets <= {*wanted, HAND}:
+            if not wanted <= shown[stays].sets <= {*wanted, *kept}:
                 yield f"{stays} holds {sorted(shown[stays].sets)} instead of {sorted(wanted)}"
             if others:
                 yield f"HubSpot still has {sorted(others)}"
