@@ -28,7 +28,7 @@ from scim_bridge.protocol import BridgeProvider, ClientPreset, preset
 from scim_bridge.provisioning import Provisioning, observing
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.journal import OPERATOR, actor
-from scim_bridge.provisioning.ownership import Schedule, drive, own
+from scim_bridge.provisioning.leading import Schedule, drive, own
 from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.server.application import Server, ServerOptions, create_server
 from scim_bridge.server.authentication import TokenAuthentication, warn_of_missing_tokens

@@ -116,7 +116,7 @@ def no_answer_is_success() -> None:
         if situation.probe or situation.step not in changes:
             await original(self, situation, error)
         else:
-            await self.store.write(lambda tx: self.outcomes.done(tx, situation, situation.step, None))
+            await self.store.write(lambda tx: self.recorder.done(tx, situation, situation.step, None))
 
     plant(Driver, "_postpone", postpone)
 

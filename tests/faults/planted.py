@@ -13,8 +13,8 @@ from scim_bridge.errors import RemoteNotFoundError
 from scim_bridge.models import Remote
 from scim_bridge.provisioning import driver
 from scim_bridge.provisioning.driver import Driver
-from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.plan import Step
+from scim_bridge.provisioning.recorder import Recorder
 from scim_bridge.provisioning.situation import Situation
 from scim_bridge.provisioning.steps import Steps
 from scim_bridge.provisioning.users import UserIntake
@@ -43,7 +43,7 @@ def inactive_before_upstream() -> None:
             return accepted
         noted = replace(accepted.row, observed=replace(accepted.row.observed, active=False, present=False))
         noted = replace(noted, observed_generation=noted.generation, state=State.SETTLED)
-        resources.replace(tx, noted)
+        resources.save(tx, noted)
         return replace(accepted, row=noted, waits={}, removals=frozenset())
 
     plant(UserIntake, "_changed", changed)
@@ -52,9 +52,9 @@ def inactive_before_upstream() -> None:
 @defect
 def no_probe_before_retry() -> None:
     """P3: a creation that was not answered is sent again without a look."""
-    original = Outcomes._go_on
+    original = Recorder._go_on
 
-    def go_on(self: Outcomes, tx: Any, row: Any) -> Any:
+    def go_on(self: Recorder, tx: Any, row: Any) -> Any:
         situation = original(self, tx, row)
         if situation is None or not situation.probe or situation.row.observed is None:
             return situation
@@ -65,7 +65,7 @@ def no_probe_before_retry() -> None:
     async def find(self: Accounts, user_name: str, *, as_written: bool = False) -> None:
         return None
 
-    plant(Outcomes, "_go_on", go_on)
+    plant(Recorder, "_go_on", go_on)
     plant(Accounts, "find", find)
 
 
@@ -95,10 +95,10 @@ def ignore_retry_after() -> None:
 def no_generation_check() -> None:
     """P10: what a call came to is written over whatever was desired meanwhile."""
 
-    def fresh(_self: Outcomes, _tx: Any, situation: Situation) -> Any:
+    def fresh(_self: Recorder, _tx: Any, situation: Situation) -> Any:
         return situation.row
 
-    plant(Outcomes, "_fresh", fresh)
+    plant(Recorder, "_fresh", fresh)
 
 
 @defect
@@ -153,15 +153,15 @@ def no_recovery() -> None:
 @defect
 def removal_gives_up() -> None:
     """Ours: a removal that failed three times counts as done."""
-    original = Outcomes.postpone
+    original = Recorder.postpone
 
-    def postpone(self: Outcomes, tx: Any, situation: Situation, error: Any, **rest: Any) -> None:
+    def postpone(self: Recorder, tx: Any, situation: Situation, error: Any, **rest: Any) -> None:
         if situation.is_removal and situation.row.attempt >= 2 and situation.step is not None:
             self.done(tx, situation, situation.step, None)
         else:
             original(self, tx, situation, error, **rest)
 
-    plant(Outcomes, "postpone", postpone)
+    plant(Recorder, "postpone", postpone)
 
 
 @defect
@@ -182,7 +182,7 @@ def guard_asleep() -> None:
                 generation=row.generation + 1,
                 state=State.PENDING,
             )
-            await self.store.write(lambda tx: resources.replace(tx, claimed))
+            await self.store.write(lambda tx: resources.save(tx, claimed))
             self.wake()
 
     plant(Reconciler, "_compare", compare)

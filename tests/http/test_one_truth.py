@@ -95,7 +95,7 @@ async def test_a_group_whose_deletion_was_refused_has_no_active(tmp_path: Path, 
         group.display_name = "Sales (by hand)"
         acme.remote.fail("update_group", RemoteUnavailableError("down", retry_after=60.0))
         left = replace(await acme.row(sales), not_before=None, ambiguous=True)  # as a process leaves it that dies
-        await acme.store.write(lambda tx: resources.replace(tx, left))
+        await acme.store.write(lambda tx: resources.save(tx, left))
         await acme.provisioning.driver.idle()
 
         assert not acme.remote.members

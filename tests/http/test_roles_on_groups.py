@@ -46,7 +46,7 @@ async def at_once(acme: Tenant) -> None:
         for name in ("Sales", "Support"):
             row = resources.find_by_name(tx, acme.connection_id, "Group", name, lock=True)
             assert row is not None
-            resources.replace(tx, replace(row, not_before=None))
+            resources.save(tx, replace(row, not_before=None))
 
     await acme.store.write(hurry)
     acme.provisioning.driver.wake()

@@ -19,7 +19,7 @@ FUNCTION_LINES = 40
 REASONS: dict[str, str] = {
     "src/scim_bridge/config/__init__.py": "the settings as they stand in one file, and how that file is read",
     "src/scim_bridge/provisioning/reconcile.py": "one comparison, from the pages to what is handed over",
-    "src/scim_bridge/provisioning/outcomes.py": "the transactions that record what came of a call, and what they undo",
+    "src/scim_bridge/provisioning/recorder.py": "the transactions that record what came of a call, and what they undo",
     "src/scim_bridge/cli/demo/story.py:chapters": "the story of the demonstration, told in one place",
 }
 """A longer file (by path) or function (by path and name) wants a reason, and here it stands."""

@@ -14,7 +14,7 @@ from scim_bridge.config import Settings
 from scim_bridge.connections import BoundConnector
 from scim_bridge.errors import ConfigurationError, StoreError
 from scim_bridge.provisioning.driver import Driver
-from scim_bridge.provisioning.ownership import own
+from scim_bridge.provisioning.leading import own
 from scim_bridge.store import connector_state
 from scim_bridge.store.engine import Connection, Store
 from scim_bridge.store.leadership import leadership

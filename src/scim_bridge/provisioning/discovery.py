@@ -109,7 +109,7 @@ class Discovery:
             if row.kind == "Group":
                 self.guard.bind(tx, row)
             updated = replace(updated, modified_at=self.clock(), version=row.version + 1)
-            resources.replace(tx, updated, remote.resource)
+            resources.save(tx, updated, remote.resource)
         if row.kind == "User":
             self._memberships(tx, updated, remote, asked=asked)
         return updated

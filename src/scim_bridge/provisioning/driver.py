@@ -33,10 +33,10 @@ from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.guard_watch import GuardWatch
 from scim_bridge.provisioning.identification import Identification
 from scim_bridge.provisioning.journal import actor
-from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.places import Places
 from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.policy import ProvisioningPolicy
+from scim_bridge.provisioning.recorder import Recorder
 from scim_bridge.provisioning.refusals import Refusals
 from scim_bridge.provisioning.situation import Situation
 from scim_bridge.provisioning.steps import Attempts, Steps
@@ -78,7 +78,7 @@ class Driver:
         connection_id: str,
         store: Store,
         connector: BoundConnector,
-        outcomes: Outcomes,
+        recorder: Recorder,
         policy: ProvisioningPolicy,
         *,
         identification: Identification,
@@ -90,7 +90,7 @@ class Driver:
         self.connection_id = connection_id
         self.store = store
         self.steps = Steps(connector)
-        self.outcomes = outcomes
+        self.recorder = recorder
         self.policy = policy
         self.identification = identification
         self.clock = clock
@@ -106,7 +106,7 @@ class Driver:
         self.places = Places(policy.concurrency)
         self._context = copy_context()
         keep = policy.unmanaged_members == "keep"
-        self._attempts = Attempts(self.steps, outcomes, record=self._record, refuse=self._refuse, keep_unmanaged=keep)
+        self._attempts = Attempts(self.steps, recorder, record=self._record, refuse=self._refuse, keep_unmanaged=keep)
         self._refusals = Refusals(self.logger, clock)
         self._wake, self._worked = asyncio.Event(), asyncio.Event()
         self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
@@ -176,7 +176,7 @@ class Driver:
         if leadership is not None and not owns(tx, self.connection_id, leadership.term):
             return None
         actor.set("bridge")  # from here on, in the context of this transaction
-        return self.outcomes.load(tx, kind, resource_id)
+        return self.recorder.load(tx, kind, resource_id)
 
     def begin(self, situation: Situation) -> asyncio.Event:
         """Drive a claimed resource that was loaded; return an event that is set when that has ended."""
@@ -218,7 +218,7 @@ class Driver:
     async def _look_after_held(self) -> None:
         """Look after what is held, and forget the refused; what is held while nothing is sent waits for an operator."""
         if self._guard_watch is not None and not self.observes and self._guard_watch.is_due():
-            await self.store.write(self.outcomes.forget_refused)
+            await self.store.write(self.recorder.forget_refused)
             await self._guard_watch.look()
 
     async def _dispatch(self) -> float:
@@ -294,7 +294,7 @@ class Driver:
     async def _drive(self, kind: Kind, resource_id: str, situation: Situation | None) -> None:
         """Take steps, from where it was loaded if it was, until nothing differs, or a failure postpones the rest."""
         if situation is None:
-            situation = await self._record(resource_id, lambda tx: self.outcomes.load(tx, kind, resource_id))
+            situation = await self._record(resource_id, lambda tx: self.recorder.load(tx, kind, resource_id))
         self.failures.pop(resource_id, None)
         if situation is not None and situation.row.ambiguous:
             await asyncio.sleep(self._began + ON_THE_WIRE - asyncio.get_running_loop().time())
@@ -323,7 +323,7 @@ class Driver:
                 return None  # the connection is held now: what is pending stays so
             if situation.probe:
                 seen = await self.steps.probe(situation)
-                return await self._record(key, lambda tx: self.outcomes.seen(tx, situation, seen))
+                return await self._record(key, lambda tx: self.recorder.seen(tx, situation, seen))
             return None if step is None else await self._attempts.take(situation, step)
         except RemoteNotFoundError as error:
             return await self._not_found(situation, error)
@@ -338,10 +338,10 @@ class Driver:
         """On a removal, absent is success; on anything else it is what was observed, unless the call had written."""
         step, key = situation.step, situation.row.id
         if step in {Step.DELETE_USER, Step.DEACTIVATE_USER, Step.DELETE_GROUP}:
-            return await self._record(key, lambda tx: self.outcomes.done(tx, situation, step, None, absent=True))
+            return await self._record(key, lambda tx: self.recorder.done(tx, situation, step, None, absent=True))
         # A group that is gone is gone for everybody: that is asked for, not concluded from one answer.
         ambiguous = error.ambiguous or situation.row.kind == "Group"
-        return await self._record(key, lambda tx: self.outcomes.gone(tx, situation, ambiguous=ambiguous))
+        return await self._record(key, lambda tx: self.recorder.gone(tx, situation, ambiguous=ambiguous))
 
     async def _permit(self) -> None:
         """Make sure that this process still leads the connection; asked before every hook and every HTTP call.
@@ -388,10 +388,10 @@ class Driver:
         row, name = situation.row, type(error).__name__ + (f" ({error.detail})" if error.alarms else "")
         self.logger.log(level, "%s of %s %s failed: %s; next attempt in %.1f s", step, row.kind, row.id, name, delay)
         self.failures[row.id] = error
-        postpone = self.outcomes.postpone
+        postpone = self.recorder.postpone
         await self._record(row.id, lambda tx: postpone(tx, situation, error, ambiguous=ambiguous, delay=delay))
 
     async def _refuse(self, situation: Situation, error: ConnectorError) -> Situation | None:
         told = self._refusals.judge(situation, error)
-        key, refuse = situation.row.id, self.outcomes.refuse
+        key, refuse = situation.row.id, self.recorder.refuse
         return await self._record(key, lambda tx: refuse(tx, situation, error, audited=told))

@@ -119,7 +119,7 @@ class GroupIntake:
             active=False,
             modified_at=self.intake.clock(),
         )
-        resources.replace(tx, row)
+        resources.save(tx, row)
         self.intake.record(tx, row, "delete", stayed=change.stayed)
         return replace(self._deleted(tx, row, change.removed), stayed=len(change.stayed))
 
@@ -189,7 +189,7 @@ class GroupIntake:
         self.intake.guard.permit_members(tx, row, change)
         if (change.added or change.removed) and not new:
             row = replace(row, modified_at=self.intake.clock(), version=row.version + 1)
-            resources.replace(tx, row)
+            resources.save(tx, row)
         if self.intake.capabilities.user_centric:
             accepted = self._bump_people(tx, row, change, deltas)
         else:
@@ -239,7 +239,7 @@ class GroupIntake:
         inside = {user.id: user for user in found if user.active and user.is_seen_active}
         suspected = membership_changes.suspect(tx, self.intake.connection_id, row.id, inside)
         for one in suspected:
-            resources.replace(tx, replace(inside[one], ambiguous=True))
+            resources.save(tx, replace(inside[one], ambiguous=True))
         return self._look_again(tx, leaving).union(suspected)
 
     def _look_again(self, tx: Connection, leaving: Collection[str]) -> frozenset[str]:
@@ -253,7 +253,7 @@ class GroupIntake:
             user for user in found if _is_ending(user) or (not user.deleted and self.intake.may_have_returned(user))
         ]
         for user in unsure:
-            resources.replace(tx, replace(user, ambiguous=True))
+            resources.save(tx, replace(user, ambiguous=True))
         return frozenset(user.id for user in unsure)
 
     def _removals_to_hold(self, tx: Connection, ids: Collection[str]) -> frozenset[str]:
@@ -283,7 +283,7 @@ class GroupIntake:
         """Hold people for an operator whose groups are changing in unusual numbers."""
         release = self.intake.clock() + self.intake.policy.guard.hold
         for user in resources.get_many(tx, self.intake.connection_id, "User", ids, lock=True, deleted=True):
-            resources.replace(tx, replace(user, state=State.HELD, not_before=release))
+            resources.save(tx, replace(user, state=State.HELD, not_before=release))
             record(tx, user, "guard", now=self.intake.clock(), decision="held")
 
     def _unfinished(
@@ -302,7 +302,7 @@ class GroupIntake:
             if user.state is not State.SETTLED:
                 waits[user.id] = user.generation
                 if user.state is State.PENDING and user.refusal is not None:
-                    resources.replace(tx, replace(user, not_before=None, refusal=None))
+                    resources.save(tx, replace(user, not_before=None, refusal=None))
         return waits, leaving.intersection(waits)
 
     def _on_their_way(
@@ -323,7 +323,7 @@ class GroupIntake:
             hold |= self.intake.guard.hold_grants(tx, row, len(change.added))
             lane = Lane.REMOVE if change.removed else Lane.UPDATE
             row = self.intake.rearm(tx, row, lane, hold=hold, keep=change.added)
-            resources.replace(tx, row)
+            resources.save(tx, row)
             resources.touch(tx, self.intake.connection_id, change.added | change.removed)
             self.intake.record(tx, row, "members", paths=["members"], stayed=change.stayed)
         waits = self.intake.waits_of(row)

@@ -255,7 +255,7 @@ class Guard:
 
     def _release(self, tx: Connection, rows: list[ResourceRow], decision: str, reason: str | None = None) -> list[str]:
         for row in rows:
-            resources.replace(tx, replace(row, state=State.PENDING, not_before=None))
+            resources.save(tx, replace(row, state=State.PENDING, not_before=None))
             self._record(tx, row, decision, reason)
         return [row.id for row in rows]
 
@@ -269,7 +269,7 @@ class Guard:
         to_add, to_remove = memberships.unsettled_of_group(tx, self.connection_id, row.id)
         membership_changes.set_desired(tx, self.connection_id, row.id, to_add, desired=False)
         membership_changes.set_desired(tx, self.connection_id, row.id, to_remove, desired=True)
-        resources.replace(tx, replace(row, active=True))
+        resources.save(tx, replace(row, active=True))
 
     def _revert_user(self, tx: Connection, row: ResourceRow) -> None:
         active = row.is_seen_active
@@ -280,7 +280,7 @@ class Guard:
         user = documents.decode(row, self.user_model)
         user.active = active
         document = documents.encode(user, row.id)
-        resources.replace(tx, replace(row, active=active, shown_active=active, document=document), user)
+        resources.save(tx, replace(row, active=active, shown_active=active, document=document), user)
 
     def _revert_deletion(self, tx: Connection, group_id: str) -> None:
         """Keep a group whose deletion waits for people who are not to lose it now, unless its name is another's."""
@@ -288,7 +288,7 @@ class Guard:
         if group is None or not group.deleted:
             return
         if resources.find_by_name(tx, self.connection_id, "Group", group.name) is None:
-            resources.replace(tx, replace(_rejected(group), active=True))
+            resources.save(tx, replace(_rejected(group), active=True))
 
     def _record(self, tx: Connection, row: ResourceRow, decision: str, reason: str | None = None) -> None:
         """Write a decision to the audit chain, and wake who drives the connection and who waits, on every replica."""

@@ -151,7 +151,7 @@ class Intake:
             changed = self.rearm(tx, changed, lane, hold=hold)
         paths = changed_paths(row.document, changed.document)
         compared = any(path not in index.ELSEWHERE for path in paths)  # else what filters compare is as it was
-        resources.replace(tx, changed, resource if compared else None)
+        resources.save(tx, changed, resource if compared else None)
         self.record(tx, changed, "modify", paths=paths)
         return changed
 
@@ -176,7 +176,7 @@ class Intake:
         elif row.state is State.PENDING:
             changed = replace(changed, not_before=None, refusal=None)
         if changed != row:
-            resources.replace(tx, changed)
+            resources.save(tx, changed)
         return changed
 
     def rearm(

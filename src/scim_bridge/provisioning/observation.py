@@ -280,7 +280,7 @@ class Observation:
         for group_id in lost:
             group = resources.get(tx, self.connection_id, "Group", group_id, lock=True, deleted=True)
             if group is not None and group.deleted and group.state is not State.HELD:
-                resources.replace(tx, replace(group, not_before=None))
+                resources.save(tx, replace(group, not_before=None))
 
     # -- The members of a group ------------------------------------------------------------------------------------
 

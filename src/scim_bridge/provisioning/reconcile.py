@@ -220,7 +220,7 @@ class Reconciler:
             return
         seen = self.observation.vanished(tx, fresh) if remote is None else self.observation.present(tx, fresh, remote)
         if seen != fresh:
-            resources.replace(tx, replace(seen, ambiguous=True))
+            resources.save(tx, replace(seen, ambiguous=True))
 
     def _try_deferred(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> bool:
         """Let the driver try again what the remote system did not take when it was written, if it still differs.
@@ -240,7 +240,7 @@ class Reconciler:
         if not different or fresh.generation != row.generation or fresh.state is not State.SETTLED:
             return False
         tried = replace(fresh, observed=replace(fresh.observed, deferred=tuple(kept)))
-        resources.replace(tx, rearmed(tried, Lane.UPDATE))
+        resources.save(tx, rearmed(tried, Lane.UPDATE))
         return True
 
     def _noted(self, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> ResourceRow:
@@ -257,7 +257,7 @@ class Reconciler:
     def _note_shown(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> None:
         fresh = self._fresh(tx, row, lock=True)
         if fresh is not None:
-            resources.replace(tx, self._noted(fresh, remote))
+            resources.save(tx, self._noted(fresh, remote))
 
     async def _confirm(self, row: ResourceRow, remote_id: str, comparison: Comparison, *, apply: bool) -> None:
         """Read one account or group directly and act on what that shows."""
@@ -428,7 +428,7 @@ class Reconciler:
         changed = replace(rearmed(seen, lane), shown_active=shown, version=version, may_make=make)
         if fresh.remote_id is None:
             changed = replace(changed, refusal=None)  # what could not be made is there
-        resources.replace(tx, changed)
+        resources.save(tx, changed)
         record(tx, changed, "drift", now=self.clock(), drift=list(drifts))
         return True
 
@@ -441,7 +441,7 @@ class Reconciler:
         if seen != fresh or fresh.shown_active:
             shown = fresh.shown_active and not seen.missing
             version = seen.version + (shown != fresh.shown_active)
-            resources.replace(tx, replace(seen, shown_active=shown, version=version))
+            resources.save(tx, replace(seen, shown_active=shown, version=version))
         if not fresh.missing:
             record(tx, seen, "drift", now=self.clock(), drift=[DriftClass.MISSING])
 

@@ -99,7 +99,7 @@ class Reversal:
         document = with_values(json.loads(row.document), named, values)
         resource = (self.capabilities.user_model if row.kind == "User" else Group).model_validate(document)
         row = replace(row, name=name_of(resource), document=documents.encode(resource, row.id), version=row.version + 1)
-        resources.replace(tx, row, resource)
+        resources.save(tx, row, resource)
         return row
 
     def shown_again(self, tx: Connection, row: ResourceRow) -> ResourceRow:

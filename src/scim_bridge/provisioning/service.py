@@ -28,8 +28,8 @@ from scim_bridge.provisioning.groups import Change, GroupIntake
 from scim_bridge.provisioning.identification import Identification
 from scim_bridge.provisioning.identifiers import new_id as mint
 from scim_bridge.provisioning.intake import Accepted, Check, Intake
-from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.policy import ProvisioningPolicy
+from scim_bridge.provisioning.recorder import Recorder
 from scim_bridge.provisioning.roles import RoleIntake
 from scim_bridge.provisioning.search import Search
 from scim_bridge.provisioning.situation import Capabilities, Situation
@@ -105,9 +105,9 @@ class Provisioning:
         self.policy, self.clock = policy, clock
         intake = Intake(connection_id, capabilities, policy, new_id=new_id, clock=clock)
         self.groups, self.guard = GroupIntake(intake), intake.guard
-        self.outcomes = Outcomes(connection_id, capabilities, new_id=new_id, clock=clock)
+        self.recorder = Recorder(connection_id, capabilities, new_id=new_id, clock=clock)
         self.discovery = Discovery(
-            connection_id, capabilities, self.guard, new_id=new_id, clock=clock, forgotten=self.outcomes.forgotten
+            connection_id, capabilities, self.guard, new_id=new_id, clock=clock, forgotten=self.recorder.forgotten
         )
         self.users = UserIntake(intake, RoleIntake.of(intake, self.groups, self.discovery.group_of))
         self.leadership = leadership
@@ -119,7 +119,7 @@ class Provisioning:
             connection_id,
             store,
             connector,
-            self.outcomes,
+            self.recorder,
             policy,
             identification=self.identification,
             clock=clock,

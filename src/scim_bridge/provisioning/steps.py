@@ -22,8 +22,8 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import Group, Remote
 from scim_bridge.provisioning.observation import Answer
-from scim_bridge.provisioning.outcomes import Outcomes
 from scim_bridge.provisioning.plan import Step
+from scim_bridge.provisioning.recorder import Recorder
 from scim_bridge.provisioning.situation import Situation
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.engine import Connection
@@ -271,14 +271,14 @@ class Attempts:
     def __init__(
         self,
         steps: Steps,
-        outcomes: Outcomes,
+        recorder: Recorder,
         *,
         record: Record,
         refuse: Callable[[Situation, ConnectorError], Awaitable[Situation | None]],
         keep_unmanaged: bool,
     ) -> None:
         self.steps = steps
-        self.outcomes = outcomes
+        self.recorder = recorder
         self.record = record
         self.refuse = refuse
         self.keep_unmanaged = keep_unmanaged
@@ -292,7 +292,7 @@ class Attempts:
         """
         if step is Step.DELETE_GROUP and self.keep_unmanaged and await self._others_inside(situation):
             row = situation.row
-            return await self.record(row.id, lambda tx: self.outcomes.load(tx, row.kind, row.id))
+            return await self.record(row.id, lambda tx: self.recorder.load(tx, row.kind, row.id))
         situation = self.portions.cut(situation)
         try:
             with self.turns.of(situation, step):
@@ -309,7 +309,7 @@ class Attempts:
         """Look for members of whom nothing was known; a group is looked at when all who were to leave it have left."""
         inside = await self.steps.members(situation.row.remote_id or "")
         row_id = situation.row.id
-        return bool(inside) and await self.record(row_id, lambda tx: self.outcomes.inside(tx, situation, inside))
+        return bool(inside) and await self.record(row_id, lambda tx: self.recorder.inside(tx, situation, inside))
 
     async def _call(self, situation: Situation, step: Step) -> Situation | None:
         """Call the hook of a step and record that it was done, or what it named is not there any more."""
@@ -327,21 +327,21 @@ class Attempts:
                 raise
             if not lost:
                 raise
-            return await self.record(key, lambda tx: self.outcomes.lost(tx, situation, lost, ambiguous=ambiguous))
-        return await self.record(key, lambda tx: self.outcomes.done(tx, situation, step, answer))
+            return await self.record(key, lambda tx: self.recorder.lost(tx, situation, lost, ambiguous=ambiguous))
+        return await self.record(key, lambda tx: self.recorder.done(tx, situation, step, answer))
 
     async def _in_parts(self, situation: Situation, step: Step, error: ConnectorError) -> Situation | None:
         """Take a refused step about members in halves, and those in halves; one who is refused holds up nobody else.
 
         A newer write of the client ends it. What was done before a failure is recorded.
         """
-        row, load = situation.row, self.outcomes.load
+        row, load = situation.row, self.recorder.load
         parts = deque(_halves(situation))
         refused: frozenset[str] = frozenset()
         tries = REMOVAL_TRIES if situation.is_removal else 2 * len(situation.portion)
         while parts and tries:
             part, tries = parts.popleft(), tries - 1
-            if not await self.record(row.id, lambda tx: self.outcomes.is_current(tx, situation)):
+            if not await self.record(row.id, lambda tx: self.recorder.is_current(tx, situation)):
                 return await self.record(row.id, lambda tx: load(tx, row.kind, row.id))
             try:
                 await self._call(part, step)

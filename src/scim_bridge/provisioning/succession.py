@@ -80,7 +80,7 @@ def part(tx: Connection, former: ResourceRow, row: ResourceRow) -> None:
     if keeps(former) and former.state is not State.PENDING:
         lost = Refusal(409, "uniqueness", f"the account of this User is gone; the User {row.id} has it now")
         left = replace(left, state=State.BLOCKED, refusal=lost)
-    resources.replace(tx, left)
+    resources.save(tx, left)
 
 
 def named_by(answer: Remote[User] | Remote[Group]) -> str:
@@ -121,7 +121,7 @@ def take_name(tx: Connection, row: ResourceRow, name: str, capabilities: Capabil
         called="",
     )
     called = replace(row, name=name, document=documents.encode(user, row.id), observed=seen, version=row.version + 1)
-    resources.replace(tx, called, user)
+    resources.save(tx, called, user)
     record(tx, row, "drift", now=now, drift=["userName"])
 
 
@@ -167,7 +167,7 @@ def let_go(tx: Connection, row: ResourceRow, resource_id: str, *, now: datetime)
         deleted=False,
         version=1,
     )
-    resources.replace(tx, replace(row, remote_id=None))
+    resources.save(tx, replace(row, remote_id=None))
     resources.insert(tx, heir, document)
     membership_changes.hand_over(tx, row.connection_id, row.id, heir.id)
     inherit(tx, row.connection_id, row.id, heir.id, now)

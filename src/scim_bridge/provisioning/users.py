@@ -128,7 +128,7 @@ class UserIntake:
             ambiguous=row.ambiguous or self._may_have_returned(replace(row, active=False)),
             modified_at=self.intake.clock(),
         )
-        resources.replace(tx, row)
+        resources.save(tx, row)
         self.intake.record(tx, row, "delete")
         return Accepted(row, self.intake.waits_of(row), frozenset({row.id}))
 
@@ -162,14 +162,14 @@ class UserIntake:
             raise PendingError("the access of the former holder of this userName is still being removed", retry_after=5)
         self.intake.guard.permit_user(tx, former, leaves=False)
         former = replace(former, deleted=True)
-        resources.replace(tx, former)
+        resources.save(tx, former)
         row = self.intake.insert(tx, "User", user, unique=True)
         part(tx, former, row)
         resources.remove(tx, former.connection_id, former.id)
         self.intake.record(tx, former, "delete")
         if former.observed is None or (former.observed.present and not former.observed.called):
             row = replace(row, remote_id=former.remote_id, observed=former.observed if row.active else None)
-            resources.replace(tx, row)
+            resources.save(tx, row)
         return row
 
     def _delete_unowned(self, tx: Connection, row: ResourceRow) -> Accepted:
@@ -240,7 +240,7 @@ class UserIntake:
         """Take that a person shall stay out: nothing changes, but the remote system is asked whether they are."""
         row = replace(row, ownership=self.intake.owned(row), ambiguous=True)
         row = self.intake.rearm(tx, row, Lane.REMOVE)
-        resources.replace(tx, row)
+        resources.save(tx, row)
         self.intake.record(tx, row, "modify")
         return row
 

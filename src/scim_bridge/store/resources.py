@@ -49,7 +49,7 @@ __all__ = [
     "pending",
     "remove",
     "remove_refused",
-    "replace",
+    "save",
     "shown_otherwise",
     "touch",
 ]
@@ -165,7 +165,7 @@ def insert(tx: Connection, row: ResourceRow, resource: Resource[Any]) -> None:
     index.write(tx, row.connection_id, sequence, resource)
 
 
-def replace(tx: Connection, row: ResourceRow, resource: Resource[Any] | None = None) -> None:
+def save(tx: Connection, row: ResourceRow, resource: Resource[Any] | None = None) -> None:
     """Write all columns of an existing row.
 
     :param resource: The object the document was made of, when the document changed.

@@ -130,7 +130,7 @@ async def test_a_group_that_is_removed_wants_nobody(store: Store) -> None:
         membership_changes.observe_group(tx, CONNECTION, "group-0", added=["user-1"], removed=[])
         assert membership_changes.remove_group(tx, CONNECTION, "group-0").removed == {"user-1", "user-2"}
         assert rows(tx) == {("group-0", "user-1", False, True)}
-        resources.replace(tx, row_of(group("group-0"), id="group-0", deleted=True))
+        resources.save(tx, row_of(group("group-0"), id="group-0", deleted=True))
         assert len(memberships.groups_of(tx, CONNECTION, ["user-1"])["user-1"]) == 1
         assert memberships.groups_of(tx, CONNECTION, ["user-1"], deleted=False)["user-1"] == []
 
@@ -143,8 +143,8 @@ async def test_holders_are_desired_members_who_are_active_and_live(store: Store)
     def work(tx: Connection) -> None:
         apply(tx, ("add", ["user-1", "user-2", "user-3"]))
         membership_changes.observe_group(tx, CONNECTION, "group-0", added=["user-4"], removed=[])
-        resources.replace(tx, row_of(user("user-2"), id="user-2", active=False))
-        resources.replace(tx, row_of(user("user-3"), id="user-3", deleted=True))
+        resources.save(tx, row_of(user("user-2"), id="user-2", active=False))
+        resources.save(tx, row_of(user("user-3"), id="user-3", deleted=True))
         assert memberships.count_holders(tx, CONNECTION, "group-0") == 1
 
     await in_transaction(store, work)

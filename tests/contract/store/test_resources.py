@@ -53,7 +53,7 @@ async def test_replace_writes_every_column(store: Store) -> None:
     """A replaced row is read back as the new one."""
     row = await add(store, user("ada@example.com"), **FULL)
     changed = row_of(user("eve@example.com"), id=row.id, created_at=NOON + timedelta(days=1))
-    await store.write(lambda tx: resources.replace(tx, changed, user("eve@example.com")))
+    await store.write(lambda tx: resources.save(tx, changed, user("eve@example.com")))
     assert await store.read(lambda tx: resources.get(tx, CONNECTION, "User", row.id)) == changed
 
 
@@ -75,7 +75,7 @@ async def test_a_name_is_taken_by_a_replace_too(store: Store) -> None:
     eve = await add(store, user("eve"))
     renamed = replace(eve, name="ADA")
     with pytest.raises(UniquenessException):
-        await store.write(lambda tx: resources.replace(tx, renamed))
+        await store.write(lambda tx: resources.save(tx, renamed))
     assert await store.read(lambda tx: resources.get(tx, CONNECTION, "User", eve.id)) == eve
 
 

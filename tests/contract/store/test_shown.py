@@ -144,7 +144,7 @@ async def test_what_is_listed_is_counted_as_it_is_written(store: Store) -> None:
             resources.remove(tx, CONNECTION, id_)
             return
         changed = replace(row, deleted=chance.random() < 0.5, ownership=chance.choice(list(Ownership)))
-        resources.replace(tx, replace(changed, unique_name=False))
+        resources.save(tx, replace(changed, unique_name=False))
 
     for _ in range(40):
         await store.write(change)

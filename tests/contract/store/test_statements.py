@@ -31,7 +31,7 @@ async def test_no_text_of_a_client_ever_stands_in_a_statement(store: Store) -> N
         resource = user(CANARY, title=CANARY, emails=[{"value": CANARY, "type": CANARY}])
         row = row_of(resource, id=CANARY, external_id=CANARY, remote_id=CANARY)
         resources.insert(tx, row, resource)
-        resources.replace(tx, row, resource)
+        resources.save(tx, row, resource)
         resources.find_by_name(tx, CONNECTION, "User", CANARY)
         resources.find_by_external_id(tx, CONNECTION, "User", CANARY)
         resources.bump(tx, CONNECTION, [CANARY], lane=Lane.UPDATE, now=NOON)

@@ -16,7 +16,7 @@ async def on_people(store: Store, work: Callable[[Connection], None]) -> None:
 
     def transaction(tx: Connection) -> None:
         fill(tx, ownership=Ownership.DISCOVERED)
-        resources.replace(tx, row_of(user("user-4"), id="user-4", ownership=Ownership.ADOPTED))
+        resources.save(tx, row_of(user("user-4"), id="user-4", ownership=Ownership.ADOPTED))
         by_hand = [f"user-{number}" for number in range(5)]
         membership_changes.observe_group(tx, CONNECTION, "group-0", added=by_hand, removed=[])
         membership_changes.set_desired(tx, CONNECTION, "group-0", by_hand, desired=True)
@@ -78,7 +78,7 @@ async def test_a_group_takes_over_who_was_seen_in_its_former(store: Store) -> No
     def work(tx: Connection) -> None:
         membership_changes.remove_group(tx, CONNECTION, "group-0")
         membership_changes.set_desired(tx, CONNECTION, "group-0", ["user-3"], desired=True)
-        resources.replace(tx, row_of(user("user-1"), id="user-1", ambiguous=True))
+        resources.save(tx, row_of(user("user-1"), id="user-1", ambiguous=True))
         membership_changes.set_desired(tx, CONNECTION, "group-1", ["user-0", "user-1"], desired=True)
         membership_changes.hand_over(tx, CONNECTION, "group-0", "group-1")
         assert {row for row in rows(tx) if row[0] == "group-1"} == {

@@ -177,13 +177,13 @@ async def test_a_generation_remembers_which_request_caused_it(store: Store) -> N
             return key.request_id
 
         assert caused("first", lambda: resources.insert(tx, row, made)) == "first"
-        assert caused("driver", lambda: resources.replace(tx, replace(row, attempt=1))) == "first"
-        assert caused("second", lambda: resources.replace(tx, replace(row, generation=2))) == "second"
+        assert caused("driver", lambda: resources.save(tx, replace(row, attempt=1))) == "first"
+        assert caused("second", lambda: resources.save(tx, replace(row, generation=2))) == "second"
         bump = partial(resources.bump, tx, CONNECTION, ["ada"], lane=Lane.UPDATE, now=NOON)
         assert caused("third", bump) == "third"
         assert caused(None, bump) is None
         assert caused("fourth", bump) == "fourth"
-        resources.replace(tx, replace(row, generation=5, state=State.SETTLED))
+        resources.save(tx, replace(row, generation=5, state=State.SETTLED))
         assert tx.execute(select(resource.c.request_id)).scalar_one() is None
 
     await store.write(work)

@@ -9,7 +9,7 @@ from typing import Any
 from scim_bridge import upstream
 from scim_bridge.errors import RemoteNotFoundError
 from scim_bridge.models import Lane
-from scim_bridge.provisioning import groups, intake, observation, outcomes, plan, succession, users
+from scim_bridge.provisioning import groups, intake, observation, plan, recorder, succession, users
 from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.roster import Rosters
 from scim_bridge.provisioning.steps import Portions
@@ -130,7 +130,7 @@ def nobody_stands_for_it() -> None:
     def standing(_tx: Any, _row: Any, _remote_id: str) -> None:
         return None
 
-    for module in (succession, intake, observation, outcomes):
+    for module in (succession, intake, observation, recorder):
         if "standing" in vars(module):
             vars(module)["standing"] = standing
 

@@ -35,7 +35,7 @@ async def commit_settled(store: Store, intake: UserIntake, remote_ids: Mapping[s
         for name, remote_id in remote_ids.items():
             row = intake.create(tx, User(user_name=name, active=True)).row
             observed = Observed(present=True, active=True, attributes={"userName": name})
-            resources.replace(
+            resources.save(
                 tx,
                 replace(
                     row,

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from scim_bridge.config import AuditSettings, ConnectionSettings, StoreSettings
 from scim_bridge.desk import LINK_MINUTES, SESSION
 from scim_bridge.provisioning.drift import KEPT
-from scim_bridge.provisioning.outcomes import REFUSED_KEPT
+from scim_bridge.provisioning.recorder import REFUSED_KEPT
 from scim_bridge.store.chain import YOUNG_DAYS
 from tests.unit.docs.pages import table, text
 

@@ -50,7 +50,7 @@ async def by_hand(bridge: Bridge) -> ResourceRow:
 
 def keep_groups(bridge: Bridge) -> None:
     """Make the remote system one that deletes no groups, as HubSpot is."""
-    for part in (bridge.provisioning.outcomes, bridge.provisioning.groups.intake):
+    for part in (bridge.provisioning.recorder, bridge.provisioning.groups.intake):
         kept = part.capabilities.operations - {"delete_group"}
         object.__setattr__(part.capabilities, "operations", kept)
 

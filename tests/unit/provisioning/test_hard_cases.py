@@ -37,7 +37,7 @@ async def due_now(bridge: Bridge, *ids: str) -> None:
         for one in ids:
             row = resources.get(tx, CONNECTION, "User", one, deleted=True, lock=True)
             assert row is not None
-            resources.replace(tx, replace(row, not_before=None))
+            resources.save(tx, replace(row, not_before=None))
 
     await bridge.store.write(due)
     bridge.provisioning.driver.wake()

@@ -200,8 +200,8 @@ async def test_a_version_changes_when_a_pending_removal_is_enforced(bridge: Brid
 
 async def test_a_drive_ends_with_the_last_portion_however_many_there_are(grouped: Bridge) -> None:
     """A group whose members go in many portions is done in one drive, when they join and when they leave."""
-    outcomes = grouped.provisioning.driver.outcomes
-    outcomes.capabilities = replace(outcomes.capabilities, members_per_call=2)
+    recorder = grouped.provisioning.driver.recorder
+    recorder.capabilities = replace(recorder.capabilities, members_per_call=2)
     ids = await people(grouped, *(f"p{one}@x.example" for one in range(41)))
 
     group = await grouped.group_with("All", *ids)

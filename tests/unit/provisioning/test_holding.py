@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from scim_bridge.errors import PendingError, RemoteUnavailableError
-from scim_bridge.provisioning.outcomes import HOLDERS_RETRY
 from scim_bridge.provisioning.policy import Budget
+from scim_bridge.provisioning.recorder import HOLDERS_RETRY
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import always, bridge_on, setting

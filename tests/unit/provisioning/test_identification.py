@@ -11,7 +11,7 @@ from scim_bridge.connections import BoundConnector
 from scim_bridge.errors import PendingError, RemoteUnavailableError
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy, identification, observing
 from scim_bridge.provisioning.identification import Pin, judge
-from scim_bridge.provisioning.ownership import Schedule, drive
+from scim_bridge.provisioning.leading import Schedule, drive
 from scim_bridge.store import audit
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, State

@@ -168,7 +168,7 @@ async def hastened(bridge: Bridge, group: str) -> bool:
         if row is None:
             return True
         if row.not_before is not None:
-            resources.replace(tx, replace(row, not_before=None))
+            resources.save(tx, replace(row, not_before=None))
         return row.state is State.SETTLED
 
     bridge.provisioning.driver.wake()

@@ -16,7 +16,7 @@ from scim_bridge.errors import (
 from scim_bridge.models import Group, Name
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.drift import DriftClass
-from scim_bridge.provisioning.outcomes import LOST_AGAIN
+from scim_bridge.provisioning.recorder import LOST_AGAIN
 from scim_bridge.store import resources
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import Fault, MemoryRemote

@@ -22,7 +22,7 @@ from scim_bridge.errors import (
 )
 from scim_bridge.models import Kind, Page
 from scim_bridge.provisioning import ProvisioningPolicy
-from scim_bridge.provisioning.outcomes import LOST_AGAIN
+from scim_bridge.provisioning.recorder import LOST_AGAIN
 from scim_bridge.store import audit, resources
 from scim_bridge.store.rows import MemberDelta, ResourceRow, State
 from scim_bridge.testing.memory_remote import Call, Fault, MemoryRemote

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from scim_bridge.errors import StoreError
-from scim_bridge.provisioning.ownership import Schedule, drive
+from scim_bridge.provisioning.leading import Schedule, drive
 from scim_bridge.store.engine import Store
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import Bridge, bridge_on, user

@@ -275,7 +275,7 @@ async def test_somebody_with_values_of_an_extension_is_compared(bridge: Bridge) 
     document = json.loads((await bridge.row("User", person.id)).document) | {"urn:example:Badge": {"number": "7"}}
     document["schemas"].append("urn:example:Badge")
     row = replace(await bridge.row("User", person.id), document=json.dumps(document).encode())
-    await bridge.store.write(lambda tx: resources.replace(tx, row))
+    await bridge.store.write(lambda tx: resources.save(tx, row))
     bridge.remote.members.clear()
     extended = Provisioning(
         CONNECTION,
@@ -371,7 +371,7 @@ async def test_a_clock_that_was_set_back_hides_no_drift(bridge: Bridge, remote: 
     person = (await bridge.provisioning.create_user(user())).row
     row = await bridge.row("User", person.id)
     later = replace(row, modified_at=row.modified_at + timedelta(hours=1))
-    await bridge.store.write(lambda tx: resources.replace(tx, later))
+    await bridge.store.write(lambda tx: resources.save(tx, later))
     remote.account(str(person.remote_id)).active = False
 
     found = await compared(bridge)
@@ -395,8 +395,8 @@ async def test_an_account_that_is_another_users_by_now_is_left(
     def hand_over(tx: Any) -> None:
         left = resources.get(tx, CONNECTION, "User", former.id)
         assert left is not None
-        resources.replace(tx, replace(left, remote_id=None))
-        resources.replace(tx, replace(new, remote_id=account))
+        resources.save(tx, replace(left, remote_id=None))
+        resources.save(tx, replace(new, remote_id=account))
 
     async def reading(_kind: str, remote_id: str) -> Remote[User]:
         if remote_id == account:

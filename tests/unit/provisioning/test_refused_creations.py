@@ -8,7 +8,7 @@ import pytest
 
 from scim_bridge.errors import RefusedError, RemoteForbiddenError, RemoteInvalidValueError, RemoteUnavailableError
 from scim_bridge.models import Group, Remote
-from scim_bridge.provisioning.outcomes import REFUSED_KEPT
+from scim_bridge.provisioning.recorder import REFUSED_KEPT
 from scim_bridge.store import resources
 from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow
@@ -83,7 +83,7 @@ async def test_a_refused_removal_is_not_forgotten(tmp_path: Path, remote: Memory
             await bridge.provisioning.delete_user(ada, always)
 
         time += timedelta(days=1)
-        removed = await bridge.store.write(bridge.provisioning.outcomes.forget_refused)
+        removed = await bridge.store.write(bridge.provisioning.recorder.forget_refused)
 
         assert removed == 0
         assert [row.id for row in await ledger(bridge)] == [ada]

@@ -9,8 +9,8 @@ from scim_bridge.errors import PendingError
 from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import Remote, User
 from scim_bridge.provisioning import ProvisioningPolicy
-from scim_bridge.provisioning.outcomes import LOST_AGAIN
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
+from scim_bridge.provisioning.recorder import LOST_AGAIN
 from scim_bridge.store import memberships
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory import MemoryGroupsConnector

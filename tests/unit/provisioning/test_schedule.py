@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 from scim_bridge.provisioning.drift import Comparison
-from scim_bridge.provisioning.ownership import COMPARE_AGAIN, Schedule, drive
+from scim_bridge.provisioning.leading import COMPARE_AGAIN, Schedule, drive
 from scim_bridge.testing.virtual_time import run_virtually
 
 

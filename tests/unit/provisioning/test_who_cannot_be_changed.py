@@ -10,7 +10,7 @@ import pytest
 
 from scim_bridge.errors import RefusedError, RemoteForbiddenError
 from scim_bridge.provisioning import ProvisioningPolicy
-from scim_bridge.provisioning.outcomes import REMOVAL_RETRY
+from scim_bridge.provisioning.recorder import REMOVAL_RETRY
 from scim_bridge.store import audit, memberships
 from scim_bridge.store.rows import MemberDelta, State
 from scim_bridge.testing.memory_remote import Call, Fault, MemoryRemote

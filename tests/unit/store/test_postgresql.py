@@ -70,7 +70,7 @@ async def test_a_locked_row_waits_its_turn_and_then_gives_up(
         await store.write(lambda tx: resources.get(tx, CONNECTION, "User", row.id, lock=True))
     release.set()
     await holder
-    await store.write(lambda tx: resources.replace(tx, replace(row, version=2)))
+    await store.write(lambda tx: resources.save(tx, replace(row, version=2)))
     await store.close()
 
 
@@ -83,7 +83,7 @@ async def test_concurrent_changes_of_a_locked_row_are_all_counted(postgresql_url
     def count(tx: Connection) -> None:
         found = resources.get(tx, CONNECTION, "User", row.id, lock=True)
         assert found is not None
-        resources.replace(tx, replace(found, version=found.version + 1))
+        resources.save(tx, replace(found, version=found.version + 1))
 
     await asyncio.gather(*(store.write(count) for _ in range(24)))
     found = await store.read(lambda tx: resources.get(tx, CONNECTION, "User", row.id))

@@ -49,7 +49,7 @@ HOT: dict[str, Work] = {
     "find by name": lambda tx: resources.find_by_name(tx, CONNECTION, "User", "a"),
     "find by external id": lambda tx: resources.find_by_external_id(tx, CONNECTION, "User", "a"),
     "find by remote id": lambda tx: resources.find_by_remote_id(tx, CONNECTION, "User", "a"),
-    "replace": lambda tx: resources.replace(tx, row_of(user("user-1"), id="user-1"), user("user-1")),
+    "replace": lambda tx: resources.save(tx, row_of(user("user-1"), id="user-1"), user("user-1")),
     "remove": lambda tx: resources.remove(tx, CONNECTION, "user-2"),
     "pending": lambda tx: resources.pending(tx, CONNECTION, now=NOON, limit=5),
     "next due": lambda tx: resources.next_due(tx, CONNECTION, now=NOON),

@@ -6,10 +6,10 @@ Alembic is loaded where a database is not at :data:`HEAD`: every command would p
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, MetaData, String, Table, inspect, select
-from sqlalchemy.engine import Connection
 
 from scim_bridge.errors import StoreConfigurationError
 from scim_bridge.store.migrations import sqlite_statistics
+from scim_bridge.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -20,7 +20,7 @@ HEAD = "0010"
 _version = Table("alembic_version", MetaData(), Column("version_num", String(32)))
 
 
-def configuration(connection: Connection | None = None) -> "Config":
+def configuration(connection: Transaction | None = None) -> "Config":
     """Return Alembic's configuration for a connection."""
     from alembic.config import Config
 
@@ -30,14 +30,14 @@ def configuration(connection: Connection | None = None) -> "Config":
     return config
 
 
-def current(connection: Connection) -> str | None:
+def current(connection: Transaction) -> str | None:
     """Return the revision of a database; ``None`` of an empty one."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(select(_version.c.version_num)).scalar_one_or_none()
 
 
-def upgrade(connection: Connection, revision: str = "head") -> None:
+def upgrade(connection: Transaction, revision: str = "head") -> None:
     """Bring a database to a revision, inside the caller's transaction.
 
     :raises StoreConfigurationError: when the database is of a newer version than this code.
@@ -64,7 +64,7 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
         sqlite_statistics.write(connection)
 
 
-def require_current(connection: Connection) -> None:
+def require_current(connection: Transaction) -> None:
     """Refuse a database of another version than this code, without changing it.
 
     :raises StoreConfigurationError: when the server that has the database is of another version.

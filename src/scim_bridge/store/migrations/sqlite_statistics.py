@@ -6,7 +6,8 @@ change, and a test that asserts them.
 """
 
 from sqlalchemy import Column, MetaData, Table, Text, delete, insert
-from sqlalchemy.engine import Connection
+
+from scim_bridge.store.transaction import Transaction
 
 STATISTICS = {
     ("resource", "sqlite_autoindex_resource_1"): "100000 50000 1",
@@ -29,7 +30,7 @@ STATISTICS = {
 _statistics = Table("sqlite_stat1", MetaData(), Column("tbl", Text), Column("idx", Text), Column("stat", Text))
 
 
-def write(connection: Connection) -> None:
+def write(connection: Transaction) -> None:
     """Write the figures and have the planner read them."""
     connection.exec_driver_sql("ANALYZE sqlite_schema")
     connection.execute(delete(_statistics))

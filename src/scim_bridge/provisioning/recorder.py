@@ -1,6 +1,6 @@
 """From what a hook answered to *observed* state: the second local transaction of a write.
 
-:class:`Outcomes` holds the transactions that the driver runs after each call: what was seen is recorded whatever the
+:class:`Recorder` holds the transactions that the driver runs after each call: what was seen is recorded whatever the
 generation, since it is true either way; *settled* is written only when nothing differs any more; a refusal is written
 only against the generation that was refused.
 """
@@ -49,7 +49,7 @@ MAKING = frozenset({Step.CREATE_USER, Step.REACTIVATE_USER, Step.CREATE_GROUP})
 UPDATING = frozenset({Step.UPDATE_USER, Step.UPDATE_GROUP})
 
 
-class Outcomes:
+class Recorder:
     """Records what the driver saw, for one connection.
 
     :param new_id: Mints resource ids.
@@ -280,7 +280,7 @@ class Outcomes:
         if row.ownership is Ownership.DISCOVERED:
             resources.remove(tx, self.connection_id, row.id)
             return
-        resources.replace(tx, gone)
+        resources.save(tx, gone)
         now = self.clock()
         resources.bump(tx, self.connection_id, [row.id], lane=Lane.CREATE, now=now)
         before, self.lost_at[row.id] = self.lost_at.get(row.id), now
@@ -289,7 +289,7 @@ class Outcomes:
         if again is not None and again.state is State.PENDING and (repeated or (again.missing and not again.may_make)):
             # Made anew, and again not there: what is asked lags, or is wrong. To go on at once would never end. Of an
             # account that is not made anew a second look tells that it is missing.
-            resources.replace(tx, replace(again, not_before=now + LOST_AGAIN))
+            resources.save(tx, replace(again, not_before=now + LOST_AGAIN))
 
     def postpone(
         self, tx: Connection, situation: Situation, error: ConnectorError, *, ambiguous: bool, delay: float
@@ -303,7 +303,7 @@ class Outcomes:
         if row.generation != situation.row.generation:
             not_before = row.not_before if row.state is State.HELD else self.clock()
         row = _after_a_call(row, in_doubt=situation.probe or ambiguous or _was_in_doubt(situation))
-        resources.replace(tx, replace(row, attempt=row.attempt + 1, not_before=not_before))
+        resources.save(tx, replace(row, attempt=row.attempt + 1, not_before=not_before))
 
     def refuse(
         self, tx: Connection, situation: Situation, error: ConnectorError, *, audited: bool = True
@@ -346,7 +346,7 @@ class Outcomes:
     def _try_later(self, tx: Connection, row: ResourceRow) -> None:
         """Have a removal that was refused tried again, for as long as it takes."""
         row = replace(row, attempt=row.attempt + 1, not_before=self.clock() + REMOVAL_RETRY)
-        resources.replace(tx, self.reversal.shown_again(tx, row))
+        resources.save(tx, self.reversal.shown_again(tx, row))
 
     def _show_groups_again(self, tx: Connection, row: ResourceRow, refusal: Refusal) -> None:
         """Show the deleted groups that a person cannot leave: their deletion was refused, and they are still held."""
@@ -375,7 +375,7 @@ class Outcomes:
     def _go_on(self, tx: Connection, row: ResourceRow) -> Situation | None:
         """Write the row and return its situation, or settle it when nothing differs."""
         if row.state is not State.PENDING:  # the guard took it during the call: it is an operator's now
-            resources.replace(tx, row)
+            resources.save(tx, row)
             return None
         situation = situation_of(tx, row, self.capabilities)
         if situation.step is Step.REMOVE_GROUP_MEMBERS and row.refusal is not None:
@@ -385,19 +385,19 @@ class Outcomes:
                 self._try_later(tx, row)
                 return None
         if self._waits_for_holders(tx, row):
-            resources.replace(tx, replace(row, not_before=self.clock() + HOLDERS_RETRY))
+            resources.save(tx, replace(row, not_before=self.clock() + HOLDERS_RETRY))
             return None
         if situation.step is None and not situation.probe:
             self._settle(tx, row)
             return None
         if observing.current(tx, self.connection_id) is not None:
-            resources.replace(tx, row)  # it began meanwhile, nothing is sent: what is left stays pending
+            resources.save(tx, row)  # it began meanwhile, nothing is sent: what is left stays pending
             return None
         # A call is about to be sent. Should the process die before its outcome is recorded, whoever goes on has to ask
         # first; so the row says "ambiguous" while a call is under way.
         if situation.step is Step.CREATE_USER and not situation.probe:
             row = replace(row, observed=replace(row.observed or Observed(), sent=row.name))
-        resources.replace(tx, replace(row, ambiguous=True))
+        resources.save(tx, replace(row, ambiguous=True))
         return situation
 
     def _waits_for_holders(self, tx: Connection, row: ResourceRow) -> bool:
@@ -434,7 +434,7 @@ class Outcomes:
             version=row.version + (shown != row.shown_active),
             observed=self._still_to_clear(tx, row),
         )
-        resources.replace(tx, settled)
+        resources.save(tx, settled)
         if settled.missing and row.refusal is None:
             record(tx, settled, "drift", now=self.clock(), drift=["missing"])
             self.logger.error("User %s is missing in the remote system; it is not made again unasked", row.id)
