@@ -22,8 +22,9 @@ from scim_bridge.provisioning.identification import identity_of
 from scim_bridge.provisioning.journal import OPERATOR, acting, actor
 from scim_bridge.provisioning.reconcile import Reconciler
 from scim_bridge.store import audit, sign_ins, tokens
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
 from scim_bridge.store.sign_ins import SignIn
+from scim_bridge.store.transaction import Transaction
 
 __all__ = ["LINK_MINUTES", "MAY", "SESSION", "Decision", "Deed", "Desk", "Operated", "Role", "SignIn", "end_token"]
 
@@ -65,7 +66,7 @@ class Operated:
     reconciler: Callable[[], Reconciler]
 
 
-def end_token(tx: Connection, lookup_id: str, *, now: datetime) -> bool:
+def end_token(tx: Transaction, lookup_id: str, *, now: datetime) -> bool:
     """End a token, in a transaction; tell whether it was in force."""
     record = tokens.find(tx, lookup_id)
     if record is None or not tokens.revoke(tx, lookup_id, now):
@@ -74,7 +75,7 @@ def end_token(tx: Connection, lookup_id: str, *, now: datetime) -> bool:
     return True
 
 
-def _note_token(tx: Connection, record: tokens.TokenRecord, operation: str, *, now: datetime) -> None:
+def _note_token(tx: Transaction, record: tokens.TokenRecord, operation: str, *, now: datetime) -> None:
     entry = {"event": "token", "operation": operation, "token": record.lookup_id, **acting()}
     audit.append(tx, record.connection_id, entry, now=now)
 
@@ -100,7 +101,7 @@ class Desk:
         self._comparisons: dict[str, asyncio.Task[str]] = {}
         self.clock = clock
 
-    async def ask(self, question: Callable[[Connection], T]) -> T:
+    async def ask(self, question: Callable[[Transaction], T]) -> T:
         """Return the answer to a question of :mod:`scim_bridge.views`."""
         return await self._store.scan(question)
 
@@ -121,7 +122,7 @@ class Desk:
     async def export(self, connections: Collection[str], what: str, *, by: str) -> None:
         """Note that somebody is handed what a page has, as a file."""
 
-        def note(tx: Connection) -> None:
+        def note(tx: Transaction) -> None:
             for one in sorted(connections):
                 audit.append(tx, one, {"event": "export", "operation": what, **acting()}, now=self.clock())
 
@@ -179,7 +180,7 @@ class Desk:
             return checks.unasked(error).message
 
     async def go_live(
-        self, connection_id: str, accepted: Callable[[Connection], Mapping[str, int] | None], *, by: str
+        self, connection_id: str, accepted: Callable[[Transaction], Mapping[str, int] | None], *, by: str
     ) -> bool | None:
         """Let a connection go live: what is pending is done.
 
@@ -188,7 +189,7 @@ class Desk:
         :returns: Whether it had been told to observe; ``None``: it was not let go live.
         """
 
-        def release(tx: Connection) -> bool | None:
+        def release(tx: Transaction) -> bool | None:
             seen = accepted(tx)
             return None if seen is None else observing.end(tx, connection_id, now=self.clock(), seen=seen)
 
@@ -228,7 +229,7 @@ class Desk:
         made = self.clock()
         clear, record = tokens.mint(connection_id, label=name, now=made, expires_at=made + timedelta(days=days))
 
-        def make(tx: Connection) -> None:
+        def make(tx: Transaction) -> None:
             tokens.create(tx, record)
             _note_token(tx, record, "create", now=self.clock())
 
@@ -254,7 +255,7 @@ class Desk:
         """Take a link, which is over with that, and return what the browser is to hold; ``None``: it is none now."""
         digest = _digest(link)
 
-        def take(tx: Connection) -> SignIn | None:
+        def take(tx: Transaction) -> SignIn | None:
             found = sign_ins.find(tx, "link", digest, now=self.clock())
             return found if found is not None and sign_ins.forget(tx, digest) else None
 
@@ -276,7 +277,7 @@ class Desk:
         entry = {"event": "sign-in", "decision": role or "refused", "actor": person}
         entry |= {name: text for name, text in (("reason", reason), ("subject", subject)) if text}
 
-        def note(tx: Connection) -> None:
+        def note(tx: Transaction) -> None:
             for one in sorted(connections):
                 audit.append(tx, one, entry, now=self.clock())
 

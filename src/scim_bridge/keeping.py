@@ -18,7 +18,8 @@ from scim_bridge.connections import BoundConnector
 from scim_bridge.errors import StoreError
 from scim_bridge.provisioning.journal import acting
 from scim_bridge.store import audit, connector_state, departed
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.tasks import beside
 from scim_bridge.views.departures import note_unrevoked
 from scim_bridge.views.pruning import needed
@@ -47,7 +48,7 @@ async def prune(store: Store, connection_id: str, before: datetime, *, others: C
         raise PruneRefusedError(why)
     told = acting()
 
-    def work(tx: Connection) -> int:
+    def work(tx: Transaction) -> int:
         departed.forget(tx, connection_id, before)
         return audit.prune(tx, connection_id, before, told, now=now)
 
@@ -80,7 +81,7 @@ async def hide_due(settings: Settings, store: Store, now: datetime) -> None:
         await store.write(partial(departed.hide, connection_id=id_, before=before, now=now))
 
 
-def note_start(tx: Connection, settings: Settings, *, now: datetime) -> None:
+def note_start(tx: Transaction, settings: Settings, *, now: datetime) -> None:
     """Append to each chain with what configuration the bridge starts, and which settings are others than last time.
 
     Of each value a keyed hash is kept, and of none the value: settings of connectors may be secrets.

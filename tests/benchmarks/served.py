@@ -17,7 +17,6 @@ from uuid import UUID
 
 import uvicorn
 from scim2_models import Resource, ScimProvider
-from sqlalchemy.engine import Connection
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,6 +31,7 @@ from scim_bridge.store import documents, index, membership_changes, resources, t
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import Observed, ResourceRow
+from scim_bridge.store.transaction import Transaction
 from tests.benchmarks.remote import IndexedConnector, IndexedRemote
 
 CORE = "urn:ietf:params:scim:schemas:core:2.0"
@@ -124,7 +124,7 @@ async def _seeded(directory: Path, users: int) -> None:
     store = await Store.open(f"sqlite:///{directory / 'bridge.db'}")
     token, record = tokens.mint("acme", now=datetime.now(UTC), environment="test")
 
-    def fill(tx: Connection) -> None:
+    def fill(tx: Transaction) -> None:
         tokens.create(tx, record)
         for start in range(0, users + SPARE, 5_000):
             _insert(tx, range(start, min(start + 5_000, users + SPARE)))
@@ -141,7 +141,7 @@ async def _seeded(directory: Path, users: int) -> None:
     (directory / "token").write_text(token)
 
 
-def _insert(tx: Connection, numbers: range) -> None:
+def _insert(tx: Transaction, numbers: range) -> None:
     """Insert Users as :func:`scim_bridge.store.resources.insert` does, a few hundred times as fast: from a template."""
     user = person(MARK)
     row = _row("User", user, str(user.user_name), f"user-{MARK}", MARK)

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy.engine import Connection
-
 from scim_bridge.models import Group, Kind, User
 from scim_bridge.provisioning.policy import Budget, GuardPolicy, ProvisioningPolicy
 from scim_bridge.store import documents, membership_changes, resources
 from scim_bridge.store.rows import Observed, ResourceRow
+from scim_bridge.store.transaction import Transaction
 from tests.benchmarks.remote import IndexedConnector, IndexedRemote
 from tests.http.bridge import USER, Tenant, bridge
 
@@ -129,7 +128,7 @@ async def bridge_system(directory: Path, users: int, spare: int, groups: tuple[i
         yield system
 
 
-def _seed(tx: Connection, tenant: Tenant, system: System, users: int, spare: int, groups: tuple[int, ...]) -> None:
+def _seed(tx: Transaction, tenant: Tenant, system: System, users: int, spare: int, groups: tuple[int, ...]) -> None:
     remote = tenant.remote
     assert isinstance(remote, IndexedRemote)
     for number in range(users + spare):

@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import httpx2
 from scim2_models import SCIMException
-from sqlalchemy.engine import Connection
 
 from scim_bridge.connector import Connector
 from scim_bridge.models import User
@@ -34,6 +33,7 @@ from scim_bridge.server import (
 from scim_bridge.store import resources, tokens
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import ResourceRow
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.testing.contexts import connected
 from scim_bridge.testing.memory import MemoryConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
@@ -228,7 +228,7 @@ async def bridge(
             await store.close()
 
 
-def _keep(tx: Connection, record: tokens.TokenRecord) -> None:
+def _keep(tx: Transaction, record: tokens.TokenRecord) -> None:
     tokens.create(tx, record)
 
 

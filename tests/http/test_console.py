@@ -17,7 +17,7 @@ from scim_bridge.console.gate import FORM_BYTES, POLICY
 from scim_bridge.console.lists import LISTINGS
 from scim_bridge.desk import Desk, Role
 from scim_bridge.store import sign_ins
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 from tests.http.consoles import Browser, Site, used
 from tests.statements import asked
 from tests.unit.cli.test_looking import Operator
@@ -91,11 +91,11 @@ async def test_sessions_are_bounded(open_site: Site) -> None:
     """The session that ends first makes room."""
     store, moment = open_site.bridge.store, datetime.now(UTC)
 
-    def keep(tx: Connection, number: int) -> None:
+    def keep(tx: Transaction, number: int) -> None:
         entry = sign_ins.SignIn("Grace", "viewer", moment + timedelta(days=1, hours=number))
         sign_ins.keep(tx, "session", bytes([number]), entry, now=moment, most=3)
 
-    def kept_of(tx: Connection) -> list[bool]:
+    def kept_of(tx: Transaction) -> list[bool]:
         return [sign_ins.find(tx, "session", bytes([number]), now=moment) is not None for number in range(5)]
 
     for number in range(5):
@@ -329,7 +329,7 @@ async def test_no_page_goes_through_everything(open_site: Site, grace: Browser, 
     with asked() as statements:
         assert (await grace.get(f"/console{path}")).status_code == 200
 
-    def plans(tx: Connection) -> list[str]:
+    def plans(tx: Transaction) -> list[str]:
         return [
             str(row[3])
             for sql, values in statements

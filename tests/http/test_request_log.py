@@ -15,7 +15,6 @@ from typing import Any
 import httpx2
 import pytest
 from click.testing import CliRunner
-from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from scim_bridge.app import Serving
@@ -27,6 +26,7 @@ from scim_bridge.server.access_log import Entry
 from scim_bridge.server.request_log import RequestLog
 from scim_bridge.store import request_log, sqlite, tokens
 from scim_bridge.store.engine import Store
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.surroundings import Surroundings
 from scim_bridge.views import requests as views
 from scim_bridge.views.requests import Chosen, Request, Trace
@@ -294,7 +294,7 @@ async def test_a_failing_log_shares_no_commit_with_a_request(tmp_path: Path) -> 
     store = await Store.open(f"sqlite:///{tmp_path / 'bridge.db'}")
     go_on = threading.Event()
 
-    def fails(tx: Connection) -> None:
+    def fails(tx: Transaction) -> None:
         raise DBAPIError.instance(None, None, DISK_FULL, sqlite3.Error, dialect=tx.dialect)
 
     waiting = asyncio.create_task(store.write(lambda _: go_on.wait()))

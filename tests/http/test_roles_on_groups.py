@@ -10,12 +10,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from sqlalchemy.engine import Connection
 
 from scim_bridge.errors import RemoteUnavailableError
 from scim_bridge.provisioning import ProvisioningPolicy, search
 from scim_bridge.store import resources
 from scim_bridge.store.leadership import Leadership
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.testing.memory_roles import MemoryRosterRolesConnector
 from tests.http.bridge import USER, Tenant, bridge
 
@@ -42,7 +42,7 @@ async def held(acme: Tenant, user: dict[str, Any]) -> list[tuple[str, str | None
 async def at_once(acme: Tenant) -> None:
     """Let what waits for its next attempt be tried now."""
 
-    def hurry(tx: Connection) -> None:
+    def hurry(tx: Transaction) -> None:
         for name in ("Sales", "Support"):
             row = resources.find_by_name(tx, acme.connection_id, "Group", name, lock=True)
             assert row is not None

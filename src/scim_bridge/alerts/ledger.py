@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from scim_bridge.store import connector_state
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.kept import OF_ALL
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.needs import Need
 
 KEY = "bridge:alerts"
@@ -104,13 +104,13 @@ def _alert(need: Need, now: datetime) -> Alert:
     )
 
 
-def load(tx: Connection) -> dict[str, Alert]:
+def load(tx: Transaction) -> dict[str, Alert]:
     """Return what is kept."""
     kept = connector_state.get(tx, OF_ALL, KEY) or {}
     return {key: _read(document) for key, document in kept.items()}
 
 
-def save(tx: Connection, ledger: Ledger, now: datetime) -> None:
+def save(tx: Transaction, ledger: Ledger, now: datetime) -> None:
     """Keep a ledger in place of the one before."""
     connector_state.put(tx, OF_ALL, KEY, {key: _written(alert) for key, alert in ledger.items()}, now)
 

@@ -16,8 +16,9 @@ from scim_bridge.errors import ConfigurationError, StoreError
 from scim_bridge.provisioning.driver import Driver
 from scim_bridge.provisioning.leading import own
 from scim_bridge.store import connector_state
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
 from scim_bridge.store.leadership import leadership
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.tasks import beside
 from scim_bridge.views.needs import STILL, UNASKED
 
@@ -115,11 +116,11 @@ async def note_unasked(
         told[id_] = error
 
 
-def _of_identity(tx: Connection, *, work: Callable[..., None], connection_id: str) -> None:
+def _of_identity(tx: Transaction, *, work: Callable[..., None], connection_id: str) -> None:
     work(tx, connection_id, UNASKED)
 
 
-def _note(tx: Connection, *, connection_id: str, still: bool, now: datetime) -> None:
+def _note(tx: Transaction, *, connection_id: str, still: bool, now: datetime) -> None:
     if still:
         connector_state.put(tx, connection_id, STILL, {"since": now.isoformat()}, now)
     else:

@@ -11,7 +11,8 @@ from scim_bridge.alerts.channels import Channel, UntoldError, message_of
 from scim_bridge.alerts.ledger import Alert
 from scim_bridge.config import Settings
 from scim_bridge.errors import StoreUnavailableError, without_text
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.needs import Need, needs, of_disk
 
 LOOK_SECONDS = 20.0
@@ -55,7 +56,7 @@ class Teller:
         now, watch = self._clock(), self._settings.alerts.watch()
         names = [channel.name for channel in self._channels]
 
-        def find(tx: Connection) -> list[Need]:
+        def find(tx: Transaction) -> list[Need]:
             return [need for id_ in self._settings.connections for need in needs(tx, id_, watch, now=now)]
 
         found = [*of_disk(self._settings.store.file, watch), *await self._store.scan(find)]
@@ -84,7 +85,7 @@ class Teller:
             await self._store.write(partial(_note, told=alert, channel=channel.name, now=now))
 
 
-def _note(tx: Connection, *, told: Alert, channel: str, now: datetime) -> None:
+def _note(tx: Transaction, *, told: Alert, channel: str, now: datetime) -> None:
     """Note in what is kept now that a channel was told of an alert: others are told at the same time."""
     alerts = ledger.load(tx)
     if told.key in alerts:

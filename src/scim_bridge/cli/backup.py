@@ -10,7 +10,7 @@ from scim_bridge.desk import end_token
 from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.journal import OPERATOR, actor
 from scim_bridge.store import audit, backups, sign_ins
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.tokens import tokens
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -45,7 +45,7 @@ def restore(path: Path | None, file: Path, *, revoke_tokens: bool) -> None:
     actor.set(OPERATOR)
     told: list[str] = []
 
-    def prepare(tx: Connection, revoked: backups.Revoked | None) -> None:
+    def prepare(tx: Transaction, revoked: backups.Revoked | None) -> None:
         for connection in sorted({*settings.connections, *audit.connections(tx)}):
             observing.begin(tx, connection, "restored", now=now)
         sign_ins.forget_all(tx)

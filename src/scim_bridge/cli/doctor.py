@@ -20,8 +20,9 @@ from scim_bridge.errors import ConfigurationError, StoreConfigurationError
 from scim_bridge.models import Finding
 from scim_bridge.provisioning.checks import REMOTE
 from scim_bridge.store import inventory, migrations
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
 from scim_bridge.store.health import Health, examine
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.needs import needs, of_disk
 
 BIG_LOG = 64 * 2**20
@@ -130,7 +131,7 @@ async def _of_contents(settings: Settings) -> list[tuple[str, Finding]]:
         await store.close()
 
 
-def _of_rows(tx: Connection, settings: Settings, *, alone: bool) -> Found:
+def _of_rows(tx: Transaction, settings: Settings, *, alone: bool) -> Found:
     """Tell who drives each connection, and what needs an operator there."""
     now = datetime.now(UTC)
     for id_ in sorted(settings.connections):

@@ -14,7 +14,8 @@ from scim_bridge.cli.token import require_connection
 from scim_bridge.config import Settings, load_settings
 from scim_bridge.provisioning import identification, observing
 from scim_bridge.provisioning.journal import OPERATOR, actor
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.plan import Plan
 
 
@@ -136,7 +137,7 @@ async def _release(settings: Settings, connection: str, shown: Plan, told: str |
     actor.set(OPERATOR)
     async with planning.planning(settings, connection) as bench:
 
-        def release(tx: Connection) -> bool | None:
+        def release(tx: Transaction) -> bool | None:
             if bench.plan(tx).exceeds(shown):
                 return None
             if accepted:

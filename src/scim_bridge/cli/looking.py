@@ -14,7 +14,8 @@ from scim_bridge.cli.tables import Answer, Face
 
 if TYPE_CHECKING:  # loaded by whoever looks, not by whoever asks for help
     from scim_bridge.config import Settings
-    from scim_bridge.store.engine import Connection, Store
+    from scim_bridge.store.engine import Store
+    from scim_bridge.store.transaction import Transaction
     from scim_bridge.views import Page, Position
 
 T = TypeVar("T")
@@ -31,7 +32,7 @@ def os_user() -> str:
 class Query(Protocol):
     """A question whose answer comes in pages."""
 
-    def __call__(self, tx: "Connection", connection_id: str, after: "Position | None") -> "Page[Any]":
+    def __call__(self, tx: "Transaction", connection_id: str, after: "Position | None") -> "Page[Any]":
         """Return a page."""
 
 
@@ -91,7 +92,7 @@ class Looking:
 
         asyncio.run(note())
 
-    def ask(self, question: "Callable[[Connection], T]") -> T:
+    def ask(self, question: "Callable[[Transaction], T]") -> T:
         """Return the answer to one question."""
 
         async def look() -> T:

@@ -10,7 +10,7 @@ from scim_bridge.cli.tables import Face, faces
 from scim_bridge.views.faces import GROUPS, PEOPLE
 
 if TYPE_CHECKING:
-    from scim_bridge.store.engine import Connection
+    from scim_bridge.store.transaction import Transaction
     from scim_bridge.views import Page, Position
     from scim_bridge.views.people import PersonRow
 
@@ -52,7 +52,7 @@ def people(
 
     lacking: list[str] = []
 
-    def query(tx: "Connection", connection_id: str, after: "Position | None") -> "Page[PersonRow]":
+    def query(tx: "Transaction", connection_id: str, after: "Position | None") -> "Page[PersonRow]":
         try:
             return views.people(tx, connection_id, chosen, after)
         except LookupError as error:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # loaded by whoever looks, not by whoever asks for help
     from scim_bridge.models import Explanation
     from scim_bridge.provisioning import Provisioning
     from scim_bridge.provisioning.situation import Situation
-    from scim_bridge.store.engine import Connection
+    from scim_bridge.store.transaction import Transaction
     from scim_bridge.views.people import GroupOfPerson
     from scim_bridge.views.person import Gone, Person
 
@@ -156,7 +156,7 @@ async def _ask(path: Path | None, connection: str, resource_id: str) -> Asked:
     async with opened(settings, only=connection) as bridge:
         provisioning = bridge.provisioning(connection)
 
-        def look(tx: "Connection") -> "Situation | None":
+        def look(tx: "Transaction") -> "Situation | None":
             row = resources.get(tx, connection, "User", resource_id, deleted=True)
             return None if row is None else situation_of(tx, row, provisioning.capabilities)
 

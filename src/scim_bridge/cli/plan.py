@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from scim_bridge.connections import BoundConnector
     from scim_bridge.models import RateLimit
     from scim_bridge.provisioning.guard import Guard
-    from scim_bridge.store.engine import Connection, Store
+    from scim_bridge.store.engine import Store
+    from scim_bridge.store.transaction import Transaction
     from scim_bridge.views.plan import Plan
 
 
@@ -84,7 +85,7 @@ class Bench:
     guard: "Guard"
     limit: "RateLimit | None"
 
-    def plan(self, tx: "Connection", *, progress: "Callable[[int], None] | None" = None) -> "Plan":
+    def plan(self, tx: "Transaction", *, progress: "Callable[[int], None] | None" = None) -> "Plan":
         """Return the plan as it is in a transaction."""
         from scim_bridge.provisioning.situation import Capabilities
         from scim_bridge.views import plan as view

@@ -17,7 +17,7 @@ from scim_bridge.errors import RemoteUnavailableError
 from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.drift import SECURITY, Comparison, DriftClass
 from scim_bridge.store import resources
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 
 COLUMNS = {
     "drift": "",
@@ -138,7 +138,7 @@ async def _held(bridge: Bridge, connection: str, *, imports: bool) -> str:
     return "" if observes is None or (imports and observes.plans) else observes.detail
 
 
-def _names(tx: Connection, connection: str, comparison: Comparison) -> dict[str, str]:
+def _names(tx: Transaction, connection: str, comparison: Comparison) -> dict[str, str]:
     """Return names by id and, of groups, by remote id: drift itself carries none."""
     groups = {part for one in comparison.drifts for part in one.subject}
     held = {part: resources.find_by_remote_id(tx, connection, "Group", part) for part in groups}

@@ -11,7 +11,7 @@ from scim_bridge.console.gate import RefusedError, form_of
 from scim_bridge.console.house import House
 from scim_bridge.console.lists import LISTINGS
 from scim_bridge.desk import Decision, SignIn
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views import audit
 
 REASON = 500
@@ -72,7 +72,7 @@ async def go_live(house: House, request: Request, visitor: SignIn) -> Response:
     if problem := await house.desk.problem(connection):
         raise RefusedError(409, problem)
 
-    def accepted(tx: Connection) -> Mapping[str, int] | None:
+    def accepted(tx: Transaction) -> Mapping[str, int] | None:
         found = house.plans[connection](tx)
         fresh = found.compared is not None and house.desk.clock() - found.compared <= standing.FRESH
         if not fresh or found.decided != shown["decided"]:

@@ -12,7 +12,7 @@ from scim_bridge.console.oidc import OpenId
 from scim_bridge.console.rendering import Rendering
 from scim_bridge.console.sealed import Seal
 from scim_bridge.desk import MAY, Desk
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.plan import Plan
 
 NAVIGATION = (
@@ -31,7 +31,7 @@ NAVIGATION = (
 """The pages that stand above every page, by their segment under ``/console``."""
 
 
-Plans = Mapping[str, Callable[[Connection], Plan]]
+Plans = Mapping[str, Callable[[Transaction], Plan]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, Literal, Protocol
 
 from scim_bridge.desk import Desk
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views import Page, Position, audit, departures, drift, people, requests, work
 from scim_bridge.views import tokens as held_tokens
 from scim_bridge.views.faces import (
@@ -41,7 +41,7 @@ Asked = Mapping[str, Any]
 class Query(Protocol):
     """A question whose answer comes in pages."""
 
-    def __call__(self, tx: Connection, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
+    def __call__(self, tx: Transaction, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
         """Return a page."""
 
 
@@ -93,7 +93,7 @@ def _people(asked: Asked, now: datetime, connections: Sequence[str]) -> Query:
         bool(asked.get("access")),
     )
 
-    def query(tx: Connection, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
+    def query(tx: Transaction, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
         return people.people(tx, connection_id, chosen, after, limit=limit)
 
     return query
@@ -118,7 +118,7 @@ def _groups(asked: Asked, now: datetime, connections: Sequence[str]) -> Query:
 def _drift(asked: Asked, now: datetime, connections: Sequence[str]) -> Query:
     del asked, now, connections
 
-    def query(tx: Connection, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
+    def query(tx: Transaction, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
         last = drift.last_run(tx, connection_id)
         return _slice(() if last is None else last.found, after, limit)
 
@@ -129,7 +129,7 @@ def _departures(asked: Asked, now: datetime, connections: Sequence[str]) -> Quer
     who = asked.get("who") or None
     since = now - timedelta(days=int(asked.get("days") or DAYS) if who is None else ALL_DAYS)
 
-    def query(tx: Connection, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
+    def query(tx: Transaction, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
         others = [one for one in connections if one != connection_id]
         found = departures.departures(tx, connection_id, since=since, others=others, who=who)
         if asked.get("open"):
@@ -142,7 +142,7 @@ def _departures(asked: Asked, now: datetime, connections: Sequence[str]) -> Quer
 def _tokens(asked: Asked, now: datetime, connections: Sequence[str]) -> Query:
     del asked, connections
 
-    def query(tx: Connection, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
+    def query(tx: Transaction, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
         return _slice(held_tokens.tokens(tx, connection_id, now=now).items, after, limit)
 
     return query
@@ -158,7 +158,7 @@ def _requests(asked: Asked, now: datetime, connections: Sequence[str]) -> Query:
     which = asked.get("which") or ""
     chosen = requests.Chosen(target=asked.get("who") or None, failed=which == "failed", writes=which == "writes")
 
-    def query(tx: Connection, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
+    def query(tx: Transaction, connection_id: str, after: Position | None, *, limit: int) -> Page[Any]:
         return requests.requests(tx, connection_id, chosen, after, limit=limit)
 
     return query

@@ -17,7 +17,7 @@ from scim_bridge.console.gate import RefusedError, form_of
 from scim_bridge.console.house import House
 from scim_bridge.console.lists import LISTINGS, Asked, Listing
 from scim_bridge.desk import SignIn
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views import Page, audit, connections, departures
 from scim_bridge.views.connections import ConnectionStatus
 from scim_bridge.views.faces import CALLS, plain
@@ -42,7 +42,7 @@ async def overview(house: House, request: Request, visitor: SignIn) -> Response:
     """Show what needs somebody, and how each connection stands."""
     del visitor
 
-    def question(tx: Connection) -> list[tuple[ConnectionStatus, list[Need]]]:
+    def question(tx: Transaction) -> list[tuple[ConnectionStatus, list[Need]]]:
         now = house.desk.clock()
         return [(connections.status(tx, one, now=now), needs(tx, one, now=now)) for one in sorted(house.plans)]
 
@@ -80,7 +80,7 @@ async def overview_file(house: House, request: Request, visitor: SignIn) -> Resp
 
 
 async def _standing(house: House) -> list[ConnectionStatus]:
-    def question(tx: Connection) -> list[ConnectionStatus]:
+    def question(tx: Transaction) -> list[ConnectionStatus]:
         return [connections.status(tx, one, now=house.desk.clock()) for one in sorted(house.connections)]
 
     return await house.desk.ask(question)
@@ -157,7 +157,7 @@ async def chain(house: House, request: Request, visitor: SignIn) -> Response:
     await house.desk.export([id_], "audit.jsonl", by=visitor.person)
 
     async def text() -> AsyncIterator[str]:
-        def some_after(tx: Connection, after: int) -> list[str]:
+        def some_after(tx: Transaction, after: int) -> list[str]:
             return list(islice(audit.lines(tx, id_, after), lists.CHUNK))
 
         after = 0

@@ -14,7 +14,7 @@ from scim_bridge.console.house import House
 from scim_bridge.console.pages import asked_of, document
 from scim_bridge.desk import SignIn
 from scim_bridge.models import Finding
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views import connections
 from scim_bridge.views.connections import ConnectionStatus
 from scim_bridge.views.faces import PLAN
@@ -27,7 +27,7 @@ async def plan(house: House, request: Request, visitor: SignIn) -> Response:
     """Show what would be done in each remote system, removals first, and let it happen or hold it."""
     del visitor
 
-    def question(tx: Connection, one: str) -> tuple[Plan, ConnectionStatus]:
+    def question(tx: Transaction, one: str) -> tuple[Plan, ConnectionStatus]:
         return house.plans[one](tx), connections.status(tx, one, now=house.desk.clock())
 
     found = [await house.desk.ask(partial(question, one=one)) for one in sorted(house.plans)]

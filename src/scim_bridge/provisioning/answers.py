@@ -7,11 +7,11 @@ from scim_bridge.provisioning.plan import Step, differing
 from scim_bridge.provisioning.reversal import PEOPLE_TOLD
 from scim_bridge.provisioning.situation import Capabilities, situation_of
 from scim_bridge.store import memberships
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 
 
-def is_as_asked(tx: Connection, row: ResourceRow, group_id: str, *, joins: bool) -> bool:
+def is_as_asked(tx: Transaction, row: ResourceRow, group_id: str, *, joins: bool) -> bool:
     """Tell whether somebody of whom something was refused is in a group, or out of it, as was asked for.
 
     What was refused is something else then: a new userName, another group. Whoever asked for that is told.
@@ -22,7 +22,7 @@ def is_as_asked(tx: Connection, row: ResourceRow, group_id: str, *, joins: bool)
     return row.state is State.BLOCKED and joins == any(one.given for one in groups if one.id == group_id)
 
 
-def only_leaving_is_refused(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> bool:
+def only_leaving_is_refused(tx: Transaction, row: ResourceRow, capabilities: Capabilities) -> bool:
     """Tell whether nothing differs but members who cannot leave a group, or groups that a person cannot leave."""
     situation = situation_of(tx, row, capabilities)
     if row.state is not State.PENDING or row.deleted:

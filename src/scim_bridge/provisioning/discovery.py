@@ -12,8 +12,8 @@ from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.situation import Capabilities, groups_seen, name_of, observed_of
 from scim_bridge.provisioning.succession import take_name
 from scim_bridge.store import documents, membership_changes, memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Ownership, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 
 
 class Discovery:
@@ -40,7 +40,7 @@ class Discovery:
         self.new_id = new_id
         self.clock = clock
 
-    def known(self, tx: Connection, kind: Kind, remote: Remote[User] | Remote[Group]) -> ResourceRow | None:
+    def known(self, tx: Transaction, kind: Kind, remote: Remote[User] | Remote[Group]) -> ResourceRow | None:
         """Return the row of an account or group, by remote id, else by name when its own is not there (yet)."""
         row = resources.find_by_remote_id(tx, self.connection_id, kind, remote.remote_id)
         if row is not None:
@@ -50,14 +50,14 @@ class Discovery:
             return named
         return named if named.observed is not None and not named.observed.present else None
 
-    def in_the_way(self, tx: Connection, kind: Kind, remote: Remote[User] | Remote[Group]) -> ResourceRow | None:
+    def in_the_way(self, tx: Transaction, kind: Kind, remote: Remote[User] | Remote[Group]) -> ResourceRow | None:
         """Return what keeps the store from having an account or group: it stands for another one, and has its name."""
         if self.known(tx, kind, remote) is not None:
             return None
         return resources.find_by_name(tx, self.connection_id, kind, name_of(remote.resource))
 
     def take(
-        self, tx: Connection, kind: Kind, remote: Remote[User] | Remote[Group], *, asked: datetime
+        self, tx: Transaction, kind: Kind, remote: Remote[User] | Remote[Group], *, asked: datetime
     ) -> ResourceRow | None:
         """Record something the store does not know yet; ``None`` when it does, or when a client deleted it meanwhile.
 
@@ -81,7 +81,7 @@ class Discovery:
             self._memberships(tx, row, remote, asked=asked)
         return row
 
-    def group_of(self, tx: Connection, one: Entitlement) -> ResourceRow | None:
+    def group_of(self, tx: Transaction, one: Entitlement) -> ResourceRow | None:
         """Return the group that gives an entitlement; one that the store does not have is taken over."""
         row = resources.find_by_remote_id(tx, self.connection_id, "Group", one.remote_id)
         if row is not None:
@@ -90,7 +90,7 @@ class Discovery:
         return self.take(tx, "Group", group, asked=self.clock())
 
     def refresh(
-        self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group], *, asked: datetime
+        self, tx: Transaction, row: ResourceRow, remote: Remote[User] | Remote[Group], *, asked: datetime
     ) -> ResourceRow:
         """Bring a row that no client owns up to what the remote system shows now.
 
@@ -138,7 +138,7 @@ class Discovery:
         )
 
     def _memberships(
-        self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group], *, asked: datetime
+        self, tx: Transaction, row: ResourceRow, remote: Remote[User] | Remote[Group], *, asked: datetime
     ) -> None:
         """Record the groups of an account; what it holds is what is desired of it until a client says otherwise.
 
@@ -170,7 +170,7 @@ class Discovery:
             again = {one.id for one in before if one.desired and one.observed and one.named}.difference(ids, written)
             resources.bump(tx, self.connection_id, again, lane=Lane.UPDATE, now=self.clock())
 
-    def _is_written(self, tx: Connection, group_id: str, asked: datetime) -> bool:
+    def _is_written(self, tx: Transaction, group_id: str, asked: datetime) -> bool:
         """Whether the members of a group, kept there, were written since the account was read."""
         if self.capabilities.user_centric:
             return False

@@ -7,7 +7,7 @@ from typing import Any
 
 from scim_bridge.models import Kind
 from scim_bridge.store import connector_state
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 
 KEY = "bridge:compared"
 
@@ -110,7 +110,7 @@ class LastComparison:
     drifts: tuple[KeptDrift, ...]
 
 
-def keep(tx: Connection, connection_id: str, comparison: Comparison, *, applied: bool, now: datetime) -> None:
+def keep(tx: Transaction, connection_id: str, comparison: Comparison, *, applied: bool, now: datetime) -> None:
     """Keep what a comparison came to, in place of the one before."""
     before = last(tx, connection_id)
     known = {} if before is None else {_same(one.drift): one.since for one in before.drifts}
@@ -130,7 +130,7 @@ def keep(tx: Connection, connection_id: str, comparison: Comparison, *, applied:
     connector_state.put(tx, connection_id, KEY, document, now)
 
 
-def last(tx: Connection, connection_id: str) -> LastComparison | None:
+def last(tx: Transaction, connection_id: str) -> LastComparison | None:
     """Return what is kept of the last comparison, or ``None``."""
     saved = connector_state.get(tx, connection_id, KEY)
     if saved is None:

@@ -42,9 +42,10 @@ from scim_bridge.provisioning.situation import Situation
 from scim_bridge.provisioning.steps import Attempts, Steps
 from scim_bridge.provisioning.waiting import Suspension, delay_of, happened
 from scim_bridge.store import audit, notifications, resources
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
 from scim_bridge.store.leadership import Leadership, leads, owns
 from scim_bridge.store.rows import PendingKey
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.upstream.lanes import lane as current_lane
 from scim_bridge.upstream.lanes import permission
 
@@ -170,7 +171,7 @@ class Driver:
             return False
         return leads(self._leadership, self.connection_id) and self.places.claim(resource_id)
 
-    def load(self, tx: Connection, kind: Kind, resource_id: str) -> Situation | None:
+    def load(self, tx: Transaction, kind: Kind, resource_id: str) -> Situation | None:
         """Note in the transaction of a write that a call about a claimed resource is to be sent; ``None``: none is."""
         leadership = self._leadership
         if leadership is not None and not owns(tx, self.connection_id, leadership.term):
@@ -202,7 +203,7 @@ class Driver:
             self.wake()
             await happened(self._worked, 0.1)
 
-    def _has_due(self, tx: Connection) -> bool:
+    def _has_due(self, tx: Transaction) -> bool:
         if observing.current(tx, self.connection_id) is not None:
             return False
         return bool(resources.pending(tx, self.connection_id, now=self.clock(), limit=1))
@@ -229,7 +230,7 @@ class Driver:
             return min(IDLE_POLL, left)
         now, running = self.clock(), places.taken
 
-        def look(tx: Connection) -> tuple[list[PendingKey], datetime | None, bool]:
+        def look(tx: Transaction) -> tuple[list[PendingKey], datetime | None, bool]:
             due: list[PendingKey] = []
             if observing.current(tx, self.connection_id) is not None:
                 return due, None, True
@@ -352,7 +353,7 @@ class Driver:
         if leadership is not None and not (await leadership.check() and self.connection_id in leadership.led):
             raise LostLeadershipError
 
-    async def _record(self, resource_id: str, work: Callable[[Connection], T]) -> T:
+    async def _record(self, resource_id: str, work: Callable[[Transaction], T]) -> T:
         """Run a transaction that records something, unless another process leads by now; wake who waits elsewhere.
 
         :raises LostLeadershipError: When another process leads; nothing was recorded.
@@ -360,7 +361,7 @@ class Driver:
         leadership = self._leadership
         term = "" if leadership is None else leadership.term
 
-        def owned(tx: Connection) -> T:
+        def owned(tx: Transaction) -> T:
             audit.serialise(tx, self.connection_id)
             if leadership is not None and not owns(tx, self.connection_id, term):
                 raise LostLeadershipError

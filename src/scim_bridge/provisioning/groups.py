@@ -14,8 +14,8 @@ from scim_bridge.provisioning.intake import Accepted, Check, Intake, nested_grou
 from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.situation import name_of
 from scim_bridge.store import documents, membership_changes, memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MemberDelta, MembershipChange, Ownership, ResourceRow, State, net
+from scim_bridge.store.transaction import Transaction
 
 Change = Callable[[Group], Group | None]
 
@@ -28,7 +28,7 @@ class GroupIntake:
     def __init__(self, intake: Intake) -> None:
         self.intake = intake
 
-    def create(self, tx: Connection, group: Group) -> Accepted:
+    def create(self, tx: Transaction, group: Group) -> Accepted:
         """Accept a creation (RFC 7644 §3.3).
 
         A group of the remote system that no client has written yet, or whose deletion was refused, is taken over by
@@ -53,7 +53,7 @@ class GroupIntake:
         return self._members(tx, self.intake.insert(tx, "Group", group, unique=unique), deltas, new=True)
 
     def modify(
-        self, tx: Connection, group_id: str, change: Change | None, deltas: Sequence[MemberDelta], check: Check
+        self, tx: Transaction, group_id: str, change: Change | None, deltas: Sequence[MemberDelta], check: Check
     ) -> Accepted:
         """Accept a replacement or a modification (RFC 7644 §3.5).
 
@@ -71,7 +71,7 @@ class GroupIntake:
             return replace(accepted, waits={}, then_members=False)  # nobody has it: whoever is to leave it is out
         return accepted
 
-    def _changed(self, tx: Connection, row: ResourceRow, group: Group) -> ResourceRow:
+    def _changed(self, tx: Transaction, row: ResourceRow, group: Group) -> ResourceRow:
         """Store new attributes of a group. Whoever is still to get it counts under the name that it has then."""
         guard, renamed = self.intake.guard, replace(row, name=name_of(group))
         guard.bind(tx, row)
@@ -85,7 +85,7 @@ class GroupIntake:
             self._hold(tx, self._grants_to_hold(tx, row, joining))
         return row
 
-    def delete(self, tx: Connection, group_id: str, check: Check) -> Accepted:
+    def delete(self, tx: Transaction, group_id: str, check: Check) -> Accepted:
         """Accept a deletion (RFC 7644 §3.6): its members lose it first, then the group goes.
 
         Whoever is in it although no client manages them stays, and the group with them: it is nobody's again, under a
@@ -123,7 +123,7 @@ class GroupIntake:
         self.intake.record(tx, row, "delete", stayed=change.stayed)
         return replace(self._deleted(tx, row, change.removed), stayed=len(change.stayed))
 
-    def _deleted(self, tx: Connection, row: ResourceRow, affected: Collection[str]) -> Accepted:
+    def _deleted(self, tx: Transaction, row: ResourceRow, affected: Collection[str]) -> Accepted:
         waits = self.intake.waits_of(row)
         if self.intake.capabilities.user_centric:
             held = self._removals_to_hold(tx, affected)
@@ -135,18 +135,18 @@ class GroupIntake:
         looks = self._bump_returned(tx, affected)
         return Accepted(row, waits | looks, frozenset({row.id, *looks}))
 
-    def _bump_returned(self, tx: Connection, leaving: Collection[str]) -> dict[str, int]:
+    def _bump_returned(self, tx: Transaction, leaving: Collection[str]) -> dict[str, int]:
         """Have those looked at who may have been let in by hand, where members are on the group."""
         now = self.intake.clock()
         return resources.bump(tx, self.intake.connection_id, self._look_again(tx, leaving), lane=Lane.REMOVE, now=now)
 
-    def asked_by_role(self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta]) -> Accepted:
+    def asked_by_role(self, tx: Transaction, row: ResourceRow, deltas: Sequence[MemberDelta]) -> Accepted:
         """Accept that the roles of a person ask for a group, or no longer do."""
         return self._members(tx, row, deltas, by_role=True)
 
     def _members(
         self,
-        tx: Connection,
+        tx: Transaction,
         row: ResourceRow,
         deltas: Sequence[MemberDelta],
         *,
@@ -196,7 +196,7 @@ class GroupIntake:
             accepted = self._bump_group(tx, row, change, deltas)
         return replace(accepted, warnings=warnings, nested=len(nested), stayed=len(change.stayed))
 
-    def _unseen(self, tx: Connection, row: ResourceRow, named: Collection[str]) -> list[str]:
+    def _unseen(self, tx: Transaction, row: ResourceRow, named: Collection[str]) -> list[str]:
         """Return those whom a client names in a removal though they were never seen in the group, and have it sent.
 
         They may have been let in by hand since the last comparison: that nothing is known of it is not that they are
@@ -207,7 +207,7 @@ class GroupIntake:
         return membership_changes.suspect(tx, self.intake.connection_id, row.id, there)
 
     def _bump_people(
-        self, tx: Connection, row: ResourceRow, change: MembershipChange, deltas: Sequence[MemberDelta]
+        self, tx: Transaction, row: ResourceRow, change: MembershipChange, deltas: Sequence[MemberDelta]
     ) -> Accepted:
         """Give the persons concerned a new generation.
 
@@ -230,7 +230,7 @@ class GroupIntake:
         earlier, late = self._unfinished(tx, row, deltas)
         return Accepted(row, waits | earlier | removed | added, late | frozenset(removed))
 
-    def _doubt(self, tx: Connection, row: ResourceRow, leaving: Collection[str]) -> frozenset[str]:
+    def _doubt(self, tx: Transaction, row: ResourceRow, leaving: Collection[str]) -> frozenset[str]:
         """Return those who are to leave a group, and may be in it by hand although they were not seen in it.
 
         They are looked at before it is answered: what was seen of them may be older than what somebody gave them.
@@ -242,7 +242,7 @@ class GroupIntake:
             resources.save(tx, replace(inside[one], ambiguous=True))
         return self._look_again(tx, leaving).union(suspected)
 
-    def _look_again(self, tx: Connection, leaving: Collection[str]) -> frozenset[str]:
+    def _look_again(self, tx: Transaction, leaving: Collection[str]) -> frozenset[str]:
         """Return those who are to leave a group and are not known to be out, though they are to be, or were seen to be.
 
         Somebody may have let them in by hand since, or given them the group before the end of their access is done, be
@@ -256,13 +256,13 @@ class GroupIntake:
             resources.save(tx, replace(user, ambiguous=True))
         return frozenset(user.id for user in unsure)
 
-    def _removals_to_hold(self, tx: Connection, ids: Collection[str]) -> frozenset[str]:
+    def _removals_to_hold(self, tx: Transaction, ids: Collection[str]) -> frozenset[str]:
         """Count people who lose a group, and return those who are held; not who is losing everything already."""
         if not self.intake.guard.hold_removals(tx, ids):
             return frozenset()
         return frozenset(ids) - {user.id for user in self._being_removed(tx, ids) if not user.active}
 
-    def _grants_to_hold(self, tx: Connection, row: ResourceRow, ids: Collection[str]) -> frozenset[str]:
+    def _grants_to_hold(self, tx: Transaction, row: ResourceRow, ids: Collection[str]) -> frozenset[str]:
         """Count people who get a group, and return those who are held.
 
         Who is losing something at the moment is not, or that would wait as well: of them the grant is withdrawn.
@@ -274,12 +274,12 @@ class GroupIntake:
             self.intake.guard.withdraw_grants(tx, user)
         return frozenset(ids) - {user.id for user in leaving}
 
-    def _being_removed(self, tx: Connection, ids: Collection[str]) -> list[ResourceRow]:
+    def _being_removed(self, tx: Transaction, ids: Collection[str]) -> list[ResourceRow]:
         """Return those of these people of whom a removal is on its way; to be asked before they are handed over."""
         users = resources.get_many(tx, self.intake.connection_id, "User", ids, deleted=True)
         return [user for user in users if user.state is State.PENDING and user.lane is Lane.REMOVE]
 
-    def _hold(self, tx: Connection, ids: Collection[str]) -> None:
+    def _hold(self, tx: Transaction, ids: Collection[str]) -> None:
         """Hold people for an operator whose groups are changing in unusual numbers."""
         release = self.intake.clock() + self.intake.policy.guard.hold
         for user in resources.get_many(tx, self.intake.connection_id, "User", ids, lock=True, deleted=True):
@@ -287,7 +287,7 @@ class GroupIntake:
             record(tx, user, "guard", now=self.intake.clock(), decision="held")
 
     def _unfinished(
-        self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta]
+        self, tx: Transaction, row: ResourceRow, deltas: Sequence[MemberDelta]
     ) -> tuple[dict[str, int], frozenset[str]]:
         """Return the people named here whose earlier change is still on its way, and those of them who leave.
 
@@ -306,7 +306,7 @@ class GroupIntake:
         return waits, leaving.intersection(waits)
 
     def _on_their_way(
-        self, tx: Connection, row: ResourceRow, deltas: Sequence[MemberDelta]
+        self, tx: Transaction, row: ResourceRow, deltas: Sequence[MemberDelta]
     ) -> tuple[frozenset[str], frozenset[str]]:
         """Return who of those whom these deltas are about is still to join the group, and who still to leave."""
         named = {member for delta in deltas for member in delta.ids}
@@ -315,7 +315,7 @@ class GroupIntake:
         return frozenset(named.intersection(to_add)), frozenset(to_remove if whole else named.intersection(to_remove))
 
     def _bump_group(
-        self, tx: Connection, row: ResourceRow, change: MembershipChange, deltas: Sequence[MemberDelta]
+        self, tx: Transaction, row: ResourceRow, change: MembershipChange, deltas: Sequence[MemberDelta]
     ) -> Accepted:
         """Give the group a new generation, and its persons a new version: their ``groups`` read differently now."""
         if change.added or change.removed:

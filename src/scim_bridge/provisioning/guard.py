@@ -25,8 +25,8 @@ from scim_bridge.store import (
     resources,
 )
 from scim_bridge.store.comparison import fold
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Membership, MembershipChange, Refusal, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 
 REMOVALS = "bridge:guard:removals"
 PRIVILEGED = "bridge:guard:privileged"
@@ -52,7 +52,7 @@ class Guard:
 
     # -- Never -----------------------------------------------------------------------------------------------------
 
-    def permit_user(self, tx: Connection, row: ResourceRow, *, leaves: bool) -> None:
+    def permit_user(self, tx: Transaction, row: ResourceRow, *, leaves: bool) -> None:
         """Refuse to change a protected account, or to take away the last holder of a group.
 
         :param leaves: Whether the change deactivates or deletes the account.
@@ -75,7 +75,7 @@ class Guard:
                 detail="this account is protected by the operator of the bridge; nothing was changed"
             )
 
-    def permit_members(self, tx: Connection, group: ResourceRow, change: MembershipChange) -> None:
+    def permit_members(self, tx: Transaction, group: ResourceRow, change: MembershipChange) -> None:
         """Refuse to change the groups of a protected account, or to empty a group that must have a holder.
 
         Called after the change was applied to the membership rows.
@@ -88,7 +88,7 @@ class Guard:
         if change.removed and self._is_one_of(tx, self._keep_holder, group.id, group.name):
             self._permit_leaving(tx, group.id, 0)
 
-    def _permit_leaving(self, tx: Connection, group_id: str, leaving: int) -> None:
+    def _permit_leaving(self, tx: Transaction, group_id: str, leaving: int) -> None:
         if memberships.count_holders(tx, self.connection_id, group_id) - leaving < 1:
             raise ForbiddenException(
                 detail="this would leave a group without an active holder that must have one; nothing was changed"
@@ -96,7 +96,7 @@ class Guard:
 
     # -- Which group a name means ----------------------------------------------------------------------------------
 
-    def bind(self, tx: Connection, group: ResourceRow) -> None:
+    def bind(self, tx: Transaction, group: ResourceRow) -> None:
         """Note which group a name of the policy means, before the group is renamed: it stays guarded by its id."""
         name = fold(group.name)
         if name not in self._keep_holder | self._privileged:
@@ -106,7 +106,7 @@ class Guard:
         if group.id not in ids:
             connector_state.put(tx, self.connection_id, NAMED, {**bound, name: [*ids, group.id]}, self.clock())
 
-    def _is_one_of(self, tx: Connection, names: Collection[str], group_id: str, name: str) -> bool:
+    def _is_one_of(self, tx: Transaction, names: Collection[str], group_id: str, name: str) -> bool:
         """Tell whether a group has one of these names, or had one when it was renamed."""
         if not names or fold(name) in names:
             return bool(names)
@@ -115,7 +115,7 @@ class Guard:
 
     # -- Held ------------------------------------------------------------------------------------------------------
 
-    def hold_removals(self, tx: Connection, ids: Collection[str]) -> bool:
+    def hold_removals(self, tx: Transaction, ids: Collection[str]) -> bool:
         """Count people who lose access, and tell whether they are too many at once, or in a day, and must be held.
 
         Accounts younger than a window do not count in it: setting up, testing and undoing are no mass offboarding.
@@ -126,15 +126,15 @@ class Guard:
         now = self.clock()
         return self._over(tx, REMOVALS, [sum(one <= now - budget.window for one in created) for budget in budgets])
 
-    def is_privileged(self, tx: Connection, group: ResourceRow | Membership) -> bool:
+    def is_privileged(self, tx: Transaction, group: ResourceRow | Membership) -> bool:
         """Tell whether grants of a group are counted."""
         return self._is_one_of(tx, self._privileged, group.id, group.name)
 
-    def hold_grants(self, tx: Connection, group: ResourceRow, number: int) -> bool:
+    def hold_grants(self, tx: Transaction, group: ResourceRow, number: int) -> bool:
         """Count grants of a privileged group, and tell whether they are too many at once and must be held."""
         return self.is_privileged(tx, group) and self._over(tx, PRIVILEGED, [number])
 
-    def withdraw_grants(self, tx: Connection, row: ResourceRow, *, keep: Collection[str] = ()) -> None:
+    def withdraw_grants(self, tx: Transaction, row: ResourceRow, *, keep: Collection[str] = ()) -> None:
         """Want the privileged grants of something held no longer, since it is about to be let through for a removal.
 
         The client that asked for them was told 429; it asks again, and they are counted again.
@@ -155,14 +155,14 @@ class Guard:
                 membership_changes.set_desired(tx, self.connection_id, group.id, [row.id], desired=False)
                 self._record(tx, row, "withdrawn")
 
-    def withdraw_held(self, tx: Connection, ids: Collection[str]) -> None:
+    def withdraw_held(self, tx: Transaction, ids: Collection[str]) -> None:
         """Withdraw the privileged grants of those of these people that are held."""
         for one in ids if self._privileged else ():
             user = resources.get(tx, self.connection_id, "User", one, lock=True, deleted=True)
             if user is not None and user.state is State.HELD:
                 self.withdraw_grants(tx, user)
 
-    def many_removals_of_a_day(self, tx: Connection) -> int:
+    def many_removals_of_a_day(self, tx: Transaction) -> int:
         """Return how many people lost access within a day, once that is more than half of what a day allows; else 0."""
         budget = self.policy.removals_of_a_day
         if budget is None:
@@ -176,7 +176,7 @@ class Guard:
         budgets = (policy.grants,) if key == PRIVILEGED else (policy.removals, policy.removals_of_a_day)
         return [budget for budget in budgets if budget is not None]
 
-    def _over(self, tx: Connection, key: str, numbers: Sequence[int]) -> bool:
+    def _over(self, tx: Transaction, key: str, numbers: Sequence[int]) -> bool:
         """Count changes in sliding windows; those beyond a budget are not counted, they are held.
 
         While the connection plans nothing is: an operator is shown all of it before anything happens.
@@ -207,17 +207,17 @@ class Guard:
         steps: dict[str, int] = (saved or {}).get("windows", {}).get(_name(budget), {})
         return {step: number for step, number in steps.items() if int(step) >= since}
 
-    def _is_usual(self, tx: Connection, budget: Budget, number: int) -> bool:
+    def _is_usual(self, tx: Transaction, budget: Budget, number: int) -> bool:
         """Tell whether so many changes are within a budget. The directory is not counted: a write would pay for it."""
         if number <= budget.floor:
             return True
         return budget.share > 0 and resources.at_least(tx, self.connection_id, "User", ceil(number / budget.share))
 
-    def held(self, tx: Connection) -> list[ResourceRow]:
+    def held(self, tx: Transaction) -> list[ResourceRow]:
         """Return what is held."""
         return resources.held(tx, self.connection_id)
 
-    def approve(self, tx: Connection, ids: Collection[str] | None, *, reason: str | None = None) -> list[str]:
+    def approve(self, tx: Transaction, ids: Collection[str] | None, *, reason: str | None = None) -> list[str]:
         """Hand held resources to the driver; ``None`` means all. Returns the ids.
 
         :param reason: Why, in the operator's words.
@@ -226,7 +226,7 @@ class Guard:
         chosen = [row for row in self.held(tx) if ids is None or row.id in ids]
         return self._release(tx, chosen, "approved", reason)
 
-    def release_overdue(self, tx: Connection) -> tuple[list[str], int]:
+    def release_overdue(self, tx: Transaction) -> tuple[list[str], int]:
         """Hand over what was held long enough; returns those ids, and how many are still held.
 
         A held removal that nobody looks at must not become a lost one.
@@ -237,7 +237,7 @@ class Guard:
         overdue = [row for row in held if row.not_before is not None and row.not_before <= now]
         return self._release(tx, overdue, "released"), len(held) - len(overdue)
 
-    def reject(self, tx: Connection, ids: Collection[str] | None, *, reason: str | None = None) -> list[str]:
+    def reject(self, tx: Transaction, ids: Collection[str] | None, *, reason: str | None = None) -> list[str]:
         """Let what is desired of held resources go back to what is observed; ``None`` means all. Returns the ids.
 
         :param reason: Why, in the operator's words.
@@ -253,25 +253,25 @@ class Guard:
             self._record(tx, row, "rejected", reason)
         return [row.id for row in rejected]
 
-    def _release(self, tx: Connection, rows: list[ResourceRow], decision: str, reason: str | None = None) -> list[str]:
+    def _release(self, tx: Transaction, rows: list[ResourceRow], decision: str, reason: str | None = None) -> list[str]:
         for row in rows:
             resources.save(tx, replace(row, state=State.PENDING, not_before=None))
             self._record(tx, row, decision, reason)
         return [row.id for row in rows]
 
-    def _revert(self, tx: Connection, row: ResourceRow) -> None:
+    def _revert(self, tx: Transaction, row: ResourceRow) -> None:
         if row.kind == "Group":
             self._revert_group(tx, _rejected(row))
         else:
             self._revert_user(tx, _rejected(row))
 
-    def _revert_group(self, tx: Connection, row: ResourceRow) -> None:
+    def _revert_group(self, tx: Transaction, row: ResourceRow) -> None:
         to_add, to_remove = memberships.unsettled_of_group(tx, self.connection_id, row.id)
         membership_changes.set_desired(tx, self.connection_id, row.id, to_add, desired=False)
         membership_changes.set_desired(tx, self.connection_id, row.id, to_remove, desired=True)
         resources.save(tx, replace(row, active=True))
 
-    def _revert_user(self, tx: Connection, row: ResourceRow) -> None:
+    def _revert_user(self, tx: Transaction, row: ResourceRow) -> None:
         active = row.is_seen_active
         for group in memberships.groups_of(tx, self.connection_id, [row.id]).get(row.id, []):
             membership_changes.set_desired(tx, self.connection_id, group.id, [row.id], desired=group.observed)
@@ -282,7 +282,7 @@ class Guard:
         document = documents.encode(user, row.id)
         resources.save(tx, replace(row, active=active, shown_active=active, document=document), user)
 
-    def _revert_deletion(self, tx: Connection, group_id: str) -> None:
+    def _revert_deletion(self, tx: Transaction, group_id: str) -> None:
         """Keep a group whose deletion waits for people who are not to lose it now, unless its name is another's."""
         group = resources.get(tx, self.connection_id, "Group", group_id, lock=True, deleted=True)
         if group is None or not group.deleted:
@@ -290,7 +290,7 @@ class Guard:
         if resources.find_by_name(tx, self.connection_id, "Group", group.name) is None:
             resources.save(tx, replace(_rejected(group), active=True))
 
-    def _record(self, tx: Connection, row: ResourceRow, decision: str, reason: str | None = None) -> None:
+    def _record(self, tx: Transaction, row: ResourceRow, decision: str, reason: str | None = None) -> None:
         """Write a decision to the audit chain, and wake who drives the connection and who waits, on every replica."""
         more = {"actor": "guard"} if decision == "released" else {"reason": reason} if reason else {}
         record(tx, row, "guard", now=self.clock(), decision=decision, **more)
@@ -308,7 +308,7 @@ def _step(budget: Budget) -> float:
     return budget.window.total_seconds() / STEPS
 
 
-def inherit(tx: Connection, connection_id: str, former_id: str, group_id: str, now: datetime) -> None:
+def inherit(tx: Transaction, connection_id: str, former_id: str, group_id: str, now: datetime) -> None:
     """Let a group that takes the place of another be guarded as that one was."""
     bound = connector_state.get(tx, connection_id, NAMED) or {}
     heirs = {name: [*ids, group_id] for name, ids in bound.items() if former_id in ids and group_id not in ids}

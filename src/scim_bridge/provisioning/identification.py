@@ -17,8 +17,9 @@ from typing import Any, Literal
 from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.provisioning.journal import acting
 from scim_bridge.store import audit, connector_state, notifications
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
 from scim_bridge.store.leadership import Leadership, leads, owns
+from scim_bridge.store.transaction import Transaction
 
 KEY = "bridge:remote"
 
@@ -84,7 +85,7 @@ async def identity_of(connector: BoundConnector) -> str | None:
     return None if told is None else f"{connector.name} {told}"
 
 
-def pinned(tx: Connection, connection_id: str) -> Pin:
+def pinned(tx: Transaction, connection_id: str) -> Pin:
     """Return what is known of the remote system of a connection."""
     return pin_of(connector_state.get(tx, connection_id, KEY))
 
@@ -122,12 +123,12 @@ def _held(kept: Pin, problem: Problem, told: str | None, now: datetime) -> Pin:
     return replace(kept, problem=problem, told=told, held_since=kept.held_since if same else now)
 
 
-def accept(tx: Connection, connection_id: str, told: str | None, *, now: datetime) -> None:
+def accept(tx: Transaction, connection_id: str, told: str | None, *, now: datetime) -> None:
     """Pin another remote system, because an operator says so."""
     _save(tx, connection_id, Pin(told, None if told is None else now), "accepted", now)
 
 
-def _save(tx: Connection, connection_id: str, pin: Pin, decision: str, now: datetime) -> None:
+def _save(tx: Transaction, connection_id: str, pin: Pin, decision: str, now: datetime) -> None:
     """Keep what is known, with an entry of the audit chain, and wake who drives."""
     document: dict[str, Any] = {
         "identity": pin.identity,
@@ -175,7 +176,7 @@ class Identification:
         self._confirmed_until = self._alarm_after = -inf
         self._pin = Pin()
 
-    def judged(self, tx: Connection, told: str | None) -> tuple[Pin, Pin]:
+    def judged(self, tx: Transaction, told: str | None) -> tuple[Pin, Pin]:
         """Return what was known of the remote system, and what is to be known once it told who it is."""
         kept = pinned(tx, self.connection_id)
         others = {other: pinned(tx, other) for other in self.apart}
@@ -210,7 +211,7 @@ class Identification:
         if kept == judged or not leads(self._leadership, self.connection_id):
             return judged, kept == judged
 
-        def note(tx: Connection) -> tuple[Pin, bool]:
+        def note(tx: Transaction) -> tuple[Pin, bool]:
             audit.serialise(tx, self.connection_id)
             kept, judged = self.judged(tx, told)
             if not self._may_write(tx):
@@ -222,7 +223,7 @@ class Identification:
 
         return await self._store.write(note)
 
-    def _may_write(self, tx: Connection) -> bool:
+    def _may_write(self, tx: Transaction) -> bool:
         return self._leadership is None or owns(tx, self.connection_id, self._leadership.term)
 
     def _alarm(self, now: float) -> None:

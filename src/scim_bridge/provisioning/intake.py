@@ -19,8 +19,8 @@ from scim_bridge.provisioning.journal import record
 from scim_bridge.provisioning.policy import ProvisioningPolicy
 from scim_bridge.provisioning.situation import Capabilities, name_of, rearmed
 from scim_bridge.store import documents, index, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 
 STAYED_TOLD = 100
 """How many members who stay are named in one audit entry."""
@@ -78,7 +78,7 @@ class Intake:
 
     # -- Shared by users and groups --------------------------------------------------------------------------------
 
-    def live(self, tx: Connection, kind: Kind, resource_id: str) -> ResourceRow:
+    def live(self, tx: Transaction, kind: Kind, resource_id: str) -> ResourceRow:
         """Return a resource that clients can see, locked.
 
         :raises NotFoundException: When there is none.
@@ -89,7 +89,7 @@ class Intake:
         return row
 
     def insert(
-        self, tx: Connection, kind: Kind, resource: User | Group, *, unique: bool, new_id: str | None = None
+        self, tx: Transaction, kind: Kind, resource: User | Group, *, unique: bool, new_id: str | None = None
     ) -> ResourceRow:
         """Insert a new resource as desired; the remote system has nothing of it yet.
 
@@ -123,7 +123,7 @@ class Intake:
 
     def store(
         self,
-        tx: Connection,
+        tx: Transaction,
         row: ResourceRow,
         resource: User | Group,
         *,
@@ -164,7 +164,7 @@ class Intake:
         cleared = (before | set(row.observed.cleared)) - after
         return replace(row.observed, cleared=tuple(sorted(cleared)))
 
-    def untouched(self, tx: Connection, row: ResourceRow, *, asked: bool = False) -> ResourceRow:
+    def untouched(self, tx: Transaction, row: ResourceRow, *, asked: bool = False) -> ResourceRow:
         """Take a write that changes nothing: calm, but it claims the account and tries again what was refused.
 
         :param asked: Whether it says that the account is to be there: the driver, if it is at work, may find it gone.
@@ -180,7 +180,7 @@ class Intake:
         return changed
 
     def rearm(
-        self, tx: Connection, row: ResourceRow, lane: Lane, *, hold: bool = False, keep: Collection[str] = ()
+        self, tx: Transaction, row: ResourceRow, lane: Lane, *, hold: bool = False, keep: Collection[str] = ()
     ) -> ResourceRow:
         """Count a new generation and hand it to the driver at once, or hold it for an operator.
 
@@ -243,7 +243,7 @@ class Intake:
 
     def record(
         self,
-        tx: Connection,
+        tx: Transaction,
         row: ResourceRow,
         operation: str,
         *,

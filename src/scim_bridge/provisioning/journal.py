@@ -4,8 +4,8 @@ from contextvars import ContextVar
 from datetime import datetime
 
 from scim_bridge.store import audit
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.upstream import correlation_id
 
 actor: ContextVar[str] = ContextVar("scim_bridge_actor", default="bridge")
@@ -16,7 +16,7 @@ OPERATOR = "operator"
 """The actor of commands."""
 
 
-def record(tx: Connection, row: ResourceRow, event: str, *, now: datetime, **details: str | list[str]) -> None:
+def record(tx: Transaction, row: ResourceRow, event: str, *, now: datetime, **details: str | list[str]) -> None:
     """Write an entry about a resource, in the transaction that it tells of.
 
     Who acts, and for which request, is told by the context.

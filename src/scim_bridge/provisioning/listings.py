@@ -9,7 +9,8 @@ from scim_bridge.connections.bound import BoundConnector
 from scim_bridge.errors import RemoteInvalidValueError, RemoteNotFoundError, RemoteRateLimitedError
 from scim_bridge.models import Group, Kind, Page, Remote, User
 from scim_bridge.store import connector_state
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
+from scim_bridge.store.transaction import Transaction
 
 T = TypeVar("T")
 
@@ -83,7 +84,7 @@ class Listings:
         return None if saved is None else saved.get("cursor")
 
     async def _save_checkpoint(self, key: str, cursor: str | None) -> None:
-        def save(tx: Connection) -> None:
+        def save(tx: Transaction) -> None:
             if cursor is None:
                 connector_state.delete(tx, self.connection_id, key)
             else:

@@ -14,8 +14,8 @@ from scim_bridge.provisioning.plan import differing, same
 from scim_bridge.provisioning.situation import Capabilities, Situation, groups_seen, observed_of
 from scim_bridge.provisioning.succession import part, refuse_unsettled, standing, succeed
 from scim_bridge.store import membership_changes, memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Membership, Observed, Ownership, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 
 Answer = Remote[User] | Remote[Group] | None
 """What a hook returned; ``None``: nothing, or that there is nothing."""
@@ -32,7 +32,7 @@ class Observation:
     # -- An account or group ---------------------------------------------------------------------------------------
 
     def present(
-        self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group], *, made: bool = False
+        self, tx: Transaction, row: ResourceRow, answer: Remote[User] | Remote[Group], *, made: bool = False
     ) -> ResourceRow:
         """Take over what an answer shows of an account or group.
 
@@ -66,7 +66,7 @@ class Observation:
             return self.groups(tx, row, answer, otherwise=frozenset(), keep_unmanaged=unmanaged)
         return self._memberships(tx, row, answer, anew=made)
 
-    def _in_place_of(self, tx: Connection, former: ResourceRow, row: ResourceRow, *, anew: bool) -> ResourceRow:
+    def _in_place_of(self, tx: Transaction, former: ResourceRow, row: ResourceRow, *, anew: bool) -> ResourceRow:
         """Take the place of the resource that stood for the same remote object.
 
         :param anew: Whether the object was just made: what stood for it has lost it, whatever is under way.
@@ -78,7 +78,7 @@ class Observation:
         part(tx, former, row)
         return row
 
-    def vanished(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+    def vanished(self, tx: Transaction, row: ResourceRow) -> ResourceRow:
         """Take over that something is not there, and was not taken away by the bridge.
 
         What nobody but the remote system has put a person into went with their account: who is made anew does not get
@@ -88,7 +88,7 @@ class Observation:
             row = self._without_lost(tx, row, None)
         return self.absent(tx, row)
 
-    def _without_lost(self, tx: Connection, row: ResourceRow, answer: Answer) -> ResourceRow:
+    def _without_lost(self, tx: Transaction, row: ResourceRow, answer: Answer) -> ResourceRow:
         """Take over what somebody lost by hand that no client has put them into, if the answer tells."""
         seen = frozenset[str]() if answer is None else groups_seen(answer.resource)
         if seen is None:
@@ -97,7 +97,7 @@ class Observation:
         lost = {str(group.remote_id) for group in groups} - seen
         return replace(row, version=row.version + follow_loss(tx, self.connection_id, row.id, lost))
 
-    def absent(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+    def absent(self, tx: Transaction, row: ResourceRow) -> ResourceRow:
         """Take over that the remote system has no such account or group, and so nobody in it and it in nothing.
 
         Under which userName an account was last seen is kept: it may come back under another one.
@@ -114,7 +114,7 @@ class Observation:
             row = replace(row, remote_id=None)
         return replace(row, observed=Observed())
 
-    def deactivated(self, tx: Connection, row: ResourceRow, situation: Situation) -> ResourceRow:
+    def deactivated(self, tx: Transaction, row: ResourceRow, situation: Situation) -> ResourceRow:
         """Take over that an account has been deactivated."""
         if self.capabilities.inactive_is_absent:
             row = self.absent(tx, row)
@@ -128,7 +128,7 @@ class Observation:
         """Take over that a person has one account, or none."""
         return replace(row, observed=replace(row.observed or Observed(), unfinished=False))
 
-    def updated(self, tx: Connection, row: ResourceRow, situation: Situation, answer: Answer) -> ResourceRow:
+    def updated(self, tx: Transaction, row: ResourceRow, situation: Situation, answer: Answer) -> ResourceRow:
         """Take what was sent as what is held: systems trim and fold values, and that is no difference to repair.
 
         Values that the remote system defers stay as they were seen. The account may be another one now: some systems
@@ -171,7 +171,7 @@ class Observation:
                 rewritten[path] = (sent[path], shown[path], twice)
         return rewritten
 
-    def _moved(self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group]) -> ResourceRow:
+    def _moved(self, tx: Transaction, row: ResourceRow, answer: Remote[User] | Remote[Group]) -> ResourceRow:
         """Let a User stand for the account that takes the place of its own; it holds what the answer tells."""
         former = standing(tx, row, answer.remote_id)
         if former is not None:
@@ -187,7 +187,7 @@ class Observation:
 
     def groups(
         self,
-        tx: Connection,
+        tx: Transaction,
         row: ResourceRow,
         answer: Answer,
         *,
@@ -208,7 +208,7 @@ class Observation:
         return row if answer is None else holding(row, answer)
 
     def _memberships(
-        self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group], *, anew: bool
+        self, tx: Transaction, row: ResourceRow, answer: Remote[User] | Remote[Group], *, anew: bool
     ) -> ResourceRow:
         """Record which groups a person is in, where members are on the group, and hand over those that differ.
 
@@ -235,7 +235,9 @@ class Observation:
             resources.bump(tx, self.connection_id, wanted - held, lane=Lane.UPDATE, now=self.clock())
         return row
 
-    def _as_held(self, tx: Connection, row: ResourceRow, held: Collection[str], before: Collection[Membership]) -> None:
+    def _as_held(
+        self, tx: Transaction, row: ResourceRow, held: Collection[str], before: Collection[Membership]
+    ) -> None:
         """Want of groups that no client manages what a person holds, unless a client has named them there."""
         for group_id in held:
             membership_changes.set_desired(tx, self.connection_id, group_id, [row.id], desired=True)
@@ -245,12 +247,12 @@ class Observation:
                 if group is not None and group.ownership is Ownership.DISCOVERED:
                     membership_changes.set_desired(tx, self.connection_id, one.id, [row.id], desired=False)
 
-    def _known(self, tx: Connection, remote_ids: Collection[str]) -> list[ResourceRow]:
+    def _known(self, tx: Transaction, remote_ids: Collection[str]) -> list[ResourceRow]:
         """Return the groups of the store among these."""
         found = [resources.find_by_remote_id(tx, self.connection_id, "Group", one) for one in sorted(remote_ids)]
         return [group for group in found if group is not None]
 
-    def _seen_in(self, tx: Connection, row: ResourceRow, group_ids: Collection[str]) -> ResourceRow:
+    def _seen_in(self, tx: Transaction, row: ResourceRow, group_ids: Collection[str]) -> ResourceRow:
         """Record the groups a person was seen in; what is no longer shown is a new version (RFC 7644 §3.14)."""
         groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
         seen = {group.id for group in groups if group.observed}
@@ -262,7 +264,7 @@ class Observation:
         self._wake_deleted_groups(tx, lost)
         return replace(row, version=row.version + 1) if lost else row
 
-    def settled(self, tx: Connection, row: ResourceRow) -> None:
+    def settled(self, tx: Transaction, row: ResourceRow) -> None:
         """Hand deleted groups over that wait for a person of whom nothing more is to be expected.
 
         Nobody is let in through an inactive account: what it was to lose it holds no more. Whether it still shows it is
@@ -275,7 +277,7 @@ class Observation:
             resources.touch(tx, self.connection_id, [row.id, *lost])
         self._wake_deleted_groups(tx, lost)
 
-    def _wake_deleted_groups(self, tx: Connection, lost: Collection[str]) -> None:
+    def _wake_deleted_groups(self, tx: Transaction, lost: Collection[str]) -> None:
         """Hand the deleted groups that wait for a person who no longer holds them to the driver."""
         for group_id in lost:
             group = resources.get(tx, self.connection_id, "Group", group_id, lock=True, deleted=True)
@@ -286,7 +288,7 @@ class Observation:
 
     def members(
         self,
-        tx: Connection,
+        tx: Transaction,
         row: ResourceRow,
         *,
         added: frozenset[str] = frozenset(),
@@ -303,7 +305,7 @@ class Observation:
         resources.touch(tx, self.connection_id, left)
         return replace(row, version=row.version + 1) if left else row
 
-    def _wake_members(self, tx: Connection, row: ResourceRow) -> None:
+    def _wake_members(self, tx: Transaction, row: ResourceRow) -> None:
         """Hand the members of a group that has just got its remote id to the driver."""
         if self.capabilities.user_centric:
             to_add, _ = memberships.unsettled_of_group(tx, self.connection_id, row.id)
@@ -336,7 +338,7 @@ def _called(row: ResourceRow, observed: Observed) -> Observed:
     return replace(observed, called=called, deferred=tuple(sorted({*observed.deferred, *refused})))
 
 
-def follow_by_hand(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
+def follow_by_hand(tx: Transaction, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
     """Take over what somebody whom no client manages was given, or lost, by hand.
 
     What a client has named them in, or is taking from them, is the client's to say.
@@ -350,13 +352,13 @@ def follow_by_hand(tx: Connection, connection_id: str, user_id: str, group_ids: 
         membership_changes.set_desired(tx, connection_id, group_id, [user_id], desired=False)
 
 
-def unnamed_of(tx: Connection, connection_id: str, user_id: str, remote_ids: Collection[str]) -> list[Membership]:
+def unnamed_of(tx: Transaction, connection_id: str, user_id: str, remote_ids: Collection[str]) -> list[Membership]:
     """Return those of somebody's memberships of these groups that are wanted although no client has named them."""
     groups = memberships.groups_of(tx, connection_id, [user_id])[user_id]
     return [one for one in groups if one.desired and not one.named and one.remote_id in remote_ids]
 
 
-def follow_loss(tx: Connection, connection_id: str, user_id: str, remote_ids: Collection[str]) -> bool:
+def follow_loss(tx: Transaction, connection_id: str, user_id: str, remote_ids: Collection[str]) -> bool:
     """Take over that somebody is no longer in groups into which no client has put them; return whether there are any.
 
     They were in them when they were found. To give that back would be to give what nobody asked for, and a group may

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from scim_bridge.provisioning import identification
 from scim_bridge.provisioning.journal import acting
 from scim_bridge.store import audit, connector_state, notifications, resources
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 
 KEY = "bridge:observing"
 LIVE = "bridge:live"
@@ -46,7 +46,7 @@ class Observing:
         return self.reason == "plan"
 
 
-def current(tx: Connection, connection_id: str) -> Observing | None:
+def current(tx: Transaction, connection_id: str) -> Observing | None:
     """Return since when and why a connection observes, or ``None``."""
     state = connector_state.get_many(tx, connection_id, (KEY, identification.KEY))
     pin = identification.pin_of(state.get(identification.KEY))
@@ -64,13 +64,13 @@ def current(tx: Connection, connection_id: str) -> Observing | None:
     return Observing(datetime.fromisoformat(saved["since"]), saved["reason"], detail)
 
 
-def live_since(tx: Connection, connection_id: str) -> datetime | None:
+def live_since(tx: Transaction, connection_id: str) -> datetime | None:
     """Return when an operator last let a connection go live, or ``None``."""
     saved = connector_state.get(tx, connection_id, LIVE)
     return None if saved is None else datetime.fromisoformat(saved["since"])
 
 
-def is_said_otherwise(tx: Connection, connection_id: str, mode: Literal["live", "plan"]) -> str:
+def is_said_otherwise(tx: Transaction, connection_id: str, mode: Literal["live", "plan"]) -> str:
     """Return, for an operator, in what the configuration differs from what is; empty when it does not."""
     observes = current(tx, connection_id)
     if mode == "plan" and observes is None:
@@ -82,7 +82,7 @@ def is_said_otherwise(tx: Connection, connection_id: str, mode: Literal["live", 
     return ""
 
 
-def start(tx: Connection, connection_id: str, *, now: datetime) -> None:
+def start(tx: Transaction, connection_id: str, *, now: datetime) -> None:
     """Have a connection plan, as the configuration says, if this is its first start.
 
     From then on the store's mode counts: a file that is edited, or that differs between replicas, must neither send
@@ -94,7 +94,7 @@ def start(tx: Connection, connection_id: str, *, now: datetime) -> None:
         begin(tx, connection_id, "plan", now=now)
 
 
-def begin(tx: Connection, connection_id: str, reason: Reason, *, now: datetime) -> None:
+def begin(tx: Transaction, connection_id: str, reason: Reason, *, now: datetime) -> None:
     """Have a connection observe from now on.
 
     After a restore nobody is made because the older copy says so, not even whose creation was pending in it: they may
@@ -109,7 +109,7 @@ def begin(tx: Connection, connection_id: str, reason: Reason, *, now: datetime) 
     _tell(tx, connection_id, reason, now)
 
 
-def end(tx: Connection, connection_id: str, *, now: datetime, seen: Mapping[str, Any] | None = None) -> bool:
+def end(tx: Transaction, connection_id: str, *, now: datetime, seen: Mapping[str, Any] | None = None) -> bool:
     """Let a connection go live: the driver does what is pending. Returns whether it had been told to observe.
 
     :param seen: What the operator saw of what is going to happen: numbers, for the audit chain.
@@ -123,7 +123,7 @@ def end(tx: Connection, connection_id: str, *, now: datetime, seen: Mapping[str,
     return True
 
 
-def _show(tx: Connection, connection_id: str, *, plans: bool, now: datetime) -> None:
+def _show(tx: Transaction, connection_id: str, *, plans: bool, now: datetime) -> None:
     """Have reads show what is wanted, or what is; whatever is read otherwise from now on gets a new version."""
     if plans == (connector_state.get(tx, connection_id, connector_state.PLANS) is not None):
         return
@@ -134,7 +134,7 @@ def _show(tx: Connection, connection_id: str, *, plans: bool, now: datetime) -> 
     resources.shown_otherwise(tx, connection_id)
 
 
-def _tell(tx: Connection, connection_id: str, what: str, now: datetime, **numbers: Any) -> None:
+def _tell(tx: Transaction, connection_id: str, what: str, now: datetime, **numbers: Any) -> None:
     audit.serialise(tx, connection_id)
     audit.append(tx, connection_id, {"event": "observing", "decision": what, **acting(), **numbers}, now=now)
     notifications.wake(tx, connection_id)

@@ -26,8 +26,8 @@ from scim_bridge.provisioning.roster import Rosters, comparable
 from scim_bridge.provisioning.service import Provisioning
 from scim_bridge.provisioning.situation import groups_seen, observed_of, rearmed, situation_of
 from scim_bridge.store import audit, entitlements, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.upstream.lanes import lane as current_lane
 
 T = TypeVar("T")
@@ -135,8 +135,8 @@ class Reconciler:
                     found = Drift(drift, "Group", group.id, str(group.remote_id), subject, repaired=repaired)
                     comparison.drifts.append(found)
 
-    async def _write(self, work: Callable[[Connection], T]) -> T:
-        def alone(tx: Connection) -> T:
+    async def _write(self, work: Callable[[Transaction], T]) -> T:
+        def alone(tx: Transaction) -> T:
             audit.serialise(tx, self.connection_id)
             return work(tx)
 
@@ -213,7 +213,7 @@ class Reconciler:
         """Whether a change waits for the connection to go live: somebody may make it true by hand meanwhile."""
         return self._plans and row.state is State.PENDING
 
-    def _note(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group] | None) -> None:
+    def _note(self, tx: Transaction, row: ResourceRow, remote: Remote[User] | Remote[Group] | None) -> None:
         """Note what is there of something planned. It is looked at again before that is relied on."""
         fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True, deleted=True)
         if fresh != row or (remote is not None and row.remote_id not in {None, remote.remote_id}):
@@ -222,7 +222,7 @@ class Reconciler:
         if seen != fresh:
             resources.save(tx, replace(seen, ambiguous=True))
 
-    def _try_deferred(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> bool:
+    def _try_deferred(self, tx: Transaction, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> bool:
         """Let the driver try again what the remote system did not take when it was written, if it still differs.
 
         Nothing is written to somebody who is out.
@@ -254,7 +254,7 @@ class Reconciler:
         seen = observed_of(remote, self.capabilities.attributes(row.kind), before)
         return replace(row, observed=replace(row.observed or before, rewritten=seen.rewritten))
 
-    def _note_shown(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> None:
+    def _note_shown(self, tx: Transaction, row: ResourceRow, remote: Remote[User] | Remote[Group]) -> None:
         fresh = self._fresh(tx, row, lock=True)
         if fresh is not None:
             resources.save(tx, self._noted(fresh, remote))
@@ -330,14 +330,14 @@ class Reconciler:
         missing = tuple(group for group in lacking if group not in gone)
         return others | ({DriftClass.MISSING: missing} if missing else {})
 
-    def _follow_loss(self, tx: Connection, row: ResourceRow, remote_ids: Collection[str]) -> None:
+    def _follow_loss(self, tx: Transaction, row: ResourceRow, remote_ids: Collection[str]) -> None:
         fresh = self._fresh(tx, row, lock=True)
         if fresh is not None:
             follow_loss(tx, self.connection_id, row.id, remote_ids)
             record(tx, fresh, "drift", now=self.clock(), drift=[DriftClass.MISSING])
 
     def _drifts(
-        self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]
+        self, tx: Transaction, row: ResourceRow, remote: Remote[User] | Remote[Group]
     ) -> dict[DriftClass, tuple[str, ...]]:
         """Return what differs, by class, with the subjects; nothing of what was written meanwhile."""
         if self._fresh(tx, row) is None:
@@ -350,7 +350,7 @@ class Reconciler:
         return found
 
     def _all_drifts(
-        self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group]
+        self, tx: Transaction, row: ResourceRow, remote: Remote[User] | Remote[Group]
     ) -> dict[DriftClass, tuple[str, ...]]:
         desired = situation_of(tx, row, self.capabilities).desired
         observed = observed_of(remote, self.capabilities.attributes(row.kind), row.observed)
@@ -403,7 +403,7 @@ class Reconciler:
                 return  # a client wrote it meanwhile: it is the driver's
         comparison.drifts += [replace(one, repaired=repair) for one in found]
 
-    def _fresh(self, tx: Connection, row: ResourceRow, *, lock: bool = False) -> ResourceRow | None:
+    def _fresh(self, tx: Transaction, row: ResourceRow, *, lock: bool = False) -> ResourceRow | None:
         """Return a row as it is now, unless it was written, lost its account or is on its way since it was read."""
         fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=lock)
         if fresh is None or (fresh.generation, fresh.remote_id) != (row.generation, row.remote_id):
@@ -412,7 +412,7 @@ class Reconciler:
 
     def _rearm(
         self,
-        tx: Connection,
+        tx: Transaction,
         row: ResourceRow,
         remote: Remote[User] | Remote[Group] | None,
         lane: Lane,
@@ -432,7 +432,7 @@ class Reconciler:
         record(tx, changed, "drift", now=self.clock(), drift=list(drifts))
         return True
 
-    def _note_missing(self, tx: Connection, row: ResourceRow, remote: Remote[User] | Remote[Group] | None) -> None:
+    def _note_missing(self, tx: Transaction, row: ResourceRow, remote: Remote[User] | Remote[Group] | None) -> None:
         """Record that an account is not there, or inactive, and leave it so."""
         fresh = self._fresh(tx, row, lock=True)
         if fresh is None:
@@ -481,7 +481,7 @@ class Reconciler:
             if apply:
                 await self._write(lambda tx: self._forget(tx, row))
 
-    def _forget(self, tx: Connection, row: ResourceRow) -> None:
+    def _forget(self, tx: Transaction, row: ResourceRow) -> None:
         fresh = resources.get(tx, self.connection_id, row.kind, row.id, lock=True)
         if fresh == row:
             record(tx, row, "drift", now=self.clock(), drift=["gone"])

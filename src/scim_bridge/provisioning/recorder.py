@@ -29,8 +29,8 @@ from scim_bridge.provisioning.succession import (
     take_name,
 )
 from scim_bridge.store import departed, membership_changes, memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 
 REMOVAL_RETRY = timedelta(minutes=1)
 """When a removal that was refused is tried again; it never runs out of attempts."""
@@ -76,7 +76,7 @@ class Recorder:
         self.lost_at: dict[str, datetime] = {}
         """When each resource was last found lost, by id."""
 
-    def load(self, tx: Connection, kind: Kind, resource_id: str) -> Situation | None:
+    def load(self, tx: Transaction, kind: Kind, resource_id: str) -> Situation | None:
         """Return where a pending resource stands; ``None`` when there is nothing (more) to do for it."""
         row = resources.get(tx, self.connection_id, kind, resource_id, lock=True, deleted=True)
         if row is None or row.state is not State.PENDING:
@@ -90,7 +90,7 @@ class Recorder:
             row = replace(row, ambiguous=True)
         return self._go_on(tx, row)
 
-    def seen(self, tx: Connection, situation: Situation, answer: Answer) -> Situation | None:
+    def seen(self, tx: Transaction, situation: Situation, answer: Answer) -> Situation | None:
         """Record a probe: the remote system shows this, or nothing (``None``)."""
         row = self._fresh(tx, situation)
         if row is None:
@@ -118,7 +118,7 @@ class Recorder:
         return self._go_on(tx, row)
 
     def done(
-        self, tx: Connection, situation: Situation, step: Step, answer: Answer, *, absent: bool = False
+        self, tx: Transaction, situation: Situation, step: Step, answer: Answer, *, absent: bool = False
     ) -> Situation | None:
         """Record that a step was confirmed, and return what comes next; ``None`` when the resource is settled.
 
@@ -141,7 +141,7 @@ class Recorder:
         return self._go_on(tx, self._taken_over(tx, row, situation, step, answer, absent=absent))
 
     def _taken_over(
-        self, tx: Connection, row: ResourceRow, situation: Situation, step: Step, answer: Answer, *, absent: bool
+        self, tx: Transaction, row: ResourceRow, situation: Situation, step: Step, answer: Answer, *, absent: bool
     ) -> ResourceRow:
         """Take over what a step that was confirmed has changed."""
         match step:
@@ -179,7 +179,7 @@ class Recorder:
             self.logger.warning(told, row.kind, row.id, ", ".join(news))
 
     def _contender(
-        self, tx: Connection, row: ResourceRow, answer: Remote[User] | Remote[Group], *, made: bool = False
+        self, tx: Transaction, row: ResourceRow, answer: Remote[User] | Remote[Group], *, made: bool = False
     ) -> ResourceRow | None:
         """Return the resource that stands for what was found, and goes on doing so.
 
@@ -193,7 +193,7 @@ class Recorder:
         return other
 
     def _contested(
-        self, tx: Connection, row: ResourceRow, other: ResourceRow, answer: Remote[User] | Remote[Group]
+        self, tx: Transaction, row: ResourceRow, other: ResourceRow, answer: Remote[User] | Remote[Group]
     ) -> Situation | None:
         """Record that what was found is another resource's: a creation is refused, and nothing is there to be removed.
 
@@ -211,14 +211,14 @@ class Recorder:
         take_name(tx, other, named_by(answer), self.capabilities, now=self.clock())
         return following
 
-    def _taken(self, tx: Connection, row: ResourceRow, other: ResourceRow, situation: Situation) -> Situation | None:
+    def _taken(self, tx: Transaction, row: ResourceRow, other: ResourceRow, situation: Situation) -> Situation | None:
         """Record that the account of a new userName is another User's: the change is refused, nothing was written."""
         self._audit(tx, row, None, "refused", RemoteConflictError.__name__)
         observed = replace(row.observed or Observed(), unfinished=True)
         row = replace(row, observed=observed, refusal=contested(row, other))
         return self._go_on(tx, self.reversal.reverted(tx, row, situation))
 
-    def gone(self, tx: Connection, situation: Situation, *, ambiguous: bool = False) -> Situation | None:
+    def gone(self, tx: Transaction, situation: Situation, *, ambiguous: bool = False) -> Situation | None:
         """Record that the remote system no longer has what a step was to change.
 
         An account that cannot be reactivated because it is not there is made anew: to let it in again was asked for.
@@ -234,7 +234,7 @@ class Recorder:
             row = replace(row, remote_id=None)
         return self._go_on(tx, row)
 
-    def inside(self, tx: Connection, situation: Situation, remote_ids: Collection[str]) -> bool:
+    def inside(self, tx: Transaction, situation: Situation, remote_ids: Collection[str]) -> bool:
         """Record who is in a group that is about to be deleted; tell whether it stays, or others have to leave first.
 
         Whoever no client manages stays, and the group with them, also where it is not known who they are.
@@ -254,7 +254,7 @@ class Recorder:
         return bool(new)
 
     def lost(
-        self, tx: Connection, situation: Situation, remote_ids: Collection[str], *, ambiguous: bool
+        self, tx: Transaction, situation: Situation, remote_ids: Collection[str], *, ambiguous: bool
     ) -> Situation | None:
         """Record that groups a step was to give, or accounts it was to add, are not there, and go on with the others.
 
@@ -271,7 +271,7 @@ class Recorder:
                 self._lose(tx, kind, other.id)
         return self._go_on(tx, _after_a_call(row, in_doubt=ambiguous))
 
-    def _lose(self, tx: Connection, kind: Kind, resource_id: str) -> None:
+    def _lose(self, tx: Transaction, kind: Kind, resource_id: str) -> None:
         """Have looked at again, a group made anew, what clients manage; forget what nobody does."""
         row = resources.get(tx, self.connection_id, kind, resource_id, lock=True)
         if row is None:
@@ -292,7 +292,7 @@ class Recorder:
             resources.save(tx, replace(again, not_before=now + LOST_AGAIN))
 
     def postpone(
-        self, tx: Connection, situation: Situation, error: ConnectorError, *, ambiguous: bool, delay: float
+        self, tx: Transaction, situation: Situation, error: ConnectorError, *, ambiguous: bool, delay: float
     ) -> None:
         """Record a transient failure: the same is tried again after ``delay`` seconds, without end."""
         row = self._fresh(tx, situation)
@@ -306,7 +306,7 @@ class Recorder:
         resources.save(tx, replace(row, attempt=row.attempt + 1, not_before=not_before))
 
     def refuse(
-        self, tx: Connection, situation: Situation, error: ConnectorError, *, audited: bool = True
+        self, tx: Transaction, situation: Situation, error: ConnectorError, *, audited: bool = True
     ) -> Situation | None:
         """Record a permanent refusal and go on with what else differs.
 
@@ -343,12 +343,12 @@ class Recorder:
             return None
         return self._go_on(tx, self.reversal.reverted(tx, row, situation))
 
-    def _try_later(self, tx: Connection, row: ResourceRow) -> None:
+    def _try_later(self, tx: Transaction, row: ResourceRow) -> None:
         """Have a removal that was refused tried again, for as long as it takes."""
         row = replace(row, attempt=row.attempt + 1, not_before=self.clock() + REMOVAL_RETRY)
         resources.save(tx, self.reversal.shown_again(tx, row))
 
-    def _show_groups_again(self, tx: Connection, row: ResourceRow, refusal: Refusal) -> None:
+    def _show_groups_again(self, tx: Transaction, row: ResourceRow, refusal: Refusal) -> None:
         """Show the deleted groups that a person cannot leave: their deletion was refused, and they are still held."""
         refusal = replace(refusal, detail=f"{row.name}: {refusal.detail}")
         for held in memberships.groups_of(tx, self.connection_id, [row.id])[row.id]:
@@ -361,18 +361,18 @@ class Recorder:
 
     # -- Going on --------------------------------------------------------------------------------------------------
 
-    def is_current(self, tx: Connection, situation: Situation) -> bool:
+    def is_current(self, tx: Transaction, situation: Situation) -> bool:
         """Whether the client still wants what a situation says."""
         row = situation.row
         fresh = resources.get(tx, self.connection_id, row.kind, row.id, deleted=True)
         return fresh is not None and fresh.generation == row.generation and fresh.state is State.PENDING
 
-    def _fresh(self, tx: Connection, situation: Situation) -> ResourceRow | None:
+    def _fresh(self, tx: Transaction, situation: Situation) -> ResourceRow | None:
         """Return the row as it is now: a newer desired state may have arrived during the call."""
         row = situation.row
         return resources.get(tx, self.connection_id, row.kind, row.id, lock=True, deleted=True)
 
-    def _go_on(self, tx: Connection, row: ResourceRow) -> Situation | None:
+    def _go_on(self, tx: Transaction, row: ResourceRow) -> Situation | None:
         """Write the row and return its situation, or settle it when nothing differs."""
         if row.state is not State.PENDING:  # the guard took it during the call: it is an operator's now
             resources.save(tx, row)
@@ -400,13 +400,13 @@ class Recorder:
         resources.save(tx, replace(row, ambiguous=True))
         return situation
 
-    def _waits_for_holders(self, tx: Connection, row: ResourceRow) -> bool:
+    def _waits_for_holders(self, tx: Transaction, row: ResourceRow) -> bool:
         """Whether people still hold a deleted group: it goes last, or what they are to lose would be forgotten."""
         if row.kind != "Group" or not row.deleted or not self.capabilities.user_centric:
             return False
         return memberships.is_being_left(tx, self.connection_id, row.id)
 
-    def _settle(self, tx: Connection, row: ResourceRow) -> None:
+    def _settle(self, tx: Transaction, row: ResourceRow) -> None:
         if row.deleted and row.refusal is None:
             if row.kind == "Group" and memberships.is_left(tx, self.connection_id, row.id):
                 let_go(tx, row, self.new_id(), now=self.clock())
@@ -441,7 +441,7 @@ class Recorder:
         if row.kind == "User":
             self.observation.settled(tx, row)
 
-    def _still_to_clear(self, tx: Connection, row: ResourceRow) -> Observed | None:
+    def _still_to_clear(self, tx: Transaction, row: ResourceRow) -> Observed | None:
         """Return what was seen, with what is to be cleared when it can be; of what is done nothing is kept."""
         if row.observed is None or not row.observed.cleared:
             return row.observed
@@ -449,12 +449,12 @@ class Recorder:
         left = [one for one in row.observed.cleared if desired[one] is None and not same(one, None, seen.get(one))]
         return replace(row.observed, cleared=tuple(left))
 
-    def forget_refused(self, tx: Connection) -> int:
+    def forget_refused(self, tx: Transaction) -> int:
         """Forget creations refused long ago of which nothing is in the remote system; return how many."""
         return resources.remove_refused(tx, self.connection_id, before=self.clock() - REFUSED_KEPT)
 
     def _audit(
-        self, tx: Connection, row: ResourceRow, step: Step | None, outcome: str, error: str | None = None
+        self, tx: Transaction, row: ResourceRow, step: Step | None, outcome: str, error: str | None = None
     ) -> None:
         """Write what came of a call to the audit chain; ids and class names only."""
         operation = "probe" if step is None else str(step)

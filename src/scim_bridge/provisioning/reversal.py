@@ -10,8 +10,8 @@ from scim_bridge.paths import with_values
 from scim_bridge.provisioning.plan import Step, differing
 from scim_bridge.provisioning.situation import Capabilities, Situation, name_of
 from scim_bridge.store import documents, membership_changes, memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, ResourceRow
+from scim_bridge.store.transaction import Transaction
 
 PEOPLE_TOLD = 10
 """How many people a refusal names."""
@@ -24,7 +24,7 @@ class Reversal:
         self.connection_id = connection_id
         self.capabilities = capabilities
 
-    def reverted(self, tx: Connection, row: ResourceRow, situation: Situation) -> ResourceRow:
+    def reverted(self, tx: Transaction, row: ResourceRow, situation: Situation) -> ResourceRow:
         """Let desired go back to observed in what the refused step was about, and in nothing else."""
         match situation.step:
             case Step.CREATE_USER if not row.observed_generation:
@@ -52,7 +52,7 @@ class Reversal:
                 pass  # a removal is never reverted
         return row
 
-    def unmade(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+    def unmade(self, tx: Transaction, row: ResourceRow) -> ResourceRow:
         """Take back a creation that was refused; a User that was there once, and clients know, is inactive."""
         if row.kind == "User" and row.observed_generation:
             return self._rewritten(tx, replace(row, active=False), {"active"}, {"active": False})
@@ -62,19 +62,19 @@ class Reversal:
             membership_changes.remove_group(tx, self.connection_id, row.id, doubtful=False)
         return replace(row, deleted=True, active=False)
 
-    def members(self, tx: Connection, situation: Situation) -> list[ResourceRow]:
+    def members(self, tx: Transaction, situation: Situation) -> list[ResourceRow]:
         """Return the people whom a step about members was about."""
         find = resources.find_by_remote_id
         found = [find(tx, self.connection_id, "User", one) for one in sorted(situation.portion)]
         return [user for user in found if user is not None]
 
-    def named(self, tx: Connection, situation: Situation) -> str:
+    def named(self, tx: Transaction, situation: Situation) -> str:
         """Return the beginning of a refusal that says whose it is."""
         names = [user.name for user in self.members(tx, situation)]
         more = [f"{len(names) - PEOPLE_TOLD} more"] if len(names) > PEOPLE_TOLD else []
         return ", ".join(names[:PEOPLE_TOLD] + more) + ": " if names else ""
 
-    def withdraw_additions(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+    def withdraw_additions(self, tx: Transaction, row: ResourceRow) -> ResourceRow:
         """Want a person no longer in the groups that were not seen to be held; what is read is another version then."""
         groups = memberships.groups_of(tx, self.connection_id, [row.id])[row.id]
         refused = [group.id for group in groups if group.desired and not group.observed]
@@ -84,7 +84,7 @@ class Reversal:
         return replace(row, version=row.version + 1) if refused else row
 
     def _rewritten(
-        self, tx: Connection, row: ResourceRow, paths: Collection[str], values: Mapping[str, Any]
+        self, tx: Transaction, row: ResourceRow, paths: Collection[str], values: Mapping[str, Any]
     ) -> ResourceRow:
         """Write these values into the desired document; a name stays when none was seen."""
         name = "userName" if row.kind == "User" else "displayName"
@@ -102,7 +102,7 @@ class Reversal:
         resources.save(tx, row, resource)
         return row
 
-    def shown_again(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+    def shown_again(self, tx: Transaction, row: ResourceRow) -> ResourceRow:
         """Return a resource whose deletion was refused as one that is there, unless its name is another's by now.
 
         It is not ``active``: a User has still to lose its access; a Group, which its client wants no longer, is taken

@@ -15,9 +15,9 @@ from scim_bridge.models import Entitlement, User
 from scim_bridge.provisioning.groups import GroupIntake
 from scim_bridge.provisioning.intake import Accepted, Intake
 from scim_bridge.store import entitlements, memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.entitlements import Catalogue
 from scim_bridge.store.rows import Asking, MemberDelta, ResourceRow
+from scim_bridge.store.transaction import Transaction
 
 ATTRIBUTES = {"roles": "Role", "entitlements": "Entitlement"}
 """The attributes of a User that ask, and the resource type that each is mostly about."""
@@ -25,7 +25,7 @@ ATTRIBUTES = {"roles": "Role", "entitlements": "Entitlement"}
 TOLD = 50
 """How many names a refusal lists."""
 
-FindGroup = Callable[[Connection, Entitlement], ResourceRow | None]
+FindGroup = Callable[[Transaction, Entitlement], ResourceRow | None]
 
 
 class NotListedError(Exception):
@@ -82,7 +82,7 @@ class RoleIntake:
         asked = intake.policy.assign != "groups" and "list_entitlements" in intake.capabilities.operations
         return cls(intake, groups, find_group) if asked else None
 
-    def prune(self, tx: Connection, row: ResourceRow, user: User) -> None:
+    def prune(self, tx: Transaction, row: ResourceRow, user: User) -> None:
         """Leave in the attributes of a User only what still asks: what was refused, or taken away, does not."""
         asked = memberships.asked_by_role(tx, self._intake.connection_id, row.id)
         catalogue = entitlements.load(tx, self._intake.connection_id)
@@ -97,7 +97,7 @@ class RoleIntake:
 
     def accept(
         self,
-        tx: Connection,
+        tx: Transaction,
         row: ResourceRow | None,
         user: User,
         asking: Asking,
@@ -151,7 +151,7 @@ class RoleIntake:
 
         return apply
 
-    def _applied(self, tx: Connection, accepted: Accepted, group: ResourceRow, action: str) -> Accepted:
+    def _applied(self, tx: Transaction, accepted: Accepted, group: ResourceRow, action: str) -> Accepted:
         user_id = accepted.row.id
         change = self._groups.asked_by_role(tx, group, [MemberDelta(action, (user_id,))])
         row = resources.get(tx, self._intake.connection_id, "User", user_id, lock=True) or accepted.row
@@ -166,7 +166,7 @@ class RoleIntake:
             removals=(accepted.removals | change.removals) & (waits.keys() | {user_id}),
         )
 
-    def _reading(self, tx: Connection, row: ResourceRow | None, *, drops: bool, listed: bool) -> Reading:
+    def _reading(self, tx: Transaction, row: ResourceRow | None, *, drops: bool, listed: bool) -> Reading:
         """Return what is known of a person before a write of theirs is read.
 
         :param drops: Whoever is to be out is not kept in by a name that means nothing.
@@ -182,13 +182,13 @@ class RoleIntake:
         holds = frozenset((row.observed and row.observed.holds) or ())
         return Reading(catalogue, frozenset(asked), held, leaving, holds, drops, listed)
 
-    def _ids(self, tx: Connection, catalogue: Catalogue, item: Any, kind: str) -> set[str]:
+    def _ids(self, tx: Transaction, catalogue: Catalogue, item: Any, kind: str) -> set[str]:
         """Return the groups that an item asks for; it was taken before, so nothing about it is refused."""
         found = [one for text in _texts(item) for one in _meant(catalogue, item, text, kind)]
         groups = (resources.find_by_remote_id(tx, self._intake.connection_id, "Group", one.remote_id) for one in found)
         return {group.id for group in groups if group is not None}
 
-    def _named(self, tx: Connection, catalogue: Catalogue, text: str) -> Iterator[str]:
+    def _named(self, tx: Transaction, catalogue: Catalogue, text: str) -> Iterator[str]:
         """Yield the groups that give what a text names; whoever is to leave one may have been put there by hand."""
         for one in catalogue.meant(text):
             group = resources.find_by_remote_id(tx, self._intake.connection_id, "Group", one.remote_id)
@@ -197,7 +197,7 @@ class RoleIntake:
             if group is not None:
                 yield group.id
 
-    def _group(self, tx: Connection, reading: Reading, item: Any, kind: str) -> ResourceRow | None:
+    def _group(self, tx: Transaction, reading: Reading, item: Any, kind: str) -> ResourceRow | None:
         """Return the group that gives what an item asks for; ``None``: it asks for nothing, or is left out."""
         texts = list(_texts(item))
         found = [some for text in texts if (some := _meant(reading.catalogue, item, text, kind))]
@@ -221,7 +221,7 @@ class RoleIntake:
             raise PendingError(f'"{one.name}" is not to be given at the moment', retry_after=5)
         return group
 
-    def _by_attribute(self, tx: Connection, reading: Reading, user: User, before: Any) -> None:
+    def _by_attribute(self, tx: Transaction, reading: Reading, user: User, before: Any) -> None:
         """Add what the attribute that names a role asks for; what was refused before is asked for by a new value."""
         text = self.attribute_of(user)
         if not isinstance(text, str) or not text.strip():

@@ -10,15 +10,16 @@ from scim_bridge.errors import RemoteNotFoundError
 from scim_bridge.models import Lane
 from scim_bridge.provisioning.situation import Capabilities
 from scim_bridge.store import audit, membership_changes, memberships, resources
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import Membership, Ownership, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 
 PAGE = 100
 """Groups, and members of one, that are looked at together."""
 
 
 def comparable(
-    tx: Connection, person: ResourceRow, remote_ids: Collection[str], capabilities: Capabilities
+    tx: Transaction, person: ResourceRow, remote_ids: Collection[str], capabilities: Capabilities
 ) -> frozenset[str]:
     """Return those groups that clients manage and in which nothing about a person is on its way.
 
@@ -100,23 +101,23 @@ class Rosters:
         left = partial(self._left, group=group, listed=listed, apply=apply, repair=repair_missing)
         return Difference(group, tuple(extra), tuple(await self._run(left)))
 
-    async def _run(self, work: Callable[[Connection], list[str]]) -> list[str]:
-        def alone(tx: Connection) -> list[str]:
+    async def _run(self, work: Callable[[Transaction], list[str]]) -> list[str]:
+        def alone(tx: Transaction) -> list[str]:
             audit.serialise(tx, self.connection_id)
             return work(tx)
 
         return await self.store.write(alone)
 
-    def _unwritten(self, tx: Connection, group: ResourceRow) -> ResourceRow | None:
+    def _unwritten(self, tx: Transaction, group: ResourceRow) -> ResourceRow | None:
         """Return a group as it is now, unless somebody else has written it since its members were asked for."""
         fresh = resources.get(tx, self.connection_id, "Group", group.id, lock=True)
         return fresh if fresh is not None and fresh.generation == self._generation else None
 
-    def _hand_over(self, tx: Connection, group: ResourceRow, lane: Lane) -> None:
+    def _hand_over(self, tx: Transaction, group: ResourceRow, lane: Lane) -> None:
         bumped = resources.bump(tx, self.connection_id, [group.id], lane=lane, now=self.clock())
         self._generation = bumped[group.id]
 
-    def _joined(self, tx: Connection, group: ResourceRow, remote_ids: Collection[str], *, apply: bool) -> list[str]:
+    def _joined(self, tx: Transaction, group: ResourceRow, remote_ids: Collection[str], *, apply: bool) -> list[str]:
         """Take over who is listed; return those who should not be there, of whom nothing was known."""
         fresh = self._unwritten(tx, group)
         if fresh is None:
@@ -137,7 +138,7 @@ class Rosters:
                 self._hand_over(tx, group, Lane.REPAIR)
         return [str(user.remote_id) for user in extra]
 
-    def _left(self, tx: Connection, group: ResourceRow, listed: set[str], *, apply: bool, repair: bool) -> list[str]:
+    def _left(self, tx: Transaction, group: ResourceRow, listed: set[str], *, apply: bool, repair: bool) -> list[str]:
         """Take over who is listed no longer; return those who should be, in a group that clients manage."""
         fresh = self._unwritten(tx, group)
         if fresh is None:
@@ -158,7 +159,7 @@ class Rosters:
                 self._hand_over(tx, group, Lane.UPDATE)
         return [str(one.remote_id) for one in lacking]
 
-    def _is_managed(self, tx: Connection, member: Membership) -> bool:
+    def _is_managed(self, tx: Transaction, member: Membership) -> bool:
         user = resources.get(tx, self.connection_id, "User", member.id)
         if user is None or not user.active:
             return False

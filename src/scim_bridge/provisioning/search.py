@@ -17,9 +17,10 @@ from scim_bridge.provisioning.intake import Accepted
 from scim_bridge.provisioning.roles import NotListedError
 from scim_bridge.provisioning.succession import keeps, named_by, take_name
 from scim_bridge.store import audit, entitlements, resources
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
 from scim_bridge.store.leadership import Leadership, leads, owns
 from scim_bridge.store.rows import Ownership, State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.upstream.lanes import lane as current_lane
 
 FIND_TIMEOUT = 5.0
@@ -80,7 +81,7 @@ class Search:
         finally:
             current_lane.reset(token)
 
-    def _found(self, tx: Connection, remote: Remote[User], asked: datetime, term: str) -> None:
+    def _found(self, tx: Transaction, remote: Remote[User], asked: datetime, term: str) -> None:
         """Take over what was found, unless another process drives by now: it may have deleted it meanwhile.
 
         What the store knows under an older name was renamed by hand.
@@ -97,7 +98,7 @@ class Search:
             take_name(tx, row, named_by(remote), self.discovery.capabilities, now=self.clock())
 
     async def with_roles(
-        self, work: Callable[..., Accepted], write: Callable[[Callable[[Connection], Accepted]], Awaitable[T]]
+        self, work: Callable[..., Accepted], write: Callable[[Callable[[Transaction], Accepted]], Awaitable[T]]
     ) -> T:
         """Write a User; where roles are named that are not listed, once more after a new listing.
 
@@ -146,6 +147,6 @@ class Search:
         finally:
             current_lane.reset(token)
 
-    def _save(self, tx: Connection, listed: Sequence[Entitlement], term: str) -> None:
+    def _save(self, tx: Transaction, listed: Sequence[Entitlement], term: str) -> None:
         if self.leadership is None or owns(tx, self.connection_id, term):
             entitlements.save(tx, self.connection_id, listed, self.clock())

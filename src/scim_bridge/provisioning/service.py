@@ -36,9 +36,10 @@ from scim_bridge.provisioning.situation import Capabilities, Situation
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.provisioning.waiting import happened
 from scim_bridge.store import audit, memberships, notifications, resources
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
 from scim_bridge.store.leadership import Leadership
 from scim_bridge.store.rows import NOT_ASKING, Asking, MemberDelta, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 
 POLL = 5.0
 """Seconds between looks at a row that another replica may settle: a notification is only a wake-up."""
@@ -198,7 +199,7 @@ class Provisioning:
 
     # -- Writing and waiting ---------------------------------------------------------------------------------------
 
-    async def _created(self, work: Callable[[Connection], Accepted], *, about: str | None = None) -> Outcome:
+    async def _created(self, work: Callable[[Transaction], Accepted], *, about: str | None = None) -> Outcome:
         """Run a creation, and note that the client is about to be told of it.
 
         Where that note is lost, a repetition is answered as if it were the first.
@@ -209,7 +210,7 @@ class Provisioning:
         return outcome
 
     async def _write(
-        self, work: Callable[[Connection], Accepted], *, creates: bool = False, about: str | None = None
+        self, work: Callable[[Transaction], Accepted], *, creates: bool = False, about: str | None = None
     ) -> Outcome:
         """Commit desired state, wait for the remote system within the budget and return how the resource is now.
 
@@ -243,12 +244,12 @@ class Provisioning:
         return Outcome(shown, not accepted.repeated, accepted.warnings)
 
     async def _committed(
-        self, work: Callable[[Connection], Accepted], about: str | None
+        self, work: Callable[[Transaction], Accepted], about: str | None
     ) -> tuple[Accepted, observing.Observing | None, Events]:
         """Commit desired state; return as well whose call was begun, and what tells that it has ended."""
         claimed = about if about is not None and self.driver.claim(about) else None
 
-        def noted(tx: Connection) -> tuple[Accepted, observing.Observing | None, Situation | None]:
+        def noted(tx: Transaction) -> tuple[Accepted, observing.Observing | None, Situation | None]:
             audit.serialise(tx, self.connection_id)
             accepted = work(tx)
             self.driver.expect(accepted.waits)

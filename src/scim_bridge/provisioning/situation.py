@@ -9,8 +9,8 @@ from scim_bridge.models import Group, Kind, Lane, Remote, User
 from scim_bridge.paths import attributes_of, nested
 from scim_bridge.provisioning.plan import REMOVALS, Desired, Seen, Step, next_group_step, next_user_step, same
 from scim_bridge.store import memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Situation:
         return Group.model_validate(nested(self.seen.attributes))
 
 
-def situation_of(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> Situation:
+def situation_of(tx: Transaction, row: ResourceRow, capabilities: Capabilities) -> Situation:
     """Work out where a resource stands. Costs what has changed, never the size of a group."""
     wanted, held = _links(tx, row, capabilities)
     observed = row.observed or Observed()
@@ -155,7 +155,7 @@ def situation_of(tx: Connection, row: ResourceRow, capabilities: Capabilities) -
     return Situation(row, desired, seen, probe, step, capabilities.user_model)
 
 
-def _links(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> tuple[frozenset[str], frozenset[str]]:
+def _links(tx: Transaction, row: ResourceRow, capabilities: Capabilities) -> tuple[frozenset[str], frozenset[str]]:
     """Return the remote ids of links that are desired and that are held.
 
     Of a group only the members that differ are read; of a person all groups, which are few.
@@ -176,7 +176,7 @@ def _links(tx: Connection, row: ResourceRow, capabilities: Capabilities) -> tupl
 
 
 def remote_ids_of(
-    tx: Connection, group: ResourceRow, user_ids: Collection[str], most: int, *, active: bool = False
+    tx: Transaction, group: ResourceRow, user_ids: Collection[str], most: int, *, active: bool = False
 ) -> list[str]:
     """Return the remote ids of those users that are present in the remote system, ``most`` at most.
 

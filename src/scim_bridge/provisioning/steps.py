@@ -26,7 +26,7 @@ from scim_bridge.provisioning.plan import Step
 from scim_bridge.provisioning.recorder import Recorder
 from scim_bridge.provisioning.situation import Situation
 from scim_bridge.store.comparison import fold
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 
 T = TypeVar("T")
 
@@ -257,7 +257,7 @@ class Turns:
 class Record(Protocol):
     """Runs a transaction that records something about a resource."""
 
-    def __call__(self, resource_id: str, work: Callable[[Connection], T]) -> Awaitable[T]:
+    def __call__(self, resource_id: str, work: Callable[[Transaction], T]) -> Awaitable[T]:
         """Run it, unless another process leads by now."""
 
 

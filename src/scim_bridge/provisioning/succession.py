@@ -17,14 +17,14 @@ from scim_bridge.provisioning.plan import Step, differing, same
 from scim_bridge.provisioning.situation import Capabilities, Situation
 from scim_bridge.store import documents, membership_changes, memberships, resources
 from scim_bridge.store.comparison import fold
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 
 OPERATOR = 30.0
 """Seconds after which it is looked again whether an operator has decided on a deletion."""
 
 
-def standing(tx: Connection, row: ResourceRow, remote_id: str) -> ResourceRow | None:
+def standing(tx: Transaction, row: ResourceRow, remote_id: str) -> ResourceRow | None:
     """Return the other resource that stands for a remote object, if there is one."""
     other = resources.find_by_remote_id(tx, row.connection_id, row.kind, remote_id)
     return None if other is None or other.id == row.id else other
@@ -60,7 +60,7 @@ def refuse_unsettled(other: ResourceRow) -> None:
         raise RemoteUnavailableError(detail, ambiguous=False, retry_after=seconds)
 
 
-def part(tx: Connection, former: ResourceRow, row: ResourceRow) -> None:
+def part(tx: Transaction, former: ResourceRow, row: ResourceRow) -> None:
     """Let a User have the account of another one, who is not to have it, or has lost it.
 
     What the account was seen in comes with it, so that it is taken away; what the former wanted does not. A User whom
@@ -101,7 +101,7 @@ def called_otherwise(row: ResourceRow, situation: Situation) -> ResourceRow:
     return replace(row, observed=replace(observed, deferred=(*observed.deferred, "userName")))
 
 
-def take_name(tx: Connection, row: ResourceRow, name: str, capabilities: Capabilities, *, now: datetime) -> None:
+def take_name(tx: Transaction, row: ResourceRow, name: str, capabilities: Capabilities, *, now: datetime) -> None:
     """Give a User the userName under which its account was found: it was changed by hand.
 
     Its client's next write may say otherwise; until then a search for the account's name finds it. It stays as it is
@@ -125,7 +125,7 @@ def take_name(tx: Connection, row: ResourceRow, name: str, capabilities: Capabil
     record(tx, row, "drift", now=now, drift=["userName"])
 
 
-def succeed(tx: Connection, former: ResourceRow, row: ResourceRow, *, now: datetime) -> ResourceRow:
+def succeed(tx: Transaction, former: ResourceRow, row: ResourceRow, *, now: datetime) -> ResourceRow:
     """Let a Group that was found to be the same group as a deleted one take its place, with who still holds it.
 
     Whoever could not leave the former is shown in the new one until they have left, and holds up nobody else.
@@ -141,7 +141,7 @@ def succeed(tx: Connection, former: ResourceRow, row: ResourceRow, *, now: datet
     return replace(row, lane=min(row.lane, former.lane), version=row.version + 1)
 
 
-def let_go(tx: Connection, row: ResourceRow, resource_id: str, *, now: datetime) -> None:
+def let_go(tx: Transaction, row: ResourceRow, resource_id: str, *, now: datetime) -> None:
     """Keep a deleted group for the members whom no client manages: it is nobody's, under an id that was never used."""
     if resources.find_by_name(tx, row.connection_id, "Group", row.name) is not None:
         resources.remove(tx, row.connection_id, row.id)  # it was pushed again, and is about to be taken over

@@ -14,8 +14,8 @@ from scim_bridge.provisioning.roles import RoleIntake
 from scim_bridge.provisioning.succession import part
 from scim_bridge.store import documents, membership_changes, resources
 from scim_bridge.store.comparison import fold
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import NOT_ASKING, Asking, Observed, Ownership, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 
 
 class UserIntake:
@@ -28,7 +28,7 @@ class UserIntake:
         self.intake = intake
         self.roles = roles
 
-    def create(self, tx: Connection, user: User, new_id: str | None = None, *, listed: bool = True) -> Accepted:
+    def create(self, tx: Transaction, user: User, new_id: str | None = None, *, listed: bool = True) -> Accepted:
         """Accept a creation (RFC 7644 §3.3).
 
         An account that no client owns, or that is inactive, is taken over instead of refused: what a filter shows and
@@ -47,7 +47,7 @@ class UserIntake:
         carry_out = self.roles.accept(tx, known, user, Asking(), listed=listed)
         return carry_out(self._created(tx, user, new_id))
 
-    def _created(self, tx: Connection, user: User, new_id: str | None) -> Accepted:
+    def _created(self, tx: Transaction, user: User, new_id: str | None) -> Accepted:
         name = str(user.user_name)
         row = resources.find_by_name(tx, self.intake.connection_id, "User", name, lock=True)
         if row is None:
@@ -67,7 +67,7 @@ class UserIntake:
 
     def modify(
         self,
-        tx: Connection,
+        tx: Transaction,
         user_id: str,
         change: Callable[[User], User | None],
         check: Check,
@@ -95,14 +95,14 @@ class UserIntake:
         carry_out = self.roles.accept(tx, row, written, asking, before, listed=listed)
         return carry_out(self._modified(tx, row, written if asking.named else user))
 
-    def _modified(self, tx: Connection, row: ResourceRow, user: User | None) -> Accepted:
+    def _modified(self, tx: Transaction, row: ResourceRow, user: User | None) -> Accepted:
         if user is not None and not self._is_as_it_was(row, user):
             return self._changed(tx, row, user)
         asked = user is not None and bool(user.active)
         row = self._kept_out(tx, row) if self._may_have_returned(row) else self.intake.untouched(tx, row, asked=asked)
         return Accepted(row, self.intake.waits_of(row), self._removals(row))
 
-    def delete(self, tx: Connection, user_id: str, check: Check) -> Accepted:
+    def delete(self, tx: Transaction, user_id: str, check: Check) -> Accepted:
         """Accept a deletion (RFC 7644 §3.6): invisible at once, its name free, gone when the remote system agrees.
 
         Asked again while the remote system has not agreed yet, it waits again, instead of claiming a 404.
@@ -132,7 +132,7 @@ class UserIntake:
         self.intake.record(tx, row, "delete")
         return Accepted(row, self.intake.waits_of(row), frozenset({row.id}))
 
-    def _repeated(self, tx: Connection, row: ResourceRow, user: User) -> Accepted:
+    def _repeated(self, tx: Transaction, row: ResourceRow, user: User) -> Accepted:
         """Take a creation that was already made, and what it says differently this time."""
         user = self._completed(row, user)
         user.active = row.active
@@ -152,7 +152,7 @@ class UserIntake:
             self.intake.capabilities.user_model.model_validate(with_values(sent, left_out, held)) if left_out else user
         )
 
-    def _in_place_of(self, tx: Connection, former: ResourceRow, user: User) -> ResourceRow:
+    def _in_place_of(self, tx: Transaction, former: ResourceRow, user: User) -> ResourceRow:
         """Make a User for somebody who was given the address of another person, who has no access any more.
 
         The account of the address, if there still is one, is theirs; what it was in is taken away. The former User is
@@ -172,7 +172,7 @@ class UserIntake:
             resources.save(tx, row)
         return row
 
-    def _delete_unowned(self, tx: Connection, row: ResourceRow) -> Accepted:
+    def _delete_unowned(self, tx: Transaction, row: ResourceRow) -> Accepted:
         if self.intake.policy.delete_unowned == "refuse":
             raise ForbiddenException(
                 detail="this account was not created by this client; deactivate it instead, or allow its deletion"
@@ -181,7 +181,7 @@ class UserIntake:
         user.active = False
         return self._changed(tx, row, user)
 
-    def _changed(self, tx: Connection, row: ResourceRow, user: User) -> Accepted:
+    def _changed(self, tx: Transaction, row: ResourceRow, user: User) -> Accepted:
         """Store a new desired state of an existing User."""
         # A client that sends null for `active` says nothing about it; to read that as either state would be a guess.
         active = row.active if user.active is None else bool(user.active)
@@ -208,7 +208,7 @@ class UserIntake:
         updated = self.intake.store(tx, updated, user, lane=lane, matters=matters or look, hold=hold)
         return Accepted(updated, self.intake.waits_of(updated), self._removals(updated))
 
-    def _name_back(self, tx: Connection, row: ResourceRow) -> str:
+    def _name_back(self, tx: Transaction, row: ResourceRow) -> str:
         """Return how somebody is called who returns under the name that they were given while they were out.
 
         It was not written to their account, which is there: they are called as before, unless somebody else is now.
@@ -236,7 +236,7 @@ class UserIntake:
         """
         return not row.active and self.intake.may_have_returned(row)
 
-    def _kept_out(self, tx: Connection, row: ResourceRow) -> ResourceRow:
+    def _kept_out(self, tx: Transaction, row: ResourceRow) -> ResourceRow:
         """Take that a person shall stay out: nothing changes, but the remote system is asked whether they are."""
         row = replace(row, ownership=self.intake.owned(row), ambiguous=True)
         row = self.intake.rearm(tx, row, Lane.REMOVE)

@@ -29,9 +29,9 @@ from scim_bridge.server.catalogue import NOTHING
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.requests import aside
 from scim_bridge.store import connector_state, entitlements, memberships, resources, shown
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.query import QueryPage, query
 from scim_bridge.store.rows import ResourceRow
+from scim_bridge.store.transaction import Transaction
 
 REFERENCES: dict[Kind, str] = {"User": "groups", "Group": "members"}
 """The attribute of each resource type that is not in its document."""
@@ -87,13 +87,13 @@ class Reads:
             return self._service.read_response_parameters(self._service.get_resource_type(kind), request.query)
 
     def _load(
-        self, tx: Connection, kind: Kind, resource_id: str, parameters: ResponseParameters[Any] | None
+        self, tx: Transaction, kind: Kind, resource_id: str, parameters: ResponseParameters[Any] | None
     ) -> Representation | None:
         row = resources.get(tx, self._id, kind, resource_id)
         return None if row is None else self.load(tx, [row], parameters)[0]
 
     def load(
-        self, tx: Connection, rows: Sequence[ResourceRow], parameters: ResponseParameters[Any] | None
+        self, tx: Transaction, rows: Sequence[ResourceRow], parameters: ResponseParameters[Any] | None
     ) -> list[Representation]:
         """Return rows with their groups or members, where the response shows them."""
         shows = {kind for kind in REFERENCES if parameters is None or shows_references(kind, parameters)}
@@ -117,7 +117,7 @@ class Reads:
             for row in rows
         ]
 
-    def bodies(self, tx: Connection, base_url: str, rows: Sequence[ResourceRow]) -> list[bytes]:
+    def bodies(self, tx: Transaction, base_url: str, rows: Sequence[ResourceRow]) -> list[bytes]:
         """Return the whole representations of resources."""
         return [rendering.resource(base_url, one) for one in self.load(tx, rows, None)]
 
@@ -191,7 +191,7 @@ class Reads:
         node = search_request.filter.ast if search_request.filter else None
         restricts = search_request.attributes or search_request.excluded_attributes
 
-        def work(tx: Connection) -> tuple[QueryPage, list[Representation]]:
+        def work(tx: Transaction) -> tuple[QueryPage, list[Representation]]:
             with self._service.provider:
                 found = query(
                     tx,

@@ -19,12 +19,12 @@ from scim_bridge.server.answers import Answer
 from scim_bridge.server.connections import ServedConnection
 from scim_bridge.server.requests import HEADER_BYTES, origin_of, query_of
 from scim_bridge.store import resources, shown
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.resources import NAMES
 from scim_bridge.store.rows import ResourceRow
 from scim_bridge.store.shown import COLUMNS, PATHS, Listing, Sought
+from scim_bridge.store.transaction import Transaction
 
-Bodies = Callable[[Connection, str, Sequence[ResourceRow]], list[bytes]]
+Bodies = Callable[[Transaction, str, Sequence[ResourceRow]], list[bytes]]
 """Returns the whole representations of Users, below a base URL."""
 
 KINDS: dict[bytes, Kind] = {b"Users": "User", b"Groups": "Group"}
@@ -121,14 +121,14 @@ class ShortReads:
             return None if found is None else _answer(base_url, kind, found[0], self._user(base_url, *found))
         return await self._store.scan(lambda tx: self._group(tx, base_url, resource_id))  # members may be many
 
-    def _entitled(self, tx: Connection, base_url: str, resource_id: str, bodies: Bodies) -> Answer | None:
+    def _entitled(self, tx: Transaction, base_url: str, resource_id: str, bodies: Bodies) -> Answer | None:
         row = resources.get(tx, self._id, "User", resource_id)
         if row is None:
             return None
         (body,) = bodies(tx, base_url, [row])
         return _answer(base_url, "User", row, body)
 
-    def _group(self, tx: Connection, base_url: str, resource_id: str) -> Answer | None:
+    def _group(self, tx: Transaction, base_url: str, resource_id: str) -> Answer | None:
         found = shown.group(tx, self._id, resource_id)
         if found is None:
             return None
@@ -146,7 +146,7 @@ class ShortReads:
         if listing is None:
             return None
 
-        def work(tx: Connection) -> tuple[list[bytes], int]:
+        def work(tx: Transaction) -> tuple[list[bytes], int]:
             found, total = shown.page(tx, self._id, listing)
             if kind == "User" and self._bodies is not None:
                 rows = {row.id: row for row in resources.get_many(tx, self._id, "User", [user.id for user in found])}

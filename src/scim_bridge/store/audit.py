@@ -15,13 +15,14 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
 from sqlalchemy import update as sql_update
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import RowMapping
 
 from scim_bridge.store.chain import HEAD, PRUNE, START, AuditHead, Entry, Walk, canonical, link, signed
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.dialects import upsert
 from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.tables import audit, audit_head
+from scim_bridge.store.transaction import Transaction
 
 PAGE = 500
 
@@ -60,7 +61,7 @@ class AuditEvent:
     request_id: str | None
 
 
-def append(tx: Connection, connection_id: str, event: Mapping[str, Any], *, now: datetime) -> int:
+def append(tx: Transaction, connection_id: str, event: Mapping[str, Any], *, now: datetime) -> int:
     """Add an event and return its sequence, counted from 1 without gaps in each connection.
 
     :param event: What :func:`scim_bridge.store.chain.canonical` takes; ids only.
@@ -86,7 +87,7 @@ def append(tx: Connection, connection_id: str, event: Mapping[str, Any], *, now:
     return sequence
 
 
-def serialise(tx: Connection, connection_id: str) -> None:
+def serialise(tx: Transaction, connection_id: str) -> None:
     """Let this transaction change a connection's resources alone; to be called before it locks anything else.
 
     On PostgreSQL many write at the same time: two of them would each find room for the last change of a budget, write
@@ -96,18 +97,18 @@ def serialise(tx: Connection, connection_id: str) -> None:
         _lock_head(tx, connection_id)
 
 
-def head(tx: Connection, connection_id: str) -> AuditHead:
+def head(tx: Transaction, connection_id: str) -> AuditHead:
     """Return the end of a connection's trail; sequence 0 of an empty one."""
     found = tx.execute(_HEAD, {"connection": connection_id}).first()
     return AuditHead(0, START) if found is None else AuditHead(found[0], found[1])
 
 
-def connections(tx: Connection) -> list[str]:
+def connections(tx: Transaction) -> list[str]:
     """Return every connection of which there is an entry."""
     return list(tx.execute(select(audit_head.c.connection_id)).scalars())
 
 
-def export(tx: Connection, connection_id: str, after: int = 0) -> Iterator[AuditEvent]:
+def export(tx: Transaction, connection_id: str, after: int = 0) -> Iterator[AuditEvent]:
     """Yield the events after a sequence, in order; valid inside the transaction only."""
     while True:
         page = tx.execute(_PAGE, {"connection": connection_id, "after": after}).mappings().all()
@@ -118,7 +119,7 @@ def export(tx: Connection, connection_id: str, after: int = 0) -> Iterator[Audit
             return
 
 
-def latest(tx: Connection, connection_id: str, *, limit: int, resource_id: str | None = None) -> list[AuditEvent]:
+def latest(tx: Transaction, connection_id: str, *, limit: int, resource_id: str | None = None) -> list[AuditEvent]:
     """Return the last events, the latest first.
 
     :param resource_id: Of this User or Group only, whether it is still there or not.
@@ -131,13 +132,13 @@ def latest(tx: Connection, connection_id: str, *, limit: int, resource_id: str |
     return [_event(one) for one in found.mappings()]
 
 
-def of_request(tx: Connection, connection_id: str, request_id: str) -> list[AuditEvent]:
+def of_request(tx: Transaction, connection_id: str, request_id: str) -> list[AuditEvent]:
     """Return the events that a request caused, in order."""
     statement = select(audit).where(_OF_CONNECTION, audit.c.request_id == request_id).order_by(audit.c.sequence)
     return [_event(one) for one in tx.execute(statement, {"connection": connection_id}).mappings()]
 
 
-def since(tx: Connection, connection_id: str, instant: datetime) -> Iterator[AuditEvent]:
+def since(tx: Transaction, connection_id: str, instant: datetime) -> Iterator[AuditEvent]:
     """Yield the events from a time on, in order; what is older is not read.
 
     A clock that was put back may have dated an event before the one ahead of it; then some more, or fewer, are told.
@@ -151,7 +152,7 @@ def since(tx: Connection, connection_id: str, instant: datetime) -> Iterator[Aud
     return export(tx, connection_id, low)
 
 
-def sign(tx: Connection, connection_id: str, key: Ed25519PrivateKey, *, every: timedelta, now: datetime) -> bool:
+def sign(tx: Transaction, connection_id: str, key: Ed25519PrivateKey, *, every: timedelta, now: datetime) -> bool:
     """Append a signed head, if the last one is older than that; tell whether it was.
 
     It is signed whether there was anything new or not: so that what was cut off shows by the time of the last one.
@@ -166,7 +167,7 @@ def sign(tx: Connection, connection_id: str, key: Ed25519PrivateKey, *, every: t
     return True
 
 
-def prune(tx: Connection, connection_id: str, before: datetime, told: Mapping[str, str], *, now: datetime) -> int:
+def prune(tx: Transaction, connection_id: str, before: datetime, told: Mapping[str, str], *, now: datetime) -> int:
     """Delete the entries before a time, and append one that tells of it; return how many they were.
 
     :param told: What else the entry has: who acts.
@@ -184,7 +185,7 @@ def prune(tx: Connection, connection_id: str, before: datetime, told: Mapping[st
     return gone
 
 
-def verify(tx: Connection, connection_id: str) -> int | None:
+def verify(tx: Transaction, connection_id: str) -> int | None:
     """Return the sequence of the first event that is missing, added or changed; ``None`` when the chain holds."""
     walk = Walk()
     for one in export(tx, connection_id):
@@ -199,13 +200,13 @@ def verify(tx: Connection, connection_id: str) -> int | None:
     return None if walk.last == head(tx, connection_id) else walk.last.sequence + 1
 
 
-def _head_at(tx: Connection, connection_id: str, sequence: int) -> AuditHead | None:
+def _head_at(tx: Transaction, connection_id: str, sequence: int) -> AuditHead | None:
     statement = select(audit.c.hash).where(_OF_CONNECTION, audit.c.sequence == bindparam("sequence"))
     found = tx.execute(statement, {"connection": connection_id, "sequence": sequence}).scalar_one_or_none()
     return None if found is None else AuditHead(sequence, found)
 
 
-def _lock_head(tx: Connection, connection_id: str) -> AuditHead:
+def _lock_head(tx: Transaction, connection_id: str) -> AuditHead:
     """Return the end of the trail and keep other transactions from appending until this one ends."""
     key = {"connection": connection_id}
     found = _HEAD_LOCKED.first(tx, key)

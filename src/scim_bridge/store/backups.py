@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import inspect, text
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from scim_bridge.errors import StoreConfigurationError
@@ -22,11 +22,12 @@ from scim_bridge.store import migrations
 from scim_bridge.store.engine import parse, refused_plainly
 from scim_bridge.store.postgresql import pooled_engine
 from scim_bridge.store.sqlite import DatabaseFile, check_integrity, writer_engine
+from scim_bridge.store.transaction import Transaction
 
 Revoked = Collection[str]
 """The lookup ids of tokens."""
 
-Prepare = Callable[[Connection, Revoked | None], None]
+Prepare = Callable[[Transaction, Revoked | None], None]
 """Makes what is to hold in a restored database before anything can use it. It is told which tokens are revoked in the
 database that was there; ``None`` where none could be asked."""
 

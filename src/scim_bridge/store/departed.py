@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.engine import Connection
 
 from scim_bridge.store import connector_state
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.comparison import fold
 from scim_bridge.store.rows import ResourceRow
 from scim_bridge.store.tables import connector_state as table
+from scim_bridge.store.transaction import Transaction
 
 _PREFIX = "bridge:departed:"
 _KEY = "bridge:departures key"
@@ -23,18 +23,18 @@ _ALL = select(table.c.key, table.c.value, table.c.changed_at).where(*_OF_CONNECT
 _OLD = _ALL.where(table.c.changed_at < bindparam("before"))
 
 
-def keep(tx: Connection, row: ResourceRow, *, now: datetime) -> None:
+def keep(tx: Transaction, row: ResourceRow, *, now: datetime) -> None:
     """Keep the name of a User whose deletion is done."""
     connector_state.put(tx, row.connection_id, _PREFIX + row.id, {"name": row.name}, now)
 
 
-def names(tx: Connection, connection_id: str, ids: Iterable[str]) -> dict[str, str]:
+def names(tx: Transaction, connection_id: str, ids: Iterable[str]) -> dict[str, str]:
     """Return the names of those, among some ids, who were deleted, and whose names are still kept."""
     found = connector_state.get_many(tx, connection_id, [_PREFIX + one for one in ids])
     return {key.removeprefix(_PREFIX): value["name"] for key, value in found.items() if "name" in value}
 
 
-def find(tx: Connection, connection_id: str, name: str) -> set[str]:
+def find(tx: Transaction, connection_id: str, name: str) -> set[str]:
     """Return the ids of those who were deleted and had this name."""
     wanted = fold(name)
     hidden = hashing(tx, now=datetime.now(UTC))(wanted) if _has_key(tx) else None
@@ -46,7 +46,7 @@ def find(tx: Connection, connection_id: str, name: str) -> set[str]:
     return found
 
 
-def hide(tx: Connection, connection_id: str, before: datetime, *, now: datetime) -> int:
+def hide(tx: Transaction, connection_id: str, before: datetime, *, now: datetime) -> int:
     """Put a keyed hash in the place of names of those who were deleted before a time; return of how many."""
     hidden, hashed = 0, hashing(tx, now=now)
     for key, value, at in tx.execute(_OLD, {"connection": connection_id, "before": to_microseconds(before)}).all():
@@ -58,13 +58,13 @@ def hide(tx: Connection, connection_id: str, before: datetime, *, now: datetime)
     return hidden
 
 
-def forget(tx: Connection, connection_id: str, before: datetime) -> None:
+def forget(tx: Transaction, connection_id: str, before: datetime) -> None:
     """Forget those who were deleted before a time: no entry tells of them."""
     for key, _, _ in tx.execute(_OLD, {"connection": connection_id, "before": to_microseconds(before)}).all():
         connector_state.delete(tx, connection_id, key)
 
 
-def hashing(tx: Connection, *, now: datetime) -> Callable[[str], str]:
+def hashing(tx: Transaction, *, now: datetime) -> Callable[[str], str]:
     """Return what makes the HMAC-SHA-256 of a text with the key of this store, which is made where there is none."""
     kept = connector_state.get(tx, "", _KEY)
     if kept is None:
@@ -74,5 +74,5 @@ def hashing(tx: Connection, *, now: datetime) -> Callable[[str], str]:
     return lambda text: hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
-def _has_key(tx: Connection) -> bool:
+def _has_key(tx: Transaction) -> bool:
     return connector_state.get(tx, "", _KEY) is not None

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
 
 from scim_bridge.store.prepared import Prepared
+from scim_bridge.store.transaction import Transaction
 
 
-def upsert(tx: Connection, table: Table, columns: tuple[str, ...] = (), rows: Select[Any] | None = None) -> Prepared:
+def upsert(tx: Transaction, table: Table, columns: tuple[str, ...] = (), rows: Select[Any] | None = None) -> Prepared:
     """Return an insert of whole rows that, where the primary key exists, updates these columns (none: does nothing).
 
     :param rows: What is inserted, with a WHERE, or SQLite would take what follows for part of it; by default the row
@@ -34,7 +34,7 @@ def _upsert(dialect: str, table: Table, columns: tuple[str, ...], rows: Select[A
     return Prepared(insert.on_conflict_do_update(index_elements=key, set_=changes), given)
 
 
-def refusable(tx: Connection) -> AbstractContextManager[Any]:
+def refusable(tx: Transaction) -> AbstractContextManager[Any]:
     """Let a transaction go on after a statement that a constraint refuses.
 
     SQLite undoes that statement alone; PostgreSQL the whole transaction, unless there is a SAVEPOINT.

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any, Literal, Protocol, TypeVar
 
-from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from scim_bridge.errors import StoreConfigurationError, StoreError, StoreUnavailableError, StoreUnreachableError
@@ -21,11 +21,12 @@ from scim_bridge.store.failures import cause_of, is_transient
 from scim_bridge.store.postgresql import PostgresqlDatabase
 from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.sqlite import SqliteDatabase
+from scim_bridge.store.transaction import Transaction
 
-__all__ = ["Connection", "Store"]
+__all__ = ["Store"]
 
 T = TypeVar("T")
-Work = Callable[[Connection], T]
+Work = Callable[[Transaction], T]
 Rows = list[tuple[Any, ...]]
 Access = Literal["reading", "writing"]
 

@@ -7,11 +7,10 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID, uuid5
 
-from sqlalchemy.engine import Connection
-
 from scim_bridge.models import Entitlement
 from scim_bridge.store import connector_state
 from scim_bridge.store.comparison import fold
+from scim_bridge.store.transaction import Transaction
 
 KEY = "bridge:entitlements"
 """Key of the list in the connection's small store."""
@@ -58,13 +57,13 @@ class Catalogue:
         return found
 
 
-def load(tx: Connection, connection_id: str) -> Catalogue | None:
+def load(tx: Transaction, connection_id: str) -> Catalogue | None:
     """Return the entitlements of a connection; ``None``: they were never listed."""
     text = connector_state.text(tx, connection_id, KEY)
     return None if text is None else _catalogue(text)
 
 
-def save(tx: Connection, connection_id: str, entitlements: Iterable[Entitlement], now: datetime) -> None:
+def save(tx: Transaction, connection_id: str, entitlements: Iterable[Entitlement], now: datetime) -> None:
     """Keep the entitlements of a connection as they were just listed."""
     listed = sorted(entitlements, key=lambda one: (fold(one.name), one.remote_id))
     connector_state.put(tx, connection_id, KEY, {"entitlements": [asdict(one) for one in listed]}, now)

@@ -17,12 +17,12 @@ from scim2_models.path import AttributeBinding, AttrPath, attribute_host
 from sqlalchemy import bindparam
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
-from sqlalchemy.engine import Connection
 
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.comparison import comparison_key
 from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.tables import PREFIX_LENGTH, attribute_value
+from scim_bridge.store.transaction import Transaction
 
 ELSEWHERE = frozenset({"id", "externalId", "meta", "active", "userName", "password", "groups", "members"})
 """Attributes that are columns of ``resource``, rows of ``member``, or never kept."""
@@ -81,7 +81,7 @@ def _schemas(resource: Resource[Any]) -> list[str]:
     return [str(type(resource).__schema__), *held]
 
 
-def write(tx: Connection, connection_id: str, sequence: int, resource: Resource[Any]) -> None:
+def write(tx: Transaction, connection_id: str, sequence: int, resource: Resource[Any]) -> None:
     """Index a resource anew.
 
     :param sequence: The key of its row.

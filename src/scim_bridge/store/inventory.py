@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, tuple_
-from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Kind, Lane
 from scim_bridge.store.clock import from_microseconds
@@ -14,6 +13,7 @@ from scim_bridge.store.prepared import among
 from scim_bridge.store.resources import COLUMNS, to_row
 from scim_bridge.store.rows import ResourceRow, State
 from scim_bridge.store.tables import listed, member, ownership, resource
+from scim_bridge.store.transaction import Transaction
 
 UNSETTLED = (State.PENDING, State.HELD, State.BLOCKED)
 
@@ -92,7 +92,7 @@ class MemberCounts:
 
 
 def by_name(
-    tx: Connection,
+    tx: Transaction,
     connection_id: str,
     kind: Kind,
     *,
@@ -138,7 +138,7 @@ def owned_by_nobody(*, is_so: bool) -> ColumnElement[bool]:
 
 
 def work(
-    tx: Connection, connection_id: str, *, states: Collection[State], after: Sequence[int] | None, limit: int
+    tx: Transaction, connection_id: str, *, states: Collection[State], after: Sequence[int] | None, limit: int
 ) -> list[tuple[int, ResourceRow]]:
     """Return a page of what is not settled, removals first, then the oldest resource, with its place.
 
@@ -152,33 +152,33 @@ def work(
     return [(record[0], to_row(record[1:])) for record in tx.execute(statement, values)]
 
 
-def counts(tx: Connection, connection_id: str) -> dict[tuple[State, Lane], int]:
+def counts(tx: Transaction, connection_id: str) -> dict[tuple[State, Lane], int]:
     """Return how many resources are not settled; those that are, are not looked at."""
     values = {"connection": connection_id, "states": [one.value for one in UNSETTLED]}
     return {(State(state), Lane(lane)): number for state, lane, number in tx.execute(_COUNTS, values)}
 
 
-def oldest_removal(tx: Connection, connection_id: str, *, states: Collection[State]) -> ResourceRow | None:
+def oldest_removal(tx: Transaction, connection_id: str, *, states: Collection[State]) -> ResourceRow | None:
     """Return the removal that was asked for first, of those that are in these states."""
     values = {"connection": connection_id, "states": [one.value for one in states]}
     found = tx.execute(_REMOVALS, values).first()
     return None if found is None else to_row(found)
 
 
-def total(tx: Connection, connection_id: str, kind: Kind) -> int:
+def total(tx: Transaction, connection_id: str, kind: Kind) -> int:
     """Return how many Users or Groups there are; PostgreSQL counts them, SQLite has counted them."""
     statement = _LISTED if tx.dialect.name == "sqlite" else _COUNTED
     return int(tx.execute(statement, {"connection": connection_id, "kind_is": kind}).scalar_one() or 0)
 
 
-def member_counts(tx: Connection, connection_id: str, group_ids: Collection[str]) -> dict[str, MemberCounts]:
+def member_counts(tx: Transaction, connection_id: str, group_ids: Collection[str]) -> dict[str, MemberCounts]:
     """Return the numbers of members of groups; every given id is a key."""
     numbers = dict.fromkeys(group_ids, MemberCounts())
     found = tx.execute(_MEMBERS, {"connection": connection_id, "ids": json.dumps(sorted(group_ids))})
     return numbers | {group_id: MemberCounts(*counted) for group_id, *counted in found}
 
 
-def driver(tx: Connection, connection_id: str) -> tuple[str, datetime] | None:
+def driver(tx: Transaction, connection_id: str) -> tuple[str, datetime] | None:
     """Return the term of the process that drives a connection, and its last sign of life; PostgreSQL only."""
     found = tx.execute(_DRIVER, {"connection": connection_id}).first()
     return None if found is None else (found[0], from_microseconds(found[1]))

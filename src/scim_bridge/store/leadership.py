@@ -13,10 +13,10 @@ from typing import Protocol
 from uuid import uuid4
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.engine import Connection
 
 from scim_bridge.store.engine import Store
 from scim_bridge.store.tables import ownership
+from scim_bridge.store.transaction import Transaction
 
 TAKEOVER_SECONDS = 60.0
 """How old a heartbeat must be before another process ends the leader's session."""
@@ -120,7 +120,7 @@ def leads(leadership: Leadership | None, connection_id: str) -> bool:
     return leadership is None or connection_id in leadership.led
 
 
-def owns(tx: Connection, connection_id: str, term: str) -> bool:
+def owns(tx: Transaction, connection_id: str, term: str) -> bool:
     """Tell, inside a transaction that records an outcome, whether a term still leads a connection.
 
     It keeps the answer true until the transaction ends. On SQLite it is always true.

@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, case, or_, select, true
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import update as sql_update
-from sqlalchemy.engine import Connection
 
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.dialects import upsert
@@ -18,6 +17,7 @@ from scim_bridge.store.memberships import GROUP, OF_GROUP, OF_USER, UNNAMED, USE
 from scim_bridge.store.prepared import Prepared, among, array, each
 from scim_bridge.store.rows import MemberDelta, MembershipChange, net
 from scim_bridge.store.tables import member, resource
+from scim_bridge.store.transaction import Transaction
 
 _DESIRED = Prepared(select(member.c.user_id).where(GROUP, member.c.desired))
 _DESIRED_OF = Prepared(select(member.c.user_id).where(OF_GROUP, member.c.desired))
@@ -87,7 +87,7 @@ _PAIRS = (
 
 
 def apply(
-    tx: Connection,
+    tx: Transaction,
     connection_id: str,
     group_id: str,
     deltas: Sequence[MemberDelta],
@@ -137,7 +137,7 @@ def apply(
     return MembershipChange(frozenset(new), frozenset(removed), frozenset(added - known), frozenset(stayed))
 
 
-def observe_user(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
+def observe_user(tx: Transaction, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
     """Note that a person was seen in exactly these groups."""
     key = {"connection": connection_id, "user": user_id}
     found = _SEEN_IN.rows(tx, key)
@@ -148,18 +148,18 @@ def observe_user(tx: Connection, connection_id: str, user_id: str, group_ids: Co
     _unsee(tx, _CLEARING_USER, key, held - seen)
 
 
-def forget(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
+def forget(tx: Transaction, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
     """Note that a person counts as being in these groups no more."""
     _unsee(tx, _CLEARING_USER, {"connection": connection_id, "user": user_id}, set(group_ids))
 
 
-def doubt(tx: Connection, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
+def doubt(tx: Transaction, connection_id: str, user_id: str, group_ids: Collection[str]) -> None:
     """Note that a person may have lost those of these groups that they were seen in."""
     if group_ids:
         _DOUBT.write(tx, {"connection": connection_id, "user": user_id, "ids": array(group_ids)})
 
 
-def suspect(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str]) -> list[str]:
+def suspect(tx: Transaction, connection_id: str, group_id: str, user_ids: Collection[str]) -> list[str]:
     """Note that people of whom nothing is known may be in a group, and return who they are."""
     new = sorted(set(user_ids) - those_of(tx, connection_id, group_id, user_ids))
     columns = {"desired": False, "observed": True, "changed_at": 0, "doubtful": True, "by_role": 0}
@@ -168,7 +168,7 @@ def suspect(tx: Connection, connection_id: str, group_id: str, user_ids: Collect
 
 
 def observe_group(
-    tx: Connection, connection_id: str, group_id: str, *, added: Collection[str], removed: Collection[str]
+    tx: Transaction, connection_id: str, group_id: str, *, added: Collection[str], removed: Collection[str]
 ) -> None:
     """Note that people were seen to have joined or left a group."""
     key = {"connection": connection_id, "group": group_id}
@@ -176,7 +176,7 @@ def observe_group(
     _unsee(tx, _CLEARING_GROUP, key, set(removed))
 
 
-def hand_over(tx: Connection, connection_id: str, former_id: str, group_id: str) -> None:
+def hand_over(tx: Transaction, connection_id: str, former_id: str, group_id: str) -> None:
     """Let a group take over who was seen in another, or stays in it, because both are the same to the remote system.
 
     Whom a call under way may be taking out of the former is in doubt.
@@ -189,7 +189,7 @@ def hand_over(tx: Connection, connection_id: str, former_id: str, group_id: str)
         _put(tx, connection_id, ([group_id], [user_id]), ("observed", "doubtful"), columns)
 
 
-def observe_absence(tx: Connection, connection_id: str, group_id: str) -> list[str]:
+def observe_absence(tx: Transaction, connection_id: str, group_id: str) -> list[str]:
     """Note that a group is not there any more, and return the ids of the people who were seen in it."""
     key = {"connection": connection_id, "group": group_id}
     held = sorted(ids_of(tx, _SEEN, key))
@@ -198,7 +198,7 @@ def observe_absence(tx: Connection, connection_id: str, group_id: str) -> list[s
 
 
 def set_desired(
-    tx: Connection,
+    tx: Transaction,
     connection_id: str,
     group_id: str,
     user_ids: Collection[str],
@@ -212,7 +212,7 @@ def set_desired(
         _unwant(tx, _CLEARING_GROUP, {"connection": connection_id, "group": group_id}, set(user_ids), doubtful=False)
 
 
-def remove_user(tx: Connection, connection_id: str, user_id: str, *, doubtful: bool = True) -> list[str]:
+def remove_user(tx: Transaction, connection_id: str, user_id: str, *, doubtful: bool = True) -> list[str]:
     """Want a person in no group any more, and return the ids of the groups they are or were to be in.
 
     :param doubtful: Whether a grant that may have taken effect unseen counts as held.
@@ -224,7 +224,7 @@ def remove_user(tx: Connection, connection_id: str, user_id: str, *, doubtful: b
 
 
 def remove_group(
-    tx: Connection,
+    tx: Transaction,
     connection_id: str,
     group_id: str,
     *,
@@ -249,7 +249,7 @@ def remove_group(
 
 
 def _want(
-    tx: Connection,
+    tx: Transaction,
     connection_id: str,
     group_id: str,
     user_ids: Collection[str],
@@ -271,13 +271,13 @@ def _want(
     )
 
 
-def _see(tx: Connection, connection_id: str, group_ids: Collection[str], user_ids: Collection[str]) -> None:
+def _see(tx: Transaction, connection_id: str, group_ids: Collection[str], user_ids: Collection[str]) -> None:
     columns = {"desired": False, "observed": True, "changed_at": 0, "doubtful": False, "by_role": 0}
     _put(tx, connection_id, (group_ids, user_ids), ("observed", "doubtful"), columns)
 
 
 def _put(
-    tx: Connection,
+    tx: Transaction,
     connection_id: str,
     pairs: tuple[Collection[str], Collection[str]],
     columns: tuple[str, ...],
@@ -294,7 +294,7 @@ def _put(
 
 
 def _unwant(
-    tx: Connection, clearing: "_Clearing", key: dict[str, Any], ids: set[str], *, doubtful: bool = True
+    tx: Transaction, clearing: "_Clearing", key: dict[str, Any], ids: set[str], *, doubtful: bool = True
 ) -> None:
     """Clear the desired flag of rows; those that were not observed either go.
 
@@ -307,7 +307,7 @@ def _unwant(
             statement.write(tx, values)
 
 
-def _unsee(tx: Connection, clearing: "_Clearing", key: dict[str, Any], ids: set[str]) -> None:
+def _unsee(tx: Transaction, clearing: "_Clearing", key: dict[str, Any], ids: set[str]) -> None:
     """Clear the observed flag of rows; those that are not desired either go."""
     if ids:
         for statement in (clearing.observed, clearing.drop):

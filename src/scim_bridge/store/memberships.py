@@ -17,13 +17,13 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import and_, bindparam, func, or_, select
-from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Kind
 from scim_bridge.store.connector_state import IS_PLANNING
 from scim_bridge.store.prepared import Prepared, among, array
 from scim_bridge.store.rows import Membership, Ownership, State
 from scim_bridge.store.tables import member, resource
+from scim_bridge.store.transaction import Transaction
 
 _CONNECTION = member.c.connection_id == bindparam("connection")
 GROUP = and_(_CONNECTION, member.c.group_id == bindparam("group"))
@@ -118,19 +118,19 @@ _HOLDERS = (
 )
 
 
-def asked_by_role(tx: Connection, connection_id: str, user_id: str) -> set[str]:
+def asked_by_role(tx: Transaction, connection_id: str, user_id: str) -> set[str]:
     """Return the ids of the groups that the roles of a person ask for."""
     return set(ids_of(tx, _ASKED, {"connection": connection_id, "user": user_id}))
 
 
-def unmanaged(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str]) -> set[str]:
+def unmanaged(tx: Transaction, connection_id: str, group_id: str, user_ids: Collection[str]) -> set[str]:
     """Return those of these people who are in a group although no client has written them, nor named them in it."""
     key = {"connection": connection_id, "group": group_id}
     return set(ids_of(tx, _UNMANAGED, key, user_ids))
 
 
 def members_of(
-    tx: Connection, connection_id: str, group_id: str, *, limit: int | None = None, after: str | None = None
+    tx: Transaction, connection_id: str, group_id: str, *, limit: int | None = None, after: str | None = None
 ) -> list[Membership]:
     """Return the live members of a group, desired or observed, in the order of their ids.
 
@@ -144,13 +144,13 @@ def members_of(
     return [_membership(record, "User") for record in found]
 
 
-def those_of(tx: Connection, connection_id: str, group_id: str, user_ids: Collection[str]) -> set[str]:
+def those_of(tx: Transaction, connection_id: str, group_id: str, user_ids: Collection[str]) -> set[str]:
     """Return those of these people who are, or were to be, in a group."""
     return set(ids_of(tx, _THOSE, {"connection": connection_id, "group": group_id}, user_ids))
 
 
 def groups_of(
-    tx: Connection, connection_id: str, user_ids: Collection[str], *, deleted: bool = True
+    tx: Transaction, connection_id: str, user_ids: Collection[str], *, deleted: bool = True
 ) -> dict[str, list[Membership]]:
     """Return the groups of people, desired or observed; every given id is a key.
 
@@ -170,36 +170,36 @@ def groups_of(
     return groups
 
 
-def unsettled_of_group(tx: Connection, connection_id: str, group_id: str) -> tuple[list[str], list[str]]:
+def unsettled_of_group(tx: Transaction, connection_id: str, group_id: str) -> tuple[list[str], list[str]]:
     """Return the people who must join a group and those who must leave it."""
     found = _UNSETTLED.rows(tx, {"connection": connection_id, "group": group_id})
     return [id_ for id_, desired in found if desired], [id_ for id_, desired in found if not desired]
 
 
-def on_their_way(tx: Connection, connection_id: str, group_id: str) -> dict[str, int]:
+def on_their_way(tx: Transaction, connection_id: str, group_id: str) -> dict[str, int]:
     """Return the generation of each person who must join a group and is not settled."""
     found = _JOINING.rows(tx, {"connection": connection_id, "group": group_id})
     return {row[0]: row[1] for row in found}
 
 
-def is_being_left(tx: Connection, connection_id: str, group_id: str) -> bool:
+def is_being_left(tx: Transaction, connection_id: str, group_id: str) -> bool:
     """Tell whether somebody still holds a group and is on the way out of it."""
     return _LEAVING.first(tx, {"connection": connection_id, "group": group_id}) is not None
 
 
-def is_left(tx: Connection, connection_id: str, group_id: str) -> bool:
+def is_left(tx: Transaction, connection_id: str, group_id: str) -> bool:
     """Tell whether somebody is, and stays, in a group: of a deleted one, members whom no client manages."""
     return _STAYING.first(tx, {"connection": connection_id, "group": group_id}) is not None
 
 
-def count_holders(tx: Connection, connection_id: str, group_id: str) -> int:
+def count_holders(tx: Transaction, connection_id: str, group_id: str) -> int:
     """Return how many desired members of a group are live and active; grants that are held do not count."""
     number: int = tx.execute(_HOLDERS, {"connection": connection_id, "group": group_id}).scalar_one()
     return number
 
 
 def ids_of(
-    tx: Connection, statement: Prepared, values: dict[str, Any], chosen: Collection[str] | None = None
+    tx: Transaction, statement: Prepared, values: dict[str, Any], chosen: Collection[str] | None = None
 ) -> list[str]:
     """Return the ids that a statement finds.
 

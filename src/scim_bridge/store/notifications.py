@@ -9,15 +9,15 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.engine import Connection
 
 from scim_bridge.store.engine import Store
+from scim_bridge.store.transaction import Transaction
 
 CHANNEL = "scim_bridge"
 """The channel of a bridge's own notifications, which :func:`wake` and :func:`announce` send and :func:`about` reads."""
 
 
-def notify(tx: Connection, channel: str, payload: str) -> None:
+def notify(tx: Transaction, channel: str, payload: str) -> None:
     """Send a notification, delivered exactly when the transaction commits. On SQLite there is nobody to wake.
 
     :param payload: Ids only; at most 8,000 bytes.
@@ -26,12 +26,12 @@ def notify(tx: Connection, channel: str, payload: str) -> None:
         tx.execute(select(func.pg_notify(channel, payload)))
 
 
-def wake(tx: Connection, connection_id: str) -> None:
+def wake(tx: Transaction, connection_id: str) -> None:
     """Say that a connection has work: who drives it looks."""
     notify(tx, CHANNEL, f"intent {connection_id}")
 
 
-def announce(tx: Connection, connection_id: str, resource_id: str) -> None:
+def announce(tx: Transaction, connection_id: str, resource_id: str) -> None:
     """Say that something came of a resource: who waits for it looks."""
     notify(tx, CHANNEL, f"outcome {connection_id} {resource_id}")
 

@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import create_engine, func, select, true
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.pool import QueuePool
 
 from scim_bridge.errors import StoreConfigurationError
 from scim_bridge.store import migrations
 from scim_bridge.store.prepared import Prepared
+from scim_bridge.store.transaction import Transaction
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ def pooled_engine(url: URL) -> Engine:
     )
 
 
-def check_settings(connection: Connection) -> None:
+def check_settings(connection: Transaction) -> None:
     """Refuse a server whose settings lose or garble what was acknowledged.
 
     :raises StoreConfigurationError: naming the setting and the value it needs.
@@ -103,7 +104,7 @@ class PostgresqlDatabase:
             self._engine.dispose()
             raise
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a read on a worker thread."""
         return await self._run(work)
 
@@ -113,23 +114,23 @@ class PostgresqlDatabase:
         """Run one statement on a worker thread."""
         return await self._run(lambda tx: statement.rows(tx, values))
 
-    async def write(self, work: Callable[[Connection], T], *, apart: bool = False) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, apart: bool = False) -> T:
         """Run a transaction on a worker thread; it goes on when the caller is cancelled."""
         del apart  # each has a COMMIT of its own
         return await self._run(work)
 
-    async def write_later(self, work: Callable[[Connection], T]) -> None:
+    async def write_later(self, work: Callable[[Transaction], T]) -> None:
         """Run a transaction; without the caller's waiting, what is written next might come before it."""
         await self._run(work)
 
-    async def _run(self, work: Callable[[Connection], T]) -> T:
+    async def _run(self, work: Callable[[Transaction], T]) -> T:
         # Without the shield, the cancellation of a caller would take back a function that is still queued.
         running = asyncio.get_running_loop().run_in_executor(self._threads, self.write_inline, work)
         # Once the caller is gone nobody would look at an error, and asyncio would log that with a traceback.
         running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         return await asyncio.shield(running)
 
-    def write_inline(self, work: Callable[[Connection], T]) -> T:
+    def write_inline(self, work: Callable[[Transaction], T]) -> T:
         """Run a transaction on the calling thread."""
         with self._engine.begin() as connection:
             return work(connection)

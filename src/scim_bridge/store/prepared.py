@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, TableValuedAlias, Text, bindparam
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+from scim_bridge.store.transaction import Transaction
 
 
 class Prepared:
@@ -43,7 +45,7 @@ class Prepared:
         given = {**constants, **values}
         return given if order is None else [given[name] for name in order]
 
-    def rows(self, tx: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def rows(self, tx: Transaction, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return all rows.
 
         :raises sqlalchemy.exc.DBAPIError: When the database fails, as from any statement.
@@ -51,7 +53,7 @@ class Prepared:
         with _raised_alike(tx.dialect):
             return self.run(tx.connection.dbapi_connection, tx.dialect, values)
 
-    def first(self, tx: Connection, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    def first(self, tx: Transaction, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """Return the first row, if there is one. Raises as :meth:`rows`."""
         found = self.rows(tx, values)
         return found[0] if found else None
@@ -61,11 +63,11 @@ class Prepared:
         rows: list[tuple[Any, ...]] = driver.execute(self.sql(dialect), self.parameters(dialect, values)).fetchall()
         return rows
 
-    def write(self, tx: Connection, values: Mapping[str, Any]) -> None:
+    def write(self, tx: Transaction, values: Mapping[str, Any]) -> None:
         """Run a statement that returns no rows. Raises as :meth:`rows`."""
         self.write_all(tx, [values])
 
-    def write_all(self, tx: Connection, values: Sequence[Mapping[str, Any]]) -> None:
+    def write_all(self, tx: Transaction, values: Sequence[Mapping[str, Any]]) -> None:
         """Run a statement that returns no rows once for each of some sets of values. Raises as :meth:`rows`."""
         with _raised_alike(tx.dialect):
             self.run_all(tx.connection.dbapi_connection, tx.dialect, values)

@@ -8,7 +8,6 @@ from typing import Any
 from scim2_models import InvalidCursorException, Resource, SearchRequest
 from scim2_models.path import AttributeBinding, FilterNode
 from sqlalchemy import ColumnElement, and_, case, func, not_, null, or_, select, tuple_
-from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Kind
 from scim_bridge.store import filters
@@ -17,6 +16,7 @@ from scim_bridge.store.resources import COLUMNS, to_row
 from scim_bridge.store.rows import Ownership, ResourceRow
 from scim_bridge.store.sources import CONNECTION, ColumnSource, ResourceScope, RowSource, columns_of
 from scim_bridge.store.tables import attribute_value, resource
+from scim_bridge.store.transaction import Transaction
 
 Position = Mapping[str, Any]
 """Where a cursor page starts or ends: direction ``d``, sort key ``k`` and id ``i``. JSON-able, for sealed cursors."""
@@ -70,7 +70,7 @@ class _Order:
 
 
 def query(
-    tx: Connection,
+    tx: Transaction,
     connection_id: str,
     kinds: Sequence[Kind],
     *,
@@ -126,14 +126,19 @@ def _matches(
     return or_(*(and_(resource.c.kind == kind, condition) for kind, condition in compiled.items()))
 
 
-def _total(tx: Connection, connection_id: str, where: ColumnElement[bool]) -> int:
+def _total(tx: Transaction, connection_id: str, where: ColumnElement[bool]) -> int:
     statement = select(func.count()).select_from(resource).where(where)
     total: int = tx.execute(statement, {"connection": connection_id}).scalar_one()
     return total
 
 
 def _cursor_page(  # noqa: PLR0917 - the parts of one search
-    tx: Connection, connection_id: str, where: ColumnElement[bool], order: _Order, position: Position | None, count: int
+    tx: Transaction,
+    connection_id: str,
+    where: ColumnElement[bool],
+    order: _Order,
+    position: Position | None,
+    count: int,
 ) -> QueryPage:
     total = _total(tx, connection_id, where)
     if not count:

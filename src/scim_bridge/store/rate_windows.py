@@ -11,19 +11,19 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import bindparam, func, select
-from sqlalchemy.engine import Connection
 
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.dialects import upsert
 from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.tables import rate_window
+from scim_bridge.store.transaction import Transaction
 
 _GET = Prepared(select(rate_window.c.calls).where(rate_window.c.account == bindparam("account")).with_for_update())
 _SERVER_NOW = select(func.clock_timestamp())
 
 
 def take(
-    tx: Connection,
+    tx: Transaction,
     account: str,
     process: str,
     own: Sequence[float],

@@ -17,11 +17,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, select, true
 from sqlalchemy import insert as sql_insert
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import RowMapping
 
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.tables import TOLD_APART, audit, call, request
+from scim_bridge.store.transaction import Transaction
 
 PORTION = 500
 """How many requests one transaction writes, or rows it deletes, at most: nobody else waits for longer than that."""
@@ -126,7 +127,7 @@ class Chosen:
 
 
 def write(
-    tx: Connection, requests: Sequence[KeptRequest], calls: Sequence[KeptCall], reads: Sequence[Mapping[str, Any]] = ()
+    tx: Transaction, requests: Sequence[KeptRequest], calls: Sequence[KeptCall], reads: Sequence[Mapping[str, Any]] = ()
 ) -> None:
     """Keep requests and calls.
 
@@ -187,7 +188,7 @@ def _call_values(one: KeptCall) -> dict[str, Any]:
     }
 
 
-def forget(tx: Connection, before: datetime) -> bool:
+def forget(tx: Transaction, before: datetime) -> bool:
     """Delete one portion of what is older, the oldest first; tell whether there may be more.
 
     Rows are in the order of their writing: the first that is young enough ends the search.
@@ -203,7 +204,7 @@ def forget(tx: Connection, before: datetime) -> bool:
 
 
 def newest(
-    tx: Connection, connection_id: str, chosen: Chosen, *, before: tuple[int, int] | None, limit: int
+    tx: Transaction, connection_id: str, chosen: Chosen, *, before: tuple[int, int] | None, limit: int
 ) -> list[KeptRequest]:
     """Return requests of a connection, those that were written last first.
 
@@ -250,7 +251,7 @@ def _conditions(connection_id: str, chosen: Chosen) -> list[ColumnElement[bool]]
     return found
 
 
-def of_id(tx: Connection, request_id: str) -> list[KeptRequest]:
+def of_id(tx: Transaction, request_id: str) -> list[KeptRequest]:
     """Return the requests with an id, the newest first: clients may have chosen the same one twice.
 
     A read that went well is looked for last: among those since the time that its id tells, or else among all of them.
@@ -263,7 +264,7 @@ def of_id(tx: Connection, request_id: str) -> list[KeptRequest]:
     return [one for row in found for one in reversed(_kept(row)) if one.id == request_id]
 
 
-def _last_before(tx: Connection, at: float | None) -> ColumnElement[bool]:
+def _last_before(tx: Transaction, at: float | None) -> ColumnElement[bool]:
     """Return the condition of the rows that were written since a time: they are in the order of their writing."""
     if at is None:
         return true()
@@ -272,7 +273,7 @@ def _last_before(tx: Connection, at: float | None) -> ColumnElement[bool]:
     return request.c.sequence > (last or 0)
 
 
-def calls_of(tx: Connection, request_id: str) -> list[KeptCall]:
+def calls_of(tx: Transaction, request_id: str) -> list[KeptCall]:
     """Return the calls that a request caused, in order."""
     found = tx.execute(_CALLS, {"request": request_id}).mappings()
     return [
@@ -289,7 +290,7 @@ def calls_of(tx: Connection, request_id: str) -> list[KeptCall]:
     ]
 
 
-def paths_of(tx: Connection, connection_id: str, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+def paths_of(tx: Transaction, connection_id: str, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Return by request the attribute paths that it changed, as the audit chain has them."""
     found = tx.execute(
         select(audit.c.request_id, audit.c.event)

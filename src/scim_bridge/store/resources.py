@@ -11,7 +11,6 @@ from sqlalchemy import Boolean, and_, bindparam, case, select
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
 from sqlalchemy import update as sql_update
-from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from scim_bridge.connector import correlation_id
@@ -24,6 +23,7 @@ from scim_bridge.store.dialects import refusable
 from scim_bridge.store.prepared import Prepared, among, array
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
 from scim_bridge.store.tables import NAME_LENGTH, member, resource
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.store.work import at_least, bump, counts, make_nobody, next_due, pending, shown_otherwise, touch
 
 __all__ = [
@@ -154,7 +154,7 @@ def to_row(record: Sequence[Any]) -> ResourceRow:
     )  # fmt: skip
 
 
-def insert(tx: Connection, row: ResourceRow, resource: Resource[Any]) -> None:
+def insert(tx: Transaction, row: ResourceRow, resource: Resource[Any]) -> None:
     """Add a resource.
 
     :param resource: The object the document was made of; what filters compare comes from it.
@@ -165,7 +165,7 @@ def insert(tx: Connection, row: ResourceRow, resource: Resource[Any]) -> None:
     index.write(tx, row.connection_id, sequence, resource)
 
 
-def save(tx: Connection, row: ResourceRow, resource: Resource[Any] | None = None) -> None:
+def save(tx: Transaction, row: ResourceRow, resource: Resource[Any] | None = None) -> None:
     """Write all columns of an existing row.
 
     :param resource: The object the document was made of, when the document changed.
@@ -184,7 +184,7 @@ def save(tx: Connection, row: ResourceRow, resource: Resource[Any] | None = None
 
 
 def get(
-    tx: Connection,
+    tx: Transaction,
     connection_id: str,
     kind: Kind,
     id: str,
@@ -219,7 +219,7 @@ def any_of(records: Sequence[Sequence[Any]]) -> ResourceRow | None:
 
 
 def get_many(
-    tx: Connection,
+    tx: Transaction,
     connection_id: str,
     kind: Kind,
     ids: Collection[str],
@@ -235,30 +235,30 @@ def get_many(
     return [row for row in found if deleted or not row.deleted]
 
 
-def note_answered(tx: Connection, connection_id: str, id: str) -> None:
+def note_answered(tx: Transaction, connection_id: str, id: str) -> None:
     """Note that the client was told of a creation."""
     _ANSWERED.write(tx, any_key(connection_id, id))
 
 
 def find_by_name(
-    tx: Connection, connection_id: str, kind: Kind, name: str, *, lock: bool = False
+    tx: Transaction, connection_id: str, kind: Kind, name: str, *, lock: bool = False
 ) -> ResourceRow | None:
     """Return the live resource of a userName or displayName, compared as SCIM compares; the oldest if several."""
     statement = _BY_NAME_LOCKED if lock else _BY_NAME_OLDEST
     return _first(tx, statement, connection_id, kind, fold(name))
 
 
-def find_by_external_id(tx: Connection, connection_id: str, kind: Kind, external_id: str) -> ResourceRow | None:
+def find_by_external_id(tx: Transaction, connection_id: str, kind: Kind, external_id: str) -> ResourceRow | None:
     """Return the live resource of an externalId; the oldest if several."""
     return _first(tx, _BY_EXTERNAL_ID, connection_id, kind, exact(external_id))
 
 
-def find_by_remote_id(tx: Connection, connection_id: str, kind: Kind, remote_id: str) -> ResourceRow | None:
+def find_by_remote_id(tx: Transaction, connection_id: str, kind: Kind, remote_id: str) -> ResourceRow | None:
     """Return the resource of a remote id, also one that the client deleted."""
     return _first(tx, _BY_REMOTE_ID, connection_id, kind, remote_id)
 
 
-def remove(tx: Connection, connection_id: str, id: str) -> None:
+def remove(tx: Transaction, connection_id: str, id: str) -> None:
     """Remove a resource, its index and its membership rows for good."""
     for column in (member.c.group_id, member.c.user_id):
         tx.execute(sql_delete(member).where(member.c.connection_id == connection_id, column == id))
@@ -266,7 +266,7 @@ def remove(tx: Connection, connection_id: str, id: str) -> None:
 
 
 def remove_refused(
-    tx: Connection,
+    tx: Transaction,
     connection_id: str,
     kind: Kind | None = None,
     *,
@@ -293,7 +293,7 @@ def remove_refused(
     return len(nothing_left)
 
 
-def iterate(tx: Connection, connection_id: str, kind: Kind, *, after: str | None, limit: int) -> list[ResourceRow]:
+def iterate(tx: Transaction, connection_id: str, kind: Kind, *, after: str | None, limit: int) -> list[ResourceRow]:
     """Return a page of all resources of a kind in the order of their ids, deleted ones too.
 
     :param after: The last id of the page before.
@@ -302,23 +302,23 @@ def iterate(tx: Connection, connection_id: str, kind: Kind, *, after: str | None
     return [to_row(record) for record in found]
 
 
-def ledger(tx: Connection, connection_id: str, *, limit: int = 1000) -> list[ResourceRow]:
+def ledger(tx: Transaction, connection_id: str, *, limit: int = 1000) -> list[ResourceRow]:
     """Return the first of the resources that are not settled, removals first: to be looked at, not to be counted."""
     found = tx.execute(_LEDGER, {"connection": connection_id, "count": limit})
     return [to_row(record) for record in found]
 
 
-def held(tx: Connection, connection_id: str) -> list[ResourceRow]:
+def held(tx: Transaction, connection_id: str) -> list[ResourceRow]:
     """Return all that is held for an operator, removals first."""
     return [to_row(record) for record in tx.execute(_HELD, {"connection": connection_id})]
 
 
-def find_refused(tx: Connection, connection_id: str, kind: Kind, name: str) -> ResourceRow | None:
+def find_refused(tx: Transaction, connection_id: str, kind: Kind, name: str) -> ResourceRow | None:
     """Return the creation of this name that was refused last, as long as it is known."""
     return _first(tx, _REFUSED, connection_id, kind, fold(name))
 
 
-def _first(tx: Connection, statement: Prepared, connection_id: str, kind: Kind, key: str) -> ResourceRow | None:
+def _first(tx: Transaction, statement: Prepared, connection_id: str, kind: Kind, key: str) -> ResourceRow | None:
     found = statement.first(tx, {"connection": connection_id, "kind_is": kind, "key": key})
     return None if found is None else to_row(found)
 
@@ -380,7 +380,7 @@ def _bounded(attribute: str, key: str) -> str:
     return key
 
 
-def _written(tx: Connection, row: ResourceRow, statement: Prepared, values: dict[str, Any]) -> int:
+def _written(tx: Transaction, row: ResourceRow, statement: Prepared, values: dict[str, Any]) -> int:
     """Write a row and return its sequence; turn what a unique index refuses into what it means."""
     try:
         with refusable(tx):

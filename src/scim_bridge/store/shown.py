@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import CompoundSelect, and_, bindparam, func, or_, select, union_all
-from sqlalchemy.engine import Connection
 from sqlalchemy.sql.expression import ColumnElement
 
 from scim_bridge.models import Kind
@@ -21,6 +20,7 @@ from scim_bridge.store.memberships import SHOWN
 from scim_bridge.store.prepared import Prepared, among, array
 from scim_bridge.store.rows import Ownership, entity_tag
 from scim_bridge.store.tables import attribute_value, listed, member, resource
+from scim_bridge.store.transaction import Transaction
 
 
 class Shown(NamedTuple):
@@ -132,7 +132,7 @@ PATHS: dict[Kind, frozenset[str]] = {
 """Those whose keys are rows of ``attribute_value``; case does not count in them."""
 
 
-def user(tx: Connection, connection_id: str, id: str) -> tuple[Shown, list[tuple[str, str]]] | None:
+def user(tx: Transaction, connection_id: str, id: str) -> tuple[Shown, list[tuple[str, str]]] | None:
     """Return a User, and id and name of each of their groups."""
     return user_in(_ONE_WITH_GROUPS.rows(tx, user_key(connection_id, id)))
 
@@ -153,19 +153,19 @@ def user_in(rows: Sequence[tuple[Any, ...]]) -> tuple[Shown, list[tuple[str, str
     return Shown._make(rows[0][:-2]), [row[-2:] for row in rows if row[-2] is not None]
 
 
-def group(tx: Connection, connection_id: str, id: str) -> tuple[Shown, list[str]] | None:
+def group(tx: Transaction, connection_id: str, id: str) -> tuple[Shown, list[str]] | None:
     """Return a Group, and the ids of its members."""
     key = {"connection": connection_id, "kind": "Group", "id": id}
     found = _ONE.rows(tx, key)
     return (Shown._make(found[0]), members(tx, connection_id, id)) if found else None
 
 
-def members(tx: Connection, connection_id: str, group_id: str) -> list[str]:
+def members(tx: Transaction, connection_id: str, group_id: str) -> list[str]:
     """Return the ids of the live members of a group, desired or observed, in order."""
     return [id_ for (id_,) in _MEMBERS.rows(tx, {"connection": connection_id, "id": group_id})]
 
 
-def groups_of(tx: Connection, connection_id: str, user_ids: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+def groups_of(tx: Transaction, connection_id: str, user_ids: Collection[str]) -> dict[str, list[tuple[str, str]]]:
     """Return id and name of the live groups of people; whoever is in none is no key."""
     found: dict[str, list[tuple[str, str]]] = {}
     for user_id, id_, name in _GROUPS.rows(tx, {"connection": connection_id, "ids": array(user_ids)}):
@@ -173,7 +173,7 @@ def groups_of(tx: Connection, connection_id: str, user_ids: Collection[str]) -> 
     return found
 
 
-def page(tx: Connection, connection_id: str, listing: Listing) -> tuple[list[Shown], int]:
+def page(tx: Transaction, connection_id: str, listing: Listing) -> tuple[list[Shown], int]:
     """Return a page of the resources that match, in their order, and how many match."""
     values: dict[str, Any] = {"connection": connection_id, "start": listing.start, "count": listing.count}
     if listing.sought is None:
@@ -188,7 +188,7 @@ def page(tx: Connection, connection_id: str, listing: Listing) -> tuple[list[Sho
     return rows, _counted(shape).rows(tx, values)[0][0]
 
 
-def _page_of_all(tx: Connection, listing: Listing, values: dict[str, Any]) -> tuple[list[Shown], int]:
+def _page_of_all(tx: Transaction, listing: Listing, values: dict[str, Any]) -> tuple[list[Shown], int]:
     """Return a page of everything, walked to from the nearer end."""
     shape = _shape(listing)
     if tx.dialect.name == "sqlite":

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import bindparam, delete, func, insert, select
-from sqlalchemy.engine import Connection
 
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.tables import sign_in
+from scim_bridge.store.transaction import Transaction
 
 Opens = Literal["link", "session"]
 
@@ -40,7 +40,7 @@ class SignIn:
     expires_at: datetime
 
 
-def keep(tx: Connection, opens: Opens, digest: bytes, entry: SignIn, *, now: datetime, most: int) -> None:
+def keep(tx: Transaction, opens: Opens, digest: bytes, entry: SignIn, *, now: datetime, most: int) -> None:
     """Keep a link or a session, and forget those that are over.
 
     :param digest: The SHA-256 of what the browser holds.
@@ -55,17 +55,17 @@ def keep(tx: Connection, opens: Opens, digest: bytes, entry: SignIn, *, now: dat
             forget(tx, beyond)
 
 
-def find(tx: Connection, opens: Opens, digest: bytes, *, now: datetime) -> SignIn | None:
+def find(tx: Transaction, opens: Opens, digest: bytes, *, now: datetime) -> SignIn | None:
     """Return a link or a session that is not over."""
     found = tx.execute(_FIND, {"opens": opens, "digest": digest, "now": to_microseconds(now)}).first()
     return None if found is None else SignIn(found[0], found[1], from_microseconds(found[2]))
 
 
-def forget_all(tx: Connection) -> None:
+def forget_all(tx: Transaction) -> None:
     """Forget every link and every session."""
     tx.execute(delete(sign_in))
 
 
-def forget(tx: Connection, digest: bytes) -> bool:
+def forget(tx: Transaction, digest: bytes) -> bool:
     """Forget a link or a session; tell whether this transaction did it."""
     return tx.execute(delete(sign_in).where(sign_in.c.digest == digest)).rowcount == 1

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import create_engine, event
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
@@ -23,6 +23,7 @@ from scim_bridge.errors import StoreConfigurationError, StoreInUseError
 from scim_bridge.store import migrations
 from scim_bridge.store.failures import is_transient
 from scim_bridge.store.prepared import Prepared, translated
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.store.writer import Writer
 
 T = TypeVar("T")
@@ -224,7 +225,7 @@ def reader_engine(path: Path, *, size: int, busy_timeout: int) -> Engine:
     return _engine(path, "BEGIN", READER_PRAGMAS | {"busy_timeout": busy_timeout}, size)
 
 
-def check_integrity(connection: Connection, path: Path) -> None:
+def check_integrity(connection: Transaction, path: Path) -> None:
     """Refuse a damaged database.
 
     :raises StoreConfigurationError: with what SQLite found.
@@ -268,7 +269,7 @@ class SqliteDatabase:
             raise
         self._writer = Writer(self._writer_connection)
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a bounded read on the calling thread; only when the database is busy, on another one."""
         try:
             return self.read_inline(work)
@@ -287,7 +288,7 @@ class SqliteDatabase:
                 raise translated(error, dialect) from error
         return await self.scan(lambda tx: statement.rows(tx, values))
 
-    async def scan(self, work: Callable[[Connection], T]) -> T:
+    async def scan(self, work: Callable[[Transaction], T]) -> T:
         """Run a read on a reader thread."""
 
         def run() -> T:
@@ -296,22 +297,22 @@ class SqliteDatabase:
 
         return await asyncio.get_running_loop().run_in_executor(self._scans, run)
 
-    async def write(self, work: Callable[[Connection], T], *, apart: bool = False) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, apart: bool = False) -> T:
         """Run a transaction on the writer thread."""
         result: T = await self._writer.submit(work, apart=apart)
         return result
 
-    async def write_later(self, work: Callable[[Connection], T]) -> None:
+    async def write_later(self, work: Callable[[Transaction], T]) -> None:
         """Queue a transaction that waits for others, and is waited for by nobody."""
         # Nobody would look at its error, and asyncio would log that with a traceback.
         self._writer.submit(work, later=True).add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
-    def read_inline(self, work: Callable[[Connection], T]) -> T:
+    def read_inline(self, work: Callable[[Transaction], T]) -> T:
         """Run a read on the calling thread."""
         with self._reader_connection.begin():
             return work(self._reader_connection)
 
-    def write_inline(self, work: Callable[[Connection], T]) -> T:
+    def write_inline(self, work: Callable[[Transaction], T]) -> T:
         """Run a transaction on the calling thread. Never together with :meth:`write`."""
         with self._writer_connection.begin():
             return work(self._writer_connection)

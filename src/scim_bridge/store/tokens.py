@@ -19,10 +19,10 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy import insert as sql_insert
 from sqlalchemy import update as sql_update
-from sqlalchemy.engine import Connection
 
 from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.tables import token
+from scim_bridge.store.transaction import Transaction
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 SECRET_BYTES = 32
@@ -105,7 +105,7 @@ def matches(clear: str, record: TokenRecord) -> bool:
     return hmac.compare_digest(_digest(clear), record.digest)
 
 
-def create(tx: Connection, record: TokenRecord) -> None:
+def create(tx: Transaction, record: TokenRecord) -> None:
     """Keep a token."""
     tx.execute(
         sql_insert(token),
@@ -123,19 +123,19 @@ def create(tx: Connection, record: TokenRecord) -> None:
     )
 
 
-def find(tx: Connection, lookup_id: str) -> TokenRecord | None:
+def find(tx: Transaction, lookup_id: str) -> TokenRecord | None:
     """Return the record of a lookup id, also of a token that is no longer in force."""
     found = tx.execute(_FIND, {"lookup": lookup_id}).mappings().first()
     return None if found is None else _record(found)
 
 
-def list_tokens(tx: Connection, connection_id: str | None = None) -> list[TokenRecord]:
+def list_tokens(tx: Transaction, connection_id: str | None = None) -> list[TokenRecord]:
     """Return all tokens, or those of a connection, oldest first."""
     statement = _LIST if connection_id is None else _LIST.where(token.c.connection_id == connection_id)
     return [_record(found) for found in tx.execute(statement).mappings()]
 
 
-def revoke(tx: Connection, lookup_id: str, now: datetime) -> bool:
+def revoke(tx: Transaction, lookup_id: str, now: datetime) -> bool:
     """End a token; tell whether it was in force."""
     statement = (
         sql_update(token)
@@ -145,7 +145,7 @@ def revoke(tx: Connection, lookup_id: str, now: datetime) -> bool:
     return tx.execute(statement).rowcount == 1
 
 
-def touch(tx: Connection, lookup_id: str, now: datetime) -> None:
+def touch(tx: Transaction, lookup_id: str, now: datetime) -> None:
     """Note that a token was used."""
     tx.execute(sql_update(token).where(token.c.lookup_id == lookup_id).values(used_at=to_microseconds(now)))
 

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, union_all
 from sqlalchemy import update as sql_update
-from sqlalchemy.engine import Connection
 
 from scim_bridge.connector import correlation_id
 from scim_bridge.models import Kind, Lane
@@ -13,6 +12,7 @@ from scim_bridge.store.clock import from_microseconds, to_microseconds
 from scim_bridge.store.prepared import Prepared, among, array
 from scim_bridge.store.rows import PendingKey, State
 from scim_bridge.store.tables import member, resource
+from scim_bridge.store.transaction import Transaction
 
 _CHOSEN = and_(resource.c.connection_id == bindparam("connection"), among(resource.c.id, "ids"))
 _PENDING = resource.c.state == State.PENDING.value
@@ -78,7 +78,7 @@ _AT = Prepared(
 )
 
 
-def bump(tx: Connection, connection_id: str, ids: Collection[str], *, lane: Lane, now: datetime) -> dict[str, int]:
+def bump(tx: Transaction, connection_id: str, ids: Collection[str], *, lane: Lane, now: datetime) -> dict[str, int]:
     """Start a new generation of resources: pending at once, with no attempts and no refusal.
 
     :param ids: SCIM ids; unknown ones are left out.
@@ -92,18 +92,18 @@ def bump(tx: Connection, connection_id: str, ids: Collection[str], *, lane: Lane
     return {row[0]: row[1] for row in found}
 
 
-def make_nobody(tx: Connection, connection_id: str) -> None:
+def make_nobody(tx: Transaction, connection_id: str) -> None:
     """Take back from every User of a connection that its account may be made."""
     tx.execute(sql_update(resource).where(resource.c.connection_id == connection_id).values(may_make=False))
 
 
-def touch(tx: Connection, connection_id: str, ids: Collection[str]) -> None:
+def touch(tx: Transaction, connection_id: str, ids: Collection[str]) -> None:
     """Give resources a new version (ETag) because what they show has changed."""
     if ids:
         _TOUCH.write(tx, {"connection": connection_id, "ids": array(ids)})
 
 
-def shown_otherwise(tx: Connection, connection_id: str) -> None:
+def shown_otherwise(tx: Transaction, connection_id: str) -> None:
     """Give a new version to whatever a removal concerns: what is wanted of it and what is are shown in turn."""
     leaving = and_(member.c.connection_id == connection_id, ~member.c.desired, member.c.observed)
     concerned = or_(
@@ -116,7 +116,7 @@ def shown_otherwise(tx: Connection, connection_id: str) -> None:
 
 
 def pending(
-    tx: Connection, connection_id: str, *, now: datetime, limit: int, exclude: Collection[str] = ()
+    tx: Transaction, connection_id: str, *, now: datetime, limit: int, exclude: Collection[str] = ()
 ) -> list[PendingKey]:
     """Return work that is due, the most urgent lane first, then the longest waiting. Deleted resources count.
 
@@ -134,19 +134,19 @@ def pending(
     return keys
 
 
-def next_due(tx: Connection, connection_id: str, *, now: datetime) -> datetime | None:
+def next_due(tx: Transaction, connection_id: str, *, now: datetime) -> datetime | None:
     """Return when the next waiting resource becomes due, or ``None`` when none waits."""
     ((found,),) = _NEXT.rows(tx, {"connection": connection_id, "now": to_microseconds(now)})
     return None if found is None else from_microseconds(found)
 
 
-def counts(tx: Connection, connection_id: str) -> dict[tuple[Kind, State], int]:
+def counts(tx: Transaction, connection_id: str) -> dict[tuple[Kind, State], int]:
     """Return how many resources of each kind are in each state."""
     found = tx.execute(_COUNTS, {"connection": connection_id})
     return {(kind, State(state)): number for state, kind, number in found}
 
 
-def at_least(tx: Connection, connection_id: str, kind: Kind, number: int) -> bool:
+def at_least(tx: Transaction, connection_id: str, kind: Kind, number: int) -> bool:
     """Tell whether a connection has this many resources of a kind; no more of them than that are looked at."""
     values = {"connection": connection_id, "kind_is": kind, "before": number - 1}
     return number <= 0 or _AT.first(tx, values) is not None

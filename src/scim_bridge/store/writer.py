@@ -11,10 +11,9 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
 from scim_bridge.errors import StoreError
 from scim_bridge.store.failures import is_transient
+from scim_bridge.store.transaction import Transaction
 
 LATER = 1.0
 """Seconds that a transaction waits at most for others to share their commit, if it may."""
@@ -26,7 +25,7 @@ class Writer:
     :param connection: A connection that nobody else uses.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Transaction) -> None:
         self._connection = connection
         self._gathered: list[_Write] = []
         self._due = False
@@ -35,7 +34,7 @@ class Writer:
         self._thread.start()
 
     def submit(
-        self, work: Callable[[Connection], Any], *, apart: bool = False, later: bool = False
+        self, work: Callable[[Transaction], Any], *, apart: bool = False, later: bool = False
     ) -> asyncio.Future[Any]:
         """Queue a transaction; the future is done after its COMMIT. Cancelling the future does not undo the work.
 
@@ -99,7 +98,7 @@ class Writer:
 class _Write:
     """A transaction on its way through the writer thread."""
 
-    def __init__(self, work: Callable[[Connection], Any], *, apart: bool) -> None:
+    def __init__(self, work: Callable[[Transaction], Any], *, apart: bool) -> None:
         self.work = work
         self.apart = apart
         self.loop = asyncio.get_running_loop()
@@ -107,7 +106,7 @@ class _Write:
         self._result: Any = None
         self._error: BaseException | None = None
 
-    def run(self, connection: Connection) -> None:
+    def run(self, connection: Transaction) -> None:
         """Run the function in a SAVEPOINT of its own; only an error of the database itself ends the whole batch."""
         # Not begin_nested(): it never names two alike, and what is new has to be compiled, here and by SQLite.
         connection.exec_driver_sql("SAVEPOINT one_write")

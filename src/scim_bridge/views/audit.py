@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 from scim_bridge.store import audit
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views import Page, Position
 
 PAGE = 500
@@ -56,7 +56,7 @@ class Verdict:
 
 
 def entries(
-    tx: Connection, connection_id: str, after: Position | None, *, about: str | None = None, limit: int | None = None
+    tx: Transaction, connection_id: str, after: Position | None, *, about: str | None = None, limit: int | None = None
 ) -> Page[AuditRow]:
     """Return a page of entries, the last one first.
 
@@ -74,13 +74,13 @@ def entries(
     return Page(tuple(_row(connection_id, one) for one in reversed(some)), (first,) if first else None)
 
 
-def verdict(tx: Connection, connection_id: str) -> Verdict:
+def verdict(tx: Transaction, connection_id: str) -> Verdict:
     """Recompute every hash of a chain."""
     broken, head = audit.verify(tx, connection_id), audit.head(tx, connection_id)
     return Verdict(connection_id, broken, head.sequence, head.hash.hex())
 
 
-def lines(tx: Connection, connection_id: str, after: int = 0) -> Iterator[str]:
+def lines(tx: Transaction, connection_id: str, after: int = 0) -> Iterator[str]:
     """Yield the entries after a sequence number, each as one JSON object; valid inside the transaction only."""
     for one in audit.export(tx, connection_id, after):
         hashes = {"previous_hash": one.previous_hash.hex(), "hash": one.hash.hex()}

@@ -8,8 +8,8 @@ from scim_bridge.models import Lane
 from scim_bridge.provisioning import drift, observing
 from scim_bridge.provisioning.policy import USUAL, Watch
 from scim_bridge.store import inventory, tokens
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.needs import answered, needs
 
 Mode = Literal["live", "plans", "observes", "held"]
@@ -60,7 +60,7 @@ class ConnectionStatus:
     needs: tuple[str, ...]
 
 
-def status(tx: Connection, connection_id: str, watch: Watch = USUAL, *, now: datetime) -> ConnectionStatus:
+def status(tx: Transaction, connection_id: str, watch: Watch = USUAL, *, now: datetime) -> ConnectionStatus:
     """Return how a connection stands. Costs what is not settled, not how many people there are.
 
     On PostgreSQL people and groups are counted, since it keeps no number of them.

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from scim_bridge.models import Unrevoked
 from scim_bridge.store import audit, connector_state, departed, memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.people import there
 
 Ending = Literal["confirmed", "pending", "held", "refused", "rejected", "withdrawn"]
@@ -81,7 +81,7 @@ class _Open:
 
 
 def departures(
-    tx: Connection, connection_id: str, *, since: datetime, others: Collection[str] = (), who: str | None = None
+    tx: Transaction, connection_id: str, *, since: datetime, others: Collection[str] = (), who: str | None = None
 ) -> list[Departure]:
     """Return who was to lose access from a time on, in the order in which it was asked.
 
@@ -105,14 +105,14 @@ def departures(
     return sorted(found, key=lambda one: one.asked)
 
 
-def note_unrevoked(tx: Connection, connection_id: str, told: Sequence[Unrevoked], *, now: datetime) -> None:
+def note_unrevoked(tx: Transaction, connection_id: str, told: Sequence[Unrevoked], *, now: datetime) -> None:
     """Keep what a connector says that goes on, for reports that are made without opening it."""
     items = [asdict(one) for one in told]
     if items != (connector_state.get(tx, connection_id, UNREVOKED) or {}).get("items"):
         connector_state.put(tx, connection_id, UNREVOKED, {"items": items}, now)
 
 
-def unrevoked(tx: Connection, connection_id: str) -> list[Unrevoked]:
+def unrevoked(tx: Transaction, connection_id: str) -> list[Unrevoked]:
     """Return what goes on when somebody's access was ended, as the connector said when the bridge started last."""
     kept = connector_state.get(tx, connection_id, UNREVOKED)
     return [] if kept is None else [Unrevoked(**one) for one in kept["items"]]
@@ -191,7 +191,7 @@ def _outcome(open_: _Open, event: dict[str, Any], at: datetime) -> None:
 
 
 def _departure(
-    tx: Connection,
+    tx: Transaction,
     connection_id: str,
     resource_id: str,
     one: _Open,
@@ -240,7 +240,7 @@ def _settled(one: _Open, row: ResourceRow | None) -> _Open:
     return replace(one, ending=ending)
 
 
-def _left(tx: Connection, row: ResourceRow | None, others: Collection[str]) -> tuple[str, ...]:
+def _left(tx: Transaction, row: ResourceRow | None, others: Collection[str]) -> tuple[str, ...]:
     """Return what somebody who is to have no access still has, as far as the store knows."""
     if row is None:
         return ()

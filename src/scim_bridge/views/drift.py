@@ -8,7 +8,7 @@ from scim_bridge.models import Kind
 from scim_bridge.provisioning import drift
 from scim_bridge.provisioning.drift import SECURITY, DriftClass
 from scim_bridge.store import resources
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class LastRun:
     found: tuple[DriftRow, ...]
 
 
-def last_run(tx: Connection, connection_id: str) -> LastRun | None:
+def last_run(tx: Transaction, connection_id: str) -> LastRun | None:
     """Return the last comparison, or ``None`` when there was none yet."""
     kept = drift.last(tx, connection_id)
     if kept is None:
@@ -61,7 +61,7 @@ def last_run(tx: Connection, connection_id: str) -> LastRun | None:
     return LastRun(connection_id, kept.at, kept.applied, kept.compared, kept.unmanaged, kept.number, found)
 
 
-def _row(tx: Connection, connection_id: str, kept: drift.KeptDrift) -> DriftRow:
+def _row(tx: Transaction, connection_id: str, kept: drift.KeptDrift) -> DriftRow:
     one = kept.drift
     row = resources.get(tx, connection_id, one.kind, one.resource_id, deleted=True) if one.resource_id else None
     return DriftRow(
@@ -78,7 +78,7 @@ def _row(tx: Connection, connection_id: str, kept: drift.KeptDrift) -> DriftRow:
     )
 
 
-def _name(tx: Connection, connection_id: str, part: str) -> str:
+def _name(tx: Transaction, connection_id: str, part: str) -> str:
     """Return the name of a group by its remote id; an attribute path is its own."""
     row = resources.find_by_remote_id(tx, connection_id, "Group", part)
     return part if row is None else row.name

@@ -9,8 +9,8 @@ from scim_bridge.provisioning import drift, observing
 from scim_bridge.provisioning.drift import DriftClass
 from scim_bridge.provisioning.policy import Watch
 from scim_bridge.store import audit, inventory, tokens
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.needs import needs
 
 GAUGES = {
@@ -33,7 +33,7 @@ GAUGES = {
 Number = tuple[str, dict[str, str], float]
 
 
-def gauges(tx: Connection, connection_id: str, watch: Watch, *, now: datetime) -> Iterator[Number]:
+def gauges(tx: Transaction, connection_id: str, watch: Watch, *, now: datetime) -> Iterator[Number]:
     """Yield name, further labels and value of each. Costs what is not settled, not how many people there are."""
     numbers = inventory.counts(tx, connection_id)
 
@@ -66,7 +66,7 @@ def _of_comparison(compared: drift.LastComparison | None) -> Iterator[Number]:
     yield "compared_timestamp_seconds", {}, compared.at.timestamp()
 
 
-def _of_tokens(tx: Connection, connection_id: str, now: datetime) -> Iterator[Number]:
+def _of_tokens(tx: Transaction, connection_id: str, now: datetime) -> Iterator[Number]:
     records = [one for one in tokens.list_tokens(tx, connection_id) if one.revoked_at is None]
     ends = [float("inf") if one.expires_at is None else one.expires_at.timestamp() for one in records]
     valid = [end for end in ends if end > now.timestamp()]

@@ -12,8 +12,8 @@ from scim_bridge.provisioning import drift, observing
 from scim_bridge.provisioning.drift import SECURITY
 from scim_bridge.provisioning.policy import USUAL, Watch
 from scim_bridge.store import audit, connector_state, inventory, tokens
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.work import WORDS
 
 LOOKED_AT = 200
@@ -83,7 +83,7 @@ class Need:
         return f"{text}: {self.command}" if self.command else text
 
 
-def needs(tx: Connection, connection_id: str, watch: Watch = USUAL, *, now: datetime) -> list[Need]:
+def needs(tx: Transaction, connection_id: str, watch: Watch = USUAL, *, now: datetime) -> list[Need]:
     """Return what needs an operator in a connection, the most general first.
 
     Costs what is not settled, not how many people there are.
@@ -117,7 +117,7 @@ def free_on_disk(file: Path | None) -> tuple[float, int] | None:
     return usage.free / usage.total, usage.free
 
 
-def answered(tx: Connection, connection_id: str, compared: datetime | None) -> tuple[datetime | None, str | None]:
+def answered(tx: Transaction, connection_id: str, compared: datetime | None) -> tuple[datetime | None, str | None]:
     """Return when the remote system last answered, and with which class of error it has not done so since.
 
     :param compared: When everything was last compared: then it did answer.
@@ -133,7 +133,7 @@ def answered(tx: Connection, connection_id: str, compared: datetime | None) -> t
     return compared, failing
 
 
-def _of_mode(tx: Connection, connection_id: str) -> list[Need]:
+def _of_mode(tx: Transaction, connection_id: str) -> list[Need]:
     observes = observing.current(tx, connection_id)
     if observes is None:
         return []
@@ -141,7 +141,7 @@ def _of_mode(tx: Connection, connection_id: str) -> list[Need]:
     return [Need(condition, connection_id, observes.detail, "", since=observes.since)]
 
 
-def _of_driver(tx: Connection, connection_id: str, now: datetime) -> list[Need]:
+def _of_driver(tx: Transaction, connection_id: str, now: datetime) -> list[Need]:
     still = connector_state.get(tx, connection_id, STILL)
     driver = inventory.driver(tx, connection_id)
     if still is not None:
@@ -154,7 +154,7 @@ def _of_driver(tx: Connection, connection_id: str, now: datetime) -> list[Need]:
     return [Need("driver", connection_id, text, "restart the bridge, and see its log", since=since)]
 
 
-def _of_answers(tx: Connection, connection_id: str, compared: datetime | None) -> list[Need]:
+def _of_answers(tx: Transaction, connection_id: str, compared: datetime | None) -> list[Need]:
     last, error = answered(tx, connection_id, compared)
     kept = connector_state.get(tx, connection_id, UNASKED)  # so also while nothing waits
     if error is None and kept is not None and (last is None or last < datetime.fromisoformat(kept["since"])):
@@ -165,7 +165,7 @@ def _of_answers(tx: Connection, connection_id: str, compared: datetime | None) -
     return [Need(condition, connection_id, WORDS[error], f"scim-bridge pending {connection_id}", since=last)]
 
 
-def _of_removals(tx: Connection, connection_id: str, watch: Watch, now: datetime) -> list[Need]:
+def _of_removals(tx: Transaction, connection_id: str, watch: Watch, now: datetime) -> list[Need]:
     oldest = inventory.oldest_removal(tx, connection_id, states=(State.PENDING,))
     if oldest is None or now - oldest.modified_at < watch.removal:
         return []
@@ -187,7 +187,7 @@ def _of_removals(tx: Connection, connection_id: str, watch: Watch, now: datetime
     ]
 
 
-def _of_held(tx: Connection, connection_id: str) -> list[Need]:
+def _of_held(tx: Transaction, connection_id: str) -> list[Need]:
     some = inventory.work(tx, connection_id, states=(State.HELD,), after=None, limit=NAMED)
     if not some:
         return []

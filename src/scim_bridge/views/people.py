@@ -7,9 +7,9 @@ from typing import Any, Literal
 from scim2_models import EnterpriseUser, ScimFilter, User
 
 from scim_bridge.store import entitlements, filters, inventory, memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.entitlements import Catalogue
 from scim_bridge.store.rows import Membership, Ownership, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views import Page, Position
 
 PAGE = 500
@@ -110,7 +110,7 @@ class Chosen:
 
 
 def people(
-    tx: Connection, connection_id: str, chosen: Chosen, after: Position | None, *, limit: int | None = None
+    tx: Transaction, connection_id: str, chosen: Chosen, after: Position | None, *, limit: int | None = None
 ) -> Page[PersonRow]:
     """Return a page of people in the order of their userNames, those who are being deleted too.
 
@@ -129,7 +129,7 @@ def people(
     return Page(tuple(told), None if last is None else (last[0], last[1].id))
 
 
-def groups(tx: Connection, connection_id: str, after: Position | None, *, limit: int | None = None) -> Page[GroupRow]:
+def groups(tx: Transaction, connection_id: str, after: Position | None, *, limit: int | None = None) -> Page[GroupRow]:
     """Return a page of groups in the order of their names."""
     limit = limit or PAGE
     found = inventory.by_name(tx, connection_id, "Group", after=_texts(after), limit=limit)
@@ -215,7 +215,7 @@ def _person(row: ResourceRow, groups: list[Membership], listed: Catalogue) -> Pe
     )
 
 
-def _conditions(tx: Connection, connection_id: str, chosen: Chosen) -> list[Any]:
+def _conditions(tx: Transaction, connection_id: str, chosen: Chosen) -> list[Any]:
     conditions = []
     if chosen.filter is not None:
         conditions.append(_compiled(chosen.filter))
@@ -234,7 +234,7 @@ def _compiled(text: str) -> Any:
     return filters.compile(ScimFilter[Any](text).ast, "User", User[EnterpriseUser])
 
 
-def _group(tx: Connection, connection_id: str, name: str) -> str:
+def _group(tx: Transaction, connection_id: str, name: str) -> str:
     row = resources.find_by_name(tx, connection_id, "Group", name)
     if row is None:
         raise LookupError(

@@ -10,8 +10,8 @@ from scim_bridge.paths import attributes_of
 from scim_bridge.provisioning import observing
 from scim_bridge.provisioning.plan import same
 from scim_bridge.store import audit, memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Observed, Ownership, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.people import GroupOfPerson, There, Wanted, groups_of, there, wanted
 from scim_bridge.views.work import Work, work
 
@@ -104,7 +104,7 @@ class Gone:
     history: tuple[Entry, ...]
 
 
-def person(tx: Connection, connection_id: str, who: str, *, history: int = HISTORY) -> Person | Gone | None:
+def person(tx: Transaction, connection_id: str, who: str, *, history: int = HISTORY) -> Person | Gone | None:
     """Return what is stored of a person.
 
     :param who: Their userName, or the SCIM id; of somebody who was deleted the id only.
@@ -141,7 +141,7 @@ def person(tx: Connection, connection_id: str, who: str, *, history: int = HISTO
     )
 
 
-def trail(tx: Connection, connection_id: str, resource_id: str, *, limit: int) -> tuple[Entry, ...]:
+def trail(tx: Transaction, connection_id: str, resource_id: str, *, limit: int) -> tuple[Entry, ...]:
     """Return what the audit chain has of a User or Group, the oldest of the last entries first."""
     found = audit.latest(tx, connection_id, resource_id=resource_id, limit=limit)
     return tuple(entry(one) for one in reversed(found))

@@ -14,8 +14,8 @@ from scim_bridge.provisioning.guard import Guard
 from scim_bridge.provisioning.plan import Step, differing
 from scim_bridge.provisioning.situation import Capabilities, Situation, situation_of
 from scim_bridge.store import inventory, memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import Membership, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 
 PAGE = 500
 
@@ -119,7 +119,7 @@ def _decided(plan: Plan) -> set[tuple[str, str | None, bool]]:
 
 
 def plan(
-    tx: Connection,
+    tx: Transaction,
     connection_id: str,
     capabilities: Capabilities,
     guard: Guard,
@@ -167,7 +167,7 @@ def plan(
 class _Planning:
     """Goes through what is not settled."""
 
-    def __init__(self, tx: Connection, connection_id: str, capabilities: Capabilities, guard: Guard) -> None:
+    def __init__(self, tx: Transaction, connection_id: str, capabilities: Capabilities, guard: Guard) -> None:
         self.tx, self.connection_id = tx, connection_id
         self.capabilities, self.guard = capabilities, guard
         self.changes: list[Change] = []

@@ -4,14 +4,14 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from scim_bridge.store.chain import YOUNG_DAYS
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.departures import departures, is_open
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def needed(
-    tx: Connection, connection_id: str, before: datetime, *, others: Collection[str], now: datetime
+    tx: Transaction, connection_id: str, before: datetime, *, others: Collection[str], now: datetime
 ) -> str | None:
     """Return why the entries before a time are needed; ``None``: they may go.
 

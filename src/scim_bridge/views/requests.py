@@ -9,8 +9,8 @@ from datetime import datetime
 
 from scim_bridge.models import Kind
 from scim_bridge.store import audit, request_log, resources, tokens
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.request_log import Chosen, KeptCall, KeptRequest
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views import Page, Position
 from scim_bridge.views.person import Entry, Gone, Person, entry, person, trail
 from scim_bridge.views.work import work
@@ -130,7 +130,7 @@ class Trace:
 
 
 def requests(
-    tx: Connection, connection_id: str, chosen: Chosen, after: Position | None, *, limit: int | None = None
+    tx: Transaction, connection_id: str, chosen: Chosen, after: Position | None, *, limit: int | None = None
 ) -> Page[Request]:
     """Return a page of requests, the newest first; what was written together may be in the order of the writing.
 
@@ -143,12 +143,12 @@ def requests(
     return Page(items, found[-1].place if len(found) == limit else None)
 
 
-def about(tx: Connection, connection_id: str, resource_id: str) -> tuple[Request, ...]:
+def about(tx: Transaction, connection_id: str, resource_id: str) -> tuple[Request, ...]:
     """Return the last requests that asked about a User or Group, or changed it, the newest first."""
     return requests(tx, connection_id, Chosen(target=resource_id), None, limit=ABOUT).items
 
 
-def trace(tx: Connection, request_id: str, *, connection_id: str | None = None) -> tuple[Trace, ...]:
+def trace(tx: Transaction, request_id: str, *, connection_id: str | None = None) -> tuple[Trace, ...]:
     """Return what came of the requests with an id: one, unless clients chose the same id twice; the newest first.
 
     :param connection_id: Only what was asked of this connection.
@@ -157,7 +157,7 @@ def trace(tx: Connection, request_id: str, *, connection_id: str | None = None) 
     return tuple(_traced(tx, one) for one in found if connection_id in (None, one.connection_id))
 
 
-def _with_id(tx: Connection, connection_id: str, chosen: Chosen) -> Chosen:
+def _with_id(tx: Transaction, connection_id: str, chosen: Chosen) -> Chosen:
     """Return the choice with the id of what may be named."""
     if chosen.target is None:
         return chosen
@@ -167,7 +167,7 @@ def _with_id(tx: Connection, connection_id: str, chosen: Chosen) -> Chosen:
     return chosen if row is None else replace(chosen, target=row.id)
 
 
-def _told(tx: Connection, connection_id: str, found: Sequence[KeptRequest]) -> tuple[Request, ...]:
+def _told(tx: Transaction, connection_id: str, found: Sequence[KeptRequest]) -> tuple[Request, ...]:
     paths = request_log.paths_of(tx, connection_id, [one.id for one in found if one.method != "GET"])
     names: dict[str, str] = {}
     for kind in ("User", "Group"):
@@ -212,7 +212,7 @@ def _by(one: KeptRequest, labels: Mapping[str, str]) -> str:
     return f"{what} {one.token} ({label})" if label else f"{what} {one.token}"
 
 
-def _traced(tx: Connection, kept: KeptRequest) -> Trace:
+def _traced(tx: Transaction, kept: KeptRequest) -> Trace:
     (asked,) = _told(tx, kept.connection_id, [kept])
     entries: dict[tuple[str, str], list[Entry]] = {}
     if kept.kind is not None and kept.target is not None:
@@ -224,7 +224,7 @@ def _traced(tx: Connection, kept: KeptRequest) -> Trace:
     return Trace(asked, _sentence(asked), tuple(_call(one) for one in request_log.calls_of(tx, kept.id)), effects)
 
 
-def _effect(tx: Connection, connection_id: str, kind: str, id_: str, entries: list[Entry]) -> Effect:
+def _effect(tx: Transaction, connection_id: str, kind: str, id_: str, entries: list[Entry]) -> Effect:
     if kind == "User":
         one = person(tx, connection_id, id_, history=1)
         if isinstance(one, Person):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from scim_bridge.store import tokens as kept
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views import Page, Position
 
 
@@ -29,7 +29,7 @@ class TokenRow:
 
 
 def tokens(
-    tx: Connection, connection_id: str | None, after: Position | None = None, *, now: datetime
+    tx: Transaction, connection_id: str | None, after: Position | None = None, *, now: datetime
 ) -> Page[TokenRow]:
     """Return the tokens of a connection, or of all, the oldest first; they are few, so there is one page."""
     del after

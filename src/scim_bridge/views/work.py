@@ -7,8 +7,8 @@ from datetime import datetime
 from scim_bridge.models import Kind, Lane
 from scim_bridge.provisioning import observing
 from scim_bridge.store import audit, inventory, memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views import Page, Position
 from scim_bridge.views.people import there, was_refused
 
@@ -63,7 +63,7 @@ class Work:
 
 
 def pending(
-    tx: Connection,
+    tx: Transaction,
     connection_id: str,
     after: Position | None,
     *,
@@ -83,7 +83,7 @@ def pending(
     return Page(items, None if last is None else (int(last[1].lane), last[0]))
 
 
-def work(tx: Connection, row: ResourceRow, *, observes: bool) -> Work:
+def work(tx: Transaction, row: ResourceRow, *, observes: bool) -> Work:
     """Return what is told of something that is not settled.
 
     :param observes: Whether its connection observes.
@@ -107,7 +107,7 @@ def work(tx: Connection, row: ResourceRow, *, observes: bool) -> Work:
     )
 
 
-def wanted(tx: Connection, row: ResourceRow) -> str:
+def wanted(tx: Transaction, row: ResourceRow) -> str:
     """Tell in words, and by names, what is to be done."""
     if row.deleted:
         return "made" if was_refused(row) else "deleted"
@@ -139,7 +139,7 @@ def _why(row: ResourceRow, trail: list[audit.AuditEvent], *, observes: bool) -> 
     return "a call is under way, or its outcome unknown" if row.ambiguous else "waits for its turn"
 
 
-def _people(tx: Connection, group: ResourceRow, ids: list[str]) -> str:
+def _people(tx: Transaction, group: ResourceRow, ids: list[str]) -> str:
     found = resources.get_many(tx, group.connection_id, "User", ids[:NAMED], deleted=True)
     return _some([row.name for row in found], len(ids))
 

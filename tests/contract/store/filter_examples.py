@@ -24,13 +24,13 @@ from scim2_models.path import (
 )
 from scim2_models.resources.group import GroupMember
 from scim2_models.resources.user import GroupMembership
-from sqlalchemy.engine import Connection
 
 from scim_bridge.models import EnterpriseUser, Kind, User
 from scim_bridge.models import Group as BridgeGroup
 from scim_bridge.store import documents, filters, membership_changes, memberships, query, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, Ownership, ResourceRow
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION, CORE, ENTERPRISE, NOON, group, row_of
 
 T = TypeVar("T")
@@ -112,11 +112,11 @@ class UndoError(Exception):
 
 
 @contextmanager
-def undone(store: Store) -> Iterator[Callable[[Callable[[Connection], None]], None]]:
+def undone(store: Store) -> Iterator[Callable[[Callable[[Transaction], None]], None]]:
     """Run work in a transaction that is rolled back afterwards."""
 
-    def run(work: Callable[[Connection], None]) -> None:
-        def transaction(tx: Connection) -> None:
+    def run(work: Callable[[Transaction], None]) -> None:
+        def transaction(tx: Transaction) -> None:
             work(tx)
             raise UndoError
 
@@ -126,7 +126,7 @@ def undone(store: Store) -> Iterator[Callable[[Callable[[Connection], None]], No
     yield run
 
 
-def fill(tx: Connection, people: list[Any], members: list[Any]) -> list[Any]:
+def fill(tx: Transaction, people: list[Any], members: list[Any]) -> list[Any]:
     """Insert resources, and return them as clients are shown them."""
     rows: list[ResourceRow] = []
     for number, (document, shown_active, created_at) in enumerate(people):
@@ -148,7 +148,7 @@ def fill(tx: Connection, people: list[Any], members: list[Any]) -> list[Any]:
     return [shown(tx, row) for row in rows]
 
 
-def shown(tx: Connection, row: ResourceRow) -> Any:
+def shown(tx: Transaction, row: ResourceRow) -> Any:
     """Return a row as clients are shown it."""
     resource = documents.decode(row, MODELS[row.kind])
     if row.kind == "Group":
@@ -161,7 +161,7 @@ def shown(tx: Connection, row: ResourceRow) -> Any:
     return resource
 
 
-def matches(tx: Connection, kind: Kind, node: FilterNode) -> set[str]:
+def matches(tx: Transaction, kind: Kind, node: FilterNode) -> set[str]:
     """Return the ids that a filter selects in SQL."""
     page = query.query(tx, CONNECTION, [kind], models=MODELS, filter=node, count=100, listed=list(Ownership))
     assert page.total == len(page.rows)
@@ -176,7 +176,7 @@ def accepted(everything: list[Any], kind: Kind, node: FilterNode) -> set[str]:
         return {each.id for each in everything if isinstance(each, model) and bound.match(each)}
 
 
-def shown_again(tx: Connection, resource: Any) -> Any:
+def shown_again(tx: Transaction, resource: Any) -> Any:
     """Return a resource as clients are shown it after its groups or members changed."""
     kind: Kind = "Group" if isinstance(resource, BridgeGroup) else "User"
     row = resources.get(tx, CONNECTION, kind, resource.id)

@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import delete, update
-from sqlalchemy.engine import Connection
 
 from scim_bridge.store import audit, chain
 from scim_bridge.store.engine import Store
 from scim_bridge.store.tables import audit as audit_table
 from scim_bridge.store.tables import audit_head
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views import audit as views
 from tests.contract.store.examples import CONNECTION, NOON
 
 EVENTS = 1003  # over two pages of an export
 
 
-def fill(tx: Connection, events: int = 20) -> None:
+def fill(tx: Transaction, events: int = 20) -> None:
     """Append events to two connections."""
     for number in range(events):
         audit.append(tx, CONNECTION, {"kind": "write", "n": number}, now=NOON + timedelta(seconds=number))
@@ -29,7 +29,7 @@ def fill(tx: Connection, events: int = 20) -> None:
 async def test_events_are_exported_in_order_with_their_times(store: Store) -> None:
     """Every event comes back once, in order, from wherever the last export ended."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         fill(tx, EVENTS)
         events = list(audit.export(tx, CONNECTION))
         assert [entry.sequence for entry in events] == list(range(1, EVENTS + 1))
@@ -63,7 +63,7 @@ async def test_tampering_is_found_where_it_happened(store: Store, tampering: str
     """Whatever was changed, verification names the first event that does not hold."""
     statement, first = TAMPERINGS[tampering]
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         fill(tx)
         tx.execute(statement)
         assert audit.verify(tx, CONNECTION) == first
@@ -75,7 +75,7 @@ async def test_tampering_is_found_where_it_happened(store: Store, tampering: str
 async def test_what_is_asked_of_a_time_or_of_one_resource_is_found(store: Store) -> None:
     """From any time on, whole; of one resource the latest first; of neither anything of another connection."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         fill(tx)
         for number in (3, 9):
             audit.append(
@@ -108,10 +108,10 @@ async def test_a_head_is_signed_when_it_is_due_and_by_one_of_many(store: Store) 
     key = Ed25519PrivateKey.from_private_bytes(bytes(32))
     hour = timedelta(hours=1)
 
-    def sign(tx: Connection, *, hours: float) -> bool:
+    def sign(tx: Transaction, *, hours: float) -> bool:
         return audit.sign(tx, CONNECTION, key, every=hour, now=NOON + hours * hour)
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         assert not sign(tx, hours=0)
         fill(tx)
         assert [sign(tx, hours=hours) for hours in (1, 1, 1.9, 2, 2.5)] == [True, False, False, True, False]
@@ -130,7 +130,7 @@ async def test_a_head_is_signed_when_it_is_due_and_by_one_of_many(store: Store) 
 async def test_a_pruned_chain_holds_and_tells_what_is_gone(store: Store) -> None:
     """Entries before a time go, also twice; the rest verifies, here and in a file; whatever else is missing shows."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         fill(tx)
         assert audit.prune(tx, CONNECTION, NOON, {}, now=NOON + DAY) == 0
         (seventh,) = [one for one in audit.export(tx, CONNECTION) if one.sequence == 7]

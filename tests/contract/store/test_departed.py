@@ -4,23 +4,23 @@ import json
 from datetime import timedelta
 
 from sqlalchemy import select
-from sqlalchemy.engine import Connection
 
 from scim_bridge.store import departed
 from scim_bridge.store.engine import Store
 from scim_bridge.store.tables import connector_state
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION, NOON, row_of, user
 
 DAY = timedelta(days=1)
 
 
-def fill(tx: Connection) -> None:
+def fill(tx: Transaction) -> None:
     """Keep two people, a day apart."""
     for number, name in enumerate(("Ada@x.example", "bob@x.example")):
         departed.keep(tx, row_of(user(name), id=name[:3].lower()), now=NOON + number * DAY)
 
 
-def rows(tx: Connection) -> str:
+def rows(tx: Transaction) -> str:
     """Return all that the table has of the connection."""
     found = tx.execute(select(connector_state.c.value).where(connector_state.c.connection_id == CONNECTION))
     return json.dumps(found.scalars().all())
@@ -29,7 +29,7 @@ def rows(tx: Connection) -> str:
 async def test_a_name_gives_way_to_a_hash_that_still_finds_it(store: Store) -> None:
     """In any case of letters; nobody else's; the table has the name no more."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         fill(tx)
         assert departed.find(tx, CONNECTION, "ADA@X.example") == {"ada"}
         assert departed.names(tx, CONNECTION, ["ada", "bob", "cyd"]) == {"ada": "Ada@x.example", "bob": "bob@x.example"}
@@ -48,7 +48,7 @@ async def test_a_name_gives_way_to_a_hash_that_still_finds_it(store: Store) -> N
 async def test_what_is_pruned_is_forgotten(store: Store) -> None:
     """Also after the name gave way, by the time of the deletion."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         fill(tx)
         departed.hide(tx, CONNECTION, NOON + DAY, now=NOON + DAY)
         departed.forget(tx, CONNECTION, NOON + DAY)

@@ -24,11 +24,11 @@ from scim2_models.path import (
     Present,
     ValuePath,
 )
-from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Kind
 from scim_bridge.store import resources
 from scim_bridge.store.engine import Store
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CORE, ENTERPRISE, NOON, group, row_of
 from tests.contract.store.filter_examples import (
     BADGE,
@@ -173,7 +173,7 @@ def test_a_random_filter_in_sql_selects_what_scim_filter_match_selects(any_store
         nodes=st.lists(filter_nodes, min_size=FILTERS_OF_AN_EXAMPLE, max_size=FILTERS_OF_AN_EXAMPLE),
     )
     def check(people: list[Any], members: list[Any], nodes: list[FilterNode]) -> None:
-        def work(tx: Connection) -> None:
+        def work(tx: Transaction) -> None:
             everything = fill(tx, people, members)
             for node, kind in product(nodes, MODELS):
                 next(compared)
@@ -251,7 +251,7 @@ def test_every_attribute_with_every_operator_selects_what_scim_filter_match_sele
     nodes = list(every_filter())
     assert len(nodes) > 3000
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         *everything, gone = fill(tx, [(each, True, NOON) for each in PEOPLE], MEMBERS)
         resources.save(tx, row_of(group(gone.display_name), id=gone.id, deleted=True))
         everything = [shown_again(tx, each) for each in everything]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import psycopg
 import pytest
 from sqlalchemy import func, select, text, update
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import URL
 
 from scim_bridge.errors import StoreUnavailableError
 from scim_bridge.store import leadership as leaderships
@@ -16,6 +16,7 @@ from scim_bridge.store.leadership import Leadership, leadership
 from scim_bridge.store.locks import lock_key
 from scim_bridge.store.notifications import listening, notify
 from scim_bridge.store.tables import ownership
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION
 from tests.hang_guard import HANG_SECONDS
 from tests.postgresql import PostgresqlServer
@@ -180,7 +181,7 @@ async def test_a_notification_arrives_exactly_when_its_transaction_commits(repli
     """What is rolled back is never heard; other channels are not heard either."""
     heard = Heard()
 
-    def undone(tx: Connection) -> None:
+    def undone(tx: Transaction) -> None:
         notify(tx, "intent", "undone")
         raise UndoError
 

@@ -7,19 +7,19 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from sqlalchemy.engine import Connection
 
 from scim_bridge.store import membership_changes, memberships, resources, shown
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, Membership, MembershipChange
 from scim_bridge.store.tables import member
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION, NOON, group, row_of, user
 
 USERS = [f"user-{number}" for number in range(5)]
 GROUPS = ["group-0", "group-1"]
 
 
-def fill(tx: Connection, **changes: Any) -> None:
+def fill(tx: Transaction, **changes: Any) -> None:
     """Insert five people and two groups."""
     for id_ in USERS:
         resources.insert(tx, row_of(user(id_), id=id_, **changes), user(id_))
@@ -27,23 +27,23 @@ def fill(tx: Connection, **changes: Any) -> None:
         resources.insert(tx, row_of(group(id_), id=id_, remote_id=f"remote-{id_}"), group(id_))
 
 
-def apply(tx: Connection, *deltas: tuple[str, list[str]], to: str = "group-0") -> MembershipChange:
+def apply(tx: Transaction, *deltas: tuple[str, list[str]], to: str = "group-0") -> MembershipChange:
     """Apply deltas to a group."""
     return membership_changes.apply(
         tx, CONNECTION, to, [MemberDelta(action, tuple(ids)) for action, ids in deltas], NOON
     )
 
 
-def rows(tx: Connection) -> set[tuple[str, str, bool, bool]]:
+def rows(tx: Transaction) -> set[tuple[str, str, bool, bool]]:
     """Return all membership rows."""
     found = tx.execute(select(member.c.group_id, member.c.user_id, member.c.desired, member.c.observed))
     return {(group_id, user_id, desired, observed) for group_id, user_id, desired, observed in found}
 
 
-async def in_transaction(store: Store, work: Callable[[Connection], None]) -> None:
+async def in_transaction(store: Store, work: Callable[[Transaction], None]) -> None:
     """Run a test's body on people and groups."""
 
-    def transaction(tx: Connection) -> None:
+    def transaction(tx: Transaction) -> None:
         fill(tx)
         work(tx)
 
@@ -53,7 +53,7 @@ async def in_transaction(store: Store, work: Callable[[Connection], None]) -> No
 async def test_unknown_members_are_reported_and_not_stored(store: Store) -> None:
     """An id of nobody, of a group, or of a deleted person is unknown; to remove one is calm."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         gone = row_of(user("gone"), id="gone", deleted=True)
         resources.insert(tx, gone, user("gone"))
         change = apply(tx, ("add", ["user-1", "nobody", "group-1", "gone"]), ("remove", ["stranger"]))
@@ -66,7 +66,7 @@ async def test_unknown_members_are_reported_and_not_stored(store: Store) -> None
 async def test_a_change_that_changes_nothing_reports_nothing(store: Store) -> None:
     """A present member added and an absent one removed are calm."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         apply(tx, ("add", ["user-1"]))
         assert apply(tx, ("add", ["user-1"]), ("remove", ["user-2"])) == MembershipChange(
             frozenset(), frozenset(), frozenset()
@@ -78,7 +78,7 @@ async def test_a_change_that_changes_nothing_reports_nothing(store: Store) -> No
 async def test_a_removal_is_shown_until_it_is_true(store: Store) -> None:
     """A member that is observed stays shown after the client removed it, and goes when the remote system agrees."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         apply(tx, ("add", ["user-1", "user-2"]))
         membership_changes.observe_group(tx, CONNECTION, "group-0", added=["user-1"], removed=[])
         apply(tx, ("remove", ["user-1", "user-2"]))
@@ -95,7 +95,7 @@ async def test_a_removal_is_shown_until_it_is_true(store: Store) -> None:
 async def test_observing_a_person_sets_exactly_the_groups_seen(store: Store) -> None:
     """Groups seen and not wanted get a row of their own; groups wanted and not seen stay wanted."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         apply(tx, ("add", ["user-1"]))
         membership_changes.observe_user(tx, CONNECTION, "user-1", ["group-1"])
         assert rows(tx) == {("group-0", "user-1", True, False), ("group-1", "user-1", False, True)}
@@ -113,7 +113,7 @@ async def test_observing_a_person_sets_exactly_the_groups_seen(store: Store) -> 
 async def test_a_person_who_is_removed_is_wanted_nowhere(store: Store) -> None:
     """``remove_user`` names every group they are or were to be in, and leaves what is still to be undone."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         apply(tx, ("add", ["user-1", "user-2"]))
         membership_changes.observe_user(tx, CONNECTION, "user-1", ["group-1"])
         assert membership_changes.remove_user(tx, CONNECTION, "user-1") == ["group-0", "group-1"]
@@ -125,7 +125,7 @@ async def test_a_person_who_is_removed_is_wanted_nowhere(store: Store) -> None:
 async def test_a_group_that_is_removed_wants_nobody(store: Store) -> None:
     """``remove_group`` names everybody concerned; ``groups_of`` shows the dying group unless told not to."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         apply(tx, ("add", ["user-1", "user-2"]))
         membership_changes.observe_group(tx, CONNECTION, "group-0", added=["user-1"], removed=[])
         assert membership_changes.remove_group(tx, CONNECTION, "group-0").removed == {"user-1", "user-2"}
@@ -140,7 +140,7 @@ async def test_a_group_that_is_removed_wants_nobody(store: Store) -> None:
 async def test_holders_are_desired_members_who_are_active_and_live(store: Store) -> None:
     """Inactive, deleted and merely observed people hold nothing."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         apply(tx, ("add", ["user-1", "user-2", "user-3"]))
         membership_changes.observe_group(tx, CONNECTION, "group-0", added=["user-4"], removed=[])
         resources.save(tx, row_of(user("user-2"), id="user-2", active=False))
@@ -153,7 +153,7 @@ async def test_holders_are_desired_members_who_are_active_and_live(store: Store)
 async def test_members_are_paged_by_id(store: Store) -> None:
     """Pages join to all members, as clients are shown them."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         apply(tx, ("replace", USERS))
         first = memberships.members_of(tx, CONNECTION, "group-0", limit=3)
         rest = memberships.members_of(tx, CONNECTION, "group-0", limit=3, after=first[-1].id)
@@ -168,7 +168,7 @@ async def test_a_group_of_thousands_changes_as_a_whole(store: Store) -> None:
     """More members than one statement takes are added, replaced and removed completely."""
     people = [f"many-{number:04}" for number in range(620)]
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         for id_ in people:
             resources.insert(tx, row_of(user(id_), id=id_), user(id_))
         assert apply(tx, ("replace", people)).added == frozenset(people)
@@ -231,7 +231,7 @@ class Model:
             self.desired = {pair for pair in self.desired if pair[1] != step[1]}
 
 
-def do(tx: Connection, step: tuple[Any, ...]) -> None:
+def do(tx: Transaction, step: tuple[Any, ...]) -> None:
     """Do one step in the database."""
     if step[0] == "apply":
         apply(tx, *step[1])
@@ -253,7 +253,7 @@ class UndoError(Exception):
 async def test_who_may_be_in_a_group_is_noted_only_of_whom_nothing_is_known(store: Store) -> None:
     """A suspected membership is to be removed; who is to be in, or was seen in it, is left as it is."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         apply(tx, ("add", ["user-1"]))
         membership_changes.observe_group(tx, CONNECTION, "group-0", added=["user-2"], removed=[])
         before = rows(tx)
@@ -276,7 +276,7 @@ def test_rows_follow_two_sets_through_any_history(any_store_url: str) -> None:
     @settings(max_examples=120 if store.dialect == "sqlite" else 40, suppress_health_check=list(HealthCheck))
     @given(st.lists(steps, max_size=8))
     def check(history: list[tuple[Any, ...]]) -> None:
-        def work(tx: Connection) -> None:
+        def work(tx: Transaction) -> None:
             fill(tx)
             model = Model()
             for step in history:

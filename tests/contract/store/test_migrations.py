@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, MetaData, Table, create_engine, inspect, select, text, update
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 from sqlalchemy.schema import CreateTable
 
 from scim_bridge.errors import StoreConfigurationError
@@ -20,6 +20,7 @@ from scim_bridge.store import audit, memberships, migrations
 from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.engine import Store
 from scim_bridge.store.tables import metadata
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import NOON
 from tests.postgresql import PostgresqlServer
 
@@ -39,7 +40,7 @@ def empty(request: pytest.FixtureRequest) -> Iterator[Engine]:
     engine.dispose()
 
 
-def schema(connection: Connection) -> set[str]:
+def schema(connection: Transaction) -> set[str]:
     """Return the definition of every table and index, as the database itself tells it."""
     if connection.dialect.name == "sqlite":
         found = connection.execute(text("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")).scalars()

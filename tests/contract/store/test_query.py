@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 from scim2_models import InvalidCursorException, ScimFilter, SearchRequest
-from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Group, Kind, User
 from scim_bridge.store import documents, query, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.query import Position, QueryPage
 from scim_bridge.store.rows import Ownership, ResourceRow
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION, NOON, group, row_of, user
 
 MODELS: dict[Kind, Any] = {"User": User, "Group": Group}
 TITLES = ["b", "A", None, "c", "a", None, "B"]
 
 
-def search(tx: Connection, kinds: Sequence[Kind] = ("User",), **options: Any) -> QueryPage:
+def search(tx: Transaction, kinds: Sequence[Kind] = ("User",), **options: Any) -> QueryPage:
     """Search the connection."""
     options = {"filter": None, "count": 100, "listed": list(Ownership), **options}
     if isinstance(options["filter"], str):
@@ -27,7 +27,7 @@ def search(tx: Connection, kinds: Sequence[Kind] = ("User",), **options: Any) ->
     return query.query(tx, CONNECTION, kinds, models=MODELS, **options)
 
 
-def fill(tx: Connection) -> list[ResourceRow]:
+def fill(tx: Transaction) -> list[ResourceRow]:
     """Insert seven people, in the order of their creation, and two groups."""
     rows = []
     for number, title in enumerate(TITLES):
@@ -44,7 +44,7 @@ def fill(tx: Connection) -> list[ResourceRow]:
 async def test_index_pages_join_to_everything_once(store: Store) -> None:
     """Pages by startIndex cover all matches in a stable order, and each tells the total (RFC 7644 §3.4.2.4)."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         rows = fill(tx)
         pages = [search(tx, start_index=start, count=3) for start in (1, 4, 7)]
         assert [row.id for page in pages for row in page.rows] == [row.id for row in rows]
@@ -63,7 +63,7 @@ async def test_cursor_pages_walk_both_ways_in_sort_order(store: Store, sort_by: 
     """Cursor pages cover all matches once, in the order of ``SearchRequest.sort``, both ways (RFC 9865)."""
     order = SearchRequest.SortOrder.descending if descending else SearchRequest.SortOrder.ascending
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         rows = fill(tx)
         options: dict[str, Any] = {"by_cursor": True, "sort_by": sort_by, "descending": descending, "count": 2}
         pages = [search(tx, **options)]
@@ -86,7 +86,7 @@ async def test_cursor_pages_walk_both_ways_in_sort_order(store: Store, sort_by: 
 async def test_a_cursor_survives_changes_behind_it(store: Store) -> None:
     """A page that follows a position neither repeats nor skips what stands still while others come and go."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         rows = fill(tx)
         first = search(tx, by_cursor=True, count=3)
         resources.remove(tx, CONNECTION, rows[0].id)
@@ -107,7 +107,7 @@ async def test_a_position_of_nobody_is_refused(store: Store, position: Position)
 async def test_only_live_listed_resources_of_the_kinds_are_found(store: Store) -> None:
     """Deleted rows, ownerships that are not listed, other kinds and other connections stay out of every search."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         people: dict[str, dict[str, Any]] = {
             "shown": {},
             "deleted": {"deleted": True},

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from scim2_models import InvalidValueException, UniquenessException
-from sqlalchemy.engine import Connection
 
 from scim_bridge.errors import RemoteConflictError
 from scim_bridge.models import Lane, User
 from scim_bridge.store import documents, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import Observed, Ownership, Refusal, ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION, NOON, group, row_of, user
 
 FULL = {
@@ -131,7 +131,7 @@ async def test_another_connection_sees_and_touches_nothing(store: Store) -> None
     """Every function keeps to its connection."""
     row = await add(store, user("ada"), state=State.PENDING)
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         assert resources.get(tx, "other", "User", row.id) is None
         assert resources.find_by_name(tx, "other", "User", "ada") is None
         assert resources.iterate(tx, "other", "User", after=None, limit=9) == []
@@ -172,7 +172,7 @@ async def test_iterate_pages_through_everything_in_order(store: Store) -> None:
     await add(store, group("staff"))
     seen: list[str] = []
 
-    def page(tx: Connection) -> list[ResourceRow]:
+    def page(tx: Transaction) -> list[ResourceRow]:
         return resources.iterate(tx, CONNECTION, "User", after=seen[-1] if seen else None, limit=3)
 
     while found := await store.scan(page):

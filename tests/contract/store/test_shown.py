@@ -7,7 +7,6 @@ from itertools import product
 
 import pytest
 from scim2_models import ScimFilter
-from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Group, Kind, User
 from scim_bridge.store import memberships, query, resources, shown
@@ -15,6 +14,7 @@ from scim_bridge.store.clock import to_microseconds
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import Ownership, ResourceRow
 from scim_bridge.store.shown import COLUMNS, PATHS, Listing, Shown, Sought
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION
 from tests.contract.store.worlds import NAMES, fill
 
@@ -38,7 +38,7 @@ def sought_by(sought: Sought) -> str:
     return "co" if sought.contained else "eq"
 
 
-def found(tx: Connection, listing: Listing) -> tuple[list[Shown], int | None]:
+def found(tx: Transaction, listing: Listing) -> tuple[list[Shown], int | None]:
     """Return a page as the general search finds it."""
     sought = listing.sought
     text = "" if sought is None else sought.value.replace("\\", "\\\\").replace('"', '\\"')
@@ -82,7 +82,7 @@ async def test_what_is_shown_is_what_the_general_functions_read(store: Store, se
     """Of every resource, deleted ones too; of every membership; of any page and search."""
     users, groups = await store.write(lambda tx: fill(tx, seed))
 
-    def compare(tx: Connection) -> int:
+    def compare(tx: Transaction) -> int:
         members = 0
         for id_ in (*users, *groups, "nobody"):
             row = resources.get(tx, CONNECTION, "User", id_)
@@ -117,14 +117,14 @@ async def test_what_is_listed_is_counted_as_it_is_written(store: Store) -> None:
     users, groups = await store.write(lambda tx: fill(tx, 2))
     chance = random.Random(2)
 
-    def count(tx: Connection) -> list[int]:
+    def count(tx: Transaction) -> list[int]:
         return [
             shown.page(tx, CONNECTION, Listing(kind, ownerships, 0, 1))[1]
             for kind in ("User", "Group")
             for ownerships in (EVERYTHING, MANAGED)
         ]
 
-    def rows(tx: Connection) -> list[int]:
+    def rows(tx: Transaction) -> list[int]:
         all_ids: list[tuple[Kind, str]] = [("User", id_) for id_ in users]
         all_ids += [("Group", id_) for id_ in groups]
         live = [(kind, resources.get(tx, CONNECTION, kind, id_)) for kind, id_ in all_ids]
@@ -134,7 +134,7 @@ async def test_what_is_listed_is_counted_as_it_is_written(store: Store) -> None:
             for ownerships in (EVERYTHING, MANAGED)
         ]
 
-    def change(tx: Connection) -> None:
+    def change(tx: Transaction) -> None:
         kind: Kind
         kind, id_ = chance.choice([("User", one) for one in users] + [("Group", one) for one in groups])
         row = resources.get(tx, CONNECTION, kind, id_, deleted=True)

@@ -4,12 +4,12 @@ from functools import partial
 
 import pytest
 from scim2_models import InvalidFilterException, ScimFilter
-from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Lane, User
 from scim_bridge.store import connector_state, membership_changes, memberships, query, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, Ownership
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION, ENTERPRISE, NOON, row_of, user
 from tests.statements import asked
 
@@ -27,7 +27,7 @@ FILTERS = [
 async def test_no_text_of_a_client_ever_stands_in_a_statement(store: Store) -> None:
     """Whatever a client writes, filters by or sorts by reaches the database as a bound parameter only."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         resource = user(CANARY, title=CANARY, emails=[{"value": CANARY, "type": CANARY}])
         row = row_of(resource, id=CANARY, external_id=CANARY, remote_id=CANARY)
         resources.insert(tx, row, resource)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, select
-from sqlalchemy.engine import Connection
 
 from scim_bridge.errors import StoreError
 from scim_bridge.store import audit, connector_state
 from scim_bridge.store.engine import Store
 from scim_bridge.store.tables import resource
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION, NOON
 
 
@@ -23,7 +23,7 @@ def put(key: str) -> Any:
     return lambda tx: connector_state.put(tx, CONNECTION, key, {"x": 1}, NOON)
 
 
-def got(key: str) -> Callable[[Connection], dict[str, Any] | None]:
+def got(key: str) -> Callable[[Transaction], dict[str, Any] | None]:
     """Return work that reads a key."""
     return lambda tx: connector_state.get(tx, CONNECTION, key)
 
@@ -40,7 +40,7 @@ class FaultError(Exception):
 async def test_an_error_of_the_work_rolls_back_that_work_alone(store: Store) -> None:
     """Of writes that run together, one that fails leaves no trace and the others stand."""
 
-    def fail(tx: Connection) -> None:
+    def fail(tx: Transaction) -> None:
         put("failed")(tx)
         raise FaultError
 
@@ -135,7 +135,7 @@ async def test_an_error_after_its_caller_was_cancelled_is_nobodys_business(store
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
     begun, go_on, over = threading.Event(), threading.Event(), threading.Event()
 
-    def fail(_tx: Connection) -> None:
+    def fail(_tx: Transaction) -> None:
         begun.set()
         go_on.wait(10)
         try:

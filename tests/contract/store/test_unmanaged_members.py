@@ -2,19 +2,18 @@
 
 from collections.abc import Callable
 
-from sqlalchemy.engine import Connection
-
 from scim_bridge.store import membership_changes, memberships, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, MembershipChange, Ownership
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION, NOON, row_of, user
 from tests.contract.store.test_memberships import fill, rows
 
 
-async def on_people(store: Store, work: Callable[[Connection], None]) -> None:
+async def on_people(store: Store, work: Callable[[Transaction], None]) -> None:
     """Run a test's body: nobody has written user-0 to user-3, who are in group-0 by hand; user-4 is a client's."""
 
-    def transaction(tx: Connection) -> None:
+    def transaction(tx: Transaction) -> None:
         fill(tx, ownership=Ownership.DISCOVERED)
         resources.save(tx, row_of(user("user-4"), id="user-4", ownership=Ownership.ADOPTED))
         by_hand = [f"user-{number}" for number in range(5)]
@@ -25,7 +24,7 @@ async def on_people(store: Store, work: Callable[[Connection], None]) -> None:
     await store.write(transaction)
 
 
-def apply(tx: Connection, *deltas: tuple[str, list[str]], keep: bool = True) -> MembershipChange:
+def apply(tx: Transaction, *deltas: tuple[str, list[str]], keep: bool = True) -> MembershipChange:
     """Apply deltas to group-0."""
     changes = [MemberDelta(action, tuple(ids)) for action, ids in deltas]
     return membership_changes.apply(tx, CONNECTION, "group-0", changes, NOON, keep_unmanaged=keep)
@@ -34,7 +33,7 @@ def apply(tx: Connection, *deltas: tuple[str, list[str]], keep: bool = True) -> 
 async def test_a_whole_list_leaves_whom_nobody_manages(store: Store) -> None:
     """Whom a client has written, or has ever named, leaves; the others stay unless that is not wanted."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         first = apply(tx, ("replace", ["user-0"]))
         assert first.removed == {"user-4"}
         assert first.stayed == {"user-1", "user-2", "user-3"}
@@ -49,7 +48,7 @@ async def test_a_whole_list_leaves_whom_nobody_manages(store: Store) -> None:
 async def test_what_a_comparison_sees_makes_nothing_unnamed(store: Store) -> None:
     """Whom a client named once stays named, however often the membership is seen by hand."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         apply(tx, ("add", ["user-0"]))
         membership_changes.set_desired(tx, CONNECTION, "group-0", ["user-0", "user-1"], desired=True)
         assert memberships.unmanaged(tx, CONNECTION, "group-0", ["user-0", "user-1", "user-4"]) == {"user-1"}
@@ -60,7 +59,7 @@ async def test_what_a_comparison_sees_makes_nothing_unnamed(store: Store) -> Non
 async def test_a_deleted_group_keeps_them(store: Store) -> None:
     """``remove_group`` tells who leaves and who stays; a group is left to somebody as long as they are seen in it."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         apply(tx, ("add", ["user-0"]))
         change = membership_changes.remove_group(tx, CONNECTION, "group-0", keep_unmanaged=True)
         assert change.removed == {"user-0", "user-4"}
@@ -75,7 +74,7 @@ async def test_a_deleted_group_keeps_them(store: Store) -> None:
 async def test_a_group_takes_over_who_was_seen_in_its_former(store: Store) -> None:
     """Who is leaving is seen in the new one, wanted only as that wants it; whom a call may be taking is in doubt."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         membership_changes.remove_group(tx, CONNECTION, "group-0")
         membership_changes.set_desired(tx, CONNECTION, "group-0", ["user-3"], desired=True)
         resources.save(tx, row_of(user("user-1"), id="user-1", ambiguous=True))

@@ -7,7 +7,6 @@ from functools import partial
 
 from sqlalchemy import Text, cast, literal, select, true
 from sqlalchemy import insert as sql_insert
-from sqlalchemy.engine import Connection
 
 from scim_bridge.connector import correlation_id
 from scim_bridge.models import Kind, Lane
@@ -15,12 +14,13 @@ from scim_bridge.store import resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import PendingKey, Refusal, State
 from scim_bridge.store.tables import resource
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION, NOON, group, row_of, user
 
 SECOND = timedelta(seconds=1)
 
 
-def insert(tx: Connection, id_: str, kind: Kind = "User", **changes: object) -> None:
+def insert(tx: Transaction, id_: str, kind: Kind = "User", **changes: object) -> None:
     """Insert a resource that is pending unless told otherwise."""
     made = user(id_) if kind == "User" else group(id_)
     resources.insert(tx, row_of(made, id=id_, **{"state": State.PENDING, **changes}), made)
@@ -29,7 +29,7 @@ def insert(tx: Connection, id_: str, kind: Kind = "User", **changes: object) -> 
 async def test_due_work_comes_most_urgent_and_longest_waiting_first(store: Store) -> None:
     """Order is lane, then due time, then age; what is not due, not pending, or in other hands is left out."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         insert(tx, "update", lane=Lane.UPDATE)
         insert(tx, "late", lane=Lane.CREATE, not_before=NOON)
         insert(tx, "early", lane=Lane.CREATE, not_before=NOON - SECOND)
@@ -54,7 +54,7 @@ async def test_due_work_comes_most_urgent_and_longest_waiting_first(store: Store
 async def test_a_bump_starts_a_new_generation(store: Store) -> None:
     """Generation and version go up by one, and everything of the last attempt is forgotten."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         insert(tx, "a", state=State.BLOCKED, attempt=4, not_before=NOON + SECOND, refusal=Refusal(400, None, "no"))
         insert(tx, "b", generation=3)
         found = resources.bump(tx, CONNECTION, ["a", "b", "nobody"], lane=Lane.CREATE, now=NOON)
@@ -70,7 +70,7 @@ async def test_a_bump_starts_a_new_generation(store: Store) -> None:
 async def test_a_bump_never_makes_pending_work_less_urgent(store: Store) -> None:
     """A removal that waits stays a removal when an update follows; settled work takes the lane of the update."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         insert(tx, "a", lane=Lane.REMOVE)
         insert(tx, "b", lane=Lane.REMOVE, state=State.SETTLED)
         insert(tx, "c", lane=Lane.UPDATE)
@@ -88,7 +88,7 @@ async def test_a_bump_never_makes_pending_work_less_urgent(store: Store) -> None
 async def test_a_touch_changes_the_version_alone(store: Store) -> None:
     """A resource that only looks different gets a new ETag and no work."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         ids = [f"user-{number}" for number in range(600)]
         for id_ in ids:
             insert(tx, id_, state=State.SETTLED)
@@ -103,7 +103,7 @@ async def test_a_touch_changes_the_version_alone(store: Store) -> None:
 async def test_what_is_held_and_what_was_refused_is_found_behind_any_number_of_others(store: Store) -> None:
     """Ten thousand pending removals before them in the list hide neither a held grant nor a refused creation."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         insert(tx, "pending", lane=Lane.REMOVE)
         columns = [column for column in resource.c if column.name not in {"sequence", "id", "name_key"}]
         numbers = select(literal(1).label("n")).cte("numbers", recursive=True)
@@ -130,7 +130,7 @@ async def test_what_is_held_and_what_was_refused_is_found_behind_any_number_of_o
 async def test_the_ledger_lists_what_is_not_settled_removals_first(store: Store) -> None:
     """Pending, blocked and held resources are listed, and counted by kind and state."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         insert(tx, "a", lane=Lane.UPDATE, state=State.BLOCKED)
         insert(tx, "b", lane=Lane.REMOVE, state=State.HELD)
         insert(tx, "c", "Group", lane=Lane.REMOVE)
@@ -150,7 +150,7 @@ async def test_the_ledger_lists_what_is_not_settled_removals_first(store: Store)
 async def test_a_connection_has_at_least_as_many_as_it_has(store: Store) -> None:
     """Resources of one kind count, deleted ones too, and those of other kinds and connections do not."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         assert resources.at_least(tx, CONNECTION, "User", 0)
         assert not resources.at_least(tx, CONNECTION, "User", 1)
         for number in range(3):
@@ -166,7 +166,7 @@ async def test_a_connection_has_at_least_as_many_as_it_has(store: Store) -> None
 async def test_a_generation_remembers_which_request_caused_it(store: Store) -> None:
     """Until it is settled, whatever else is written to the row; a generation that nobody asked for has none."""
 
-    def work(tx: Connection) -> None:
+    def work(tx: Transaction) -> None:
         made = user("ada")
         row = row_of(made, id="ada", state=State.PENDING)
 

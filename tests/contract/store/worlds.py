@@ -5,19 +5,19 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import insert
-from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Group, Kind, User
 from scim_bridge.store import resources
 from scim_bridge.store.rows import Ownership
 from scim_bridge.store.tables import member
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION, NOON, group, row_of, user
 
 NAMES = ("ada", "Ada", "\uff21\uff24\uff21", "grace@x.y", 'a"b', "ä\\b", "ß", "\U0001f600")
 """Texts that a name is made of: some are one to a comparison, some need care in JSON."""
 
 
-def fill(tx: Connection, seed: int, size: int = 14) -> tuple[list[str], list[str]]:
+def fill(tx: Transaction, seed: int, size: int = 14) -> tuple[list[str], list[str]]:
     """Make Users, Groups and memberships; return the ids of the Users and of the Groups, deleted ones too."""
     chance = random.Random(seed)
     ids: dict[Kind, list[str]] = {"User": [], "Group": []}

@@ -7,8 +7,9 @@ from functools import partial
 from scim_bridge.models import User
 from scim_bridge.provisioning.users import UserIntake
 from scim_bridge.store import resources
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import Observed, Ownership, State
+from scim_bridge.store.transaction import Transaction
 
 BATCH = 500
 
@@ -16,7 +17,7 @@ BATCH = 500
 async def commit_creations(store: Store, intake: UserIntake, names: Sequence[str]) -> None:
     """Commit a creation for each name."""
 
-    def create(tx: Connection, batch: Sequence[str]) -> None:
+    def create(tx: Transaction, batch: Sequence[str]) -> None:
         for name in batch:
             intake.create(tx, User(user_name=name, active=True))
 
@@ -31,7 +32,7 @@ async def commit_settled(store: Store, intake: UserIntake, remote_ids: Mapping[s
     """
     made: dict[str, str] = {}
 
-    def settle(tx: Connection) -> None:
+    def settle(tx: Transaction) -> None:
         for name, remote_id in remote_ids.items():
             row = intake.create(tx, User(user_name=name, active=True)).row
             observed = Observed(present=True, active=True, attributes={"userName": name})

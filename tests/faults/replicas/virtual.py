@@ -23,8 +23,8 @@ from scim_bridge.config import ConnectionSettings, Settings, StoreSettings
 from scim_bridge.models import User
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.store import audit, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.surroundings import Surroundings
 from scim_bridge.upstream import HttpClients
 from scim_bridge_hubspot.emulator import HubSpotEmulator
@@ -120,7 +120,7 @@ class VirtualBridge:
     async def pending(self) -> int:
         """Return how many resources wait."""
 
-        def count(tx: Connection) -> int:
+        def count(tx: Transaction) -> int:
             counts = resources.counts(tx, ACCOUNT)
             return sum(number for (_, state), number in counts.items() if state is not State.SETTLED)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
-from sqlalchemy.engine import URL, Connection, Dialect, Engine
+from sqlalchemy.engine import URL, Dialect, Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.util import LRUCache
 
 from scim_bridge.store import engine, sqlite
+from scim_bridge.store.transaction import Transaction
 from tests.faults.simulation.loop import PROCESS
 from tests.faults.simulation.weather import Weather
 
@@ -22,7 +23,7 @@ T = TypeVar("T")
 class InlineWriter:
     """Stands in for the writer thread, which a store without threads never uses."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Transaction) -> None:
         self.connection = connection
 
     async def stop(self) -> None:
@@ -51,12 +52,12 @@ class SimulatedSqlite(sqlite.SqliteDatabase):
         """Release the files."""
         self._drop()
 
-    def read_inline(self, work: Callable[[Connection], T]) -> T:
+    def read_inline(self, work: Callable[[Transaction], T]) -> T:
         """Run a read, unless the database is busy."""
         self._check("read")
         return super().read_inline(work)
 
-    def write_inline(self, work: Callable[[Connection], T]) -> T:
+    def write_inline(self, work: Callable[[Transaction], T]) -> T:
         """Run a transaction, unless the database is busy."""
         self._check("write")
         result = super().write_inline(work)
@@ -114,7 +115,7 @@ class Template:
     def __init__(self, directory: Path) -> None:
         self.path = directory / "template.db"
 
-    async def make(self, fill: Callable[[Connection], Any]) -> None:
+    async def make(self, fill: Callable[[Transaction], Any]) -> None:
         """Migrate and fill it."""
         store = await engine.Store.open(f"sqlite:///{self.path}")
         await store.write(fill)

@@ -24,7 +24,8 @@ from scim_bridge.config import MailSettings, Settings, WebhookSettings, key_of, 
 from scim_bridge.errors import ConfigurationError
 from scim_bridge.provisioning.policy import USUAL
 from scim_bridge.store import tokens
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.needs import Need, needs
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -267,7 +268,7 @@ async def test_a_driver_that_stands_still_is_noted_for_every_process(sqlite_url:
     """And taken back when it turns again."""
     configuration = settings(sqlite_url)
 
-    def found(tx: Connection) -> list[str]:
+    def found(tx: Transaction) -> list[str]:
         return [one.condition for one in needs(tx, "acme", USUAL, now=NOW)]
 
     async with open_bridge(configuration) as bridge:
@@ -287,7 +288,7 @@ async def test_a_driver_that_stands_still_is_noted_for_every_process(sqlite_url:
 async def test_credentials_that_never_worked_are_told_though_nothing_waits(sqlite_url: str) -> None:
     """Of whoever is asked who it is when the bridge starts; and taken back once it tells."""
 
-    def found(tx: Connection) -> list[str]:
+    def found(tx: Transaction) -> list[str]:
         return [one.condition for one in needs(tx, "acme", USUAL, now=NOW)]
 
     async with open_bridge(settings(sqlite_url)) as bridge:

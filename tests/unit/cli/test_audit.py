@@ -17,8 +17,9 @@ from scim_bridge.config import Settings, load_settings, settings_of
 from scim_bridge.errors import ConfigurationError, StoreError, StoreUnavailableError
 from scim_bridge.keeping import CONFIGURATION, keeping, note_start, prune_due, sign_due
 from scim_bridge.store import audit, connector_state, resources
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import State
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import row_of, user
 from tests.hang_guard import HANG_SECONDS
 
@@ -49,7 +50,7 @@ def run(directory: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["--config", str(directory / "scim-bridge.toml"), *arguments])
 
 
-def fill(tx: Connection) -> None:
+def fill(tx: Transaction) -> None:
     """Write entries of two years: in the second one, somebody was to leave who never had access."""
     for month in range(24):
         left = {"operation": "delete", "generation": 1, "lane": "REMOVE", "actor": "operator"} if month == 13 else {}

@@ -14,7 +14,6 @@ from typing import TypeVar
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import create_engine, make_url, text
-from sqlalchemy.engine import Connection
 
 from scim_bridge.cli import main
 from scim_bridge.errors import StoreConfigurationError
@@ -22,6 +21,7 @@ from scim_bridge.provisioning import observing
 from scim_bridge.store import audit, backups, tokens
 from scim_bridge.store.engine import Store
 from scim_bridge.store.sqlite import DatabaseFile
+from scim_bridge.store.transaction import Transaction
 from tests.postgresql import PostgresqlServer
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ def run(directory: Path, url: str, *arguments: object, status: int = 0) -> Resul
     return result
 
 
-def look(url: str, work: Callable[[Connection], T]) -> T:
+def look(url: str, work: Callable[[Transaction], T]) -> T:
     """Ask a store something."""
 
     async def ask() -> T:
@@ -172,7 +172,7 @@ def test_nothing_is_put_in_place_that_is_not_prepared(tmp_path: Path, any_store_
     run(tmp_path, any_store_url, "token", "create", "acme", "--name", "okta")
     run(tmp_path, any_store_url, "backup", tmp_path / "copy")
 
-    def fail(_: Connection, _revoked: backups.Revoked | None) -> None:
+    def fail(_: Transaction, _revoked: backups.Revoked | None) -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):

@@ -26,7 +26,7 @@ from scim_bridge.models import Group, Unrevoked, User
 from scim_bridge.provisioning import Provisioning
 from scim_bridge.provisioning.policy import Watch
 from scim_bridge.store import membership_changes, resources
-from scim_bridge.store.engine import Connection
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.testing.memory_remote import MemoryRemote
 from scim_bridge.views.departures import note_unrevoked
 from tests.postgresql import PostgresqlServer
@@ -129,7 +129,7 @@ async def lived(provisioning: Provisioning, remote: MemoryRemote) -> dict[str, s
     return ids
 
 
-def tried(tx: Connection, resource_id: str) -> bool:
+def tried(tx: Transaction, resource_id: str) -> bool:
     """Whether a change of a User was tried, and failed."""
     row = resources.get(tx, "acme", "User", resource_id)
     return row is not None and row.attempt > 0
@@ -324,7 +324,7 @@ def test_of_many_members_some_are_named_and_the_others_counted(
     """A group whose changes are long is told in one line."""
     from scim_bridge.views import work
 
-    def told(tx: Connection) -> str:
+    def told(tx: Transaction) -> str:
         group = resources.find_by_name(tx, "acme", "Group", "Admins")
         assert group is not None
         membership_changes.set_desired(tx, "acme", group.id, [deciding.ids["fay"]], desired=True)

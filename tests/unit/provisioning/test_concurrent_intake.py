@@ -13,8 +13,9 @@ import pytest
 from scim_bridge.provisioning import Provisioning, ProvisioningPolicy
 from scim_bridge.provisioning.policy import Budget
 from scim_bridge.store import connector_state, membership_changes, resources
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
 from scim_bridge.store.rows import MemberDelta, State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.testing.contexts import connected
 from scim_bridge.testing.memory import MemoryConnector
 from tests.contract.store.examples import group as example_group
@@ -64,7 +65,7 @@ async def test_two_removals_at_once_are_counted_as_two(postgresql_url: str, monk
         ids = [await person(store, name) for name in ("ada@x.example", "bob@x.example")]
         meeting, get = Meeting(), connector_state.get
 
-        def together(tx: Connection, connection_id: str, key: str) -> Any:
+        def together(tx: Transaction, connection_id: str, key: str) -> Any:
             value = get(tx, connection_id, key)
             meeting.wait()
             return value
@@ -95,7 +96,7 @@ async def test_a_change_of_a_group_and_an_outcome_of_its_member_do_not_lock_each
             meeting.wait()
             return apply(*arguments, **options)
 
-        def outcome(tx: Connection) -> None:
+        def outcome(tx: Transaction) -> None:
             row = resources.get(tx, CONNECTION, "User", ada, lock=True)
             assert row is not None
             meeting.wait()

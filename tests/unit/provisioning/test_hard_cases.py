@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.engine import Connection
 
 from scim_bridge.errors import (
     ConnectorError,
@@ -23,6 +22,7 @@ from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.policy import GuardPolicy
 from scim_bridge.store import connector_state, resources
 from scim_bridge.store.rows import State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.testing.memory_remote import Call, Fault, MemoryRemote
 from tests.hang_guard import HANG_SECONDS
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
@@ -33,7 +33,7 @@ from tests.unit.provisioning.test_reconcile import by_name, compared, reconciler
 async def due_now(bridge: Bridge, *ids: str) -> None:
     """Let the time pass until these Users are tried again."""
 
-    def due(tx: Connection) -> None:
+    def due(tx: Transaction) -> None:
         for one in ids:
             row = resources.get(tx, CONNECTION, "User", one, deleted=True, lock=True)
             assert row is not None

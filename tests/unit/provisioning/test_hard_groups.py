@@ -12,8 +12,8 @@ from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.policy import Budget, GuardPolicy
 from scim_bridge.provisioning.situation import situation_of
 from scim_bridge.store import membership_changes, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MemberDelta, State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.testing.memory import MemoryConnector
 from scim_bridge.testing.memory_remote import Call, Fault, MemoryRemote
 from tests.hang_guard import HANG_SECONDS
@@ -236,7 +236,7 @@ async def test_each_portion_of_members_costs_no_more_than_it_has(grouped: Bridge
     (ada,) = await people(grouped, "ada@x.example")
     person, group = await grouped.row("User", ada), await grouped.row("Group", await grouped.group_with("Sales"))
 
-    def look(tx: Connection) -> int:
+    def look(tx: Transaction) -> int:
         for number in range(1000):
             one = replace(person, id=f"id-{number:04}", name=f"p{number}", remote_id=f"account-{number + 100}")
             resources.insert(tx, one, user(one.name))

@@ -11,8 +11,8 @@ from scim_bridge.hookspecs import hookimpl
 from scim_bridge.models import Group, User
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.store import resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow, State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.testing.memory import MemoryConnector
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
@@ -26,7 +26,7 @@ both_shapes = pytest.mark.parametrize("groups", [False, True], ids=["on the pers
 async def by_name(bridge: Bridge, name: str) -> ResourceRow | None:
     """Return what a filter on userName finds, which asks the remote system when the store has nobody."""
 
-    def find(tx: Connection) -> ResourceRow | None:
+    def find(tx: Transaction) -> ResourceRow | None:
         return resources.find_by_name(tx, CONNECTION, "User", name)
 
     if (row := await bridge.store.read(find)) is None:

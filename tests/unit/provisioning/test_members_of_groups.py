@@ -11,8 +11,8 @@ from scim_bridge.models import Kind
 from scim_bridge.provisioning import ProvisioningPolicy
 from scim_bridge.provisioning.drift import DriftClass
 from scim_bridge.store import memberships, resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import MemberDelta, Ownership, State
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.testing.memory import MemoryGroupsConnector, MemoryRostersConnector
 from scim_bridge.testing.memory_remote import Call, Fault, MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
@@ -38,7 +38,7 @@ def team_of(size: int) -> tuple[MemoryRemote, str]:
 async def found(bridge: Bridge, kind: Kind, name: str) -> str:
     """Return the id of a live User or Group."""
 
-    def look(tx: Connection) -> str:
+    def look(tx: Transaction) -> str:
         row = resources.find_by_name(tx, CONNECTION, kind, name)
         assert row is not None
         return row.id
@@ -163,7 +163,7 @@ async def test_more_members_than_one_deadline_allows_leave_in_portions(tmp_path:
 async def hastened(bridge: Bridge, group: str) -> bool:
     """Have a group that was postponed tried at once, and tell whether it is settled."""
 
-    def hasten(tx: Connection) -> bool:
+    def hasten(tx: Transaction) -> bool:
         row = resources.get(tx, CONNECTION, "Group", group, lock=True, deleted=True)
         if row is None:
             return True

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.engine import Connection
 
 from scim_bridge.errors import StoreError
 from scim_bridge.provisioning.leading import Schedule, drive
 from scim_bridge.store.engine import Store
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.testing.memory_remote import MemoryRemote
 from tests.unit.provisioning.conftest import Bridge, bridge_on, user
 from tests.unit.provisioning.test_reconcile import reconciler
@@ -18,7 +18,7 @@ from tests.unit.provisioning.test_reconcile import reconciler
 CANARY = "canary-77@corp.example"
 
 
-def failing(tx: Connection) -> None:
+def failing(tx: Transaction) -> None:
     """Send a statement that fails, with a person's address among its parameters."""
     tx.execute(text("SELECT * FROM nowhere WHERE name = :name"), {"name": CANARY})
 

@@ -10,8 +10,8 @@ from scim_bridge.errors import RefusedError, RemoteForbiddenError, RemoteInvalid
 from scim_bridge.models import Group, Remote
 from scim_bridge.provisioning.recorder import REFUSED_KEPT
 from scim_bridge.store import resources
-from scim_bridge.store.engine import Connection
 from scim_bridge.store.rows import ResourceRow
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.testing.memory_remote import Call, Fault, MemoryRemote
 from tests.unit.provisioning.conftest import CONNECTION, Bridge, always, bridge_on, setting, user
 
@@ -124,7 +124,7 @@ async def test_a_creation_that_was_adopted_unseen_is_an_adoption(bridge: Bridge)
     assert await bridge.groups_of(again.row.id) == {"Found": (True, True)}
 
 
-def _take_groups(bridge: Bridge, tx: Connection, remote_id: str) -> None:
+def _take_groups(bridge: Bridge, tx: Transaction, remote_id: str) -> None:
     group = Remote(remote_id, bridge.remote.group(remote_id).model_copy(deep=True))
     bridge.provisioning.discovery.take(tx, "Group", group, asked=bridge.provisioning.clock())
 

@@ -5,11 +5,11 @@ import threading
 from dataclasses import replace
 
 import pytest
-from sqlalchemy.engine import Connection
 
 from scim_bridge.errors import StoreConfigurationError, StoreUnavailableError, StoreUnreachableError
 from scim_bridge.store import postgresql, resources
 from scim_bridge.store.engine import Store
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION, row_of, user
 from tests.hang_guard import HANG_SECONDS
 from tests.postgresql import PostgresqlServer
@@ -20,7 +20,7 @@ async def test_sessions_give_up_in_time_and_commit_durably(postgresql_url: str) 
     store = await Store.open(postgresql_url)
     names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "transaction_isolation")
 
-    def settings(tx: Connection) -> list[str]:
+    def settings(tx: Transaction) -> list[str]:
         return [tx.exec_driver_sql(f"SHOW {name}").scalar_one() for name in (*names, "synchronous_commit")]
 
     assert await store.write(settings) == ["5s", "3s", "10s", "read committed", "on"]
@@ -58,7 +58,7 @@ async def test_a_locked_row_waits_its_turn_and_then_gives_up(
     await store.write(lambda tx: resources.insert(tx, row, user("ada")))
     locked, release = threading.Event(), threading.Event()
 
-    def hold(tx: Connection) -> None:
+    def hold(tx: Transaction) -> None:
         resources.get(tx, CONNECTION, "User", row.id, lock=True)
         locked.set()
         release.wait(HANG_SECONDS)
@@ -80,7 +80,7 @@ async def test_concurrent_changes_of_a_locked_row_are_all_counted(postgresql_url
     row = row_of(user("ada"))
     await store.write(lambda tx: resources.insert(tx, row, user("ada")))
 
-    def count(tx: Connection) -> None:
+    def count(tx: Transaction) -> None:
         found = resources.get(tx, CONNECTION, "User", row.id, lock=True)
         assert found is not None
         resources.save(tx, replace(found, version=found.version + 1))

@@ -19,9 +19,10 @@ from scim_bridge.store import (
     shown,
     work,
 )
-from scim_bridge.store.engine import Connection, Store
+from scim_bridge.store.engine import Store
 from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.tables import resource
+from scim_bridge.store.transaction import Transaction
 
 MODULES = (audit, connector_state, index, membership_changes, memberships, rate_windows, resources, shown, work)
 CLEARING = (membership_changes._CLEARING_GROUP, membership_changes._CLEARING_USER)
@@ -60,7 +61,7 @@ async def test_an_error_is_raised_as_any_other_statement_raises_it(sqlite_url: s
             await store.read(lambda tx: statement.rows(tx, None))  # type: ignore[arg-type]  # the mistake that is made here
         await store.write(lambda tx: tx.exec_driver_sql("ALTER TABLE resource RENAME TO moved"))
 
-        def failing(tx: Connection) -> object:
+        def failing(tx: Transaction) -> object:
             with pytest.raises(OperationalError) as failed:
                 statement.rows(tx, {"key": "1"})
             return failed.value

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from scim2_models import ScimFilter
-from sqlalchemy.engine import Connection
 
 from scim_bridge.models import Group, Lane, User
 from scim_bridge.provisioning.policy import USUAL
@@ -23,11 +22,12 @@ from scim_bridge.store import (
 from scim_bridge.store.engine import Store
 from scim_bridge.store.prepared import Prepared
 from scim_bridge.store.rows import MemberDelta, Ownership
+from scim_bridge.store.transaction import Transaction
 from scim_bridge.views.gauges import gauges
 from tests.contract.store.examples import CONNECTION, NOON, row_of, user
 from tests.statements import asked
 
-Work = Callable[[Connection], object]
+Work = Callable[[Transaction], object]
 
 
 def search(filter_: str, kind: Any = "User", **options: Any) -> Work:
@@ -119,12 +119,12 @@ async def test_a_hot_statement_searches_by_key(sqlite_url: str, name: str) -> No
     """No statement of a hot function scans a table or an index without a bound on its first column."""
     store = await Store.open(sqlite_url)
 
-    def fill(tx: Connection) -> None:
+    def fill(tx: Transaction) -> None:
         for number in range(3):
             id_ = f"user-{number}"
             resources.insert(tx, row_of(user(id_), id=id_), user(id_))
 
-    def plans(tx: Connection) -> list[str]:
+    def plans(tx: Transaction) -> list[str]:
         with asked() as sent:
             HOT[name](tx)
         lines: list[str] = []
@@ -187,7 +187,7 @@ async def test_what_responses_show_is_read_through_an_index(sqlite_url: str, nam
     statement, wanted = SHOWN[name]
     store = await Store.open(sqlite_url)
 
-    def plan(tx: Connection) -> list[str]:
+    def plan(tx: Transaction) -> list[str]:
         text, values = statement.sql(tx.dialect), statement.parameters(tx.dialect, KEY)
         return [line[3] for line in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", tuple(values))]
 

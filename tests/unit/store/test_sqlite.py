@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from scim_bridge.errors import StoreConfigurationError, StoreError, StoreUnavailableError
 from scim_bridge.store import connector_state, sqlite, writer
 from scim_bridge.store.engine import Store
+from scim_bridge.store.transaction import Transaction
 from tests.contract.store.examples import CONNECTION, NOON
 
 
@@ -39,7 +40,7 @@ async def test_an_acknowledged_write_survives_a_power_cut_by_setting(sqlite_url:
     """The writer runs with a write-ahead log that is flushed at every commit, and tables are strict."""
     store = await Store.open(sqlite_url)
 
-    def settings(tx: Connection) -> list[Any]:
+    def settings(tx: Transaction) -> list[Any]:
         names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "trusted_schema", "cell_size_check")
         return [tx.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
 
@@ -146,7 +147,7 @@ async def test_writes_that_queue_up_share_one_commit(sqlite_url: str) -> None:
     gate = threading.Event()
     commits = 0
 
-    def count(_connection: Connection) -> None:
+    def count(_connection: Transaction) -> None:
         nonlocal commits
         commits += 1
 
@@ -170,7 +171,7 @@ async def test_writes_that_are_ready_at_the_same_moment_share_one_commit(sqlite_
     store = await Store.open(sqlite_url)
     commits = 0
 
-    def count(_connection: Connection) -> None:
+    def count(_connection: Transaction) -> None:
         nonlocal commits
         commits += 1
 
@@ -193,7 +194,7 @@ async def test_what_may_wait_shares_the_next_commit_and_comes_before_it(
     store = await Store.open(sqlite_url)
     commits = 0
 
-    def count(_connection: Connection) -> None:
+    def count(_connection: Transaction) -> None:
         nonlocal commits
         commits += 1
 
