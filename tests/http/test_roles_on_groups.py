@@ -216,6 +216,26 @@ async def test_many_unknown_roles_cost_few_listings(tmp_path: Path, monkeypatch:
         assert acme.remote.called("list_entitlements") <= 3  # with that of the comparison
 
 
+async def test_a_name_that_means_nothing_is_asked_for_once_a_minute(tmp_path: Path) -> None:
+    """Everybody of a client may have it, and none of them waits for a listing; one that is a group by now is listed."""
+    async with organisation(tmp_path, "both", unknown_roles="drop") as acme:
+        for name in (ADA, EVE, "bob@example.com"):
+            await acme.user(name, roles=["Neu"])
+        assert acme.remote.called("list_entitlements") == 2  # with that of the comparison
+        await acme.group("Neu")
+        acme.provisioning.search.listed_at = -inf
+        await acme.user("dan@example.com", roles=["Neu"])
+        assert acme.remote_members("Neu") == {"dan@example.com"}
+        search_ = acme.provisioning.search
+        search_.unheard, search_.listed_at = {"Later": -inf}, -inf
+        eva = await acme.user("eva@example.com", roles=["Later"])
+        assert acme.remote.called("list_entitlements") == 4
+        search_.listed_at = -inf  # a removal is asked about each time
+        removal = {"op": "remove", "path": 'roles[display eq "Later"]'}
+        assert (await acme.patch(f"/Users/{eva['id']}", removal)).status_code == 200
+        assert acme.remote.called("list_entitlements") == 5
+
+
 async def test_where_another_process_asks_a_group_just_pushed_is_a_role_soon(tmp_path: Path) -> None:
     """Nothing is refused or left out that is a Group here; what is none is told as ever."""
     async with organisation(tmp_path, "both") as acme:

@@ -32,11 +32,12 @@ class NotListedError(Exception):
     """A write names what the last listing of entitlements does not have: it may be newer than that.
 
     :param name: What it names.
+    :param removes: Whether it takes that away.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, removes: bool = False) -> None:
         super().__init__(name)
-        self.name = name
+        self.name, self.removes = name, removes
 
 
 @dataclass(slots=True)
@@ -126,7 +127,7 @@ class RoleIntake:
                 "what roles there are is not known yet: the first comparison is under way", retry_after=5
             )
         if not reading.listed and (unheard := [text for text in asking.named if not reading.catalogue.meant(text)]):
-            raise NotListedError(unheard[0])
+            raise NotListedError(unheard[0], removes=True)
         named = {one for text in asking.named for one in self._named(tx, reading.catalogue, text)}
         for name, kind in ATTRIBUTES.items():
             kept = []

@@ -29,6 +29,12 @@ FIND_TIMEOUT = 5.0
 LISTED_EVERY = 2.0
 """Seconds between two listings of what people can hold: a client that asks for what does not exist may never stop."""
 
+UNHEARD = 1000
+"""How many names that a listing did not have are remembered."""
+
+UNHEARD_FOR = 60.0
+"""Seconds for which a name that a listing did not have is not asked for again: each person of a client may have it."""
+
 T = TypeVar("T")
 
 
@@ -58,6 +64,8 @@ class Search:
         self._turn = asyncio.Lock()
         self.listed_at = -inf
         """When what people can hold was last asked, by the event loop's clock."""
+        self.unheard: dict[str, float] = {}
+        """When a listing last did not have a name that was asked for, the oldest first."""
         self.logger = logging.getLogger(f"scim_bridge.provisioning.{self.connection_id}")
 
     async def find_user(self, user_name: str) -> None:
@@ -109,16 +117,28 @@ class Search:
         try:
             return await write(partial(work, listed=False))
         except NotListedError as error:
-            name = error.name
+            name, removes = error.name, error.removes
         find = partial(resources.find_by_name, connection_id=self.connection_id, kind="Group", name=name)
         group = await self.store.read(find)
+        if group is None and not removes and self._is_unheard(name):
+            return await write(partial(work, listed=True))
         asks = leads(self.leadership, self.connection_id)
         if asks:
             await self.list_entitlements()
         # The process that leads lists it in its next comparison at the latest.
         if group is not None and group.state is not State.BLOCKED and not (asks and group.remote_id):
             raise PendingError("a role is asked for that the remote system is still to get", retry_after=5)
+        if asks:
+            self.unheard.pop(name, None)
+            self.unheard[name] = self.listed_at
         return await write(partial(work, listed=True))
+
+    def _is_unheard(self, name: str) -> bool:
+        """Tell whether a name was asked for in vain, a moment ago."""
+        since = asyncio.get_running_loop().time() - UNHEARD_FOR
+        while len(self.unheard) > UNHEARD or (self.unheard and next(iter(self.unheard.values())) < since):
+            del self.unheard[next(iter(self.unheard))]
+        return name in self.unheard
 
     async def list_entitlements(self) -> None:
         """Keep what people can hold as it is listed now, or was by somebody who asked later.
