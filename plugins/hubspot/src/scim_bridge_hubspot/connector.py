@@ -182,10 +182,7 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         try:
             account = await self.presence.user(remote_id)
         except RemoteNotFoundError:
-            successor = await self.recreating.successor(remote_id)
-            if successor is None:
-                raise
-            account = successor
+            account = await self.recreating.successor(remote_id) or await self.deprovisioning.hidden(remote_id)
         return await self._seen(account)
 
     # -- Writing accounts --------------------------------------------------------------------------------------------

@@ -40,6 +40,22 @@ class Tombstone:
     stripped_to: str | None = None
     external_id: str | None = None
 
+    @property
+    def account(self) -> PublicUser:
+        """The account as it was, as far as that is noted."""
+        held = self.assignment
+        return PublicUser(
+            id=self.remote_id,
+            email=self.email,
+            first_name=self.first_name,
+            last_name=self.last_name,
+            role_id=held.role_id,
+            primary_team_id=held.primary_team_id,
+            secondary_team_ids=tuple(sorted(held.secondary_team_ids)),
+            seat_names=None if held.seat_names is None else tuple(sorted(held.seat_names)),
+            super_admin=False,
+        )
+
     def is_of_another(self, external_id: str | None) -> bool:
         """Whether somebody else has the address by now: the identity provider calls them by another ``externalId``."""
         return None not in (self.external_id, external_id) and self.external_id != external_id

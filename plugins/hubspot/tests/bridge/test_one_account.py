@@ -118,6 +118,21 @@ async def test_an_inactive_account_that_hubspot_hides_is_found_by_its_own_scim(t
         assert await bridge.groups(ralf) == set()
 
 
+async def test_an_inactive_account_that_hubspot_hides_is_removed_when_its_user_is_deleted(tmp_path: Path) -> None:
+    """A comparison does not take it for one that is gone."""
+    portal = portal_of()
+    hidden = replace(portal.hubspot.switches, read_deactivated="404", list_deactivated="hidden")
+    portal.hubspot.switches = hidden
+    async with bridged(tmp_path, portal, **settings_of(portal, "scim")) as bridge:
+        ralf = await bridge.user(RALF, external_id="1")
+        await bridge.active(ralf, False)
+        await bridge.compare()
+
+        await bridge.provisioning.delete_user(ralf, always)
+
+        assert RALF not in portal.hubspot.snapshot()
+
+
 @pytest.mark.parametrize("active", [True, False])
 @pytest.mark.parametrize("searched", [True, False])
 @pytest.mark.parametrize("mode", MODES)

@@ -36,6 +36,13 @@ class Removal:
         """Tell that it does not."""
         return False
 
+    async def hidden(self, remote_id: str) -> PublicUser:  # noqa: ARG002 - it was removed
+        """Tell that there is none.
+
+        :raises RemoteNotFoundError: always.
+        """
+        raise RemoteNotFoundError("HubSpot has no such account")
+
     async def listing(self) -> Among:
         """Return the test for a whole listing."""
         return await self._accounts.deactivated.listing()

@@ -187,6 +187,17 @@ class ScimDeactivation:
         """Tell that it does not: an inactive account has no access, whatever set it holds."""
         return False
 
+    async def hidden(self, remote_id: str) -> PublicUser:
+        """Return an account that the SCIM endpoint knows as inactive, as it was before it was deactivated.
+
+        :raises RemoteNotFoundError: When it knows none.
+        """
+        kept = await self._accounts.records.tombstone(remote_id, "")
+        found = None if kept is None else await self._endpoint.find(kept.email)
+        if kept is None or found is None or is_active(found):
+            raise RemoteNotFoundError("HubSpot has no such account")
+        return kept.account
+
     async def listing(self) -> Among:
         """Return the test for a whole listing."""
         inactive = {

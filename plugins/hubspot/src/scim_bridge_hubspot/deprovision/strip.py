@@ -39,6 +39,13 @@ class Stripping:
         """Whether an account is stripped: another set, or none, would give it more."""
         return await self.has_ended(user)
 
+    async def hidden(self, remote_id: str) -> PublicUser:  # noqa: ARG002 - stripped accounts are shown
+        """Tell that there is none.
+
+        :raises RemoteNotFoundError: always.
+        """
+        raise RemoteNotFoundError("HubSpot has no such account")
+
     async def listing(self) -> Among:
         """Return the test for a whole listing; it takes every set that people were ever stripped to for today's."""
         is_deactivated = await self._accounts.deactivated.listing()
