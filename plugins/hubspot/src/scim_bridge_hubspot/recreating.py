@@ -170,6 +170,9 @@ class Recreating:
             account = await accounts.guarded(account_id)
         except RemoteNotFoundError:
             return
+        kept = await accounts.records.tombstone(account_id, account.normal_email)
+        if kept is not None and kept.took_from(account):  # their access has ended: what is given would let them in
+            return
         held = assignment_of(account)
         primary = held.primary_team_id or former.primary_team_id
         teams = (held.team_ids | former.team_ids) - {primary or ""}
