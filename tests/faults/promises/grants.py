@@ -25,13 +25,18 @@ def email_of(change: Change) -> str:
 
 
 def nothing_unasked(story: Story) -> Iterator[tuple[float, str]]:
-    """Nobody gets access, or a set, that no client asks for and nobody gave by hand."""
+    """Nobody gets access, or a set, that no client asks for and nobody gave by hand.
+
+    An account under the name that Entra ID gives to whom it deletes is that User's alone: what a client says of another
+    one, who has the former address by now, is not about it.
+    """
     for change, before, after in of_the_bridge(story):
+        users = story.names.renamed_to(after.email, change.order)
         gets_in = after.access and not before.access
-        if gets_in and not story.wants_access(change.key, change.order, wanted=True):
+        if gets_in and not story.wants_access(change.key, change.order, wanted=True, users=users):
             yield change.at, f"{after.email} was let in, and no client asks for it"
         for name in sorted(after.sets - before.sets if after.access else ()):
-            if story.wants_set(change.key, name, change.order) or _was_given(story, change, name):
+            if story.wants_set(change.key, name, change.order, users) or _was_given(story, change, name):
                 continue
             yield change.at, f"{after.email} was given {name}, and no client asks for it"
 

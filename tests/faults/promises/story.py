@@ -1,7 +1,7 @@
 """A record in the form that rules ask: the words about each account, and what was allowed at a moment."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -167,11 +167,15 @@ class Story:
 
     # -- What was wanted -----------------------------------------------------------------------------------------------
 
-    def wants_access(self, key: str, order: int, *, wanted: bool) -> bool:
-        """Whether a client's word asks for somebody's access, or its end, and none that was confirmed overrules it."""
+    def wants_access(self, key: str, order: int, *, wanted: bool, users: Collection[str] | None = None) -> bool:
+        """Whether a client's word asks for somebody's access, or its end, and none that was confirmed overrules it.
+
+        :param users: Only words about these Users count; ``None``: all do.
+        """
+        words = [word for word in self.access[key] if users is None or word.user in users]
         return stands(
-            [word for word in self.access[key] if (word.kind == "in") == wanted],
-            [word for word in self.access[key] if (word.kind == "in") != wanted],
+            [word for word in words if (word.kind == "in") == wanted],
+            [word for word in words if (word.kind == "in") != wanted],
             order,
         )
 
@@ -188,10 +192,14 @@ class Story:
         before = [word for word in words if word.ask.order < change.order]
         return bool(before) and before[-1].kind == "in"
 
-    def wants_set(self, key: str, name: str, order: int) -> bool:
-        """Whether a client's word puts somebody into a group of this name."""
+    def wants_set(self, key: str, name: str, order: int, users: Collection[str] | None = None) -> bool:
+        """Whether a client's word puts somebody into a group of this name; ``users`` as in :meth:`wants_access`."""
         joins = [word for word in self._joins(key) if name in self.sets_of(word)]
-        return stands(joins, list(self.takes(key, name)), order)
+        takes = self.takes(key, name)
+        if users is not None:
+            joins = [word for word in joins if word.user in users]
+            takes = (word for word in takes if not word.user or word.user in users)
+        return stands(joins, list(takes), order)
 
     def _joins(self, key: str) -> Iterator[Word]:
         yield from (word for word in self.members[key] if word.kind == "join")

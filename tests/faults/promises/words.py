@@ -216,6 +216,14 @@ class Names:
         called = [given for at, given in self._called[id_] if at < order]
         return bool(called) and called[-1] != name.strip().casefold()
 
+    def renamed_to(self, address: str, order: int) -> frozenset[str] | None:
+        """Return who was called by an address that Entra ID gives to whom it deletes; ``None``: it is no such one."""
+        name = address.strip().casefold()
+        if not TOMBSTONE.fullmatch(name):
+            return None
+        last = {id_: [given for at, given in called if at < order][-1:] for id_, called in self._called.items()}
+        return frozenset(id_ for id_, given in last.items() if given == [name]) or None
+
     def who(self, word: Word) -> frozenset[str]:
         """Return the HubSpot ids of whom a word names."""
         names = set(self.users.get(word.user, ())) | (
