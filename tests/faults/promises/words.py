@@ -225,11 +225,19 @@ class Names:
         return frozenset(id_ for id_, given in last.items() if given == [name]) or None
 
     def who(self, word: Word) -> frozenset[str]:
-        """Return the HubSpot ids of whom a word names."""
+        """Return the HubSpot ids of whom a word names; where it tells no id, of the User who has the name as well."""
         names = set(self.users.get(word.user, ())) | (
             {person_named(word.name)} if word.kind in {"in", "out"} else set()
         )
-        return self.with_addresses(names, self.since.get(word.user, word.ask.order), self.asked.get(word.user, END))
+        named = self.with_addresses(names, self.since.get(word.user, word.ask.order), self.asked.get(word.user, END))
+        return named.union(*(self.member(id_) for id_ in self._having(word)))
+
+    def _having(self, word: Word) -> Iterator[str]:
+        """Yield the Users who have the name of a word about a person that tells no id."""
+        order, name = word.ask.order, person_named(word.name)
+        for id_, names in self.users.items() if word.kind in {"in", "out"} and not word.user else ():
+            if name in names and self.since[id_] < order and not self.gave_up(id_, word.name, order):
+                yield id_
 
     def member(self, id_: str) -> frozenset[str]:
         """Return the HubSpot ids of whom a SCIM id stands for."""
