@@ -28,6 +28,9 @@ print(json.dumps(failed))
 KITS = {"hypothesis", "pytest", "pytest_asyncio"}
 """What the public kits for tests may want, and their users bring."""
 
+EXTRAS = {"scim_bridge.server.spans": "opentelemetry"}
+"""The modules that only an extra is for, and what it brings."""
+
 
 def wheel_of(built: dict[str, Path], package: str) -> zipfile.ZipFile:
     """Return the wheel of a package."""
@@ -109,8 +112,9 @@ def test_the_commands_tell_their_version(run: Run) -> None:
 
 
 def test_what_is_declared_is_enough_to_import_every_module(run: Run) -> None:
-    """No module needs a package that only the tests install, but the kits for tests."""
+    """No module needs a package that only the tests install, but the kits for tests and what an extra is for."""
     failed = json.loads(run("python", "-c", EVERY_MODULE, *PROJECTS))
+    assert {name: failed.pop(name, None) for name in EXTRAS} == EXTRAS
     assert {name: missing for name, missing in failed.items() if missing not in KITS} == {}
     assert all(name.startswith("scim_bridge.testing") for name in failed)
 
