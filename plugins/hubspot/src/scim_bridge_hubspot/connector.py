@@ -182,7 +182,10 @@ class HubSpotConnector(Connector[HubSpotConfig]):
         try:
             account = await self.presence.user(remote_id)
         except RemoteNotFoundError:
-            account = await self.recreating.successor(remote_id) or await self.deprovisioning.hidden(remote_id)
+            other = await self.recreating.successor(remote_id) or await self.deprovisioning.hidden(remote_id)
+            if other is None:
+                raise
+            account = other
         return await self._seen(account)
 
     # -- Writing accounts --------------------------------------------------------------------------------------------

@@ -22,11 +22,13 @@ class Deprovisioning(Protocol):
     async def shows_ended(self, user: PublicUser) -> bool:
         """Whether what was read of an account tells by itself that its access was ended; nothing is asked for that."""
 
-    async def hidden(self, remote_id: str) -> PublicUser:
+    async def hidden(self, remote_id: str) -> PublicUser | None:
         """Return an account that HubSpot's users API does not show while it is inactive, as it was before.
 
-        :raises RemoteNotFoundError: When nothing tells that there is one.
+        ``None``: nothing tells that there is one, as in the ways that leave none behind.
         """
+        del remote_id
+        return None
 
     async def listing(self) -> Among:
         """Return :meth:`is_inactive` for a whole listing, which asks HubSpot for all at once."""

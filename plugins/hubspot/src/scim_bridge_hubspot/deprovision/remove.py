@@ -9,13 +9,14 @@ from scim_bridge.errors import RemoteNotFoundError, RemoteUnavailableError
 from scim_bridge.models import User
 from scim_bridge_hubspot.accounts import Accounts
 from scim_bridge_hubspot.deactivated import Among
+from scim_bridge_hubspot.deprovision.interface import Deprovisioning
 from scim_bridge_hubspot.deprovision.returning import give_back
 from scim_bridge_hubspot.recreating import Recreating
 from scim_bridge_hubspot.resources import groups_of
 from scim_bridge_hubspot.wire import PublicUser
 
 
-class Removal:
+class Removal(Deprovisioning):
     """Removes accounts, and adds people again with the teams and seats they had."""
 
     inactive_is_absent = True
@@ -35,13 +36,6 @@ class Removal:
     async def shows_ended(self, user: PublicUser) -> bool:  # noqa: ARG002 - it would not be there
         """Tell that it does not."""
         return False
-
-    async def hidden(self, remote_id: str) -> PublicUser:  # noqa: ARG002 - it was removed
-        """Tell that there is none.
-
-        :raises RemoteNotFoundError: always.
-        """
-        raise RemoteNotFoundError("HubSpot has no such account")
 
     async def listing(self) -> Among:
         """Return the test for a whole listing."""

@@ -31,6 +31,7 @@ from scim_bridge_hubspot.authentication import digest
 from scim_bridge_hubspot.client import exchange
 from scim_bridge_hubspot.config import HubSpotConfig
 from scim_bridge_hubspot.deactivated import Among
+from scim_bridge_hubspot.deprovision.interface import Deprovisioning
 from scim_bridge_hubspot.deprovision.returning import give_back, is_left_behind
 from scim_bridge_hubspot.errors import BareNotFoundError, NoSeatError, error_of, is_hubspots
 from scim_bridge_hubspot.recreating import Recreating
@@ -162,7 +163,7 @@ async def scim_endpoint(
         yield ScimEndpoint(http)
 
 
-class ScimDeactivation:
+class ScimDeactivation(Deprovisioning):
     """Deactivates accounts through HubSpot's SCIM endpoint; everything else goes the usual way."""
 
     inactive_is_absent = False
@@ -187,16 +188,11 @@ class ScimDeactivation:
         """Tell that it does not: an inactive account has no access, whatever set it holds."""
         return False
 
-    async def hidden(self, remote_id: str) -> PublicUser:
-        """Return an account that the SCIM endpoint knows as inactive, as it was before it was deactivated.
-
-        :raises RemoteNotFoundError: When it knows none.
-        """
+    async def hidden(self, remote_id: str) -> PublicUser | None:
+        """Return an account that the SCIM endpoint knows as inactive, as it was before it was deactivated."""
         kept = await self._accounts.records.tombstone(remote_id, "")
         found = None if kept is None else await self._endpoint.find(kept.email)
-        if kept is None or found is None or is_active(found):
-            raise RemoteNotFoundError("HubSpot has no such account")
-        return kept.account
+        return None if kept is None or found is None or is_active(found) else kept.account
 
     async def listing(self) -> Among:
         """Return the test for a whole listing."""

@@ -10,6 +10,7 @@ from scim_bridge.models import User
 from scim_bridge_hubspot.accounts import Accounts
 from scim_bridge_hubspot.config import STRIP
 from scim_bridge_hubspot.deactivated import Among
+from scim_bridge_hubspot.deprovision.interface import Deprovisioning
 from scim_bridge_hubspot.deprovision.returning import give_back, is_left_behind
 from scim_bridge_hubspot.errors import NoSeatError
 from scim_bridge_hubspot.mapping import Mapper
@@ -22,7 +23,7 @@ MENDED_SECONDS = 60.0
 """When to look again whether the permission set of stripped accounts is there."""
 
 
-class Stripping:
+class Stripping(Deprovisioning):
     """Replaces everything an account holds by the configured permission set and seat, and gives it back."""
 
     inactive_is_absent = False
@@ -38,13 +39,6 @@ class Stripping:
     async def shows_ended(self, user: PublicUser) -> bool:
         """Whether an account is stripped: another set, or none, would give it more."""
         return await self.has_ended(user)
-
-    async def hidden(self, remote_id: str) -> PublicUser:  # noqa: ARG002 - stripped accounts are shown
-        """Tell that there is none.
-
-        :raises RemoteNotFoundError: always.
-        """
-        raise RemoteNotFoundError("HubSpot has no such account")
 
     async def listing(self) -> Among:
         """Return the test for a whole listing; it takes every set that people were ever stripped to for today's."""
