@@ -135,10 +135,11 @@ class HubSpotClient:
 
     async def create_user(self, body: Mapping[str, Any]) -> PublicUser:
         """Invite a person (``UserProvisionRequest``). Not to be repeated blindly."""
-        self.sightings.makes(str(body["email"]))
+        address = str(body["email"]).strip().lower()
+        self.sightings.has_somebody(address)
         response = await self._send("POST", self._users, json=body)
         user = self._member(_parse(PublicUser, response, write=True))
-        if user.normal_email != str(body["email"]).strip().lower():
+        if user.normal_email != address:
             raise RemoteMisroutedError("HubSpot answered with another person's record", ambiguous=True)
         return user
 

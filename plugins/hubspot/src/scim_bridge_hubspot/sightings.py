@@ -37,7 +37,7 @@ class Sightings:
         self._written: dict[str, int] = {}
         self._since = 0  # reads that began before are not kept, of whomever
         self._missed: dict[str, float] = {}
-        self._listed: tuple[float, frozenset[int]] = (0.0, frozenset())
+        self._listed: tuple[float, set[int]] = (0.0, set())
         self._listing: tuple[float, set[int]] | None = None
         self._following: str | None = None
 
@@ -50,6 +50,7 @@ class Sightings:
 
         :param turn: That of the read; ``None``: it is the answer to a write, and new.
         """
+        self.has_somebody(user.normal_email)
         if not user.is_complete or (turn is not None and turn < self._written.get(user.id, self._since)):
             return
         self._kept(self._seen)[user.id] = (_now() + seconds, user)
@@ -87,11 +88,12 @@ class Sightings:
             return
         self._listing[1].update(map(hash, addresses))
         if following is None:
-            self._listed, self._listing = (self._listing[0], frozenset(self._listing[1])), None
+            self._listed, self._listing = self._listing, None
 
-    def makes(self, address: str) -> None:
-        """Note that an account of an address is about to be made."""
+    def has_somebody(self, address: str) -> None:
+        """Note that an address is somebody's, or is about to be: it is looked for before another account is made."""
         self._missed.pop(address, None)
+        self._listed[1].add(hash(address))
 
     def is_nobodys(self, address: str) -> bool:
         """Whether an address was nobody's a moment ago, or when all accounts were listed."""

@@ -191,6 +191,20 @@ async def test_who_was_added_by_hand_since_is_adopted(reading: str) -> None:
             await connector.create_user(person("bob@corp.example"))
 
 
+async def test_whom_the_bridge_may_have_made_is_looked_for_though_no_list_had_them() -> None:
+    """A creation whose answer was lost is not sent again unseen: HubSpot invites people by mail."""
+    portal, _, _ = stocked()
+    async with portal.connector() as connector:
+        await warm(connector)
+        await all_listed(connector)
+        portal.hubspot.faults.add("drop_after", method="POST", path="^/settings/")
+        with pytest.raises(RemoteUnavailableError):
+            await connector.create_user(person("bob@corp.example"))
+        before = portal.hubspot.calls.total
+        answer = await connector.create_user(person("bob@corp.example"))
+    assert (spent(portal, before)[0], answer.existed) == ("GET", True)
+
+
 async def test_whose_account_is_made_anew_is_looked_for_before() -> None:
     """An account that a hand made at the new address must not be taken for the bridge's own, whatever comes between."""
     portal, ada, _ = stocked()

@@ -93,9 +93,8 @@ class Engine(Portal):
         if person is None or person.membership is None:
             return True
         if method == "PUT" and former is not None:
-            person.membership, person.first_name, person.last_name = (
-                former.membership, former.first_name, former.last_name,
-            )  # fmt: skip
+            person.membership = former.membership
+            person.first_name, person.last_name = former.first_name, former.last_name
             return False
         person.membership.role_ids, person.membership.secondary_team_ids = [], []
         person.membership.primary_team_id = None
