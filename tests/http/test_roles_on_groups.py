@@ -236,6 +236,20 @@ async def test_a_name_that_means_nothing_is_asked_for_once_a_minute(tmp_path: Pa
         assert acme.remote.called("list_entitlements") == 5
 
 
+async def test_a_new_role_is_found_beside_a_name_that_means_nothing(tmp_path: Path) -> None:
+    """A name that everybody of a client has keeps nobody from what is newer than the last listing."""
+    async with organisation(tmp_path, unknown_roles="drop", role_attribute="title") as acme:
+        await acme.user(ADA, roles=["Neu"])
+        acme.remote.add_group("By hand")
+        acme.provisioning.search.listed_at = -inf
+        eve = await acme.user(EVE, roles=["Neu", "By hand"])
+        assert await held(acme, eve) == [("By hand", None)]
+        acme.remote.add_group("By title")
+        acme.provisioning.search.listed_at = -inf
+        bob = await acme.user("bob@example.com", roles=["Neu"], title="By title")
+        assert await held(acme, bob) == [("By title", None)]
+
+
 async def test_where_another_process_asks_a_group_just_pushed_is_a_role_soon(tmp_path: Path) -> None:
     """Nothing is refused or left out that is a Group here; what is none is told as ever."""
     async with organisation(tmp_path, "both") as acme:

@@ -31,13 +31,13 @@ FindGroup = Callable[[Transaction, Entitlement], ResourceRow | None]
 class NotListedError(Exception):
     """A write names what the last listing of entitlements does not have: it may be newer than that.
 
-    :param name: What it names.
-    :param removes: Whether it takes that away.
+    :param names: What it names.
+    :param removes: Whether it takes some of that away.
     """
 
-    def __init__(self, name: str, *, removes: bool = False) -> None:
-        super().__init__(name)
-        self.name, self.removes = name, removes
+    def __init__(self, names: Sequence[str], *, removes: bool) -> None:
+        super().__init__(*names)
+        self.names, self.removes = names, removes
 
 
 @dataclass(slots=True)
@@ -51,7 +51,6 @@ class Reading:
         write that took one away waits for it, too.
     :param holds: Remote ids of the entitlements that the person holds.
     :param drops: Whether what cannot be asked for is left out, instead of refused.
-    :param listed: Whether what is not in the catalogue does not exist; else that is to be asked first.
     :param groups: The groups that give what is asked for, by id.
     :param warnings: What was left out, for the operator.
     """
@@ -62,7 +61,6 @@ class Reading:
     leaving: frozenset[str]
     holds: frozenset[str]
     drops: bool
-    listed: bool
     groups: dict[str, ResourceRow] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -117,7 +115,7 @@ class RoleIntake:
         :raises ForbiddenException: For what cannot be given.
         """
         out = user.active is False
-        reading = self._reading(tx, row, drops=out or self._intake.policy.unknown_roles == "drop", listed=out or listed)
+        reading = self._reading(tx, row, drops=out or self._intake.policy.unknown_roles == "drop")
         says = any(getattr(user, name) for name in ATTRIBUTES) or self.attribute_of(user)
         leaving = frozenset() if out else reading.leaving
         if not (reading.asked or asking.named or says or leaving):
@@ -126,8 +124,10 @@ class RoleIntake:
             raise PendingError(
                 "what roles there are is not known yet: the first comparison is under way", retry_after=5
             )
-        if not reading.listed and (unheard := [text for text in asking.named if not reading.catalogue.meant(text)]):
-            raise NotListedError(unheard[0], removes=True)
+        if not (listed or out):
+            removed = [text for text in asking.named if not reading.catalogue.meant(text)]
+            if names := [*removed, *self._unlisted(reading.catalogue, user, before)]:
+                raise NotListedError(names, removes=bool(removed))
         named = {one for text in asking.named for one in self._named(tx, reading.catalogue, text)}
         for name, kind in ATTRIBUTES.items():
             kept = []
@@ -167,21 +167,32 @@ class RoleIntake:
             removals=(accepted.removals | change.removals) & (waits.keys() | {user_id}),
         )
 
-    def _reading(self, tx: Transaction, row: ResourceRow | None, *, drops: bool, listed: bool) -> Reading:
+    def _reading(self, tx: Transaction, row: ResourceRow | None, *, drops: bool) -> Reading:
         """Return what is known of a person before a write of theirs is read.
 
         :param drops: Whoever is to be out is not kept in by a name that means nothing.
         """
         catalogue = entitlements.load(tx, self._intake.connection_id) or Catalogue({})
         if row is None:
-            return Reading(catalogue, frozenset(), frozenset(), frozenset(), frozenset(), drops, listed)
+            return Reading(catalogue, frozenset(), frozenset(), frozenset(), frozenset(), drops)
         asked = memberships.asked_by_role(tx, self._intake.connection_id, row.id)
         groups = memberships.groups_of(tx, self._intake.connection_id, [row.id])[row.id]
         held = frozenset(group.id for group in groups if group.desired or group.observed)
         on_groups = not self._intake.capabilities.user_centric
         leaving = frozenset(group.id for group in groups if on_groups and group.observed and not group.desired)
         holds = frozenset((row.observed and row.observed.holds) or ())
-        return Reading(catalogue, frozenset(asked), held, leaving, holds, drops, listed)
+        return Reading(catalogue, frozenset(asked), held, leaving, holds, drops)
+
+    def _unlisted(self, catalogue: Catalogue, user: User, before: Any) -> list[str]:
+        """Return the names of what a User asks for that is not listed."""
+        items = [(item, kind) for name, kind in ATTRIBUTES.items() for item in getattr(user, name) or ()]
+        if (text := self.attribute_of(user)) != before:
+            items.append((_Named(text), "Role"))
+        return [
+            texts[0]
+            for item, kind in items
+            if (texts := list(_texts(item))) and not any(_meant(catalogue, item, text, kind) for text in texts)
+        ]
 
     def _ids(self, tx: Transaction, catalogue: Catalogue, item: Any, kind: str) -> set[str]:
         """Return the groups that an item asks for; it was taken before, so nothing about it is refused."""
@@ -204,8 +215,6 @@ class RoleIntake:
         found = [some for text in texts if (some := _meant(reading.catalogue, item, text, kind))]
         if not texts:
             return None
-        if not found and not reading.listed:
-            raise NotListedError(texts[0])
         if not found or len(found[0]) != 1:
             if not reading.drops:
                 raise _unknown(reading.catalogue, texts[0], found[0] if found else [])

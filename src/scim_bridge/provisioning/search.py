@@ -19,7 +19,7 @@ from scim_bridge.provisioning.succession import keeps, named_by, take_name
 from scim_bridge.store import audit, entitlements, resources
 from scim_bridge.store.engine import Store
 from scim_bridge.store.leadership import Leadership, leads, owns
-from scim_bridge.store.rows import Ownership, State
+from scim_bridge.store.rows import Ownership, ResourceRow, State
 from scim_bridge.store.transaction import Transaction
 from scim_bridge.upstream.lanes import lane as current_lane
 
@@ -117,21 +117,25 @@ class Search:
         try:
             return await write(partial(work, listed=False))
         except NotListedError as error:
-            name, removes = error.name, error.removes
-        find = partial(resources.find_by_name, connection_id=self.connection_id, kind="Group", name=name)
-        group = await self.store.read(find)
-        if group is None and not removes and self._is_unheard(name):
+            names, removes = error.names, error.removes
+        groups = await self.store.read(lambda tx: self._groups(tx, names))
+        if not groups and not removes and all(self._is_unheard(name) for name in names):
             return await write(partial(work, listed=True))
         asks = leads(self.leadership, self.connection_id)
         if asks:
             await self.list_entitlements()
         # The process that leads lists it in its next comparison at the latest.
-        if group is not None and group.state is not State.BLOCKED and not (asks and group.remote_id):
+        if any(group.state is not State.BLOCKED and not (asks and group.remote_id) for group in groups):
             raise PendingError("a role is asked for that the remote system is still to get", retry_after=5)
-        if asks:
+        for name in names if asks else ():
             self.unheard.pop(name, None)
             self.unheard[name] = self.listed_at
         return await write(partial(work, listed=True))
+
+    def _groups(self, tx: Transaction, names: Sequence[str]) -> list[ResourceRow]:
+        """Return the Groups of these names."""
+        found = [resources.find_by_name(tx, self.connection_id, "Group", name) for name in names]
+        return [group for group in found if group is not None]
 
     def _is_unheard(self, name: str) -> bool:
         """Tell whether a name was asked for in vain, a moment ago."""
