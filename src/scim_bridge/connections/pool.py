@@ -65,7 +65,14 @@ async def open_connection(
     """
 
     async def opened(config: Mapping[str, Any]) -> Opened:
-        return await _opened(connector_type, connection_id, config, http_client=http_client, state=state, logger=logger)
+        context: ConnectorContext[Any] = ConnectorContext(
+            connection_id=connection_id,
+            config=validate_settings(connector_type, connection_id, config),
+            logger=logger,
+            state=state,
+            http_client=http_client,
+        )
+        return await _opened(connector_type, context, config)
 
     async def identity(opened: Opened) -> str | None:
         told: str | None = None
@@ -84,22 +91,13 @@ async def open_connection(
 
 
 async def _opened(
-    connector_type: type[Connector[Any]],
-    connection_id: str,
-    config: Mapping[str, Any],
-    *,
-    http_client: ClientFactory,
-    state: ConnectorState,
-    logger: logging.Logger,
+    connector_type: type[Connector[Any]], context: ConnectorContext[Any], config: Mapping[str, Any]
 ) -> Opened:
-    """Open an object of a connector; raises as :func:`open_connection`."""
-    context: ConnectorContext[Any] = ConnectorContext(
-        connection_id=connection_id,
-        config=validate_settings(connector_type, connection_id, config),
-        logger=logger,
-        state=state,
-        http_client=http_client,
-    )
+    """Open an object of a connector.
+
+    :param config: The settings, as they were before they were validated.
+    :raises ConfigurationError: When it cannot be opened.
+    """
     hooks = pluggy.PluginManager(PROJECT)
     hooks.add_hookspecs(ConnectorSpec)
     async with AsyncExitStack() as stack:
@@ -108,9 +106,10 @@ async def _opened(
         except BridgeError:
             raise
         except Exception as error:
-            logger.exception("the %s connector cannot be opened", connector_type.name, exc_info=without_text(error))
+            text = "the %s connector cannot be opened"
+            context.logger.exception(text, connector_type.name, exc_info=without_text(error))
             raise ConfigurationError(
-                f'connection "{connection_id}": the {connector_type.name} connector cannot be opened:'
+                f'connection "{context.connection_id}": the {connector_type.name} connector cannot be opened:'
                 f" {type(error).__name__}"
             ) from error
         check_attributes(connector)

@@ -28,7 +28,7 @@ class Opened:
 
     connector: Connector[Any]
     hooks: pluggy.PluginManager
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)  # there are secrets in it
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
