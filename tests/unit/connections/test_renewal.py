@@ -119,6 +119,20 @@ async def renew(connector: BoundConnector) -> bool:
     return await connector.renewal.renew()
 
 
+async def waiting(
+    connector: BoundConnector, secret: Secret
+) -> tuple["asyncio.Task[Remote[User]]", "asyncio.Task[bool]"]:
+    """Begin a call that does not end, and an exchange that waits for it."""
+    Account.gate.clear()
+    first = asyncio.create_task(connector.get_user("1"))
+    await Account.entered.wait()
+    secret.value = "second-token"
+    renewing = asyncio.create_task(renew(connector))
+    while "second-token" not in Account.sent:
+        await asyncio.sleep(0)
+    return first, renewing
+
+
 async def test_a_refused_call_is_made_with_the_secret_of_now(secret: Secret) -> None:
     """It is asked once more, with the new one, which had to tell the same remote system; the old object is closed."""
     async with opened(secret) as connector:
@@ -184,13 +198,7 @@ async def test_a_remote_system_that_is_down_is_no_reason_to_believe(secret: Secr
 async def test_calls_under_way_end_with_the_secret_they_began_with(secret: Secret) -> None:
     """Who comes meanwhile waits for them, and is not lost: never do two objects work at once."""
     async with opened(secret) as connector:
-        Account.gate.clear()
-        first = asyncio.create_task(connector.get_user("1"))
-        await Account.entered.wait()
-        secret.value = "second-token"
-        renewing = asyncio.create_task(renew(connector))
-        while "second-token" not in Account.sent:
-            await asyncio.sleep(0)
+        first, renewing = await waiting(connector, secret)
         Account.entered.clear()
         second = asyncio.create_task(connector.get_user("2"))
         for _ in range(9):
@@ -216,13 +224,7 @@ async def test_many_who_are_refused_at_once_renew_once(secret: Secret) -> None:
 async def test_an_exchange_that_is_given_up_lets_others_go_on(secret: Secret) -> None:
     """Cancelled while it waits for a call under way, it closes what it opened, and leaves the rest as it was."""
     async with opened(secret) as connector:
-        Account.gate.clear()
-        first = asyncio.create_task(connector.get_user("1"))
-        await Account.entered.wait()
-        secret.value = "second-token"
-        renewing = asyncio.create_task(renew(connector))
-        while "second-token" not in Account.sent:
-            await asyncio.sleep(0)
+        first, renewing = await waiting(connector, secret)
         await asyncio.sleep(0)
         renewing.cancel()
         with pytest.raises(asyncio.CancelledError):
