@@ -96,9 +96,7 @@ class SessionLeadership:
         """Let go of everything: the locks end with the session."""
         for connection_id in self.led:
             await self.release(connection_id)
-        async with (
-            self._turn
-        ):  # what a cancelled caller left under way may be opening the session, to take a lock on it
+        async with self._turn:  # what a cancelled caller left under way may be opening the session
             await self._lose()
 
     async def _run(self, work: Coroutine[None, None, bool], seconds: float) -> bool:
